@@ -1,2 +1,28 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Placeholder.
+//! Raw C of Xen/Arm, as far as the p2m needs it.
+//!
+//! The crate has two faces with the same names:
+//!
+//! - **real** (`target_os = "none"`): bindgen on the headers of the configured
+//!   Xen tree, `helpers.c` for what is a static inline or a macro there, and a
+//!   few instructions that C would write as inline assembly ([`arch`]);
+//! - **mock** (any other target): plain Rust types with the same field names
+//!   and the same functions, whose bodies the test harness supplies. It lets
+//!   p2m-rs and mem_access-rs build and run on a machine with no Xen tree.
+//!
+//! Nothing here is safe to call; the safe wrappers are `p2m_rs::xen`.
+#![cfg_attr(target_os = "none", no_std)]
+
+#[cfg(target_os = "none")]
+pub mod arch;
+#[cfg(target_os = "none")]
+mod layout;
+#[cfg(target_os = "none")]
+mod real;
+#[cfg(target_os = "none")]
+pub use real::*;
+
+#[cfg(not(target_os = "none"))]
+mod mock;
+#[cfg(not(target_os = "none"))]
+pub use mock::*;

@@ -1,0 +1,346 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Binds the configured Xen tree when the target is the hypervisor.
+//!
+//! Xen's make runs this through cargo and says in the environment where the
+//! tree is and with which flags it compiles its own C:
+//!
+//! | variable | meaning |
+//! |---|---|
+//! | `XEN_P2M_TREE` | the `xen/` directory of the configured tree |
+//! | `XEN_P2M_CC` | the C compiler that make uses |
+//! | `XEN_P2M_CFLAGS` | its flags, relative paths being relative to the tree |
+//!
+//! Three products go to `OUT_DIR`: `bindings.rs` (bindgen, that is clang's view
+//! of the headers), `gcc_layout.rs` (the compiler's own view of the fields that
+//! Rust touches; `layout.rs` asserts that both agree) and `libxen_helpers.a`.
+//! For any other target nothing is done: the mock is plain Rust.
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Types whose fields or values the Rust code uses.
+const TYPES: &[&str] = &[
+    "domain",
+    "vcpu",
+    "p2m_domain",
+    "paging_domain",
+    "page_info",
+    "cpu_user_regs",
+    "hsr",
+    "npfec",
+    "npfec_kind_t",
+    "p2m_type_t",
+    "p2m_access_t",
+    "xenmem_access_t",
+    "vm_event_st",
+    "xs_const",
+    "xs_const_wide",
+];
+
+/// Plain extern functions of Xen, beside everything that starts with `xs_`.
+const FUNCTIONS: &[&str] = &[
+    "xs_.*",
+    "alloc_domheap_pages",
+    "free_domheap_pages",
+    "get_page",
+    "put_page",
+    "page_get_owner_and_reference",
+    "clear_and_clean_page",
+    "flush_page_to_ram",
+    "radix_tree_init",
+    "radix_tree_insert",
+    "radix_tree_delete",
+    "radix_tree_lookup",
+    "radix_tree_lookup_slot",
+    "radix_tree_destroy",
+    "guest_walk_tables",
+    "monitor_traps",
+    "vm_event_check_ring",
+    "do_softirq",
+    "smp_call_function",
+    "printk",
+    "printk_ratelimit",
+    "panic",
+    "__domain_crash",
+    "domain_shutdown",
+    "dump_pt_walk",
+];
+
+/// Macros that become constants.
+const CONSTANTS: &[&str] = &[
+    "XENLOG_.*",
+    "SHUTDOWN_crash",
+    "VM_EVENT_REASON_MEM_ACCESS",
+    "MEM_ACCESS_.*",
+    "XEN_.*VERSION",
+];
+
+/// Fields that Rust reads or writes: C type, field.
+const FIELDS: &[(&str, &str)] = &[
+    ("struct domain", "domain_id"),
+    ("struct domain", "is_dying"),
+    ("struct domain", "is_shutting_down"),
+    ("struct domain", "vm_event_monitor"),
+    ("struct domain", "arch.p2m"),
+    ("struct domain", "arch.paging"),
+    ("struct vcpu", "vcpu_id"),
+    ("struct vcpu", "domain"),
+    ("struct vcpu", "arch.sctlr"),
+    ("struct vcpu", "arch.hcr_el2"),
+    ("struct vcpu", "arch.need_flush_to_ram"),
+    ("struct p2m_domain", "lock"),
+    ("struct p2m_domain", "pages"),
+    ("struct p2m_domain", "root"),
+    ("struct p2m_domain", "vmid"),
+    ("struct p2m_domain", "vttbr"),
+    ("struct p2m_domain", "max_mapped_gfn"),
+    ("struct p2m_domain", "lowest_mapped_gfn"),
+    ("struct p2m_domain", "clean_pte"),
+    ("struct p2m_domain", "need_flush"),
+    ("struct p2m_domain", "stats"),
+    ("struct p2m_domain", "access_required"),
+    ("struct p2m_domain", "mem_access_enabled"),
+    ("struct p2m_domain", "default_access"),
+    ("struct p2m_domain", "mem_access_settings"),
+    ("struct p2m_domain", "domain"),
+    ("struct p2m_domain", "last_vcpu_ran"),
+    ("struct paging_domain", "lock"),
+    ("struct paging_domain", "p2m_freelist"),
+    ("struct paging_domain", "p2m_total_pages"),
+    ("struct vm_event_st", "reason"),
+    ("struct vm_event_st", "u.mem_access"),
+];
+
+/// Types whose whole size matters because C allocates or passes them.
+const SIZES: &[&str] = &[
+    "struct domain",
+    "struct vcpu",
+    "struct p2m_domain",
+    "struct paging_domain",
+    "struct page_info",
+    "struct vm_event_st",
+    "struct npfec",
+    "union hsr",
+];
+
+fn main() {
+    println!("cargo:rerun-if-changed=helpers.c");
+    println!("cargo:rerun-if-changed=helpers.h");
+    for name in ["XEN_P2M_TREE", "XEN_P2M_CC", "XEN_P2M_CFLAGS"] {
+        println!("cargo:rerun-if-env-changed={name}");
+    }
+    if env::var("CARGO_CFG_TARGET_OS").as_deref() != Ok("none") {
+        return;
+    }
+    if let Err(message) = bind_tree() {
+        eprintln!("xen-sys: {message}");
+        std::process::exit(1);
+    }
+}
+
+/// Everything that depends on the Xen tree.
+fn bind_tree() -> Result<(), String> {
+    let tree = PathBuf::from(variable("XEN_P2M_TREE")?);
+    let config = tree.join("include/generated/autoconf.h");
+    if !config.is_file() {
+        return Err(format!(
+            "{} is not a configured Xen tree (no {}); run make there, it calls cargo by itself",
+            tree.display(),
+            config.display()
+        ));
+    }
+    println!("cargo:rerun-if-changed={}", config.display());
+    let out = PathBuf::from(variable("OUT_DIR")?);
+    let here = PathBuf::from(variable("CARGO_MANIFEST_DIR")?);
+    let compiler = Compiler::from_environment(&tree)?;
+
+    compiler.build_helpers(&here)?;
+    write(&out.join("gcc_layout.rs"), &compiler.layout(&here, &out)?)?;
+    compiler
+        .bindings(&here)?
+        .write_to_file(out.join("bindings.rs"))
+        .map_err(|e| format!("cannot write the bindings: {e}"))?;
+    write(&out.join("config.rs"), &config_consts(&config)?)
+}
+
+/// The C compiler of the tree, with its flags made independent of the
+/// directory that they are used in.
+struct Compiler {
+    program: String,
+    flags: Vec<String>,
+}
+
+impl Compiler {
+    fn from_environment(tree: &Path) -> Result<Self, String> {
+        let program = variable("XEN_P2M_CC")?;
+        let mut flags = Vec::new();
+        let mut words = variable("XEN_P2M_CFLAGS")?
+            .split_whitespace()
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+            .into_iter();
+        while let Some(word) = words.next() {
+            if let Some(dir) = word.strip_prefix("-I") {
+                flags.push(format!("-I{}", tree.join(dir).display()));
+            } else if word == "-include" {
+                let file = words.next().ok_or("XEN_P2M_CFLAGS ends in -include")?;
+                flags.extend([word, tree.join(file).display().to_string()]);
+            } else {
+                flags.push(word);
+            }
+        }
+        Ok(Self { program, flags })
+    }
+
+    /// `libxen_helpers.a`: no flag but Xen's own.
+    fn build_helpers(&self, here: &Path) -> Result<(), String> {
+        let mut build = cc::Build::new();
+        build
+            .compiler(&self.program)
+            .no_default_flags(true)
+            .warnings(false);
+        for flag in &self.flags {
+            build.flag(flag);
+        }
+        build
+            .file(here.join("helpers.c"))
+            .try_compile("xen_helpers")
+            .map_err(|e| format!("helpers.c does not compile against this tree: {e}"))
+    }
+
+    /// Offsets and sizes as the compiler sees them, in the manner of
+    /// `asm-offsets.c`: each value passes through an assembler comment.
+    fn layout(&self, here: &Path, out: &Path) -> Result<String, String> {
+        let mut c = String::from("#include \"helpers.h\"\nvoid layout(void) {\n");
+        let mut row = |name: String, value: String| {
+            c.push_str(&format!(
+                "asm volatile(\"\\n.ascii \\\"->{name} %c0\\\"\" :: \"i\" ({value}));\n"
+            ));
+        };
+        for (ty, field) in FIELDS {
+            row(constant(ty, field), format!("offsetof({ty}, {field})"));
+        }
+        for ty in SIZES {
+            row(constant(ty, "size"), format!("sizeof({ty})"));
+        }
+        c.push_str("}\n");
+        let source = out.join("layout.c");
+        let assembly = out.join("layout.s");
+        write(&source, &c)?;
+        let output = Command::new(&self.program)
+            .args(&self.flags)
+            .arg("-I")
+            .arg(here)
+            .arg("-S")
+            .arg(&source)
+            .arg("-o")
+            .arg(&assembly)
+            .output()
+            .map_err(|e| format!("cannot run {}: {e}", self.program))?;
+        if !output.status.success() {
+            return Err(format!(
+                "a structure that xen-sys binds has changed in this tree:\n{}",
+                String::from_utf8_lossy(&output.stderr)
+            ));
+        }
+        let text = fs::read_to_string(&assembly)
+            .map_err(|e| format!("cannot read {}: {e}", assembly.display()))?;
+        let mut rust = String::new();
+        for line in text.lines() {
+            let Some((_, row)) = line.split_once("->") else {
+                continue;
+            };
+            let Some((name, value)) = row.trim_end_matches('"').split_once(' ') else {
+                continue;
+            };
+            rust.push_str(&format!("pub(crate) const {name}: usize = {value};\n"));
+        }
+        Ok(rust)
+    }
+
+    /// clang's view of the same headers. Flags that only gcc knows are left
+    /// out; they do not change layout, and `layout.rs` checks that.
+    fn bindings(&self, here: &Path) -> Result<bindgen::Bindings, String> {
+        let mut builder = bindgen::Builder::default()
+            .header(here.join("helpers.h").display().to_string())
+            .clang_arg("--target=aarch64-linux-gnu")
+            .clang_arg("-w")
+            .use_core()
+            .layout_tests(false)
+            .generate_comments(false)
+            .prepend_enum_name(false)
+            .generate_cstr(true)
+            .formatter(bindgen::Formatter::None)
+            .blocklist_type("gfn_t|mfn_t")
+            .raw_line("pub type gfn_t = ::core::ffi::c_ulong;")
+            .raw_line("pub type mfn_t = ::core::ffi::c_ulong;");
+        let mut flags = self.flags.iter();
+        while let Some(flag) = flags.next() {
+            let wanted = [
+                "-I",
+                "-D",
+                "-std",
+                "-nostdinc",
+                "-fno-builtin",
+                "-fno-common",
+                "-f",
+            ]
+            .iter()
+            .any(|prefix| flag.starts_with(prefix));
+            if flag == "-include" {
+                builder = builder.clang_arg(flag);
+                if let Some(file) = flags.next() {
+                    builder = builder.clang_arg(file);
+                }
+            } else if wanted && !flag.starts_with("-fno-allow") {
+                builder = builder.clang_arg(flag);
+            }
+        }
+        for ty in TYPES {
+            builder = builder.allowlist_type(ty);
+        }
+        for function in FUNCTIONS {
+            builder = builder.allowlist_function(function);
+        }
+        for constant in CONSTANTS {
+            builder = builder.allowlist_var(constant);
+        }
+        builder
+            .generate()
+            .map_err(|e| format!("bindgen cannot read this tree's headers: {e}"))
+    }
+}
+
+/// The options of Xen's configuration that change what the Rust code does.
+fn config_consts(autoconf: &Path) -> Result<String, String> {
+    let text = fs::read_to_string(autoconf)
+        .map_err(|e| format!("cannot read {}: {e}", autoconf.display()))?;
+    let on = |option: &str| {
+        text.lines()
+            .any(|l| l == format!("#define CONFIG_{option} 1"))
+    };
+    Ok(format!(
+        "/// `CONFIG_MEM_ACCESS`: mem_access.c's functions are part of the image.\n\
+         pub const MEM_ACCESS: bool = {};\n",
+        on("MEM_ACCESS")
+    ))
+}
+
+/// `struct domain`, `arch.p2m` gives `STRUCT_DOMAIN_ARCH_P2M`.
+fn constant(ty: &str, field: &str) -> String {
+    format!("{ty}_{field}")
+        .replace([' ', '.'], "_")
+        .to_uppercase()
+}
+
+fn variable(name: &str) -> Result<String, String> {
+    env::var(name).map_err(|_| {
+        format!("{name} is not set: the hypervisor's archive is built by make in a patched Xen tree (see README.md)")
+    })
+}
+
+fn write(path: &Path, text: &str) -> Result<(), String> {
+    fs::write(path, text).map_err(|e| format!("cannot write {}: {e}", path.display()))
+}

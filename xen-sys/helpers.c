@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The C side of xen-sys: see helpers.h. Compiled with exactly the flags that
+ * Xen's make uses for its own C, against the same configured tree.
+ */
+#include "helpers.h"
+
+#include <xen/cpu.h>
+#include <xen/init.h>
+
+#ifdef CONFIG_ARCH_MAP_DOMAIN_PAGE
+# error "xen-sys relies on Arm64's direct map: map_domain_page() must not need an unmap"
+#endif
+
+void xs_rwlock_init(rwlock_t *l) { rwlock_init(l); }
+void xs_read_lock(rwlock_t *l) { read_lock(l); }
+void xs_read_unlock(rwlock_t *l) { read_unlock(l); }
+void xs_write_lock(rwlock_t *l) { write_lock(l); }
+void xs_write_unlock(rwlock_t *l) { write_unlock(l); }
+bool xs_rw_is_locked(const rwlock_t *l) { return rw_is_locked(l); }
+bool xs_rw_is_write_locked(const rwlock_t *l) { return rw_is_write_locked(l); }
+void xs_spin_lock_init(spinlock_t *l) { spin_lock_init(l); }
+void xs_spin_lock(spinlock_t *l) { spin_lock(l); }
+void xs_spin_unlock(spinlock_t *l) { spin_unlock(l); }
+bool xs_spin_is_locked(const spinlock_t *l) { return spin_is_locked(l); }
+
+mfn_t xs_page_to_mfn(const struct page_info *pg) { return page_to_mfn(pg); }
+struct page_info *xs_mfn_to_page(mfn_t mfn) { return mfn_to_page(mfn); }
+bool xs_mfn_valid(mfn_t mfn) { return mfn_valid(mfn); }
+bool xs_is_xen_heap_mfn(mfn_t mfn) { return is_xen_heap_mfn(mfn); }
+
+void xs_page_set_xenheap_gfn(struct page_info *pg, gfn_t gfn)
+{
+    page_set_xenheap_gfn(pg, gfn);
+}
+
+uint64_t *xs_map_domain_page(mfn_t mfn) { return map_domain_page(mfn); }
+void xs_clear_page(void *page) { clear_page(page); }
+
+void xs_init_page_list_head(struct page_list_head *head)
+{
+    INIT_PAGE_LIST_HEAD(head);
+}
+
+void xs_page_list_add(struct page_info *pg, struct page_list_head *head)
+{
+    page_list_add(pg, head);
+}
+
+void xs_page_list_add_tail(struct page_info *pg, struct page_list_head *head)
+{
+    page_list_add_tail(pg, head);
+}
+
+void xs_page_list_del(struct page_info *pg, struct page_list_head *head)
+{
+    page_list_del(pg, head);
+}
+
+struct page_info *xs_page_list_remove_head(struct page_list_head *head)
+{
+    return page_list_remove_head(head);
+}
+
+bool xs_page_list_empty(const struct page_list_head *head)
+{
+    return page_list_empty(head);
+}
+
+void *xs_radix_tree_int_to_ptr(int val) { return radix_tree_int_to_ptr(val); }
+int xs_radix_tree_ptr_to_int(void *ptr) { return radix_tree_ptr_to_int(ptr); }
+
+void xs_radix_tree_replace_slot(void **slot, void *item)
+{
+    radix_tree_replace_slot(slot, item);
+}
+
+void xs_clean_dcache_va_range(const void *p, unsigned long size)
+{
+    clean_dcache_va_range(p, size);
+}
+
+void xs_invalidate_icache(void) { invalidate_icache(); }
+void xs_flush_guest_tlb(void) { flush_guest_tlb(); }
+void xs_flush_guest_tlb_local(void) { flush_guest_tlb_local(); }
+void xs_flush_all_guests_tlb_local(void) { flush_all_guests_tlb_local(); }
+
+void xs_isb_if_at_speculate(void)
+{
+    asm volatile ( ALTERNATIVE("nop", "isb", ARM64_WORKAROUND_AT_SPECULATE)
+                   ::: "memory" );
+}
+
+bool xs_has_const_at_speculate(void)
+{
+    return cpus_have_const_cap(ARM64_WORKAROUND_AT_SPECULATE);
+}
+
+bool xs_has_at_speculate(void)
+{
+    return cpus_have_cap(ARM64_WORKAROUND_AT_SPECULATE);
+}
+
+uint64_t xs_gvirt_to_maddr(vaddr_t va, paddr_t *pa, unsigned int flags)
+{
+    return gvirt_to_maddr(va, pa, flags);
+}
+
+int xs_gva_to_ipa(vaddr_t va, paddr_t *ipa, unsigned int flags)
+{
+    return gva_to_ipa(va, ipa, flags);
+}
+
+struct vcpu *xs_current(void) { return current; }
+unsigned int xs_smp_processor_id(void) { return smp_processor_id(); }
+
+/* The first possible CPU above @cpu, or nr_cpu_ids or more for none. */
+unsigned int xs_for_each_possible_cpu_next(int cpu)
+{
+    return cpumask_next(cpu, &cpu_possible_map);
+}
+
+bool xs_local_irq_is_enabled(void) { return local_irq_is_enabled(); }
+
+unsigned long xs_local_irq_save(void)
+{
+    unsigned long flags;
+
+    local_irq_save(flags);
+
+    return flags;
+}
+
+void xs_local_irq_restore(unsigned long flags) { local_irq_restore(flags); }
+
+bool xs_softirq_pending(void) { return softirq_pending(smp_processor_id()); }
+bool xs_hypercall_preempt_check(void) { return hypercall_preempt_check(); }
+bool xs_general_preempt_check(void) { return general_preempt_check(); }
+
+bool xs_is_hardware_domain(const struct domain *d)
+{
+    return is_hardware_domain(d);
+}
+
+bool xs_is_idle_vcpu(const struct vcpu *v) { return is_idle_vcpu(v); }
+
+bool xs_domain_is_paused(const struct domain *d)
+{
+    return atomic_read(&d->pause_count);
+}
+
+bool xs_iomem_access_permitted(const struct domain *d, mfn_t mfn)
+{
+    return iomem_access_permitted(d, mfn_x(mfn), mfn_x(mfn));
+}
+
+void xs_ioreq_mapcache_invalidate(struct domain *d)
+{
+#ifdef CONFIG_IOREQ_SERVER
+    if ( domain_has_ioreq_server(d) )
+        ioreq_request_mapcache_invalidate(d);
+#endif
+}
+
+void xs_inject_undef_exception(struct cpu_user_regs *regs, union hsr hsr)
+{
+    inject_undef_exception(regs, hsr);
+}
+
+bool xs_is_iommu_enabled(const struct domain *d) { return is_iommu_enabled(d); }
+
+bool xs_iommu_coherent_walk(struct domain *d)
+{
+    return iommu_has_feature(d, IOMMU_FEAT_COHERENT_WALK);
+}
+
+bool xs_iommu_use_hap_pt(const struct domain *d) { return iommu_use_hap_pt(d); }
+
+/*
+ * iommu_iotlb_flush() without its domain_crash(): that would dump the guest's
+ * stack through get_page_from_gva() while the p2m lock is held. The caller
+ * shuts the domain down instead.
+ */
+int xs_iommu_iotlb_flush(struct domain *d, unsigned long dfn,
+                         unsigned long nr, unsigned int flags)
+{
+    const struct domain_iommu *hd = dom_iommu(d);
+
+    if ( !hd->platform_ops || !hd->platform_ops->iotlb_flush )
+        return 0;
+
+    return iommu_call(hd->platform_ops, iotlb_flush, d, _dfn(dfn), nr, flags);
+}
+
+unsigned int xs_cpuinfo_pa_range(void) { return system_cpuinfo.mm64.pa_range; }
+
+bool xs_cpuinfo_vmid_16_bits(void)
+{
+    return system_cpuinfo.mm64.vmid_bits == MM64_VMID_16_BITS_SUPPORT;
+}
+
+void noreturn xs_bug(void)
+{
+    BUG();
+    unreachable();
+}
+
+/*
+ * A CPU that comes up later sets up stage 2 like the boot CPU did. The
+ * notifier is registered by an ordinary initcall, after start_xen() has called
+ * setup_virt_paging(): VTCR_EL2's value must be there before it can fire.
+ */
+void xen_p2m_setup_virt_paging_one(void *data);
+
+static int cpu_virt_paging_callback(struct notifier_block *nfb,
+                                    unsigned long action, void *hcpu)
+{
+    if ( action == CPU_STARTING )
+    {
+        ASSERT(system_state != SYS_STATE_boot);
+        xen_p2m_setup_virt_paging_one(NULL);
+    }
+
+    return NOTIFY_DONE;
+}
+
+static struct notifier_block cpu_virt_paging_nfb = {
+    .notifier_call = cpu_virt_paging_callback,
+};
+
+static int __init cpu_virt_paging_init(void)
+{
+    register_cpu_notifier(&cpu_virt_paging_nfb);
+
+    return 0;
+}
+__initcall(cpu_virt_paging_init);

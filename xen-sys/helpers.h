@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the Rust p2m needs of Xen and cannot call as it is: static inlines and
+ * macros. One function each, named xs_<the C name>, and nothing else: no
+ * policy lives here. bindgen reads this file; gcc compiles helpers.c with the
+ * flags of the Xen tree that the archive is linked into.
+ */
+#ifndef XEN_SYS_HELPERS_H
+#define XEN_SYS_HELPERS_H
+
+#include <xen/domain_page.h>
+#include <xen/iocap.h>
+#include <xen/iommu.h>
+#include <xen/ioreq.h>
+#include <xen/lib.h>
+#include <xen/mem_access.h>
+#include <xen/mm.h>
+#include <xen/monitor.h>
+#include <xen/radix-tree.h>
+#include <xen/sched.h>
+#include <xen/smp.h>
+#include <xen/softirq.h>
+#include <xen/vm_event.h>
+#include <xen/xmalloc.h>
+
+#include <public/vm_event.h>
+
+#include <asm/alternative.h>
+#include <asm/cpufeature.h>
+#include <asm/event.h>
+#include <asm/flushtlb.h>
+#include <asm/guest_walk.h>
+#include <asm/lpae.h>
+#include <asm/page.h>
+#include <asm/traps.h>
+
+/* Locks: Xen's own, so that CONFIG_DEBUG_LOCKS sees every acquisition. */
+void xs_rwlock_init(rwlock_t *l);
+void xs_read_lock(rwlock_t *l);
+void xs_read_unlock(rwlock_t *l);
+void xs_write_lock(rwlock_t *l);
+void xs_write_unlock(rwlock_t *l);
+bool xs_rw_is_locked(const rwlock_t *l);
+bool xs_rw_is_write_locked(const rwlock_t *l);
+void xs_spin_lock_init(spinlock_t *l);
+void xs_spin_lock(spinlock_t *l);
+void xs_spin_unlock(spinlock_t *l);
+bool xs_spin_is_locked(const spinlock_t *l);
+
+/* Frames and pages. */
+mfn_t xs_page_to_mfn(const struct page_info *pg);
+struct page_info *xs_mfn_to_page(mfn_t mfn);
+bool xs_mfn_valid(mfn_t mfn);
+bool xs_is_xen_heap_mfn(mfn_t mfn);
+void xs_page_set_xenheap_gfn(struct page_info *pg, gfn_t gfn);
+uint64_t *xs_map_domain_page(mfn_t mfn);
+void xs_clear_page(void *page);
+
+void xs_init_page_list_head(struct page_list_head *head);
+void xs_page_list_add(struct page_info *pg, struct page_list_head *head);
+void xs_page_list_add_tail(struct page_info *pg, struct page_list_head *head);
+void xs_page_list_del(struct page_info *pg, struct page_list_head *head);
+struct page_info *xs_page_list_remove_head(struct page_list_head *head);
+bool xs_page_list_empty(const struct page_list_head *head);
+
+/* Radix tree entries that hold a small integer. */
+void *xs_radix_tree_int_to_ptr(int val);
+int xs_radix_tree_ptr_to_int(void *ptr);
+void xs_radix_tree_replace_slot(void **slot, void *item);
+
+/* Caches and TLBs, with the erratum work-arounds of the C. */
+void xs_clean_dcache_va_range(const void *p, unsigned long size);
+void xs_invalidate_icache(void);
+void xs_flush_guest_tlb(void);
+void xs_flush_guest_tlb_local(void);
+void xs_flush_all_guests_tlb_local(void);
+void xs_isb_if_at_speculate(void);
+bool xs_has_const_at_speculate(void);
+bool xs_has_at_speculate(void);
+
+/* Address translation by the hardware of the current vCPU. */
+uint64_t xs_gvirt_to_maddr(vaddr_t va, paddr_t *pa, unsigned int flags);
+int xs_gva_to_ipa(vaddr_t va, paddr_t *ipa, unsigned int flags);
+
+/* The current CPU and vCPU. */
+struct vcpu *xs_current(void);
+unsigned int xs_smp_processor_id(void);
+unsigned int xs_for_each_possible_cpu_next(int cpu);
+bool xs_local_irq_is_enabled(void);
+unsigned long xs_local_irq_save(void);
+void xs_local_irq_restore(unsigned long flags);
+bool xs_softirq_pending(void);
+bool xs_hypercall_preempt_check(void);
+bool xs_general_preempt_check(void);
+
+/* Domains and vCPUs. */
+bool xs_is_hardware_domain(const struct domain *d);
+bool xs_is_idle_vcpu(const struct vcpu *v);
+bool xs_domain_is_paused(const struct domain *d);
+bool xs_iomem_access_permitted(const struct domain *d, mfn_t mfn);
+void xs_ioreq_mapcache_invalidate(struct domain *d);
+void xs_inject_undef_exception(struct cpu_user_regs *regs, union hsr hsr);
+
+/* IOMMU. */
+bool xs_is_iommu_enabled(const struct domain *d);
+bool xs_iommu_coherent_walk(struct domain *d);
+bool xs_iommu_use_hap_pt(const struct domain *d);
+int xs_iommu_iotlb_flush(struct domain *d, unsigned long dfn,
+                         unsigned long nr, unsigned int flags);
+
+/* What the boot CPU found of all CPUs. */
+unsigned int xs_cpuinfo_pa_range(void);
+bool xs_cpuinfo_vmid_16_bits(void);
+
+void noreturn xs_bug(void);
+
+/*
+ * Constants and layout as gcc sees them in this tree: bindgen turns the
+ * enumerators into Rust constants, and layout.rs asserts that clang agrees
+ * (xs_layout[] in helpers.c is the same list, computed by gcc).
+ */
+enum xs_const {
+    XS_MEMF_no_owner = MEMF_no_owner,
+    XS_HCR_TVM = HCR_TVM,
+    XS_HCR_VM = HCR_VM,
+    XS_SCTLR_M_C = SCTLR_Axx_ELx_C | SCTLR_Axx_ELx_M,
+    XS_PADDR_BITS = PADDR_BITS,
+    XS_PAGE_SHIFT = PAGE_SHIFT,
+    XS_MATTR_DEV = MATTR_DEV,
+    XS_MATTR_MEM_NC = MATTR_MEM_NC,
+    XS_MATTR_MEM = MATTR_MEM,
+    XS_LPAE_SH_OUTER = LPAE_SH_OUTER,
+    XS_LPAE_SH_INNER = LPAE_SH_INNER,
+    XS_GV2M_WRITE = GV2M_WRITE,
+    XS_INVALID_VCPU_ID = INVALID_VCPU_ID,
+    XS_IOMMU_FLUSHF_added = IOMMU_FLUSHF_added,
+    XS_IOMMU_FLUSHF_modified = IOMMU_FLUSHF_modified,
+    XS_INVALID_VMID = INVALID_VMID,
+    XS_NR_CPUS = NR_CPUS,
+};
+
+enum xs_const_wide {
+    XS_VTCR_BASE = VTCR_RES1 | VTCR_SH0_IS | VTCR_ORGN0_WBWA | VTCR_IRGN0_WBWA |
+                   VTCR_TG0_4K,
+    XS_VTCR_VS = VTCR_VS,
+};
+
+#endif /* XEN_SYS_HELPERS_H */

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! The instructions that Xen's C writes as inline assembly and that have no
+//! alternative to patch: barriers, stage-2 system registers, and single-copy
+//! atomic access to a translation table entry.
+//!
+//! Section numbers are those of the Arm ARM, DDI 0487.
+
+use core::arch::asm;
+use core::sync::atomic::{AtomicU64, Ordering};
+
+macro_rules! sysreg {
+    ($(#[$doc:meta])* $read:ident, $write:ident, $name:literal) => {
+        $(#[$doc])*
+        ///
+        /// # Safety
+        ///
+        /// The CPU must be at EL2, where Xen always runs.
+        #[inline(always)]
+        pub unsafe fn $read() -> u64 {
+            let value: u64;
+            // SAFETY: reading this register has no side effect at EL2, which
+            // the caller promises.
+            unsafe { asm!(concat!("mrs {}, ", $name), out(reg) value, options(nomem, nostack, preserves_flags)) };
+            value
+        }
+
+        #[doc = concat!("Writes `", $name, "`; an ISB must follow before anything relies on it.")]
+        ///
+        /// # Safety
+        ///
+        /// At EL2, with a value that is right for the guest context that is
+        /// (being) loaded.
+        #[inline(always)]
+        pub unsafe fn $write(value: u64) {
+            // SAFETY: the caller vouches for the value. Not `nomem`: memory
+            // accesses must not move across a change of translation.
+            unsafe { asm!(concat!("msr ", $name, ", {}"), in(reg) value, options(nostack, preserves_flags)) };
+        }
+    };
+}
+
+sysreg!(
+    /// Virtualization Translation Table Base Register: root and VMID.
+    read_vttbr_el2, write_vttbr_el2, "VTTBR_EL2");
+sysreg!(
+    /// Virtualization Translation Control Register.
+    read_vtcr_el2, write_vtcr_el2, "VTCR_EL2");
+sysreg!(
+    /// Hypervisor Configuration Register.
+    read_hcr_el2, write_hcr_el2, "HCR_EL2");
+sysreg!(
+    /// The guest's System Control Register.
+    read_sctlr_el1, write_sctlr_el1, "SCTLR_EL1");
+
+/// Instruction Synchronization Barrier.
+#[inline(always)]
+pub fn isb() {
+    // SAFETY: a barrier has no operand and changes no state of the program.
+    unsafe { asm!("isb", options(nostack, preserves_flags)) };
+}
+
+/// DSB SY: all earlier accesses complete, for every observer in the system.
+#[inline(always)]
+pub fn dsb_sy() {
+    // SAFETY: as for `isb`.
+    unsafe { asm!("dsb sy", options(nostack, preserves_flags)) };
+}
+
+/// DSB ISHST: earlier stores are complete for the inner shareable domain, which
+/// holds every CPU's table walker (and a coherent SMMU's).
+#[inline(always)]
+pub fn dsb_ishst() {
+    // SAFETY: as for `isb`.
+    unsafe { asm!("dsb ishst", options(nostack, preserves_flags)) };
+}
+
+/// Loads a translation table entry, single-copy atomically.
+///
+/// # Safety
+///
+/// `entry` must point to an entry of a mapped translation table.
+#[inline(always)]
+pub unsafe fn pte_load(entry: *const u64) -> u64 {
+    // SAFETY: the caller promises a live, aligned entry; entries are only
+    // ever accessed as atomics, here and by the hardware walker.
+    unsafe { AtomicU64::from_ptr(entry.cast_mut()) }.load(Ordering::Relaxed)
+}
+
+/// Stores a translation table entry, single-copy atomically. No barrier.
+///
+/// # Safety
+///
+/// As for [`pte_load`], and the p2m write lock must be held or the table not
+/// yet be reachable.
+#[inline(always)]
+pub unsafe fn pte_store(entry: *mut u64, value: u64) {
+    // SAFETY: as for `pte_load`.
+    unsafe { AtomicU64::from_ptr(entry) }.store(value, Ordering::Relaxed);
+}

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! What bindgen read from the configured tree.
+
+// Generated text: C's names and C's habits, not ours to restyle.
+#[allow(
+    missing_docs,
+    non_camel_case_types,
+    non_snake_case,
+    non_upper_case_globals,
+    unnecessary_transmutes,
+    unreachable_pub,
+    unsafe_op_in_unsafe_fn,
+    clippy::all,
+    clippy::undocumented_unsafe_blocks,
+    clippy::multiple_unsafe_ops_per_block,
+    clippy::missing_safety_doc,
+    clippy::cast_possible_truncation,
+    clippy::indexing_slicing
+)]
+mod bindings {
+    include!(concat!(env!("OUT_DIR"), "/bindings.rs"));
+}
+
+/// The options of Xen's configuration that the Rust code looks at.
+pub mod config {
+    include!(concat!(env!("OUT_DIR"), "/config.rs"));
+}
+
+pub use bindings::*;
+
+/// Calls Xen's `printk` with a C format string and arguments of C's types.
+///
+/// Evaluates to an expression that is `unsafe`: the arguments must match the
+/// conversions of the format.
+#[macro_export]
+macro_rules! printk {
+    ($format:expr $(, $argument:expr)* $(,)?) => {
+        $crate::printk($format.as_ptr() $(, $argument)*)
+    };
+}
+
+/// Calls Xen's `panic`: like [`printk!`], and never returns.
+#[macro_export]
+macro_rules! panic_xen {
+    ($format:expr $(, $argument:expr)* $(,)?) => {
+        $crate::panic($format.as_ptr() $(, $argument)*)
+    };
+}
