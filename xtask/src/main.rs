@@ -1,3 +1,76 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Build, boot and test commands.
-fn main() {}
+//! Build, boot and test commands: `cargo xtask boot | build-xen | test | doctor`.
+//!
+//! Results go to stdout, progress and errors to stderr; the exit code is 0 only if all that was
+//! asked for passed.
+
+mod apt;
+mod boot;
+mod cli;
+mod command;
+mod doctor;
+mod files;
+mod gates;
+mod paths;
+mod progress;
+mod rust_toolchain;
+mod table;
+mod test;
+mod tools;
+mod version;
+mod xen;
+
+use std::fs::File;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::Parser;
+use fd_lock::{RwLock, RwLockWriteGuard};
+
+use cli::{Action, Cli};
+use paths::Paths;
+use progress::Progress;
+
+fn main() -> ExitCode {
+    match run(&Cli::parse()) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Does what was asked; true when all of it passed.
+fn run(cli: &Cli) -> Result<bool> {
+    let paths = Paths::find()?;
+    let progress = Progress::detect();
+    match &cli.command {
+        Action::Boot(args) => {
+            let outcome = boot::boot(&paths, progress, args)?;
+            if !args.interactive {
+                table::print(&outcome.title, &outcome.rows);
+            }
+            Ok(table::all_passed(&outcome.rows))
+        }
+        Action::BuildXen(args) => {
+            let mut lock = RwLock::new(paths.lock_file()?);
+            let _guard = self::lock(&mut lock, progress)?;
+            let xen = xen::build::build(&paths, progress, args)?;
+            println!("{}", xen.binary().display());
+            Ok(true)
+        }
+        Action::Test(args) => Ok(test::run(&paths, progress, *args)),
+        Action::Doctor => Ok(doctor::run(&paths)),
+    }
+}
+
+/// Waits until no other run prepares anything below `target/`.
+fn lock(lock: &mut RwLock<File>, progress: Progress) -> Result<RwLockWriteGuard<'_, File>> {
+    // Asked twice because the borrow checker does not let go of a failed first try.
+    if lock.try_write().is_err() {
+        progress.say("Waiting for another cargo xtask to finish its build");
+    }
+    lock.write().context("cannot lock target/xtask.lock")
+}

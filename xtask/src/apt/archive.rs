@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Packages of another Debian release or architecture, fetched without touching the system.
+//!
+//! apt runs with a configuration of its own below `target/cache/`: own sources, own state, own
+//! cache, an empty list of installed packages. It checks the archive's signatures and every
+//! file's hash, and keeps unfinished downloads apart, so a file that arrives here is whole.
+//! Of the machine's configuration only the `Acquire` part is taken over (proxies and the like).
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{anyhow, bail, Context, Result};
+
+use super::sources;
+use crate::command;
+use crate::files;
+use crate::paths::Paths;
+
+/// Debian's own keys, as its installer puts them on every machine.
+const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
+
+/// A private apt for one release of Debian, arm64.
+#[derive(Debug)]
+pub(crate) struct Archive {
+    dir: PathBuf,
+    config: PathBuf,
+    suite: String,
+    log: PathBuf,
+}
+
+impl Archive {
+    /// Sets up the configuration; asks the mirror nothing yet.
+    pub(crate) fn open(paths: &Paths, suite: &str) -> Result<Self> {
+        let dir = paths.cache().join("apt").join(suite);
+        for sub in ["lists/partial", "cache/archives/partial", "etc"] {
+            files::create_dir(&dir.join(sub))?;
+        }
+        if !Path::new(KEYRING).is_file() {
+            bail!("{KEYRING} is missing: run `apt-get install debian-archive-keyring`");
+        }
+        let mirror = sources::mirror()?;
+        files::write(
+            &dir.join("etc/sources.list"),
+            format!(
+                "deb [signed-by={KEYRING}] {mirror} {suite} main\n\
+                 deb-src [signed-by={KEYRING}] {mirror} {suite} main\n"
+            ),
+        )?;
+        files::write(&dir.join("status"), "")?;
+        let config = dir.join("etc/apt.conf");
+        files::write(&config, config_text(&dir)?)?;
+        Ok(Self {
+            config,
+            suite: suite.to_owned(),
+            log: paths.log(&format!("apt-{suite}")),
+            dir,
+        })
+    }
+
+    /// Fetches the archive's lists.
+    pub(crate) fn update(&self) -> Result<()> {
+        // Without --error-on apt-get calls it a success when it could fetch nothing.
+        self.run("apt-get", |apt| apt.args(["update", "--error-on=any"]))
+    }
+
+    /// Downloads packages and all they depend on; returns the `.deb` files.
+    pub(crate) fn closure(&self, packages: &[&str]) -> Result<Vec<PathBuf>> {
+        let partial = self.dir.join("cache/archives");
+        // What an earlier, different list left behind is not part of this closure.
+        for file in debs(&partial)? {
+            std::fs::remove_file(&file)
+                .with_context(|| format!("cannot remove {}", file.display()))?;
+        }
+        self.run("apt-get", |apt| {
+            apt.args(["install", "--yes", "--download-only"])
+                .arg("--no-install-recommends")
+                .args(packages)
+        })?;
+        debs(&partial)
+    }
+
+    /// Downloads one package, without what it depends on, into `dir`.
+    pub(crate) fn package(&self, package: &str, dir: &Path) -> Result<PathBuf> {
+        self.run("apt-get", |apt| {
+            apt.args(["download", package]).current_dir(dir)
+        })?;
+        debs(dir)?
+            .pop()
+            .with_context(|| format!("apt-get download {package} brought no .deb"))
+    }
+
+    /// Downloads a source package's upstream tarball into `dir`.
+    pub(crate) fn source(&self, package: &str, dir: &Path) -> Result<()> {
+        self.run("apt-get", |apt| {
+            apt.args(["source", "--download-only", "--tar-only", package])
+                .current_dir(dir)
+        })
+    }
+
+    /// The first package that `package` depends on (a metapackage's real one).
+    pub(crate) fn dependency(&self, package: &str) -> Result<String> {
+        let shown = command::output(self.command("apt-cache").args(["depends", package]))?;
+        shown
+            .lines()
+            .find_map(|line| line.trim().strip_prefix("Depends: ").map(str::to_owned))
+            .with_context(|| format!("{package} of {} depends on nothing", self.suite))
+    }
+
+    fn command(&self, program: &str) -> Command {
+        let mut apt = command::clean(program);
+        apt.env("APT_CONFIG", &self.config);
+        apt
+    }
+
+    fn run(&self, program: &str, with: impl FnOnce(&mut Command) -> &mut Command) -> Result<()> {
+        let mut apt = self.command(program);
+        with(&mut apt);
+        command::logged(&mut apt, &self.log).map_err(|error| self.explain(error))
+    }
+
+    /// The two usual reasons get a sentence instead of apt's output.
+    fn explain(&self, error: anyhow::Error) -> anyhow::Error {
+        let text = std::fs::read_to_string(&self.log).unwrap_or_default();
+        match reason(&text) {
+            Some(sentence) => anyhow!("{sentence} (apt's output is in {})", self.log.display()),
+            None => error,
+        }
+    }
+}
+
+/// What apt's output says went wrong, if it is something a user can mend.
+fn reason(output: &str) -> Option<&'static str> {
+    let has = |words: &[&str]| words.iter().any(|word| output.contains(word));
+    if has(&["No space left", "enough free space"]) {
+        return Some(
+            "the disk is full: make room below target/ and run the same command again",
+        );
+    }
+    if has(&["NO_PUBKEY", "is not signed", "invalid signature"]) {
+        return Some(
+            "the mirror's signature cannot be checked: update the package debian-archive-keyring",
+        );
+    }
+    if has(&[
+        "Could not resolve",
+        "Temporary failure",
+        "Could not connect",
+        "Connection failed",
+        "Connection timed out",
+        "Unable to connect",
+        "Network is unreachable",
+        "Failed to fetch",
+        "Could not handshake",
+    ]) {
+        return Some(
+            "cannot download from the Debian mirror in /etc/apt: check the network and the \
+             mirror, then run the same command again",
+        );
+    }
+    None
+}
+
+fn debs(dir: &Path) -> Result<Vec<PathBuf>> {
+    let mut found = files::sorted_entries(dir)?;
+    found.retain(|path| path.extension().is_some_and(|ext| ext == "deb"));
+    Ok(found)
+}
+
+fn config_text(dir: &Path) -> Result<String> {
+    let at = dir.display();
+    // The machine's proxies, time-outs and credentials are wanted; its hooks and paths are not.
+    let mut acquire = command::output(command::clean("apt-config").args(["dump", "Acquire"]))?;
+    acquire.retain(|c| c != '\r');
+    let acquire: String = acquire
+        .lines()
+        .filter(|line| line.starts_with("Acquire::"))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    Ok(format!(
+        "{acquire}\
+         Acquire::Languages \"none\";\n\
+         Acquire::Retries \"2\";\n\
+         Acquire::http::Timeout \"20\";\n\
+         Acquire::https::Timeout \"20\";\n\
+         Dir::State \"{at}\";\n\
+         Dir::State::status \"{at}/status\";\n\
+         Dir::Cache \"{at}/cache\";\n\
+         Dir::Etc \"{at}/etc\";\n\
+         Dir::Etc::sourcelist \"{at}/etc/sources.list\";\n\
+         Dir::Etc::sourceparts \"/dev/null\";\n\
+         Dir::Etc::parts \"/dev/null\";\n\
+         Dir::Etc::main \"/dev/null\";\n\
+         Dir::Etc::netrc \"/etc/apt/auth.conf\";\n\
+         Dir::Etc::netrcparts \"/etc/apt/auth.conf.d\";\n\
+         APT::Architecture \"arm64\";\n\
+         APT::Architectures {{ \"arm64\"; }};\n\
+         APT::Sandbox::User \"root\";\n\
+         APT::Keep-Downloaded-Packages \"true\";\n"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::reason;
+
+    #[test]
+    fn usual_failures_get_a_sentence() {
+        let net = "Err:1 http://a.example/debian trixie InRelease\n  Could not connect to a.example";
+        assert!(reason(net).is_some_and(|why| why.contains("network")));
+        let disk = "E: You don't have enough free space in /x.";
+        assert!(reason(disk).is_some_and(|why| why.contains("disk")));
+        assert_eq!(reason("E: Unable to locate package foo"), None);
+    }
+}

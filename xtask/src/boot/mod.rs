@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Booting a built Xen under QEMU and judging what its console printed.
+//!
+//! `images` makes what is booted, `qemu` runs it, `console` reads the log, `steps` lists what dom0
+//! does and how each is judged, `report` judges the rest.
+
+mod console;
+mod cpio;
+mod images;
+mod qemu;
+mod report;
+mod steps;
+
+use anyhow::Result;
+
+use crate::cli::BootArgs;
+use crate::files;
+use crate::paths::Paths;
+use crate::progress::Progress;
+use crate::table::Row;
+use crate::tools::{self, Use};
+use crate::xen;
+
+use console::Console;
+
+/// How a boot went.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    /// What was booted, for the table's title.
+    pub(crate) title: String,
+    /// A row for each thing that had to happen; empty after an interactive boot.
+    pub(crate) rows: Vec<Row>,
+}
+
+/// Builds what is needed, boots it, and judges it.
+pub(crate) fn boot(paths: &Paths, progress: Progress, args: &BootArgs) -> Result<Outcome> {
+    tools::require(paths, progress, &[Use::Boot])?;
+    let cpu = qemu::cpu_argument(&args.cpu)?;
+    let mut lock = fd_lock::RwLock::new(paths.lock_file()?);
+    let guard = crate::lock(&mut lock, progress)?;
+    let xen = xen::build::build(paths, progress, &args.build)?;
+    let images = images::prepare(paths, progress, xen.release)?;
+    drop(guard);
+
+    let title = format!("Xen {}, {} p2m, {}", xen.release, args.build.p2m, args.cpu);
+    let dir = paths.run(&format!("{}-{}-smp{}", xen.name, args.cpu, args.smp));
+    files::create_dir(&dir)?;
+    let machine = qemu::Machine {
+        cpu,
+        smp: args.smp,
+        xen: xen.binary(),
+        images,
+    };
+    if args.interactive {
+        qemu::interactive(&machine)?;
+        return Ok(Outcome {
+            title,
+            rows: Vec::new(),
+        });
+    }
+    let limit = qemu::Limits::new(args.timeout, args.build.debug);
+    let log = dir.join("console.log");
+    let task = progress.start(format!("Booting {title}"));
+    let ended = qemu::run(&machine, &log, limit, task)?;
+    let console = Console::read(&log)?;
+    let rows = report::rows(&console, &ended, args.build.p2m, args.build.debug);
+    report::explain_failure(progress, &rows, &ended, &log);
+    Ok(Outcome { title, rows })
+}

@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Running QEMU: the machine, its time limits, and noticing that nothing more will come.
+
+use std::fmt;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{bail, Context, Result};
+
+use super::console::Console;
+use super::images::Images;
+use super::steps;
+use crate::command;
+use crate::progress::Task;
+use crate::tools::QEMU;
+
+/// The machine's memory, of which dom0 gets a part.
+const MEMORY_MIB: u32 = 4096;
+const DOM0_MIB: u32 = 1024;
+
+/// Where the loader puts dom0's kernel and initrd; Xen finds them in the device tree.
+const KERNEL_AT: &str = "0x49000000";
+const INITRD_AT: &str = "0x60000000";
+
+/// 64-bit CPUs; QEMU also lists 32-bit ones, on which this Xen cannot run.
+const CPUS_64: &[&str] = &["max", "a64fx", "neoverse-", "cortex-a3", "cortex-a5", "cortex-a7"];
+const CPUS_32: &[&str] = &["cortex-a7"];
+
+/// What is run.
+#[derive(Clone, Debug)]
+pub(crate) struct Machine {
+    /// QEMU's `-cpu`.
+    pub(crate) cpu: String,
+    /// Number of processors.
+    pub(crate) smp: u32,
+    /// The hypervisor.
+    pub(crate) xen: PathBuf,
+    /// dom0.
+    pub(crate) images: Images,
+}
+
+/// When to give up.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    whole: Duration,
+    silence: Duration,
+}
+
+impl Limits {
+    /// The user's limit, or one that fits the build: Xen's debug checks cost time.
+    pub(crate) fn new(seconds: Option<u64>, debug: bool) -> Self {
+        let scale = if debug { 2 } else { 1 };
+        Self {
+            whole: Duration::from_secs(seconds.unwrap_or(300 * scale)),
+            silence: Duration::from_secs(120 * scale),
+        }
+    }
+}
+
+/// How a run ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// QEMU ended.
+    ByItself {
+        /// With exit code 0?
+        success: bool,
+    },
+    /// After this many seconds it was stopped.
+    Timeout(u64),
+    /// After this many seconds without a word it was stopped.
+    Silence(u64),
+    /// It printed this, and was stopped.
+    Crash(String),
+}
+
+impl fmt::Display for Ended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ByItself { success: true } => f.write_str("the machine powered off"),
+            Self::ByItself { success: false } => f.write_str("QEMU failed"),
+            Self::Timeout(s) => write!(f, "stopped after {s} s: give it more with --timeout"),
+            Self::Silence(s) => write!(f, "the console said nothing for {s} s"),
+            Self::Crash(line) => write!(f, "it crashed: {}", line.trim()),
+        }
+    }
+}
+
+/// Checks a CPU model's name with QEMU and completes it.
+pub(crate) fn cpu_argument(name: &str) -> Result<String> {
+    let help = command::output(command::clean(QEMU).args(["-machine", "virt", "-cpu", "help"]))?;
+    let known = usable_cpus(&help);
+    let model = name.split(',').next().unwrap_or(name);
+    if !known.iter().any(|cpu| cpu == model) {
+        bail!(
+            "{name} is not a 64-bit CPU model of this QEMU: use one of {}",
+            known.join(", ")
+        );
+    }
+    // QEMU's default pointer authentication takes most of the emulation's time.
+    Ok(match name {
+        "max" => "max,pauth-impdef=on".to_owned(),
+        other => other.to_owned(),
+    })
+}
+
+fn usable_cpus(help: &str) -> Vec<String> {
+    help.lines()
+        .filter(|line| line.starts_with(' '))
+        .map(str::trim)
+        .filter(|cpu| CPUS_64.iter().any(|start| cpu.starts_with(start)))
+        .filter(|cpu| !CPUS_32.contains(cpu))
+        .map(str::to_owned)
+        .collect()
+}
+
+/// Runs the machine with its console going to `log`, until it ends or must be ended.
+pub(crate) fn run(machine: &Machine, log: &Path, limits: Limits, mut task: Task) -> Result<Ended> {
+    File::create(log).with_context(|| format!("cannot write {}", log.display()))?;
+    let errors = log.with_file_name("qemu.log");
+    let out = File::create(&errors).with_context(|| format!("cannot write {}", errors.display()))?;
+    let names: Vec<&str> = steps::ALL.iter().map(|step| step.name).collect();
+    let mut qemu = machine.command(&names.join(","));
+    qemu.arg("-serial")
+        .arg(format!("file:{}", log.display()))
+        .stdout(out.try_clone().context("cannot share a file")?)
+        .stderr(out);
+    let mut child = Running::start(&mut qemu)?;
+    let ended = child.watch(log, limits, &mut task)?;
+    if ended == (Ended::ByItself { success: false }) {
+        bail!(
+            "QEMU failed; it said (in {})\n{}",
+            errors.display(),
+            command::tail(&errors, 5)
+        );
+    }
+    task.done();
+    Ok(ended)
+}
+
+/// Runs the machine with its console on this terminal.
+pub(crate) fn interactive(machine: &Machine) -> Result<()> {
+    eprintln!("The console of Xen and dom0; leave with `poweroff -f`, or Ctrl-A X.");
+    let mut qemu = machine.command("shell");
+    qemu.args(["-serial", "mon:stdio"]).stdin(Stdio::inherit());
+    let status = Running::start(&mut qemu)?.wait()?;
+    if !status {
+        bail!("QEMU failed; what it said is above");
+    }
+    Ok(())
+}
+
+impl Machine {
+    fn command(&self, steps: &str) -> Command {
+        // setpriv: QEMU does not outlive us, whatever ends us.
+        let mut qemu = command::clean("setpriv");
+        qemu.args(["--pdeathsig", "KILL", QEMU])
+            .args(["-machine", "virt,virtualization=on,gic-version=3"])
+            .args(["-cpu", &self.cpu, "-smp", &self.smp.to_string()])
+            .args(["-m", &MEMORY_MIB.to_string()])
+            .args(["-nodefaults", "-no-user-config", "-display", "none"])
+            .arg("-kernel")
+            .arg(&self.xen)
+            .arg("-append")
+            .arg(format!(
+                "console=dtuart dom0_mem={DOM0_MIB}M loglvl=all guest_loglvl=all \
+                 conring_size=512k noreboot"
+            ))
+            .arg("-device")
+            .arg(format!(
+                "guest-loader,addr={KERNEL_AT},kernel={},bootargs=console=hvc0 earlycon=xen \
+                 rdinit=/init panic=1 xtask.steps={}",
+                commas(&self.images.kernel),
+                steps.replace(',', ",,")
+            ))
+            .arg("-device")
+            .arg(format!(
+                "guest-loader,addr={INITRD_AT},initrd={}",
+                commas(&self.images.initrd)
+            ));
+        qemu
+    }
+}
+
+/// QEMU's way to have a comma in a value.
+fn commas(path: &Path) -> String {
+    path.to_string_lossy().replace(',', ",,")
+}
+
+/// A child process that does not survive its owner.
+struct Running(Child);
+
+impl Running {
+    fn start(command: &mut Command) -> Result<Self> {
+        command
+            .spawn()
+            .map(Self)
+            .with_context(|| format!("cannot start `{}`", command::shown(command)))
+    }
+
+    fn wait(&mut self) -> Result<bool> {
+        Ok(self.0.wait().context("cannot wait for QEMU")?.success())
+    }
+
+    fn watch(&mut self, log: &Path, limits: Limits, task: &mut Task) -> Result<Ended> {
+        let started = Instant::now();
+        let mut size = 0;
+        let mut spoke = started;
+        loop {
+            std::thread::sleep(Duration::from_millis(250));
+            if let Some(status) = self.0.try_wait().context("cannot wait for QEMU")? {
+                let success = status.success();
+                return Ok(Ended::ByItself { success });
+            }
+            let now = fs::metadata(log).map_or(0, |meta| meta.len());
+            if now != size {
+                size = now;
+                spoke = Instant::now();
+                let console = Console::read(log)?;
+                if let Some(line) = console.fatal() {
+                    let line = line.to_owned();
+                    // Let it print what it knows: registers, the call trace.
+                    std::thread::sleep(Duration::from_secs(3));
+                    return Ok(Ended::Crash(line));
+                }
+                if let Some(step) = console.running_step() {
+                    task.note(&step);
+                }
+            }
+            if started.elapsed() > limits.whole {
+                return Ok(Ended::Timeout(limits.whole.as_secs()));
+            }
+            if spoke.elapsed() > limits.silence {
+                return Ok(Ended::Silence(limits.silence.as_secs()));
+            }
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It is our own child; when it has ended already both do nothing.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::usable_cpus;
+
+    #[test]
+    fn cpus_on_which_xen_runs() {
+        let help = "Available CPUs:\n  a64fx\n  arm1026\n  cortex-a15\n  cortex-a53\n  cortex-a57\n  \
+                    cortex-a7\n  cortex-a72\n  cortex-m3\n  max\n  neoverse-n1\n  ti925t\n";
+        assert_eq!(
+            usable_cpus(help),
+            ["a64fx", "cortex-a53", "cortex-a57", "cortex-a72", "max", "neoverse-n1"]
+        );
+        assert!(usable_cpus("no list").is_empty());
+    }
+}

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! From a console log to the rows of the table.
+
+use std::path::Path;
+
+use super::console::Console;
+use super::qemu::Ended;
+use super::steps;
+use crate::cli::P2m;
+use crate::command;
+use crate::progress::Progress;
+use crate::table::{all_passed, Row};
+
+/// What Xen prints at its start when the Rust p2m is linked.
+const RUST_BANNER: &str = "p2m: Rust implementation";
+
+/// How many of the log's last lines are shown when something failed.
+const TAIL: usize = 20;
+
+/// One row for each thing that had to happen.
+pub(crate) fn rows(console: &Console, ended: &Ended, asked: P2m, debug: bool) -> Vec<Row> {
+    let mut rows = vec![
+        Row::of("Xen starts", banner(console, debug)),
+        Row::of("p2m linked", linked(console, asked)),
+        Row::of("dom0 up", dom0(console)),
+    ];
+    let runs = console.steps();
+    for step in steps::ALL {
+        let run = runs.iter().find(|run| run.name == step.name);
+        let result = run.map_or_else(|| Err("was not reached".to_owned()), step.check);
+        rows.push(if step.counts {
+            Row::of(step.title, result)
+        } else {
+            let detail = match result {
+                Ok(detail) => format!("ok: {detail}"),
+                Err(detail) => format!("{detail} (the same is expected with the C p2m)"),
+            };
+            Row::info(step.title, detail)
+        });
+    }
+    rows.push(Row::of("no crash", no_crash(console)));
+    rows.push(Row::of("powered off", powered_off(console, ended)));
+    rows
+}
+
+/// Says where the log is and how it ends, when a row failed.
+pub(crate) fn explain_failure(progress: Progress, rows: &[Row], ended: &Ended, log: &Path) {
+    if all_passed(rows) {
+        return;
+    }
+    progress.say(&format!(
+        "The boot failed ({ended}); the console's log is {} and ends with\n{}",
+        log.display(),
+        command::tail(log, TAIL)
+    ));
+}
+
+fn banner(console: &Console, debug: bool) -> Result<String, String> {
+    let line = console
+        .find("Xen version ")
+        .ok_or("Xen printed no version")?;
+    let asked = if debug { "debug=y" } else { "debug=n" };
+    if !line.contains(asked) {
+        return Err(format!("asked for {asked}, but Xen says: {line}"));
+    }
+    let version = line
+        .split_once("Xen version ")
+        .and_then(|(_, rest)| rest.split_whitespace().next())
+        .unwrap_or(line);
+    Ok(format!("{version}, {asked}"))
+}
+
+/// The C code does not announce itself: it is the absence of the other's line.
+fn linked(console: &Console, asked: P2m) -> Result<String, String> {
+    if console.find("Xen version ").is_none() {
+        return Err("Xen printed nothing".to_owned());
+    }
+    match (console.find(RUST_BANNER), asked) {
+        (Some(line), P2m::Rust) => Ok(line.trim_start_matches("(XEN) ").to_owned()),
+        (None, P2m::C) => Ok("C (no line of the Rust p2m)".to_owned()),
+        (Some(line), P2m::C) => Err(format!("asked for C, but Xen says: {line}")),
+        (None, P2m::Rust) => Err(format!("asked for Rust, but Xen prints no \"{RUST_BANNER}\"")),
+    }
+}
+
+fn dom0(console: &Console) -> Result<String, String> {
+    console.find("@@dom0-up").ok_or("dom0's init did not start")?;
+    let linux = console
+        .lines
+        .iter()
+        .find_map(|line| line.split_once("Linux version "))
+        .and_then(|(_, rest)| rest.split_whitespace().next())
+        .unwrap_or("of an unknown version");
+    Ok(format!("Linux {linux}"))
+}
+
+fn no_crash(console: &Console) -> Result<String, String> {
+    console
+        .fatal()
+        .map_or_else(|| Ok("no panic, no BUG".to_owned()), |line| Err(line.to_owned()))
+}
+
+fn powered_off(console: &Console, ended: &Ended) -> Result<String, String> {
+    match ended {
+        Ended::ByItself { .. } if console.find("@@all-done").is_none() => {
+            Err(format!("{ended} before dom0 was through"))
+        }
+        Ended::ByItself { success: true } => Ok("by dom0".to_owned()),
+        other => Err(other.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{banner, linked, powered_off, rows};
+    use crate::boot::console::Console;
+    use crate::boot::qemu::Ended;
+    use crate::cli::P2m;
+    use crate::table::{all_passed, Status};
+
+    const C: &str = "(XEN) Xen version 4.20.4-pre (u@) (gcc 12.2.0) debug=n 2026\n";
+    const RUST: &str = "(XEN) Xen version 4.20.4-pre (u@) (gcc 12.2.0) debug=n 2026\n\
+                        (XEN) p2m: Rust implementation (libxen_p2m 0.1.0)\n";
+
+    #[test]
+    fn the_linked_p2m_must_be_the_one_asked_for() {
+        assert!(linked(&Console::parse(C), P2m::C).is_ok());
+        assert!(linked(&Console::parse(RUST), P2m::Rust).is_ok());
+        assert!(linked(&Console::parse(C), P2m::Rust).is_err());
+        assert!(linked(&Console::parse(RUST), P2m::C).is_err());
+        assert!(linked(&Console::parse(""), P2m::C).is_err());
+    }
+
+    #[test]
+    fn the_build_must_be_the_one_asked_for() {
+        assert_eq!(
+            banner(&Console::parse(C), false),
+            Ok("4.20.4-pre, debug=n".to_owned())
+        );
+        assert!(banner(&Console::parse(C), true).is_err());
+        assert!(banner(&Console::parse("x"), false).is_err());
+    }
+
+    #[test]
+    fn power_off_is_dom0s_doing() {
+        let done = Console::parse("@@all-done\n");
+        let off = Ended::ByItself { success: true };
+        assert!(powered_off(&done, &off).is_ok());
+        assert!(powered_off(&Console::parse(""), &off).is_err());
+        assert!(powered_off(&done, &Ended::ByItself { success: false }).is_err());
+        assert!(powered_off(&done, &Ended::Timeout(5)).is_err());
+    }
+
+    #[test]
+    fn an_empty_log_fails_every_counted_row() {
+        let off = Ended::ByItself { success: true };
+        let rows = rows(&Console::default(), &off, P2m::C, false);
+        assert!(!all_passed(&rows));
+        let passed: Vec<&str> = rows
+            .iter()
+            .filter(|row| row.status == Status::Pass)
+            .map(|row| row.name.as_str())
+            .collect();
+        assert_eq!(passed, ["no crash"]);
+    }
+}

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! What dom0 does once it is up: a list, each entry a script and a check on what it printed.
+//!
+//! A new scenario is a script in `assets/dom0/steps/`, an entry in [`ALL`], and a check that looks
+//! at the output of the real tools.
+
+use super::console::StepRun;
+
+/// Judges a step by what it printed: what was seen, or what is wrong.
+pub(crate) type Check = fn(&StepRun) -> Result<String, String>;
+
+/// One entry of the list.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Step {
+    /// Its script's name and its name in the markers.
+    pub(crate) name: &'static str,
+    /// Its name in the table.
+    pub(crate) title: &'static str,
+    /// The script that dom0's shell runs.
+    pub(crate) script: &'static str,
+    /// Does a failure count?
+    pub(crate) counts: bool,
+    /// How it is judged.
+    pub(crate) check: Check,
+}
+
+macro_rules! step {
+    ($name:literal, $title:literal, $counts:expr, $check:expr) => {
+        Step {
+            name: $name,
+            title: $title,
+            script: include_str!(concat!("../../assets/dom0/steps/", $name)),
+            counts: $counts,
+            check: $check,
+        }
+    };
+}
+
+/// In the order in which they run.
+pub(crate) const ALL: &[Step] = &[
+    step!("toolstack", "toolstack up", true, toolstack),
+    step!("xl-list", "xl list", true, xl_list),
+    step!("guest-create", "guest created", true, guest_create),
+    step!("guest-console", "guest console ticks", true, guest_console),
+    step!("debug-keys", "p2m dump (debug key q)", true, debug_keys),
+    step!("xen-access-write", "xen-access write", true, xen_access),
+    step!("xen-access-exec", "xen-access exec", true, xen_access),
+    step!("guest-destroy", "guest destroyed, memory back", true, guest_destroy),
+    step!("test-paging-mempool", "test-paging-mempool", false, exit_code),
+    step!("test-resource", "test-resource", false, exit_code),
+];
+
+/// The ticks a guest has to show.
+const TICKS: usize = 3;
+
+/// The script went through; the last thing it said is what went wrong otherwise.
+fn exit_code(run: &StepRun) -> Result<String, String> {
+    let last = || {
+        let line = run.lines.iter().rfind(|line| !line.trim().is_empty());
+        line.map_or("nothing", |line| line.trim()).to_owned()
+    };
+    match run.rc {
+        Some(0) => Ok(last()),
+        Some(rc) => Err(format!("exit code {rc}: {}", last())),
+        None => Err(format!("did not end; last said: {}", last())),
+    }
+}
+
+fn toolstack(run: &StepRun) -> Result<String, String> {
+    exit_code(run)?;
+    Ok("xenstored, xenconsoled".to_owned())
+}
+
+fn xl_list(run: &StepRun) -> Result<String, String> {
+    exit_code(run)?;
+    let line = run
+        .lines
+        .iter()
+        .find(|line| line.starts_with("Domain-0"))
+        .ok_or("no Domain-0 in the list")?;
+    Ok(squeeze(line))
+}
+
+fn guest_create(run: &StepRun) -> Result<String, String> {
+    exit_code(run)?;
+    let domid = run.number("domid")?;
+    let listed = run.lines.iter().find(|line| line.starts_with("guest "));
+    let line = listed.ok_or("xl list does not show the guest")?;
+    Ok(format!("domain {domid}: {}", squeeze(line)))
+}
+
+fn guest_console(run: &StepRun) -> Result<String, String> {
+    exit_code(run)?;
+    let ticks: Vec<u64> = run
+        .lines
+        .iter()
+        .filter_map(|line| line.trim().strip_prefix("tick ")?.parse().ok())
+        .collect();
+    let rising = ticks.iter().zip(ticks.iter().skip(1)).all(|(a, b)| a < b);
+    if ticks.len() < TICKS || !rising {
+        return Err(format!("not {TICKS} rising ticks: {ticks:?}"));
+    }
+    Ok(format!("ticks {ticks:?}"))
+}
+
+fn debug_keys(run: &StepRun) -> Result<String, String> {
+    exit_code(run)?;
+    let dumps: Vec<&str> = run
+        .lines
+        .iter()
+        .filter_map(|line| line.split_once("p2m mappings for domain ").map(|parts| parts.1))
+        .collect();
+    // The console shows the answer twice: as Xen prints it, and in what `xl dmesg` returns.
+    let of = |domain: &str| dumps.iter().any(|dump| dump.split(' ').next() == Some(domain));
+    if !of("0") || dumps.iter().all(|dump| dump.starts_with("0 ")) {
+        return Err(format!("no mappings shown of dom0 and the guest: {dumps:?}"));
+    }
+    let counts: Vec<String> = run
+        .lines
+        .iter()
+        .rev()
+        .filter_map(|line| line.split_once("K mappings: ").map(|parts| parts.1))
+        .map(|count| count.trim().to_owned())
+        .take(2)
+        .collect();
+    Ok(format!("dom0 and the guest; 4K mappings {}", counts.join(", ")))
+}
+
+fn xen_access(run: &StepRun) -> Result<String, String> {
+    exit_code(run)?;
+    let events = run.number("events")?;
+    if events == 0 || !run.lines.iter().any(|line| line.starts_with("PAGE ACCESS:")) {
+        let said = run.lines.iter().rfind(|line| !line.trim().is_empty());
+        return Err(format!("no events; xen-access said: {said:?}"));
+    }
+    let (watched, after) = (run.number("ticks_watched")?, run.number("ticks_after")?);
+    if after <= watched {
+        return Err(format!("{events} events, but the guest stopped ticking at {watched}"));
+    }
+    Ok(format!("{events} events, the guest ticks on ({watched} to {after})"))
+}
+
+fn guest_destroy(run: &StepRun) -> Result<String, String> {
+    exit_code(run)?;
+    let (before, after) = (run.number("free_before")?, run.number("free_after")?);
+    if run.lines.iter().any(|line| line.starts_with("guest ")) {
+        return Err("xl list still shows the guest".to_owned());
+    }
+    if after < before {
+        return Err(format!("{before} MiB were free before the guest, {after} MiB after it"));
+    }
+    Ok(format!("free memory {before} MiB before, {after} MiB after"))
+}
+
+fn squeeze(line: &str) -> String {
+    line.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+#[path = "steps_tests.rs"]
+mod tests;

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! The command line.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Build, boot and test Xen/Arm with its p2m code in Rust.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+pub(crate) struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Action,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Action {
+    /// Build Xen, boot it under QEMU with dom0 and a guest, and show what worked
+    Boot(BootArgs),
+    /// Build Xen and print the path of the binary
+    BuildXen(BuildArgs),
+    /// Run every check: format, lints, host tests, gates on the image, a boot
+    Test(TestArgs),
+    /// Show what this machine has and what it lacks
+    Doctor,
+}
+
+/// Which code manages the guests' second-stage tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum P2m {
+    /// This project's archive
+    Rust,
+    /// Xen's own C files
+    C,
+}
+
+impl fmt::Display for P2m {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Rust => "rust",
+            Self::C => "c",
+        })
+    }
+}
+
+/// Which Xen to build.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct BuildArgs {
+    /// The p2m to link
+    #[arg(long, value_enum, default_value_t = P2m::Rust)]
+    pub(crate) p2m: P2m,
+    /// Build Xen with CONFIG_DEBUG=y (slower, with its assertions)
+    #[arg(long)]
+    pub(crate) debug: bool,
+    /// Your own Xen tree, which is copied and never changed [default: Debian's source package]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) xen_tree: Option<PathBuf>,
+}
+
+/// What to boot and how.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct BootArgs {
+    /// Which Xen.
+    #[command(flatten)]
+    pub(crate) build: BuildArgs,
+    /// QEMU's CPU model: max, cortex-a53, cortex-a57, cortex-a72, neoverse-n1 ...
+    #[arg(long, value_name = "NAME", default_value = "max")]
+    pub(crate) cpu: String,
+    /// Number of processors
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=8))]
+    pub(crate) smp: u32,
+    /// No script: a shell in dom0, on this terminal (leave with Ctrl-A X)
+    #[arg(long)]
+    pub(crate) interactive: bool,
+    /// Give up after so many seconds [default: 300, with --debug 600]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) timeout: Option<u64>,
+}
+
+/// What to test.
+#[derive(Args, Clone, Copy, Debug)]
+pub(crate) struct TestArgs {
+    /// Only what needs no Xen and no emulator: format, lints, host tests
+    #[arg(long)]
+    pub(crate) host: bool,
+}
+
+impl BootArgs {
+    /// A boot with the defaults.
+    pub(crate) fn of(p2m: P2m) -> Self {
+        Self {
+            build: BuildArgs {
+                p2m,
+                debug: false,
+                xen_tree: None,
+            },
+            cpu: "max".to_owned(),
+            smp: 2,
+            interactive: false,
+            timeout: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Cli;
+    use clap::CommandFactory;
+
+    #[test]
+    fn definition_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Running other programs: with their output kept, and with errors that say what failed and where.
+
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{bail, Context, Result};
+
+/// How many of a log's last lines an error shows.
+const TAIL: usize = 15;
+
+/// What the outer `cargo xtask` sets for its own use, and which would lead another cargo, rustc or
+/// make astray (a rustup shim's choice of toolchain, its library path, a job server).
+const OUTER: &[&str] = &[
+    "CARGO",
+    "CARGO_ENCODED_RUSTFLAGS",
+    "CARGO_MAKEFLAGS",
+    "CARGO_MANIFEST_DIR",
+    "CARGO_MANIFEST_PATH",
+    "CARGO_TARGET_DIR",
+    "CARGO_BUILD_TARGET",
+    "CARGO_BUILD_TARGET_DIR",
+    "LD_LIBRARY_PATH",
+    "MAKEFLAGS",
+    "MAKELEVEL",
+    "MFLAGS",
+    "RUSTC",
+    "RUSTC_WRAPPER",
+    "RUSTC_WORKSPACE_WRAPPER",
+    "RUSTDOC",
+    "RUSTFLAGS",
+    "RUSTUP_TOOLCHAIN",
+    "RUST_RECURSION_COUNT",
+];
+
+/// A command without the outer cargo's environment, without input, speaking plain English.
+pub(crate) fn clean(program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new(program);
+    for name in OUTER {
+        command.env_remove(name);
+    }
+    command.env("LC_ALL", "C").stdin(Stdio::null());
+    command
+}
+
+/// A command as one would type it, for messages.
+pub(crate) fn shown(command: &Command) -> String {
+    std::iter::once(command.get_program())
+        .chain(command.get_args())
+        .map(|word| word.to_string_lossy().into_owned())
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+/// Runs a command with its output going to `log`; an error carries the log's last lines.
+pub(crate) fn logged(command: &mut Command, log: &Path) -> Result<()> {
+    let out = open_log(log)?;
+    let err = out
+        .try_clone()
+        .with_context(|| format!("cannot write {}", log.display()))?;
+    let status = command
+        .stdout(out)
+        .stderr(err)
+        .status()
+        .with_context(|| format!("cannot start `{}`", shown(command)))?;
+    if !status.success() {
+        bail!(
+            "`{}` failed ({status}); its output is in {} and ends with\n{}",
+            shown(command),
+            log.display(),
+            tail(log, TAIL)
+        );
+    }
+    Ok(())
+}
+
+/// Runs a command and returns what it printed; an error carries what it complained about.
+pub(crate) fn output(command: &mut Command) -> Result<String> {
+    let out = command
+        .output()
+        .with_context(|| format!("cannot start `{}`", shown(command)))?;
+    if !out.status.success() {
+        bail!(
+            "`{}` failed ({}): {}",
+            shown(command),
+            out.status,
+            String::from_utf8_lossy(&out.stderr).trim()
+        );
+    }
+    Ok(String::from_utf8_lossy(&out.stdout).into_owned())
+}
+
+/// Where a program is, if it is in PATH (or where its absolute path says).
+pub(crate) fn which(program: &str) -> Option<PathBuf> {
+    if program.contains('/') {
+        return Some(PathBuf::from(program)).filter(|path| path.is_file());
+    }
+    // Administrators' programs are not in everybody's PATH.
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path)
+        .chain(["/usr/sbin", "/sbin"].map(PathBuf::from))
+        .map(|dir| dir.join(program))
+        .find(|file| file.is_file())
+}
+
+/// The last lines of a file, indented; empty when it cannot be read.
+pub(crate) fn tail(log: &Path, lines: usize) -> String {
+    let text = fs::read(log).unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    let all: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
+    let skip = all.len().saturating_sub(lines);
+    all.iter()
+        .skip(skip)
+        .map(|line| format!("    {}", line.trim_end()))
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+fn open_log(log: &Path) -> Result<File> {
+    if let Some(dir) = log.parent() {
+        fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
+    }
+    File::create(log).with_context(|| format!("cannot write {}", log.display()))
+}

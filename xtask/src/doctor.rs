@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! What this machine has, what it lacks, and the one line that mends it.
+
+use crate::apt::{host, sources};
+use crate::paths::Paths;
+use crate::rust_toolchain;
+use crate::table::{self, Row};
+use crate::tools::{self, Use, QEMU, TOOLS};
+use crate::xen::release;
+
+/// Prints the table; true when nothing is missing.
+pub(crate) fn run(paths: &Paths) -> bool {
+    let mut rows: Vec<Row> = TOOLS
+        .iter()
+        .map(|tool| {
+            let found = tool.found().ok_or(format!("missing: package {}", tool.package));
+            let found = match found {
+                Ok(version) if tool.name == QEMU => tools::check_qemu(&version)
+                    .map(|()| version)
+                    .map_err(|error| error.to_string()),
+                other => other,
+            };
+            Row::of(tool.name, found)
+        })
+        .collect();
+    let mut packages = tools::missing(&[Use::Build, Use::Rust, Use::Boot]);
+    let rust = match rust_toolchain::find() {
+        Some(found) => Ok(format!("{} ({})", found.version, found.rustc.display())),
+        None => match rust_toolchain::debian_packages() {
+            Ok(more) => {
+                let names = more.join(" ");
+                packages.extend(more);
+                Err(format!("missing: packages {names}"))
+            }
+            Err(error) => Err(error.to_string()),
+        },
+    };
+    rows.push(Row::of("Rust for the hypervisor", rust));
+    rows.push(Row::of(
+        "Debian mirror",
+        sources::mirror().map_err(|error| error.to_string()),
+    ));
+    let patches = release::supported(paths).map_or_else(
+        |error| Err(error.to_string()),
+        |found| Ok(found.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")),
+    );
+    rows.push(Row::of("Xen releases with patches", patches));
+    table::print("This machine", &rows);
+    if !packages.is_empty() {
+        println!("To install what is missing: {}", host::line(&packages));
+    }
+    table::all_passed(&rows)
+}

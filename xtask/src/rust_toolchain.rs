@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Which Rust builds the hypervisor's part.
+//!
+//! `core` for `aarch64-unknown-none-softfloat` comes either ready made (a rustup target) or from
+//! its source (`-Zbuild-std=core`; rustup's rust-src, or Debian's rust-src packages). The first
+//! toolchain that offers one of the two is taken, in this order: the one that runs this tool, the
+//! other rustup toolchains, Debian's. When there is none, Debian's is installed.
+//!
+//! The programs are called by their real paths, never through a rustup shim, and without what the
+//! outer cargo put into the environment (see [`crate::command::clean`]).
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{bail, Context, Result};
+
+use crate::apt::host;
+use crate::command;
+use crate::files;
+use crate::paths::Paths;
+use crate::progress::Progress;
+use crate::version::Version;
+
+/// The target the archive is built for: Xen must not touch FP or SIMD registers.
+pub(crate) const TARGET: &str = "aarch64-unknown-none-softfloat";
+
+/// The workspace's MSRV.
+const OLDEST: Version = Version::new(1, 85);
+
+/// Debian's packages: release 12 has the first set, release 13 and later the second.
+const DEBIAN_SETS: [[&str; 3]; 2] = [
+    ["rustc-web", "cargo-web", "rust-web-src"],
+    ["rustc", "cargo", "rust-src"],
+];
+
+/// A toolchain that can build the archive, and how to call it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Toolchain {
+    /// The compiler.
+    pub(crate) rustc: PathBuf,
+    /// The cargo that belongs to it.
+    pub(crate) cargo: PathBuf,
+    /// What cargo needs to be told, e.g. `-Zbuild-std=core`.
+    pub(crate) cargo_args: Vec<String>,
+    /// The environment both need.
+    pub(crate) env: Vec<(String, String)>,
+    /// The compiler's version, for people.
+    pub(crate) version: String,
+}
+
+/// Where `core` comes from in a toolchain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Core {
+    Installed,
+    FromSource,
+}
+
+/// Finds a toolchain.
+pub(crate) fn find() -> Option<Toolchain> {
+    candidates().iter().find_map(|sysroot| probe(sysroot))
+}
+
+/// Finds a toolchain, installing Debian's when there is none and this user may.
+pub(crate) fn require(paths: &Paths, progress: Progress) -> Result<Toolchain> {
+    if let Some(found) = find() {
+        return Ok(found);
+    }
+    host::install(paths, progress, &debian_packages()?)?;
+    find().context(
+        "Debian's Rust packages are installed and still cannot build for \
+         aarch64-unknown-none-softfloat: run `cargo xtask doctor`",
+    )
+}
+
+/// The packages of this machine's Debian that are new enough.
+pub(crate) fn debian_packages() -> Result<Vec<String>> {
+    for set in DEBIAN_SETS {
+        let new_enough = set.iter().all(|package| {
+            host::candidate(package)
+                .and_then(|version| Version::find_in(&version))
+                .is_some_and(|version| version >= OLDEST)
+        });
+        if new_enough {
+            return Ok(set.iter().map(|&package| package.to_owned()).collect());
+        }
+    }
+    bail!(
+        "no Rust {OLDEST} for {TARGET}: run `rustup target add {TARGET}`, or `apt-get update` \
+         if this Debian should have it"
+    )
+}
+
+/// Sysroots worth a look, best first.
+fn candidates() -> Vec<PathBuf> {
+    let mut all: Vec<PathBuf> = Vec::new();
+    // The toolchain that runs this tool: here the shim's environment is wanted.
+    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let own = std::process::Command::new(rustc)
+        .args(["--print", "sysroot"])
+        .output();
+    if let Ok(own) = own {
+        all.push(PathBuf::from(String::from_utf8_lossy(&own.stdout).trim()));
+    }
+    let rustup = std::env::var_os("RUSTUP_HOME").map_or_else(
+        || PathBuf::from(std::env::var_os("HOME").unwrap_or_default()).join(".rustup"),
+        PathBuf::from,
+    );
+    all.extend(files::sorted_entries(&rustup.join("toolchains")).unwrap_or_default());
+    all.push(PathBuf::from("/usr"));
+    let mut seen = std::collections::HashSet::new();
+    all.retain(|sysroot| sysroot.is_absolute() && seen.insert(sysroot.clone()));
+    all
+}
+
+fn probe(sysroot: &Path) -> Option<Toolchain> {
+    let rustc = sysroot.join("bin/rustc");
+    let cargo = sysroot.join("bin/cargo");
+    let core = core_of(sysroot)?;
+    if !cargo.is_file() {
+        return None;
+    }
+    let version = command::output(command::clean(&rustc).arg("--version")).ok()?;
+    if Version::find_in(&version)? < OLDEST {
+        return None;
+    }
+    Some(Toolchain {
+        rustc,
+        cargo,
+        cargo_args: match core {
+            Core::Installed => Vec::new(),
+            Core::FromSource => vec!["-Zbuild-std=core".to_owned()],
+        },
+        // The language stays stable; only -Z build flags need it (build-std, function-sections).
+        env: vec![("RUSTC_BOOTSTRAP".to_owned(), "1".to_owned())],
+        version: version.trim().to_owned(),
+    })
+}
+
+fn core_of(sysroot: &Path) -> Option<Core> {
+    let lib = sysroot.join("lib/rustlib");
+    if lib.join(TARGET).join("lib").is_dir() {
+        Some(Core::Installed)
+    } else if lib.join("src/rust/library/core/src/lib.rs").is_file() {
+        Some(Core::FromSource)
+    } else {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{core_of, Core, TARGET};
+    use std::fs;
+
+    #[test]
+    fn an_installed_target_wins_over_the_source() -> anyhow::Result<()> {
+        let sysroot = tempfile::tempdir()?;
+        let lib = sysroot.path().join("lib/rustlib");
+        assert_eq!(core_of(sysroot.path()), None);
+        let source = lib.join("src/rust/library/core/src");
+        fs::create_dir_all(&source)?;
+        assert_eq!(core_of(sysroot.path()), None);
+        fs::write(source.join("lib.rs"), "")?;
+        assert_eq!(core_of(sysroot.path()), Some(Core::FromSource));
+        fs::create_dir_all(lib.join(TARGET).join("lib"))?;
+        assert_eq!(core_of(sysroot.path()), Some(Core::Installed));
+        Ok(())
+    }
+}

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Every check of the project, in the order of what is quick to fail.
+
+use std::process::{Command, Stdio};
+
+use anyhow::Result;
+
+use crate::boot;
+use crate::cli::{BootArgs, P2m, TestArgs};
+use crate::command;
+use crate::gates;
+use crate::paths::Paths;
+use crate::progress::Progress;
+use crate::table::{self, Row, Status};
+use crate::xen;
+
+/// Runs the checks and prints the table; true when all passed.
+pub(crate) fn run(paths: &Paths, progress: Progress, args: TestArgs) -> bool {
+    let mut rows = vec![
+        cargo(paths, progress, "format", &["fmt", "--all", "--check"]),
+        cargo(
+            paths,
+            progress,
+            "lints",
+            &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"],
+        ),
+        cargo(paths, progress, "host tests", &["test", "--workspace"]),
+    ];
+    if !args.host {
+        rows.extend(on_the_image(paths, progress));
+        rows.push(booted(paths, progress));
+    }
+    table::print("Tests", &rows);
+    let count = |status| rows.iter().filter(|row| row.status == status).count();
+    println!("{}", closing(count(Status::Pass), count(Status::Fail)));
+    table::all_passed(&rows)
+}
+
+fn closing(passed: usize, failed: usize) -> String {
+    format!("{passed} passed, {failed} failed")
+}
+
+/// Runs the same cargo that runs this tool; its output goes to the terminal.
+fn cargo(paths: &Paths, progress: Progress, name: &str, args: &[&str]) -> Row {
+    let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut cargo = Command::new(program);
+    cargo
+        .args(args)
+        .current_dir(paths.root())
+        .stdin(Stdio::null());
+    let shown = command::shown(&cargo);
+    progress.say(&format!("Running {shown}"));
+    let result = match cargo.status() {
+        Ok(status) if status.success() => Ok(format!("cargo {}", args.join(" "))),
+        Ok(status) => Err(format!("cargo {} failed ({status})", args.join(" "))),
+        Err(error) => Err(format!("cannot start {shown}: {error}")),
+    };
+    Row::of(name, result)
+}
+
+/// Builds Xen with the Rust p2m, and puts it through the gates.
+fn on_the_image(paths: &Paths, progress: Progress) -> Vec<Row> {
+    let judged = build(paths, progress).and_then(|xen| {
+        let built = Row::of("Xen with the Rust p2m", Ok(xen.binary().display().to_string()));
+        let mut rows = vec![built];
+        rows.extend(gates::run(&xen)?);
+        Ok(rows)
+    });
+    judged.unwrap_or_else(|error| vec![Row::of("gates on the image", Err(format!("{error:#}")))])
+}
+
+fn build(paths: &Paths, progress: Progress) -> Result<xen::build::BuiltXen> {
+    let mut lock = fd_lock::RwLock::new(paths.lock_file()?);
+    let _guard = crate::lock(&mut lock, progress)?;
+    xen::build::build(paths, progress, &BootArgs::of(P2m::Rust).build)
+}
+
+/// Boots it; the boot's own table is printed, and counts as one step here.
+fn booted(paths: &Paths, progress: Progress) -> Row {
+    let result = match boot::boot(paths, progress, &BootArgs::of(P2m::Rust)) {
+        Ok(outcome) => {
+            table::print(&outcome.title, &outcome.rows);
+            let failed: Vec<&str> = outcome
+                .rows
+                .iter()
+                .filter(|row| row.status == Status::Fail)
+                .map(|row| row.name.as_str())
+                .collect();
+            if failed.is_empty() {
+                Ok("dom0, guest, xen-access".to_owned())
+            } else {
+                Err(format!("failed: {}", failed.join(", ")))
+            }
+        }
+        Err(error) => Err(format!("{error:#}")),
+    };
+    Row::of("boot", result)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::closing;
+
+    #[test]
+    fn closing_line_has_the_form_others_look_for() {
+        assert_eq!(closing(5, 0), "5 passed, 0 failed");
+    }
+}

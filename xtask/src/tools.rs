@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! The programs this tool calls, the Debian packages that bring them, and their versions.
+
+use anyhow::{ensure, Result};
+
+use crate::apt::host;
+use crate::command;
+use crate::paths::Paths;
+use crate::progress::Progress;
+use crate::version::Version;
+
+/// Prefix of the cross tools' names (and, on an arm64 machine, of the native ones).
+pub(crate) const CROSS: &str = "aarch64-linux-gnu-";
+
+/// The emulator.
+pub(crate) const QEMU: &str = "qemu-system-aarch64";
+
+/// Older emulators lack something the boot needs.
+const QEMU_MIN: Version = Version::new(7, 2);
+
+/// What a tool is needed for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Use {
+    /// Building Xen, whichever p2m.
+    Build,
+    /// Building the Rust p2m: bindgen reads Xen's headers through libclang.
+    Rust,
+    /// Booting.
+    Boot,
+}
+
+/// A program, or a file looked for by its name's beginning, and where it comes from.
+#[derive(Debug)]
+pub(crate) struct Tool {
+    /// What is looked for.
+    pub(crate) name: &'static str,
+    /// The Debian package that has it.
+    pub(crate) package: &'static str,
+    /// When it is needed.
+    pub(crate) needed_for: Use,
+}
+
+const fn tool(name: &'static str, package: &'static str, needed_for: Use) -> Tool {
+    Tool {
+        name,
+        package,
+        needed_for,
+    }
+}
+
+/// What is not a program but a library.
+const LIBCLANG: &str = "libclang";
+
+/// Everything that may have to be installed. apt, dpkg, tar, df and setpriv are on every Debian.
+pub(crate) const TOOLS: &[Tool] = &[
+    tool("aarch64-linux-gnu-gcc", CROSS_GCC, Use::Build),
+    tool("aarch64-linux-gnu-ld", CROSS_BINUTILS, Use::Build),
+    tool("gcc", "gcc", Use::Build),
+    tool("make", "make", Use::Build),
+    tool("flex", "flex", Use::Build),
+    tool("bison", "bison", Use::Build),
+    tool("patch", "patch", Use::Build),
+    tool("python3", "python3", Use::Build),
+    tool("xz", "xz-utils", Use::Build),
+    tool(LIBCLANG, "libclang-dev", Use::Rust),
+    tool(QEMU, "qemu-system-arm", Use::Boot),
+];
+
+#[cfg(target_arch = "aarch64")]
+const CROSS_GCC: &str = "gcc";
+#[cfg(target_arch = "aarch64")]
+const CROSS_BINUTILS: &str = "binutils";
+#[cfg(not(target_arch = "aarch64"))]
+const CROSS_GCC: &str = "gcc-aarch64-linux-gnu";
+#[cfg(not(target_arch = "aarch64"))]
+const CROSS_BINUTILS: &str = "binutils-aarch64-linux-gnu";
+
+impl Tool {
+    /// Its version as it tells it, or where it is; `None` when it is missing.
+    pub(crate) fn found(&self) -> Option<String> {
+        if self.name == LIBCLANG {
+            return libclang();
+        }
+        let path = command::which(self.name)?;
+        let shown = command::output(command::clean(&path).arg("--version")).unwrap_or_default();
+        let first = shown.lines().next().unwrap_or_default().trim();
+        Some(if first.is_empty() {
+            path.display().to_string()
+        } else {
+            first.to_owned()
+        })
+    }
+}
+
+/// The packages that are missing for these uses.
+pub(crate) fn missing(uses: &[Use]) -> Vec<String> {
+    let mut packages: Vec<String> = TOOLS
+        .iter()
+        .filter(|tool| uses.contains(&tool.needed_for) && tool.found().is_none())
+        .map(|tool| tool.package.to_owned())
+        .collect();
+    packages.dedup();
+    packages
+}
+
+/// Makes sure that everything for these uses is there, installing it when that is allowed.
+pub(crate) fn require(paths: &Paths, progress: Progress, uses: &[Use]) -> Result<()> {
+    host::install(paths, progress, &missing(uses))?;
+    if uses.contains(&Use::Boot) {
+        check_qemu(&command::output(command::clean(QEMU).arg("--version"))?)?;
+    }
+    Ok(())
+}
+
+/// Is the emulator new enough?
+pub(crate) fn check_qemu(printed: &str) -> Result<()> {
+    let version = Version::find_in(printed);
+    ensure!(
+        version.is_some_and(|version| version >= QEMU_MIN),
+        "{QEMU} is {}, and {QEMU_MIN} or newer is needed: upgrade the package qemu-system-arm",
+        version.map_or_else(|| "of an unknown version".to_owned(), |v| v.to_string())
+    );
+    Ok(())
+}
+
+/// libclang.so of any LLVM release, where Debian puts them and clang-sys looks.
+fn libclang() -> Option<String> {
+    if let Some(path) = std::env::var_os("LIBCLANG_PATH") {
+        return Some(path.to_string_lossy().into_owned());
+    }
+    let mut found: Vec<String> = std::fs::read_dir("/usr/lib")
+        .ok()?
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| {
+            path.file_name()
+                .is_some_and(|name| name.to_string_lossy().starts_with("llvm-"))
+        })
+        .map(|path| path.join("lib/libclang.so"))
+        .filter(|lib| lib.exists())
+        .map(|lib| lib.display().to_string())
+        .collect();
+    found.sort();
+    found.pop()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::check_qemu;
+
+    #[test]
+    fn old_emulators_are_refused() {
+        assert!(check_qemu("QEMU emulator version 7.2.22 (Debian 1:7.2+dfsg-7)").is_ok());
+        assert!(check_qemu("QEMU emulator version 10.0.2").is_ok());
+        assert!(check_qemu("QEMU emulator version 5.2.0").is_err());
+        assert!(check_qemu("no version").is_err());
+    }
+}

@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! A Xen tree of our own below `target/xen/`: unpacked, patched, configured, built.
+//!
+//! A tree is made anew when its source or the patches change, configured anew when the options
+//! change; otherwise it is left to Xen's `make` to see what there is to do.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{bail, Context, Result};
+
+use super::config::Fragment;
+use super::patches::Series;
+use super::release;
+use super::source::Source;
+use crate::cli::{BuildArgs, P2m};
+use crate::command;
+use crate::files::{self, Fingerprint};
+use crate::paths::Paths;
+use crate::progress::Progress;
+use crate::rust_toolchain::{self, Toolchain};
+use crate::tools::{self, Use, CROSS};
+use crate::version::Version;
+
+/// A Xen that was built.
+#[derive(Clone, Debug)]
+pub(crate) struct BuiltXen {
+    /// Its release.
+    pub(crate) release: Version,
+    /// Which p2m was asked for.
+    pub(crate) p2m: P2m,
+    /// Built with CONFIG_DEBUG=y?
+    pub(crate) debug: bool,
+    /// The root of the tree.
+    pub(crate) tree: PathBuf,
+    /// Short name of this configuration: folders and logs are called by it.
+    pub(crate) name: String,
+}
+
+impl BuiltXen {
+    /// What is booted.
+    pub(crate) fn binary(&self) -> PathBuf {
+        self.tree.join("xen/xen")
+    }
+
+    /// The same as an ELF file with symbols.
+    pub(crate) fn syms(&self) -> PathBuf {
+        self.tree.join("xen/xen-syms")
+    }
+}
+
+/// Builds what the arguments ask for, installing what is missing.
+pub(crate) fn build(paths: &Paths, progress: Progress, args: &BuildArgs) -> Result<BuiltXen> {
+    let user_tree = args.xen_tree.as_deref().map(absolute).transpose()?;
+    let version = match &user_tree {
+        Some(tree) => release::of_tree(tree)?,
+        None => release::DEFAULT,
+    };
+    if let Some(tree) = &user_tree {
+        release::require_supported(paths, tree, version)?;
+    }
+    let series = Series::of(paths, version)?;
+    if args.p2m == P2m::Rust && series.is_empty() {
+        bail!(
+            "patches/xen-{version} has no patches, so Xen cannot take the Rust p2m: use --p2m c"
+        );
+    }
+    if let Some(tree) = &user_tree {
+        series.require_untouched(tree)?;
+    }
+    tools::require(paths, progress, &[Use::Build])?;
+    let toolchain = match args.p2m {
+        P2m::C => None,
+        P2m::Rust => {
+            tools::require(paths, progress, &[Use::Rust])?;
+            Some(rust_toolchain::require(paths, progress)?)
+        }
+    };
+    let source = match &user_tree {
+        Some(tree) => Source::Tree(tree.clone()),
+        None => Source::download(paths, progress, version)?,
+    };
+    let name = name(version, args, user_tree.as_deref());
+    let xen = BuiltXen {
+        release: version,
+        p2m: args.p2m,
+        debug: args.debug,
+        tree: paths.xen_trees().join(&name),
+        name,
+    };
+    make_tree(paths, progress, &xen.tree, &source, &series)?;
+    let fragment = Fragment::new(version, args.p2m, args.debug, !series.is_empty());
+    let make = Make {
+        paths,
+        xen: &xen,
+        toolchain: toolchain.as_ref(),
+    };
+    make.configure(progress, &fragment)?;
+    make.compile(progress)?;
+    Ok(xen)
+}
+
+fn absolute(path: &Path) -> Result<PathBuf> {
+    path.canonicalize()
+        .with_context(|| format!("there is no Xen tree at {}", path.display()))
+}
+
+/// `4.20-rust-release`; a user's tree adds a hash of where it is.
+fn name(release: Version, args: &BuildArgs, user_tree: Option<&Path>) -> String {
+    let kind = if args.debug { "debug" } else { "release" };
+    let base = format!("{release}-{}-{kind}", args.p2m);
+    match user_tree {
+        None => base,
+        Some(tree) => {
+            let mut hash = Fingerprint::default();
+            hash.add(tree.as_os_str().as_encoded_bytes());
+            let hex = hash.hex();
+            format!("{base}-own-{}", hex.get(..8).unwrap_or(&hex))
+        }
+    }
+}
+
+fn make_tree(
+    paths: &Paths,
+    progress: Progress,
+    tree: &Path,
+    source: &Source,
+    series: &Series,
+) -> Result<()> {
+    let mut hash = Fingerprint::default();
+    source.fingerprint(&mut hash)?;
+    series.fingerprint(&mut hash)?;
+    let stamp = hash.hex();
+    if files::is_current(tree, &stamp) {
+        return Ok(());
+    }
+    files::require_space(&paths.target(), 1024)?;
+    let task = progress.start("Unpacking and patching Xen");
+    files::make_whole(paths, tree, &stamp, |scratch| {
+        source.unpack(paths, scratch)?;
+        series.apply(paths, scratch)
+    })?;
+    task.done();
+    Ok(())
+}
+
+/// Xen's make, with what it has to be told.
+struct Make<'a> {
+    paths: &'a Paths,
+    xen: &'a BuiltXen,
+    toolchain: Option<&'a Toolchain>,
+}
+
+impl Make<'_> {
+    /// Writes `.config`, unless the one that is there was made from the same options.
+    fn configure(&self, progress: Progress, fragment: &Fragment) -> Result<()> {
+        let stamp = self.xen.tree.join(".xtask-config");
+        let config = self.xen.tree.join("xen/.config");
+        let current = std::fs::read_to_string(&stamp).is_ok_and(|text| text == fragment.text());
+        if current && config.is_file() {
+            return Ok(());
+        }
+        let task = progress.start("Configuring Xen");
+        self.run("defconfig", "xen-config")?;
+        let defaults = files::read_text(&config)?;
+        files::write(&config, format!("{defaults}{}", fragment.text()))?;
+        self.run("olddefconfig", "xen-config")?;
+        fragment.check(&files::read_text(&config)?)?;
+        files::write(&stamp, fragment.text())?;
+        task.done();
+        Ok(())
+    }
+
+    fn compile(&self, progress: Progress) -> Result<()> {
+        let kind = if self.xen.debug { "debug" } else { "release" };
+        let task = progress.start(format!(
+            "Building Xen {} ({} p2m, {kind})",
+            self.xen.release, self.xen.p2m
+        ));
+        self.run("build", "xen-build")?;
+        for product in [self.xen.binary(), self.xen.syms()] {
+            if !product.is_file() {
+                bail!("Xen's make succeeded without making {}", product.display());
+            }
+        }
+        task.done();
+        Ok(())
+    }
+
+    fn run(&self, goal: &str, log: &str) -> Result<()> {
+        let mut make = command::clean("make");
+        make.arg("-C")
+            .arg(self.xen.tree.join("xen"))
+            .arg(format!("-j{}", jobs()))
+            .arg("XEN_TARGET_ARCH=arm64")
+            .arg(format!("CROSS_COMPILE={CROSS}"))
+            .arg(goal);
+        if let Some(toolchain) = self.toolchain {
+            tell_about_rust(&mut make, self.paths, &self.xen.name, toolchain);
+        }
+        let log = self.paths.log(&format!("{log}-{}", self.xen.name));
+        command::logged(&mut make, &log)
+    }
+}
+
+/// The contract with the patches: Xen's make runs this cargo, for this workspace.
+fn tell_about_rust(make: &mut Command, paths: &Paths, tree: &str, toolchain: &Toolchain) {
+    let assign = |name: &str, value: OsString| {
+        let mut word = OsString::from(name);
+        word.push("=");
+        word.push(value);
+        word
+    };
+    make.envs(toolchain.env.iter().map(|(name, value)| (name, value)))
+        .arg(assign("XEN_P2M_RUST_DIR", paths.root().into()))
+        .arg(assign("XEN_P2M_CARGO", toolchain.cargo.clone().into()))
+        .arg(assign("XEN_P2M_RUSTC", toolchain.rustc.clone().into()))
+        .arg(assign(
+            "XEN_P2M_CARGO_FLAGS",
+            toolchain.cargo_args.join(" ").into(),
+        ))
+        .arg(assign("XEN_P2M_CARGO_TARGET_DIR", paths.p2m_target(tree).into()));
+}
+
+fn jobs() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::name;
+    use crate::cli::{BuildArgs, P2m};
+    use crate::version::Version;
+    use std::path::Path;
+
+    #[test]
+    fn names_tell_configurations_apart() {
+        let mut args = BuildArgs {
+            p2m: P2m::C,
+            debug: false,
+            xen_tree: None,
+        };
+        let version = Version::new(4, 20);
+        assert_eq!(name(version, &args, None), "4.20-c-release");
+        args.p2m = P2m::Rust;
+        args.debug = true;
+        assert_eq!(name(version, &args, None), "4.20-rust-debug");
+        let one = name(version, &args, Some(Path::new("/a")));
+        let two = name(version, &args, Some(Path::new("/b")));
+        assert!(one.starts_with("4.20-rust-debug-own-"));
+        assert_ne!(one, two);
+    }
+}

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Reading a linked Xen with binutils: its symbols, its disassembly, its sections.
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+
+use crate::command;
+use crate::tools::CROSS;
+
+/// One line of `nm`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Symbol {
+    /// Its address; none for an undefined one.
+    pub(crate) address: Option<u64>,
+    /// nm's letter: `T` text, `t` local text, `U` undefined ...
+    pub(crate) kind: char,
+    /// Its name.
+    pub(crate) name: String,
+}
+
+/// All symbols of an object, an archive or an image.
+pub(crate) fn symbols(object: &Path) -> Result<Vec<Symbol>> {
+    let shown = binutil("nm", &[], object)?;
+    Ok(shown.lines().filter_map(parse_symbol).collect())
+}
+
+/// `nm`, `objdump`, `readelf`, `size` ... of the cross binutils, on one file.
+pub(crate) fn binutil(name: &str, args: &[&str], object: &Path) -> Result<String> {
+    command::output(command::clean(format!("{CROSS}{name}")).args(args).arg(object))
+        .with_context(|| format!("cannot read {}", object.display()))
+}
+
+fn parse_symbol(line: &str) -> Option<Symbol> {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let (address, kind, name) = match words.as_slice() {
+        [address, kind, name] => (u64::from_str_radix(address, 16).ok(), kind, name),
+        [kind, name] => (None, kind, name),
+        _ => return None,
+    };
+    let mut letters = kind.chars();
+    let kind = letters.next().filter(char::is_ascii_alphabetic)?;
+    letters.next().is_none().then(|| Symbol {
+        address,
+        kind,
+        name: (*name).to_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{parse_symbol, Symbol};
+
+    #[test]
+    fn lines_of_nm() {
+        assert_eq!(
+            parse_symbol("00000a0000265a10 T p2m_init"),
+            Some(Symbol {
+                address: Some(0xa00_0026_5a10),
+                kind: 'T',
+                name: "p2m_init".to_owned()
+            })
+        );
+        assert_eq!(
+            parse_symbol("                 U printk").map(|s| (s.address, s.kind)),
+            Some((None, 'U'))
+        );
+        assert_eq!(parse_symbol("xen_p2m.o:"), None);
+        assert_eq!(parse_symbol(""), None);
+    }
+}

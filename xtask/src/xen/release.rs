@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Xen's releases: what a tree says it is, and which ones have patches.
+
+use std::path::Path;
+
+use anyhow::{bail, Context, Result};
+
+use crate::files;
+use crate::paths::Paths;
+use crate::version::Version;
+
+/// What is built when the user brings no tree of their own.
+pub(crate) const DEFAULT: Version = Version::new(4, 20);
+
+/// The Debian release whose source package and tools are of this Xen release.
+pub(crate) fn debian_suite(release: Version) -> Result<&'static str> {
+    match release {
+        Version { major: 4, minor: 20 } => Ok("trixie"),
+        Version { major: 4, minor: 17 } => Ok("bookworm"),
+        other => bail!("no Debian release is known to have the tools of Xen {other}"),
+    }
+}
+
+/// The release of a Xen tree; fails with a clear sentence when it is not one.
+pub(crate) fn of_tree(tree: &Path) -> Result<Version> {
+    let makefile = tree.join("xen/Makefile");
+    if !tree.join("xen/arch/arm").is_dir() || !makefile.is_file() {
+        bail!(
+            "{} is not a Xen tree: it has no xen/Makefile and xen/arch/arm",
+            tree.display()
+        );
+    }
+    parse(&files::read_text(&makefile)?)
+        .with_context(|| format!("{} does not say which Xen it is", makefile.display()))
+}
+
+/// The releases that have a folder below `patches/`, oldest first.
+pub(crate) fn supported(paths: &Paths) -> Result<Vec<Version>> {
+    let mut found: Vec<Version> = files::sorted_entries(&paths.patches())?
+        .iter()
+        .filter_map(|dir| dir.file_name()?.to_str()?.strip_prefix("xen-"))
+        .filter_map(Version::find_in)
+        .collect();
+    found.sort_unstable();
+    Ok(found)
+}
+
+/// Fails, naming what is supported, when there are no patches for a release.
+pub(crate) fn require_supported(paths: &Paths, tree: &Path, release: Version) -> Result<()> {
+    let supported = supported(paths)?;
+    if supported.contains(&release) {
+        return Ok(());
+    }
+    let names: Vec<String> = supported.iter().map(ToString::to_string).collect();
+    bail!(
+        "{} is Xen {release}, for which there are no patches: use a tree of Xen {}",
+        tree.display(),
+        names.join(" or ")
+    )
+}
+
+fn parse(makefile: &str) -> Option<Version> {
+    let number = |name: &str| {
+        makefile.lines().find_map(|line| {
+            let (key, value) = line.split_once('=')?;
+            (key.trim().trim_start_matches("export").trim() == name)
+                .then(|| value.trim().parse().ok())?
+        })
+    };
+    Some(Version::new(
+        number("XEN_VERSION")?,
+        number("XEN_SUBVERSION")?,
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parse;
+    use crate::version::Version;
+
+    #[test]
+    fn release_from_the_makefile() {
+        let text = "# comment\nexport XEN_VERSION       = 4\nexport XEN_SUBVERSION    = 20\n\
+                    export XEN_EXTRAVERSION ?= .4-pre$(XEN_VENDORVERSION)\n\
+                    export XEN_FULLVERSION   = $(XEN_VERSION).$(XEN_SUBVERSION)\n";
+        assert_eq!(parse(text), Some(Version::new(4, 20)));
+    }
+
+    #[test]
+    fn another_project_has_no_release() {
+        assert_eq!(parse("VERSION = 6\nPATCHLEVEL = 12\n"), None);
+        assert_eq!(parse("export XEN_VERSION = 4\n"), None);
+    }
+}
