@@ -109,7 +109,10 @@ pub(crate) fn which(program: &str) -> Option<PathBuf> {
 pub(crate) fn tail(log: &Path, lines: usize) -> String {
     let text = fs::read(log).unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
-    let all: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
+    let all: Vec<&str> = text
+        .lines()
+        .filter(|line| !line.trim().is_empty())
+        .collect();
     let skip = all.len().saturating_sub(lines);
     all.iter()
         .skip(skip)

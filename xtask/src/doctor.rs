@@ -13,7 +13,9 @@ pub(crate) fn run(paths: &Paths) -> bool {
     let mut rows: Vec<Row> = TOOLS
         .iter()
         .map(|tool| {
-            let found = tool.found().ok_or(format!("missing: package {}", tool.package));
+            let found = tool
+                .found()
+                .ok_or(format!("missing: package {}", tool.package));
             let found = match found {
                 Ok(version) if tool.name == QEMU => tools::check_qemu(&version)
                     .map(|()| version)
@@ -42,7 +44,13 @@ pub(crate) fn run(paths: &Paths) -> bool {
     ));
     let patches = release::supported(paths).map_or_else(
         |error| Err(error.to_string()),
-        |found| Ok(found.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")),
+        |found| {
+            Ok(found
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join(", "))
+        },
     );
     rows.push(Row::of("Xen releases with patches", patches));
     table::print("This machine", &rows);

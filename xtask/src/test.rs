@@ -22,7 +22,14 @@ pub(crate) fn run(paths: &Paths, progress: Progress, args: TestArgs) -> bool {
             paths,
             progress,
             "lints",
-            &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"],
+            &[
+                "clippy",
+                "--workspace",
+                "--all-targets",
+                "--",
+                "-D",
+                "warnings",
+            ],
         ),
         cargo(paths, progress, "host tests", &["test", "--workspace"]),
     ];
@@ -61,7 +68,10 @@ fn cargo(paths: &Paths, progress: Progress, name: &str, args: &[&str]) -> Row {
 /// Builds Xen with the Rust p2m, and puts it through the gates.
 fn on_the_image(paths: &Paths, progress: Progress) -> Vec<Row> {
     let judged = build(paths, progress).and_then(|xen| {
-        let built = Row::of("Xen with the Rust p2m", Ok(xen.binary().display().to_string()));
+        let built = Row::of(
+            "Xen with the Rust p2m",
+            Ok(xen.binary().display().to_string()),
+        );
         let mut rows = vec![built];
         rows.extend(gates::run(&xen)?);
         Ok(rows)

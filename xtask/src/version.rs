@@ -55,10 +55,7 @@ mod tests {
         assert_eq!(Version::find_in(gcc), Some(Version::new(12, 2)));
         let rustc = "rustc 1.85.0 (4d91de4e4 2025-02-17)";
         assert_eq!(Version::find_in(rustc), Some(Version::new(1, 85)));
-        assert_eq!(
-            Version::find_in("1:10.0.2+ds-2"),
-            Some(Version::new(10, 0))
-        );
+        assert_eq!(Version::find_in("1:10.0.2+ds-2"), Some(Version::new(10, 0)));
         assert_eq!(Version::find_in("no number here."), None);
     }
 

@@ -132,9 +132,7 @@ impl Archive {
 fn reason(output: &str) -> Option<&'static str> {
     let has = |words: &[&str]| words.iter().any(|word| output.contains(word));
     if has(&["No space left", "enough free space"]) {
-        return Some(
-            "the disk is full: make room below target/ and run the same command again",
-        );
+        return Some("the disk is full: make room below target/ and run the same command again");
     }
     if has(&["NO_PUBKEY", "is not signed", "invalid signature"]) {
         return Some(
@@ -178,6 +176,7 @@ fn config_text(dir: &Path) -> Result<String> {
         .collect();
     Ok(format!(
         "{acquire}\
+         Acquire::GzipIndexes \"true\";\n\
          Acquire::Languages \"none\";\n\
          Acquire::Retries \"2\";\n\
          Acquire::http::Timeout \"20\";\n\
@@ -205,7 +204,8 @@ mod tests {
 
     #[test]
     fn usual_failures_get_a_sentence() {
-        let net = "Err:1 http://a.example/debian trixie InRelease\n  Could not connect to a.example";
+        let net =
+            "Err:1 http://a.example/debian trixie InRelease\n  Could not connect to a.example";
         assert!(reason(net).is_some_and(|why| why.contains("network")));
         let disk = "E: You don't have enough free space in /x.";
         assert!(reason(disk).is_some_and(|why| why.contains("disk")));

@@ -91,7 +91,10 @@ impl Console {
 
     /// The first line that tells of a crash.
     pub(crate) fn fatal(&self) -> Option<&str> {
-        self.lines.iter().map(String::as_str).find(|line| is_fatal(line))
+        self.lines
+            .iter()
+            .map(String::as_str)
+            .find(|line| is_fatal(line))
     }
 
     /// The steps dom0 went through.

@@ -118,7 +118,9 @@ impl<W: Write> Cpio<W> {
 
     fn pad(&mut self, length: usize, more: usize) -> Result<()> {
         let zeros = vec![0; more + length.wrapping_neg() % 4];
-        self.out.write_all(&zeros).context("cannot write the initrd")
+        self.out
+            .write_all(&zeros)
+            .context("cannot write the initrd")
     }
 }
 

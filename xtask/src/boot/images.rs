@@ -171,7 +171,11 @@ impl Packages {
         cpio.file("init", 0o755, INIT)?;
         cpio.file("xtask/lib-xen-access", 0o644, XEN_ACCESS)?;
         for step in steps::ALL {
-            cpio.file(&format!("xtask/steps/{}", step.name), 0o755, step.script.as_bytes())?;
+            cpio.file(
+                &format!("xtask/steps/{}", step.name),
+                0o755,
+                step.script.as_bytes(),
+            )?;
         }
         cpio.tree(&self.kernel()?, "guest/vmlinuz")?;
         cpio.file("guest/initrd", 0o644, &self.guest_initrd()?)?;
@@ -201,7 +205,10 @@ impl Packages {
         for version in files::sorted_entries(&self.kernel.join("usr/lib/modules"))? {
             let name = version.file_name().unwrap_or_default().to_string_lossy();
             for part in ["modules.builtin", "modules.order", "kernel/drivers/xen"] {
-                cpio.tree(&version.join(part), &format!("usr/lib/modules/{name}/{part}"))?;
+                cpio.tree(
+                    &version.join(part),
+                    &format!("usr/lib/modules/{name}/{part}"),
+                )?;
             }
         }
         Ok(())
@@ -245,7 +252,10 @@ fn merged_usr(root: &Path) -> Result<()> {
 
 fn unpack(paths: &Paths, deb: &Path, root: &Path) -> Result<()> {
     command::logged(
-        command::clean("dpkg-deb").arg("--extract").arg(deb).arg(root),
+        command::clean("dpkg-deb")
+            .arg("--extract")
+            .arg(deb)
+            .arg(root),
         &paths.log("unpack"),
     )
 }

@@ -25,7 +25,14 @@ const KERNEL_AT: &str = "0x49000000";
 const INITRD_AT: &str = "0x60000000";
 
 /// 64-bit CPUs; QEMU also lists 32-bit ones, on which this Xen cannot run.
-const CPUS_64: &[&str] = &["max", "a64fx", "neoverse-", "cortex-a3", "cortex-a5", "cortex-a7"];
+const CPUS_64: &[&str] = &[
+    "max",
+    "a64fx",
+    "neoverse-",
+    "cortex-a3",
+    "cortex-a5",
+    "cortex-a7",
+];
 const CPUS_32: &[&str] = &["cortex-a7"];
 
 /// What is run.
@@ -119,7 +126,8 @@ fn usable_cpus(help: &str) -> Vec<String> {
 pub(crate) fn run(machine: &Machine, log: &Path, limits: Limits, mut task: Task) -> Result<Ended> {
     File::create(log).with_context(|| format!("cannot write {}", log.display()))?;
     let errors = log.with_file_name("qemu.log");
-    let out = File::create(&errors).with_context(|| format!("cannot write {}", errors.display()))?;
+    let out =
+        File::create(&errors).with_context(|| format!("cannot write {}", errors.display()))?;
     let names: Vec<&str> = steps::ALL.iter().map(|step| step.name).collect();
     let mut qemu = machine.command(&names.join(","));
     qemu.arg("-serial")
@@ -252,11 +260,19 @@ mod tests {
 
     #[test]
     fn cpus_on_which_xen_runs() {
-        let help = "Available CPUs:\n  a64fx\n  arm1026\n  cortex-a15\n  cortex-a53\n  cortex-a57\n  \
+        let help =
+            "Available CPUs:\n  a64fx\n  arm1026\n  cortex-a15\n  cortex-a53\n  cortex-a57\n  \
                     cortex-a7\n  cortex-a72\n  cortex-m3\n  max\n  neoverse-n1\n  ti925t\n";
         assert_eq!(
             usable_cpus(help),
-            ["a64fx", "cortex-a53", "cortex-a57", "cortex-a72", "max", "neoverse-n1"]
+            [
+                "a64fx",
+                "cortex-a53",
+                "cortex-a57",
+                "cortex-a72",
+                "max",
+                "neoverse-n1"
+            ]
         );
         assert!(usable_cpus("no list").is_empty());
     }

@@ -45,8 +45,18 @@ pub(crate) const ALL: &[Step] = &[
     step!("debug-keys", "p2m dump (debug key q)", true, debug_keys),
     step!("xen-access-write", "xen-access write", true, xen_access),
     step!("xen-access-exec", "xen-access exec", true, xen_access),
-    step!("guest-destroy", "guest destroyed, memory back", true, guest_destroy),
-    step!("test-paging-mempool", "test-paging-mempool", false, exit_code),
+    step!(
+        "guest-destroy",
+        "guest destroyed, memory back",
+        true,
+        guest_destroy
+    ),
+    step!(
+        "test-paging-mempool",
+        "test-paging-mempool",
+        false,
+        exit_code
+    ),
     step!("test-resource", "test-resource", false, exit_code),
 ];
 
@@ -108,12 +118,21 @@ fn debug_keys(run: &StepRun) -> Result<String, String> {
     let dumps: Vec<&str> = run
         .lines
         .iter()
-        .filter_map(|line| line.split_once("p2m mappings for domain ").map(|parts| parts.1))
+        .filter_map(|line| {
+            line.split_once("p2m mappings for domain ")
+                .map(|parts| parts.1)
+        })
         .collect();
     // The console shows the answer twice: as Xen prints it, and in what `xl dmesg` returns.
-    let of = |domain: &str| dumps.iter().any(|dump| dump.split(' ').next() == Some(domain));
+    let of = |domain: &str| {
+        dumps
+            .iter()
+            .any(|dump| dump.split(' ').next() == Some(domain))
+    };
     if !of("0") || dumps.iter().all(|dump| dump.starts_with("0 ")) {
-        return Err(format!("no mappings shown of dom0 and the guest: {dumps:?}"));
+        return Err(format!(
+            "no mappings shown of dom0 and the guest: {dumps:?}"
+        ));
     }
     let counts: Vec<String> = run
         .lines
@@ -123,21 +142,33 @@ fn debug_keys(run: &StepRun) -> Result<String, String> {
         .map(|count| count.trim().to_owned())
         .take(2)
         .collect();
-    Ok(format!("dom0 and the guest; 4K mappings {}", counts.join(", ")))
+    Ok(format!(
+        "dom0 and the guest; 4K mappings {}",
+        counts.join(", ")
+    ))
 }
 
 fn xen_access(run: &StepRun) -> Result<String, String> {
     exit_code(run)?;
     let events = run.number("events")?;
-    if events == 0 || !run.lines.iter().any(|line| line.starts_with("PAGE ACCESS:")) {
+    if events == 0
+        || !run
+            .lines
+            .iter()
+            .any(|line| line.starts_with("PAGE ACCESS:"))
+    {
         let said = run.lines.iter().rfind(|line| !line.trim().is_empty());
         return Err(format!("no events; xen-access said: {said:?}"));
     }
     let (watched, after) = (run.number("ticks_watched")?, run.number("ticks_after")?);
     if after <= watched {
-        return Err(format!("{events} events, but the guest stopped ticking at {watched}"));
+        return Err(format!(
+            "{events} events, but the guest stopped ticking at {watched}"
+        ));
     }
-    Ok(format!("{events} events, the guest ticks on ({watched} to {after})"))
+    Ok(format!(
+        "{events} events, the guest ticks on ({watched} to {after})"
+    ))
 }
 
 fn guest_destroy(run: &StepRun) -> Result<String, String> {
@@ -147,9 +178,13 @@ fn guest_destroy(run: &StepRun) -> Result<String, String> {
         return Err("xl list still shows the guest".to_owned());
     }
     if after < before {
-        return Err(format!("{before} MiB were free before the guest, {after} MiB after it"));
+        return Err(format!(
+            "{before} MiB were free before the guest, {after} MiB after it"
+        ));
     }
-    Ok(format!("free memory {before} MiB before, {after} MiB after"))
+    Ok(format!(
+        "free memory {before} MiB before, {after} MiB after"
+    ))
 }
 
 fn squeeze(line: &str) -> String {

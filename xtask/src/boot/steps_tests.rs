@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Each check passes on what a good boot printed, and fails on each thing that can be wrong.
 
-use super::{debug_keys, exit_code, guest_console, guest_create, guest_destroy, xen_access, xl_list};
+use super::{
+    debug_keys, exit_code, guest_console, guest_create, guest_destroy, xen_access, xl_list,
+};
 use crate::boot::console::StepRun;
 
 fn run(rc: i32, values: &[(&str, &str)], output: &str) -> StepRun {

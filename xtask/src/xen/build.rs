@@ -62,9 +62,7 @@ pub(crate) fn build(paths: &Paths, progress: Progress, args: &BuildArgs) -> Resu
     }
     let series = Series::of(paths, version)?;
     if args.p2m == P2m::Rust && series.is_empty() {
-        bail!(
-            "patches/xen-{version} has no patches, so Xen cannot take the Rust p2m: use --p2m c"
-        );
+        bail!("patches/xen-{version} has no patches, so Xen cannot take the Rust p2m: use --p2m c");
     }
     if let Some(tree) = &user_tree {
         series.require_untouched(tree)?;
@@ -220,7 +218,10 @@ fn tell_about_rust(make: &mut Command, paths: &Paths, tree: &str, toolchain: &To
             "XEN_P2M_CARGO_FLAGS",
             toolchain.cargo_args.join(" ").into(),
         ))
-        .arg(assign("XEN_P2M_CARGO_TARGET_DIR", paths.p2m_target(tree).into()));
+        .arg(assign(
+            "XEN_P2M_CARGO_TARGET_DIR",
+            paths.p2m_target(tree).into(),
+        ));
 }
 
 fn jobs() -> usize {

@@ -84,8 +84,12 @@ mod tests {
         let fragment = Fragment::new(V4_20, P2m::Rust, false, true);
         let granted = "CONFIG_MEM_ACCESS=y\n# CONFIG_DEBUG is not set\nCONFIG_ARM_P2M_RUST=y\n";
         assert!(fragment.check(granted).is_ok());
-        assert!(fragment.check(&granted.replace("RUST=y", "RUST=n")).is_err());
-        assert!(fragment.check(&format!("{granted}CONFIG_DEBUG=y\n")).is_err());
+        assert!(fragment
+            .check(&granted.replace("RUST=y", "RUST=n"))
+            .is_err());
+        assert!(fragment
+            .check(&format!("{granted}CONFIG_DEBUG=y\n"))
+            .is_err());
         assert!(fragment.check("").is_err());
     }
 }

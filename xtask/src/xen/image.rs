@@ -27,8 +27,12 @@ pub(crate) fn symbols(object: &Path) -> Result<Vec<Symbol>> {
 
 /// `nm`, `objdump`, `readelf`, `size` ... of the cross binutils, on one file.
 pub(crate) fn binutil(name: &str, args: &[&str], object: &Path) -> Result<String> {
-    command::output(command::clean(format!("{CROSS}{name}")).args(args).arg(object))
-        .with_context(|| format!("cannot read {}", object.display()))
+    command::output(
+        command::clean(format!("{CROSS}{name}"))
+            .args(args)
+            .arg(object),
+    )
+    .with_context(|| format!("cannot read {}", object.display()))
 }
 
 fn parse_symbol(line: &str) -> Option<Symbol> {

@@ -15,8 +15,14 @@ pub(crate) const DEFAULT: Version = Version::new(4, 20);
 /// The Debian release whose source package and tools are of this Xen release.
 pub(crate) fn debian_suite(release: Version) -> Result<&'static str> {
     match release {
-        Version { major: 4, minor: 20 } => Ok("trixie"),
-        Version { major: 4, minor: 17 } => Ok("bookworm"),
+        Version {
+            major: 4,
+            minor: 20,
+        } => Ok("trixie"),
+        Version {
+            major: 4,
+            minor: 17,
+        } => Ok("bookworm"),
         other => bail!("no Debian release is known to have the tools of Xen {other}"),
     }
 }

@@ -168,10 +168,20 @@ mod tests {
 
     #[test]
     fn sources_and_products() {
-        for source in ["xen/Makefile", "xen/arch/arm/p2m.c", "xen/Kconfig", "xen/arch/arm/xen.lds.S"] {
+        for source in [
+            "xen/Makefile",
+            "xen/arch/arm/p2m.c",
+            "xen/Kconfig",
+            "xen/arch/arm/xen.lds.S",
+        ] {
             assert!(!is_built(source), "{source}");
         }
-        for product in ["xen/arch/arm/p2m.o", "xen/arch/arm/.p2m.o.cmd", "xen/.config", "xen/xen"] {
+        for product in [
+            "xen/arch/arm/p2m.o",
+            "xen/arch/arm/.p2m.o.cmd",
+            "xen/.config",
+            "xen/xen",
+        ] {
             assert!(is_built(product), "{product}");
         }
     }
