@@ -1,2 +1,85 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Placeholder.
+//! A machine for the p2m to run on, without Xen and without Arm.
+//!
+//! The library defines every function that the mock face of `xen-sys`
+//! declares, over a model of what matters to stage-2 translation: frames and
+//! their references, the heap, page lists, locks with owners, CPUs with their
+//! registers, the IOMMU, the monitor, guests with tables of their own. A test
+//! builds a [`World`], calls the code under test through its C symbols
+//! ([`symbols`], or the short forms on [`Domain`] and [`Vcpu`]), and asks the
+//! world to [`check`](World::check) what must always hold.
+//!
+//! Rules, by id. A broken one is noted with a sentence and fails the test when
+//! the world is checked or goes:
+//!
+//! | id | rule |
+//! |---|---|
+//! | L0 | a lock is initialised, dropped only by its holder, and held by nobody between calls |
+//! | L1 | no CPU takes a read lock that it holds: a writer in between is a deadlock |
+//! | L2 | no upgrade, no write lock inside a write lock |
+//! | L3 | p2m lock before paging lock, which is a leaf; no p2m lock inside another |
+//! | L4 | live tables are read under their p2m's lock and written under its write lock |
+//! | L5 | nothing that may take a p2m lock is called with one held |
+//! | L6 | nobody waits for a lock that will not be dropped |
+//! | T2 | a TLBI comes after an ISB that follows the write of VTTBR_EL2 |
+//! | T3 | no flush is owed between calls |
+//! | T4 | no page is freed while a live table points to it |
+//! | T6 | interrupts are off while a foreign VTTBR_EL2 is loaded, and it is put back |
+//! | P1 | a table is in memory before it is linked, when the IOMMU reads memory |
+//! | P2 | so is each changed word, before the IOTLB flush and the unlock |
+//! | R0 | pages, lists and references are used as what they are |
+//! | R1 | references of a frame: its owner's and one for each foreign mapping |
+//! | R2 | pool = free pages + tables in use |
+//! | R4 | the statistics count the tree |
+//! | R5 | each table is reachable once and listed; nobody touches a free page |
+//! | A1 | values have the meaning that they claim |
+//!
+//! The model sees all that the code does as one list of [`Event`]s; a
+//! [`Checker`] that subscribes may add rules.
+//!
+//! Unsafe code is where C's pointers are: `shims` (the mock functions),
+//! `calls` and `domain` (the other direction), and the memory of the C
+//! structures in `world`.
+
+// This crate exists to fail tests: it may stop on the spot, and what it
+// converts are numbers of its own making.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation
+)]
+
+pub mod calls;
+mod check;
+pub mod config;
+mod controls;
+mod cpu;
+mod devices;
+mod domain;
+mod domains;
+pub mod event;
+mod frames;
+mod lists;
+mod locks;
+mod machine;
+mod panics;
+mod printk;
+pub mod pte;
+mod radix;
+mod shims;
+mod snapshot;
+mod stage1;
+pub mod symbols;
+mod tables;
+mod world;
+
+pub use calls::{Entry, Page, INVALID};
+pub use config::{Config, Iommu};
+pub use cpu::Preempt;
+pub use devices::MonitorRequest;
+pub use event::{Checker, Event, LockOp, Register, Violation};
+pub use machine::{Machine, Scheduler};
+pub use snapshot::{DumpedTable, Leaf, Snapshot};
+pub use stage1::Stage1Entry;
+pub use world::{attach, Attached, Domain, Vcpu, World};

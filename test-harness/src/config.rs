@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! What kind of machine a test wants.
+
+/// How devices see a domain's stage 2.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Iommu {
+    /// No IOMMU.
+    #[default]
+    Off,
+    /// The IOMMU walks through the caches.
+    Coherent,
+    /// The IOMMU reads memory: tables must be cleaned to it.
+    NonCoherent,
+}
+
+/// A machine; `..Config::default()` for what a test does not care about.
+#[derive(Debug, Clone, Copy)]
+pub struct Config {
+    /// Size of the intermediate physical address space: 32, 36, 40, 42, 44 or 48.
+    pub ipa_bits: u32,
+    /// 16-bit VMIDs instead of 8-bit ones.
+    pub vmid16: bool,
+    /// The IOMMU.
+    pub iommu: Iommu,
+    /// The IOMMU uses the CPU's tables.
+    pub iommu_shares_tables: bool,
+    /// The CPU needs the AT speculation workaround.
+    pub at_speculate: bool,
+    /// Frames in the heap for single-page allocations.
+    pub heap_pages: u64,
+    /// Events kept for inspection.
+    pub log_capacity: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            ipa_bits: 40,
+            vmid16: false,
+            iommu: Iommu::Off,
+            iommu_shares_tables: false,
+            at_speculate: false,
+            heap_pages: 1 << 16,
+            log_capacity: 1 << 14,
+        }
+    }
+}
+
+impl Config {
+    /// ID_AA64MMFR0_EL1.PARange for the wanted size (Arm ARM, D23.2.74).
+    pub(crate) fn pa_range(&self) -> u32 {
+        match self.ipa_bits {
+            32 => 0,
+            36 => 1,
+            40 => 2,
+            42 => 3,
+            44 => 4,
+            48 => 5,
+            other => panic!("no PARange for {other} bits"),
+        }
+    }
+
+    /// Level of the first lookup and number of concatenated tables, from the
+    /// translation table lookup rules for stage 2 and 4 KiB granule (Arm ARM,
+    /// D8.2.8): level 1 takes up to 39 bits with one table.
+    #[must_use]
+    pub fn root(&self) -> (u32, usize) {
+        match self.ipa_bits {
+            32 | 36 => (1, 1),
+            40 => (1, 2),
+            42 => (1, 8),
+            _ => (0, 1),
+        }
+    }
+
+    /// The first guest frame number outside the address space.
+    #[must_use]
+    pub fn gfn_limit(&self) -> u64 {
+        1 << (self.ipa_bits - 12)
+    }
+}

@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! What a test may turn on the machine, and what it may read off.
+
+use std::sync::PoisonError;
+
+use crate::config::Iommu;
+use crate::cpu::Preempt;
+use crate::devices::MonitorRequest;
+use crate::event::{Checker, Event, Mfn};
+use crate::world::{attach, Domain, World};
+
+impl World {
+    /// Fails the n-th allocation from now (1 is the next); `None` to stop.
+    pub fn fail_allocation(&self, n: Option<u64>) {
+        self.locked(|m| m.frames.fail_in = n);
+    }
+
+    /// Fails the n-th radix tree insertion from now.
+    pub fn fail_radix(&self, n: Option<u64>) {
+        self.locked(|m| m.radix.fail_in = n);
+    }
+
+    /// Fails the n-th IOTLB flush from now.
+    pub fn fail_iommu(&self, n: Option<u64>) {
+        self.locked(|m| m.devices.iommu_fail_in = n);
+    }
+
+    /// When preemption checks answer yes.
+    pub fn preempt(&self, when: Preempt) {
+        self.locked(|m| m.cpus.preempt = when);
+    }
+
+    /// Preemption checks so far.
+    #[must_use]
+    pub fn preempt_checks(&self) -> u64 {
+        self.locked(|m| m.cpus.preempt_checks)
+    }
+
+    /// Heap pages in use.
+    #[must_use]
+    pub fn heap_in_use(&self) -> u64 {
+        self.locked(|m| m.frames.allocated)
+    }
+
+    /// Console lines since the last call.
+    pub fn console(&self) -> Vec<String> {
+        self.locked(|m| std::mem::take(&mut m.console))
+    }
+
+    /// Memory access events since the last call.
+    pub fn monitor_requests(&self) -> Vec<MonitorRequest> {
+        self.locked(|m| std::mem::take(&mut m.devices.monitor_requests))
+    }
+
+    /// What `monitor_traps()` answers from now on.
+    pub fn monitor_answers(&self, rc: i32) {
+        self.locked(|m| m.devices.monitor_rc = rc);
+    }
+
+    /// The frames that `flush_page_to_ram()` was called for since last asked.
+    pub fn flushed_to_ram(&self) -> Vec<Mfn> {
+        self.locked(|m| std::mem::take(&mut m.devices.flushed_to_ram))
+    }
+
+    /// A checker that follows every event from now on.
+    pub fn subscribe(&self, checker: Box<dyn Checker>) {
+        self.locked(|m| m.log.subscribe(checker));
+    }
+
+    /// The events since [`World::clear_events`], as many as the log keeps.
+    #[must_use]
+    pub fn events(&self) -> Vec<(usize, Event)> {
+        self.locked(|m| m.log.iter().cloned().collect())
+    }
+
+    /// Forgets the events so far.
+    pub fn clear_events(&self) {
+        self.locked(|m| m.log.clear());
+    }
+
+    /// The hypervisor's stop (BUG or panic) that `body` runs into, or `None`
+    /// if it returns. `body` runs on a thread of its own, which is abandoned
+    /// at the stop; nothing else can be done with the world after that.
+    ///
+    /// `prepare` runs on that thread first.
+    pub fn expect_stop(
+        &self,
+        prepare: impl FnOnce() + Send + 'static,
+        body: impl FnOnce() + Send + 'static,
+    ) -> Option<String> {
+        let machine = self.shared();
+        let thread = std::thread::spawn(move || {
+            let _attached = attach(&machine, 0, true);
+            prepare();
+            body();
+        });
+        let machine = self.shared();
+        let mut state = machine.lock();
+        loop {
+            if state.stopped.is_some() {
+                return state.stopped.clone();
+            }
+            if thread.is_finished() {
+                return None;
+            }
+            let tick = std::time::Duration::from_millis(5);
+            state = machine
+                .bell
+                .wait_timeout(state, tick)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
+        }
+    }
+
+    /// Changes the IOMMU's mind about sharing tables.
+    pub fn share_tables(&self, iommu: Iommu, shared: bool) {
+        self.locked(|m| {
+            m.config.iommu = iommu;
+            m.config.iommu_shares_tables = shared;
+        });
+    }
+
+    /// Turns a monitor's ring on or off.
+    pub fn monitor_listens(&self, d: Domain, listens: bool) {
+        self.locked(|m| {
+            if let Some(record) = m.domains.by_address_mut(d.address()) {
+                record.ring = listens;
+            }
+        });
+    }
+
+    /// Pauses a domain, for calls that ask for it.
+    pub fn pause(&self, d: Domain, paused: bool) {
+        self.locked(|m| {
+            if let Some(record) = m.domains.by_address_mut(d.address()) {
+                record.paused = paused;
+            }
+        });
+    }
+
+    /// Lets a domain map MMIO frames.
+    pub fn permit_iomem(&self, d: Domain, mfns: std::ops::Range<Mfn>) {
+        self.locked(|m| {
+            if let Some(record) = m.domains.by_address_mut(d.address()) {
+                record.iomem.push(mfns);
+            }
+        });
+    }
+
+    /// How often a domain was crashed, and the reasons of its shutdowns.
+    #[must_use]
+    pub fn fate(&self, d: Domain) -> (u32, Vec<u8>) {
+        self.locked(|m| {
+            m.domains
+                .by_address(d.address())
+                .map_or((0, Vec::new()), |r| (r.crashes, r.shutdowns.clone()))
+        })
+    }
+
+    /// Undefined instruction exceptions injected so far.
+    #[must_use]
+    pub fn undef_injected(&self) -> u32 {
+        self.locked(|m| m.devices.undef_injected)
+    }
+
+    /// Times that the softirqs ran.
+    #[must_use]
+    pub fn softirqs(&self) -> u32 {
+        self.locked(|m| m.devices.softirqs)
+    }
+
+    /// Calls of `dump_pt_walk()`: table base, address, root level, root pages.
+    #[must_use]
+    pub fn pt_walk_dumps(&self) -> Vec<(u64, u64, u32, u32)> {
+        self.locked(|m| m.devices.pt_walk_dumps.clone())
+    }
+
+    /// VTTBR_EL2, VTCR_EL2 and HCR_EL2 of a CPU.
+    #[must_use]
+    pub fn registers(&self, cpu: usize) -> (u64, u64, u64) {
+        self.locked(|m| {
+            let c = &m.cpus.cpus[cpu];
+            (c.vttbr, c.vtcr, c.hcr)
+        })
+    }
+
+    /// What a domain's tree of access settings holds.
+    #[must_use]
+    pub fn access_settings(&self, d: Domain) -> std::collections::BTreeMap<u64, i64> {
+        self.locked(|m| m.radix.integers(d.access_tree()))
+    }
+
+    /// First frame of a domain's root.
+    #[must_use]
+    pub fn root(&self, d: Domain) -> Option<Mfn> {
+        self.locked(|m| m.root_of(d.address()))
+    }
+
+    /// The memory accesses of the MMU: does the guest on `cpu` get through?
+    #[must_use]
+    pub fn guest_can(&self, cpu: usize, ipa: u64, write: bool) -> bool {
+        use crate::stage1::Want;
+        let want = if write { Want::Write } else { Want::Read };
+        self.locked(|m| m.hardware_walk(cpu, ipa, want).is_some())
+    }
+}

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! The IOMMU, the monitor and other neighbours, with the faults a test wants.
+
+/// A memory access event as the monitor got it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct MonitorRequest {
+    pub reason: u32,
+    pub gfn: u64,
+    pub offset: u64,
+    pub gla: u64,
+    pub flags: u32,
+    /// The vCPU waits for the answer.
+    pub sync: bool,
+}
+
+/// State and settings of everything that is not a CPU or memory.
+#[derive(Debug, Default)]
+pub(crate) struct Devices {
+    /// Fail the n-th IOTLB flush from now (1 is the next) with -EIO, once.
+    pub(crate) iommu_fail_in: Option<u64>,
+    /// What `monitor_traps()` answers.
+    pub(crate) monitor_rc: i32,
+    pub(crate) monitor_requests: Vec<MonitorRequest>,
+    pub(crate) undef_injected: u32,
+    pub(crate) icache_invalidations: u32,
+    pub(crate) flushed_to_ram: Vec<u64>,
+    pub(crate) softirqs: u32,
+    pub(crate) mapcache_invalidations: u32,
+    pub(crate) pt_walk_dumps: Vec<(u64, u64, u32, u32)>,
+}
+
+impl Devices {
+    pub(crate) fn iommu_flush(&mut self) -> i32 {
+        const EIO: i32 = 5;
+        match self.iommu_fail_in {
+            Some(n) if n <= 1 => {
+                self.iommu_fail_in = None;
+                -EIO
+            }
+            Some(n) => {
+                self.iommu_fail_in = Some(n - 1);
+                0
+            }
+            None => 0,
+        }
+    }
+}

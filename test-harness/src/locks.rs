@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Who holds which lock: the owner model behind rules L0 to L3.
+//!
+//! The queued rwlock of Xen lets a waiting writer block new readers, also a
+//! CPU that reads already. Rule L1 (no second read lock by one CPU) does not
+//! depend on a schedule: one thread is enough to find that deadlock. Where a
+//! rule is broken the lock is granted all the same, so the test goes on and
+//! reports the rule at its end.
+
+use std::collections::BTreeMap;
+
+use xen_sys::XS_NR_CPUS;
+
+const CPUS: usize = XS_NR_CPUS as usize;
+
+/// One rwlock.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Rw {
+    readers: [u32; CPUS],
+    writer: Option<(usize, u32)>,
+    waiting_writers: u32,
+}
+
+/// One spinlock: its holder.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Spin {
+    holder: Option<usize>,
+}
+
+/// All locks of the machine, by address.
+#[derive(Debug, Default)]
+pub(crate) struct Locks {
+    rw: BTreeMap<usize, Rw>,
+    spin: BTreeMap<usize, Spin>,
+}
+
+/// What an attempt to take a lock gives.
+pub(crate) enum Attempt {
+    Taken,
+    /// Another CPU is in the way.
+    Busy(usize),
+}
+
+/// A rule and why.
+pub(crate) type Broken = (&'static str, String);
+
+impl Rw {
+    fn holds(&self, cpu: usize) -> bool {
+        self.readers[cpu] > 0 || self.writes(cpu)
+    }
+
+    fn writes(&self, cpu: usize) -> bool {
+        self.writer.is_some_and(|(holder, _)| holder == cpu)
+    }
+
+    fn other_reader(&self, cpu: usize) -> Option<usize> {
+        (0..CPUS).find(|&c| c != cpu && self.readers[c] > 0)
+    }
+}
+
+impl Locks {
+    pub(crate) fn init_rw(&mut self, lock: usize) {
+        self.rw.insert(lock, Rw::default());
+    }
+
+    pub(crate) fn init_spin(&mut self, lock: usize) {
+        self.spin.insert(lock, Spin::default());
+    }
+
+    /// The rule that CPU `cpu` breaks by asking for the lock, if any.
+    pub(crate) fn rw_rule(&self, lock: usize, cpu: usize, write: bool) -> Option<Broken> {
+        let Some(state) = self.rw.get(&lock) else {
+            return Some((
+                "L0",
+                format!("CPU {cpu} takes an rwlock that was never initialised"),
+            ));
+        };
+        let held = |how| Some((if write { "L2" } else { "L1" }, format!("CPU {cpu} {how}")));
+        match (write, state.readers[cpu] > 0, state.writes(cpu)) {
+            (false, true, _) => held(
+                "takes a read lock that it holds already: a writer queued in between is a deadlock",
+            ),
+            (false, _, true) => held("takes the read side of a lock that it holds for writing"),
+            (true, true, _) => held("takes the write side of a lock that it holds for reading"),
+            (true, _, true) => held("takes a write lock that it holds already"),
+            _ if self.holds_any_spin(cpu) => {
+                Some(("L3", format!("CPU {cpu} takes a p2m lock under a spinlock")))
+            }
+            _ if self.holds_any_rw(cpu) => Some((
+                "L3",
+                format!("CPU {cpu} takes a second p2m lock under another"),
+            )),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn try_read(&mut self, lock: usize, cpu: usize) -> Attempt {
+        let state = self.rw.entry(lock).or_default();
+        let mine = state.holds(cpu);
+        match state.writer {
+            Some((holder, _)) if !mine => return Attempt::Busy(holder),
+            // Fair, as Xen's: a writer that waits goes first.
+            None if state.waiting_writers > 0 && !mine => return Attempt::Busy(cpu),
+            _ => {}
+        }
+        state.readers[cpu] += 1;
+        Attempt::Taken
+    }
+
+    pub(crate) fn try_write(&mut self, lock: usize, cpu: usize) -> Attempt {
+        let state = self.rw.entry(lock).or_default();
+        match state.writer {
+            Some((holder, depth)) if holder == cpu => state.writer = Some((cpu, depth + 1)),
+            Some((holder, _)) => return Attempt::Busy(holder),
+            None => match state.other_reader(cpu) {
+                Some(reader) => return Attempt::Busy(reader),
+                None => state.writer = Some((cpu, 1)),
+            },
+        }
+        Attempt::Taken
+    }
+
+    pub(crate) fn wait_to_write(&mut self, lock: usize, waits: bool) {
+        let state = self.rw.entry(lock).or_default();
+        state.waiting_writers = if waits {
+            state.waiting_writers + 1
+        } else {
+            state.waiting_writers.saturating_sub(1)
+        };
+    }
+
+    /// Grants a lock that is in somebody's hands, after that was reported.
+    pub(crate) fn force(&mut self, lock: usize, cpu: usize, write: bool) {
+        let state = self.rw.entry(lock).or_default();
+        if write {
+            *state = Rw {
+                writer: Some((cpu, 1)),
+                ..Rw::default()
+            };
+        } else {
+            state.readers[cpu] += 1;
+        }
+    }
+
+    pub(crate) fn read_unlock(&mut self, lock: usize, cpu: usize) -> Result<(), Broken> {
+        let state = self.rw.entry(lock).or_default();
+        if state.readers[cpu] == 0 {
+            return Err((
+                "L0",
+                format!("CPU {cpu} drops a read lock that it does not hold"),
+            ));
+        }
+        state.readers[cpu] -= 1;
+        Ok(())
+    }
+
+    pub(crate) fn write_unlock(&mut self, lock: usize, cpu: usize) -> Result<(), Broken> {
+        let state = self.rw.entry(lock).or_default();
+        match state.writer {
+            Some((holder, depth)) if holder == cpu => {
+                state.writer = (depth > 1).then_some((cpu, depth - 1));
+                Ok(())
+            }
+            _ => Err((
+                "L0",
+                format!("CPU {cpu} drops a write lock that it does not hold"),
+            )),
+        }
+    }
+
+    pub(crate) fn spin_rule(&self, lock: usize, cpu: usize) -> Option<Broken> {
+        match self.spin.get(&lock) {
+            None => Some((
+                "L0",
+                format!("CPU {cpu} takes a spinlock that was never initialised"),
+            )),
+            Some(s) if s.holder == Some(cpu) => Some((
+                "L2",
+                format!("CPU {cpu} takes a spinlock that it holds already"),
+            )),
+            Some(_) if self.holds_any_spin(cpu) => Some((
+                "L3",
+                format!("CPU {cpu} takes a spinlock under another: it is a leaf"),
+            )),
+            Some(_) => None,
+        }
+    }
+
+    pub(crate) fn try_spin(&mut self, lock: usize, cpu: usize) -> Attempt {
+        let state = self.spin.entry(lock).or_default();
+        match state.holder {
+            Some(holder) if holder != cpu => Attempt::Busy(holder),
+            _ => {
+                state.holder = Some(cpu);
+                Attempt::Taken
+            }
+        }
+    }
+
+    pub(crate) fn force_spin(&mut self, lock: usize, cpu: usize) {
+        self.spin.entry(lock).or_default().holder = Some(cpu);
+    }
+
+    pub(crate) fn spin_unlock(&mut self, lock: usize, cpu: usize) -> Result<(), Broken> {
+        let state = self.spin.entry(lock).or_default();
+        if state.holder != Some(cpu) {
+            return Err((
+                "L0",
+                format!("CPU {cpu} drops a spinlock that it does not hold"),
+            ));
+        }
+        state.holder = None;
+        Ok(())
+    }
+
+    /// As Xen's `rw_is_locked()`: anybody, in any mode.
+    pub(crate) fn rw_is_locked(&self, lock: usize) -> bool {
+        self.rw
+            .get(&lock)
+            .is_some_and(|s| s.writer.is_some() || s.readers.iter().any(|&n| n > 0))
+    }
+
+    pub(crate) fn rw_is_write_locked(&self, lock: usize) -> bool {
+        self.rw.get(&lock).is_some_and(|s| s.writer.is_some())
+    }
+
+    pub(crate) fn spin_is_locked(&self, lock: usize) -> bool {
+        self.spin.get(&lock).is_some_and(|s| s.holder.is_some())
+    }
+
+    /// The model's own answer: does this very CPU hold it?
+    pub(crate) fn holds(&self, lock: usize, cpu: usize) -> bool {
+        self.rw.get(&lock).is_some_and(|s| s.holds(cpu))
+    }
+
+    pub(crate) fn holds_for_write(&self, lock: usize, cpu: usize) -> bool {
+        self.rw.get(&lock).is_some_and(|s| s.writes(cpu))
+    }
+
+    pub(crate) fn holds_any_rw(&self, cpu: usize) -> bool {
+        self.rw.values().any(|s| s.holds(cpu))
+    }
+
+    fn holds_any_spin(&self, cpu: usize) -> bool {
+        self.spin.values().any(|s| s.holder == Some(cpu))
+    }
+
+    /// Locks in somebody's hands.
+    pub(crate) fn held(&self) -> Vec<String> {
+        let rw = self
+            .rw
+            .iter()
+            .filter(|(a, _)| self.rw_is_locked(**a))
+            .map(|(a, s)| match s.writer {
+                Some((cpu, _)) => format!("the write lock {a:#x} is held by CPU {cpu}"),
+                None => format!("the read lock {a:#x} is held"),
+            });
+        let spin = self.spin.iter().filter_map(|(a, s)| {
+            s.holder
+                .map(|cpu| format!("the spinlock {a:#x} is held by CPU {cpu}"))
+        });
+        rw.chain(spin).collect()
+    }
+}

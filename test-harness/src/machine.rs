@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! The state behind the mock functions, and how a thread finds it.
+//!
+//! One mutex guards the whole [`State`]. It is held for the time of one mock
+//! function and never while Xen code runs, so `guest_walk_tables` can call
+//! back into the p2m, and a test may have several OS threads on one machine.
+//!
+//! A broken rule is noted, not raised: a panic may not unwind through the C
+//! ABI. The world's end, or [`crate::World::check`], turns notes into a panic.
+
+use std::backtrace::{Backtrace, BacktraceStatus};
+use std::cell::RefCell;
+use std::io::Write;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+use crate::config::Config;
+use crate::cpu::Cpus;
+use crate::devices::Devices;
+use crate::domains::Domains;
+use crate::event::{Event, Log, Violation};
+use crate::frames::Frames;
+use crate::lists::Lists;
+use crate::locks::Locks;
+use crate::radix::Radix;
+use crate::stage1::Guests;
+use crate::tables::Tables;
+
+/// Everything that the mock knows.
+pub(crate) struct State {
+    pub(crate) config: Config,
+    pub(crate) log: Log,
+    pub(crate) violations: Vec<Violation>,
+    pub(crate) console: Vec<String>,
+    /// Text of the BUG or panic that stopped Xen.
+    pub(crate) stopped: Option<String>,
+    pub(crate) frames: Frames,
+    pub(crate) lists: Lists,
+    pub(crate) radix: Radix,
+    pub(crate) locks: Locks,
+    pub(crate) cpus: Cpus,
+    pub(crate) domains: Domains,
+    pub(crate) guests: Guests,
+    pub(crate) devices: Devices,
+    pub(crate) tables: Tables,
+}
+
+impl State {
+    pub(crate) fn new(config: Config) -> Self {
+        Self {
+            config,
+            log: Log::new(config.log_capacity),
+            violations: Vec::new(),
+            console: Vec::new(),
+            stopped: None,
+            frames: Frames::new(config.heap_pages),
+            lists: Lists::default(),
+            radix: Radix::default(),
+            locks: Locks::default(),
+            cpus: Cpus::default(),
+            domains: Domains::default(),
+            guests: Guests::default(),
+            devices: Devices::default(),
+            tables: Tables::default(),
+        }
+    }
+
+    /// Notes an event; a subscribed checker may find fault with it.
+    pub(crate) fn event(&mut self, cpu: usize, event: Event) {
+        if let Some(Violation { rule, what }) = self.log.push(cpu, event) {
+            self.broken(rule, what);
+        }
+    }
+
+    /// Notes a broken rule, with the call path when RUST_BACKTRACE is set.
+    pub(crate) fn broken(&mut self, rule: &'static str, mut what: String) {
+        let trace = Backtrace::capture();
+        if trace.status() == BacktraceStatus::Captured {
+            what = format!("{what}\n{trace}");
+        }
+        self.violations.push(Violation { rule, what });
+    }
+
+    /// Rule L5: nothing that may take a p2m lock while this CPU holds one.
+    pub(crate) fn must_not_hold_p2m_lock(&mut self, cpu: usize, what: &str) {
+        if self.locks.holds_any_rw(cpu) {
+            self.broken("L5", format!("CPU {cpu} calls {what} with a p2m lock held"));
+        }
+    }
+}
+
+/// Who runs, for tests that bring their own scheduler.
+///
+/// The default is OS threads: a CPU number for each attached thread.
+pub trait Scheduler: Send + Sync {
+    /// The CPU on which the caller runs; `None` for the thread's own.
+    fn cpu(&self) -> Option<usize> {
+        None
+    }
+    /// After each mock function that caused an event: a chance to switch.
+    fn yield_point(&self) {}
+    /// The caller waits for a lock; `false` when nobody is left to drop it.
+    fn block(&self) -> bool;
+}
+
+/// A machine: shared by every thread that is attached to it.
+pub struct Machine {
+    state: Mutex<State>,
+    pub(crate) bell: Condvar,
+    pub(crate) attached: AtomicUsize,
+    scheduler: Option<Box<dyn Scheduler>>,
+}
+
+/// The machine of this thread and its place there.
+#[derive(Clone)]
+pub(crate) struct Here {
+    pub(crate) machine: Arc<Machine>,
+    pub(crate) cpu: usize,
+    /// A BUG parks this thread instead of ending the process.
+    pub(crate) may_stop: bool,
+}
+
+thread_local! {
+    static HERE: RefCell<Option<Here>> = const { RefCell::new(None) };
+}
+
+pub(crate) fn set_here(here: Option<Here>) -> Option<Here> {
+    HERE.with(|h| h.replace(here))
+}
+
+pub(crate) fn here() -> Here {
+    match HERE.with(|h| h.borrow().clone()) {
+        Some(here) => here,
+        None => die("a mock function was called on a thread that is attached to no World"),
+    }
+}
+
+/// Ends the process with a text that the test runner does not swallow.
+pub(crate) fn die(text: &str) -> ! {
+    let _ = writeln!(std::io::stderr(), "\ntest-harness: {text}");
+    std::process::abort()
+}
+
+impl Machine {
+    pub(crate) fn new(config: Config, scheduler: Option<Box<dyn Scheduler>>) -> Self {
+        Self {
+            state: Mutex::new(State::new(config)),
+            bell: Condvar::new(),
+            attached: AtomicUsize::new(0),
+            scheduler,
+        }
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn cpu(&self, here: &Here) -> usize {
+        self.scheduler
+            .as_ref()
+            .and_then(|s| s.cpu())
+            .unwrap_or(here.cpu)
+    }
+
+    pub(crate) fn yield_point(&self) {
+        if let Some(scheduler) = &self.scheduler {
+            scheduler.yield_point();
+        }
+    }
+
+    /// Lets others run until something changed; `false` for a deadlock.
+    pub(crate) fn block(&self, state: MutexGuard<'_, State>) -> bool {
+        if let Some(scheduler) = &self.scheduler {
+            drop(state);
+            return scheduler.block();
+        }
+        if self.attached.load(Ordering::SeqCst) < 2 {
+            return false;
+        }
+        let limit = std::time::Duration::from_secs(10);
+        let (_state, timeout) = self
+            .bell
+            .wait_timeout(state, limit)
+            .unwrap_or_else(PoisonError::into_inner);
+        !timeout.timed_out()
+    }
+}
+
+/// Runs one mock function's body on this thread's machine.
+pub(crate) fn with<R>(body: impl FnOnce(&mut State, usize) -> R) -> R {
+    let here = here();
+    let cpu = here.machine.cpu(&here);
+    let (result, yields) = {
+        let mut state = here.machine.lock();
+        let before = state.log.total();
+        let result = body(&mut state, cpu);
+        (result, state.log.total() != before)
+    };
+    if yields {
+        here.machine.yield_point();
+    }
+    result
+}
+
+/// Xen has stopped: parks the thread for whoever waits in `expect_stop`, or
+/// ends the process where nobody does.
+pub(crate) fn stop(text: String) -> ! {
+    let here = here();
+    if !here.may_stop {
+        die(&format!("Xen stopped: {text}"));
+    }
+    here.machine.lock().stopped = Some(text);
+    here.machine.bell.notify_all();
+    loop {
+        std::thread::park();
+    }
+}

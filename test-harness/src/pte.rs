@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! A stage-2 descriptor, read bit by bit from the Arm ARM (D8.3) and Xen's
+//! `asm/lpae.h`; on purpose not shared with the code under test.
+
+/// Bit 0: the hardware sees the entry.
+pub const VALID: u64 = 1;
+/// Bit 1: a table above level 3, a page at level 3.
+pub const TABLE: u64 = 1 << 1;
+/// S2AP\[0\], bit 6.
+pub const READ: u64 = 1 << 6;
+/// S2AP\[1\], bit 7.
+pub const WRITE: u64 = 1 << 7;
+/// XN\[1\], bit 54.
+pub const XN: u64 = 1 << 54;
+
+/// Bits 47:12.
+#[must_use]
+pub fn mfn(entry: u64) -> u64 {
+    entry >> 12 & 0xF_FFFF_FFFF
+}
+
+/// Bits 58:55, which hardware ignores and Xen keeps its type in.
+#[must_use]
+pub fn p2m_type(entry: u64) -> u32 {
+    (entry >> 55 & 0xF) as u32
+}
+
+/// Xen's notion: the type says that something is mapped.
+#[must_use]
+pub fn is_mapped(entry: u64) -> bool {
+    p2m_type(entry) != 0
+}
+
+/// Mapped, and pointing to a table.
+#[must_use]
+pub fn is_table(entry: u64, level: u32) -> bool {
+    level < 3 && is_mapped(entry) && entry & TABLE != 0
+}
+
+/// Mapped, and a page or block.
+#[must_use]
+pub fn is_leaf(entry: u64, level: u32) -> bool {
+    is_mapped(entry) && !is_table(entry, level)
+}
+
+/// Order of what an entry at a level covers.
+#[must_use]
+pub fn order(level: u32) -> u32 {
+    9 * (3 - level)
+}

@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Registers, barriers, TLB and cache maintenance, address translation.
+
+use std::ffi::{c_int, c_uint, c_ulong, c_void};
+
+use xen_sys::{paddr_t, vaddr_t, XS_GV2M_WRITE};
+
+use crate::event::{Event, Register};
+use crate::locks::Broken;
+use crate::machine::{with, State};
+use crate::stage1::Want;
+
+impl State {
+    fn noted_rule(&mut self, broken: Option<Broken>) {
+        if let Some((rule, what)) = broken {
+            self.broken(rule, what);
+        }
+    }
+}
+
+macro_rules! register {
+    ($read:ident, $write:ident, $field:ident, $name:ident) => {
+        #[unsafe(no_mangle)]
+        extern "C" fn $read() -> u64 {
+            with(|m, cpu| m.cpus.cpus[cpu].$field)
+        }
+
+        #[unsafe(no_mangle)]
+        extern "C" fn $write(value: u64) {
+            with(|m, cpu| {
+                m.cpus.cpus[cpu].$field = value;
+                m.event(
+                    cpu,
+                    Event::WriteRegister {
+                        register: Register::$name,
+                        value,
+                    },
+                );
+            });
+        }
+    };
+}
+
+register!(xs_mock_read_vtcr_el2, xs_mock_write_vtcr_el2, vtcr, Vtcr);
+register!(xs_mock_read_hcr_el2, xs_mock_write_hcr_el2, hcr, Hcr);
+register!(
+    xs_mock_read_sctlr_el1,
+    xs_mock_write_sctlr_el1,
+    sctlr,
+    Sctlr
+);
+
+#[unsafe(no_mangle)]
+extern "C" fn xs_mock_read_vttbr_el2() -> u64 {
+    with(|m, cpu| m.cpus.cpus[cpu].vttbr)
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn xs_mock_write_vttbr_el2(value: u64) {
+    with(|m, cpu| {
+        let broken = m.cpus.write_vttbr(cpu, value);
+        m.noted_rule(broken);
+        m.event(
+            cpu,
+            Event::WriteRegister {
+                register: Register::Vttbr,
+                value,
+            },
+        );
+    });
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn xs_mock_isb() {
+    with(|m, cpu| {
+        m.cpus.isb(cpu);
+        m.event(cpu, Event::Isb);
+    });
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn xs_mock_dsb_sy() {
+    with(|m, cpu| m.event(cpu, Event::DsbSy));
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn xs_mock_dsb_ishst() {
+    with(|m, cpu| m.event(cpu, Event::DsbIshst));
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn xs_mock_pte_load(entry: *const u64) -> u64 {
+    with(|m, cpu| {
+        let Some((mfn, index)) = m.frames.word_at(entry.addr()) else {
+            m.broken(
+                "R0",
+                format!("a table entry is read at {entry:?}: no mapped page"),
+            );
+            return 0;
+        };
+        if m.frames.is_free(mfn) {
+            m.broken(
+                "R5",
+                format!("CPU {cpu} reads a table entry in the free page {mfn:#x}"),
+            );
+        }
+        if let Some(table) = m.tables.live.get(&mfn).copied() {
+            let lock = m.domains.by_address(table.domain).map(|d| d.lock_address());
+            if lock.is_none_or(|lock| !m.locks.holds(lock, cpu)) {
+                m.broken(
+                    "L4",
+                    format!("CPU {cpu} reads the live table {mfn:#x} with no lock"),
+                );
+            }
+        }
+        let value = m.frames.load(mfn, index);
+        m.event(cpu, Event::PteLoad { mfn, index, value });
+        value
+    })
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn xs_mock_pte_store(entry: *mut u64, value: u64) {
+    with(|m, cpu| match m.frames.word_at(entry.addr()) {
+        Some((mfn, index)) => m.store_entry(cpu, mfn, index, value),
+        None => m.broken(
+            "R0",
+            format!("a table entry is written at {entry:?}: no mapped page"),
+        ),
+    });
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn xs_clean_dcache_va_range(p: *const c_void, size: c_ulong) {
+    with(|m, cpu| m.clean(cpu, p.addr(), size as usize));
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn xs_invalidate_icache() {
+    with(|m, cpu| {
+        m.devices.icache_invalidations += 1;
+        m.event(cpu, Event::InvalidateIcache);
+    });
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn xs_flush_guest_tlb() {
+    with(|m, cpu| {
+        let (vmid, broken) = m.cpus.tlbi(cpu);
+        m.noted_rule(broken);
+        let irqs_on = !m.cpus.cpus[cpu].irqs_off;
+        m.event(cpu, Event::TlbiVmid { vmid, irqs_on });
+    });
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn xs_flush_guest_tlb_local() {
+    with(|m, cpu| {
+        let (vmid, broken) = m.cpus.tlbi(cpu);
+        m.noted_rule(broken);
+        m.event(cpu, Event::TlbiVmidLocal { vmid });
+    });
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn xs_flush_all_guests_tlb_local() {
+    with(|m, cpu| m.event(cpu, Event::TlbiAllLocal));
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn xs_isb_if_at_speculate() {
+    with(|m, cpu| {
+        if m.config.at_speculate {
+            m.cpus.isb(cpu);
+            m.event(cpu, Event::Isb);
+        }
+    });
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn xs_has_const_at_speculate() -> bool {
+    with(|m, _| m.config.at_speculate)
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn xs_has_at_speculate() -> bool {
+    with(|m, _| m.config.at_speculate)
+}
+
+/// PAR_EL1.F: the translation failed.
+const PAR_F: u64 = 1;
+
+fn translate(
+    va: vaddr_t,
+    flags: c_uint,
+    stage: impl FnOnce(&mut State, usize, u64, Want) -> Option<u64>,
+) -> Option<u64> {
+    with(|m, cpu| {
+        let want = if flags & XS_GV2M_WRITE != 0 {
+            Want::Write
+        } else {
+            Want::Read
+        };
+        let answer = stage(m, cpu, va, want);
+        m.event(
+            cpu,
+            Event::AddressTranslation {
+                va,
+                ok: answer.is_some(),
+            },
+        );
+        answer
+    })
+}
+
+/// # Safety
+/// `pa` can be written.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn xs_gvirt_to_maddr(va: vaddr_t, pa: *mut paddr_t, flags: c_uint) -> u64 {
+    match translate(va, flags, State::at_stage12) {
+        Some(maddr) => {
+            // SAFETY: the caller's promise.
+            unsafe { pa.write(maddr) };
+            0
+        }
+        None => PAR_F,
+    }
+}
+
+/// # Safety
+/// `ipa` can be written.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn xs_gva_to_ipa(va: vaddr_t, ipa: *mut paddr_t, flags: c_uint) -> c_int {
+    const EFAULT: c_int = 14;
+    match translate(va, flags, State::at_stage1) {
+        Some(address) => {
+            // SAFETY: the caller's promise.
+            unsafe { ipa.write(address) };
+            0
+        }
+        None => -EFAULT,
+    }
+}

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Questions about domains and what may happen to them.
+
+use std::ffi::c_int;
+
+use xen_sys::{cpu_user_regs, domain, hsr, mfn_t, vcpu};
+
+use crate::event::Event;
+use crate::machine::with;
+
+#[unsafe(no_mangle)]
+extern "C" fn xs_is_hardware_domain(d: *const domain) -> bool {
+    with(|m, _| m.domains.by_address(d.addr()).is_some_and(|d| d.hardware))
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn xs_is_idle_vcpu(v: *const vcpu) -> bool {
+    with(|m, _| m.domains.vcpu(v.addr()).is_some_and(|v| v.idle))
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn xs_domain_is_paused(d: *const domain) -> bool {
+    with(|m, _| m.domains.by_address(d.addr()).is_some_and(|d| d.paused))
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn xs_iomem_access_permitted(d: *const domain, mfn: mfn_t) -> bool {
+    with(|m, _| {
+        m.domains
+            .by_address(d.addr())
+            .is_some_and(|d| d.iomem.iter().any(|r| r.contains(&mfn)))
+    })
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn xs_ioreq_mapcache_invalidate(_d: *mut domain) {
+    with(|m, cpu| {
+        m.devices.mapcache_invalidations += 1;
+        m.event(cpu, Event::MapcacheInvalidate);
+    });
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn xs_inject_undef_exception(_regs: *mut cpu_user_regs, _hsr: hsr) {
+    with(|m, cpu| {
+        m.devices.undef_injected += 1;
+        m.event(cpu, Event::InjectUndef);
+    });
+}
+
+/// # Safety
+/// `d` points to a domain.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn __domain_crash(d: *mut domain) {
+    with(|m, cpu| {
+        let current = m.domains.vcpu(m.cpus.cpus[cpu].current);
+        if current.is_some_and(|v| v.domain == d.addr()) {
+            m.must_not_hold_p2m_lock(cpu, "domain_crash() of the current domain");
+        }
+        if let Some(record) = m.domains.by_address_mut(d.addr()) {
+            record.crashes += 1;
+        }
+        m.event(cpu, Event::Crash);
+    });
+    // SAFETY: the caller's promise.
+    unsafe { (*d).is_shutting_down = true }
+}
+
+/// # Safety
+/// `d` points to a domain.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn domain_shutdown(d: *mut domain, reason: u8) -> c_int {
+    with(|m, cpu| {
+        if let Some(record) = m.domains.by_address_mut(d.addr()) {
+            record.shutdowns.push(reason);
+        }
+        m.event(cpu, Event::Shutdown { reason });
+    });
+    // SAFETY: the caller's promise.
+    unsafe { (*d).is_shutting_down = true };
+    0
+}

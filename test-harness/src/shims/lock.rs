@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! rwlock and spinlock.
+
+use xen_sys::{rwlock_t, spinlock_t};
+
+use crate::event::{Event, LockOp};
+use crate::locks::Attempt;
+use crate::machine::{self, with, State};
+
+#[unsafe(no_mangle)]
+extern "C" fn xs_rwlock_init(l: *mut rwlock_t) {
+    with(|m, _| m.locks.init_rw(l.addr()));
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn xs_spin_lock_init(l: *mut spinlock_t) {
+    with(|m, _| m.locks.init_spin(l.addr()));
+}
+
+/// Tries until the lock is had; says so when that cannot happen.
+fn acquire(
+    lock: usize,
+    op: LockOp,
+    rule: impl FnOnce(&State, usize) -> Option<(&'static str, String)>,
+    attempt: impl Fn(&mut State, usize) -> Attempt,
+    force: impl FnOnce(&mut State, usize),
+) {
+    let here = machine::here();
+    let cpu = here.machine.cpu(&here);
+    let mut state = here.machine.lock();
+    if let Some((id, what)) = rule(&state, cpu) {
+        state.broken(id, what);
+    }
+    let mut queued = false;
+    loop {
+        match attempt(&mut state, cpu) {
+            Attempt::Taken => break,
+            Attempt::Busy(holder) => {
+                if op == LockOp::Write && !queued {
+                    state.locks.wait_to_write(lock, true);
+                    queued = true;
+                }
+                let moved = here.machine.block(state);
+                state = here.machine.lock();
+                if !moved {
+                    state.broken(
+                        "L6",
+                        format!("deadlock: CPU {cpu} waits for {lock:#x}, which CPU {holder} has"),
+                    );
+                    force(&mut state, cpu);
+                    break;
+                }
+            }
+        }
+    }
+    if queued {
+        state.locks.wait_to_write(lock, false);
+    }
+    state.event(cpu, Event::Lock { lock, op });
+    drop(state);
+    here.machine.yield_point();
+}
+
+fn release(
+    lock: usize,
+    op: LockOp,
+    unlock: impl FnOnce(&mut State, usize) -> Result<(), (&'static str, String)>,
+) {
+    with(|m, cpu| {
+        if let Err((id, what)) = unlock(m, cpu) {
+            m.broken(id, what);
+        }
+        m.event(cpu, Event::Lock { lock, op });
+    });
+    machine::here().machine.bell.notify_all();
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn xs_read_lock(l: *mut rwlock_t) {
+    let lock = l.addr();
+    acquire(
+        lock,
+        LockOp::Read,
+        |m, cpu| m.locks.rw_rule(lock, cpu, false),
+        |m, cpu| m.locks.try_read(lock, cpu),
+        |m, cpu| m.locks.force(lock, cpu, false),
+    );
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn xs_write_lock(l: *mut rwlock_t) {
+    let lock = l.addr();
+    acquire(
+        lock,
+        LockOp::Write,
+        |m, cpu| m.locks.rw_rule(lock, cpu, true),
+        |m, cpu| m.locks.try_write(lock, cpu),
+        |m, cpu| m.locks.force(lock, cpu, true),
+    );
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn xs_read_unlock(l: *mut rwlock_t) {
+    release(l.addr(), LockOp::ReadUnlock, |m, cpu| {
+        m.locks.read_unlock(l.addr(), cpu)
+    });
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn xs_write_unlock(l: *mut rwlock_t) {
+    release(l.addr(), LockOp::WriteUnlock, |m, cpu| {
+        let owner = m
+            .domains
+            .domains
+            .iter()
+            .find(|d| d.lock_address() == l.addr());
+        if let Some(domain) = owner.map(|d| d.pointer.addr()) {
+            m.check_cleaned(domain, "when the write lock is dropped");
+        }
+        m.locks.write_unlock(l.addr(), cpu)
+    });
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn xs_rw_is_locked(l: *const rwlock_t) -> bool {
+    with(|m, _| m.locks.rw_is_locked(l.addr()))
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn xs_rw_is_write_locked(l: *const rwlock_t) -> bool {
+    with(|m, _| m.locks.rw_is_write_locked(l.addr()))
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn xs_spin_lock(l: *mut spinlock_t) {
+    let lock = l.addr();
+    acquire(
+        lock,
+        LockOp::Spin,
+        |m, cpu| m.locks.spin_rule(lock, cpu),
+        |m, cpu| m.locks.try_spin(lock, cpu),
+        |m, cpu| m.locks.force_spin(lock, cpu),
+    );
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn xs_spin_unlock(l: *mut spinlock_t) {
+    release(l.addr(), LockOp::SpinUnlock, |m, cpu| {
+        m.locks.spin_unlock(l.addr(), cpu)
+    });
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn xs_spin_is_locked(l: *const spinlock_t) -> bool {
+    with(|m, _| m.locks.spin_is_locked(l.addr()))
+}

@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Frames, page lists, the heap and references.
+
+use std::ffi::{c_uint, c_ulong, c_void};
+use std::ptr::null_mut;
+
+use xen_sys::{domain, gfn_t, mfn_t, page_info, page_list_head, XS_MEMF_no_owner};
+
+use crate::event::{Event, Mfn};
+use crate::frames::Life;
+use crate::machine::{with, State};
+
+impl State {
+    /// The frame behind a page pointer; rule R0 if it is no page pointer.
+    fn frame_of(&mut self, pg: *const page_info, what: &str) -> Option<Mfn> {
+        let mfn = self.frames.of_info(pg);
+        if mfn.is_none() {
+            self.broken("R0", format!("{what} of {pg:?}, which is no page"));
+        }
+        mfn
+    }
+
+    fn noted(&mut self, rule: &'static str, result: Result<(), String>) {
+        if let Err(what) = result {
+            self.broken(rule, what);
+        }
+    }
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn xs_page_to_mfn(pg: *const page_info) -> mfn_t {
+    with(|m, _| m.frame_of(pg, "page_to_mfn()").unwrap_or(mfn_t::MAX))
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn xs_mfn_to_page(mfn: mfn_t) -> *mut page_info {
+    with(|m, _| m.frames.info(mfn))
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn xs_mfn_valid(mfn: mfn_t) -> bool {
+    with(|m, _| m.frames.is_ram(mfn))
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn xs_is_xen_heap_mfn(mfn: mfn_t) -> bool {
+    with(|m, _| m.frames.is_ram(mfn) && m.frames.frame(mfn).xenheap.is_some())
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn xs_page_set_xenheap_gfn(pg: *mut page_info, gfn: gfn_t) {
+    with(|m, _| {
+        let Some(mfn) = m.frame_of(pg, "page_set_xenheap_gfn()") else {
+            return;
+        };
+        match &mut m.frames.frame(mfn).xenheap {
+            Some(seen_at) => *seen_at = gfn,
+            None => m.broken("R0", format!("frame {mfn:#x} is no Xen heap page")),
+        }
+    });
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn xs_map_domain_page(mfn: mfn_t) -> *mut u64 {
+    with(|m, cpu| {
+        if !matches!(m.frames.frame(mfn).life, Life::Heap { .. }) {
+            m.broken(
+                "R0",
+                format!("CPU {cpu} maps frame {mfn:#x}, which is no allocated page"),
+            );
+        }
+        m.frames.map(mfn)
+    })
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn xs_clear_page(page: *mut c_void) {
+    with(|m, cpu| match m.frames.word_at(page.addr()) {
+        Some((mfn, 0)) => m.clear_table(cpu, mfn, false),
+        _ => m.broken("R0", format!("clear_page({page:?}): no mapped page")),
+    });
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn clear_and_clean_page(page: *mut page_info) {
+    with(|m, cpu| {
+        if let Some(mfn) = m.frame_of(page, "clear_and_clean_page()") {
+            m.clear_table(cpu, mfn, true);
+        }
+    });
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn flush_page_to_ram(mfn: c_ulong, sync_icache: bool) {
+    with(|m, cpu| {
+        m.event(cpu, Event::FlushPageToRam { mfn, sync_icache });
+        m.devices.flushed_to_ram.push(mfn);
+        if !m.frames.is_ram(mfn) {
+            m.broken(
+                "R0",
+                format!("frame {mfn:#x} is flushed, but there is no memory there"),
+            );
+        }
+    });
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn xs_init_page_list_head(head: *mut page_list_head) {
+    with(|m, _| m.lists.init(head.addr()));
+}
+
+fn list_add(pg: *mut page_info, head: *mut page_list_head, tail: bool) {
+    with(|m, cpu| {
+        let Some(mfn) = m.frame_of(pg, "page_list_add()") else {
+            return;
+        };
+        if !matches!(m.frames.frame(mfn).life, Life::Heap { .. }) {
+            m.broken(
+                "R0",
+                format!("CPU {cpu} lists frame {mfn:#x}, which is not allocated"),
+            );
+        }
+        m.retire_table(cpu, mfn);
+        let added = m.lists.add(head.addr(), mfn, tail);
+        m.noted("R0", added);
+    });
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn xs_page_list_add(pg: *mut page_info, head: *mut page_list_head) {
+    list_add(pg, head, false);
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn xs_page_list_add_tail(pg: *mut page_info, head: *mut page_list_head) {
+    list_add(pg, head, true);
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn xs_page_list_del(pg: *mut page_info, head: *mut page_list_head) {
+    with(|m, _| {
+        let Some(mfn) = m.frame_of(pg, "page_list_del()") else {
+            return;
+        };
+        let deleted = m.lists.del(head.addr(), mfn);
+        m.noted("R0", deleted);
+    });
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn xs_page_list_remove_head(head: *mut page_list_head) -> *mut page_info {
+    with(|m, _| {
+        if !m.lists.is_initialised(head.addr()) {
+            m.broken(
+                "R0",
+                "page_list_remove_head() of a list never initialised".into(),
+            );
+        }
+        let Some(mfn) = m.lists.first(head.addr()) else {
+            return null_mut();
+        };
+        let deleted = m.lists.del(head.addr(), mfn);
+        m.noted("R0", deleted);
+        m.frames.info(mfn)
+    })
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn xs_page_list_empty(head: *const page_list_head) -> bool {
+    with(|m, _| m.lists.first(head.addr()).is_none())
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn alloc_domheap_pages(
+    d: *mut domain,
+    order: c_uint,
+    memflags: c_uint,
+) -> *mut page_info {
+    with(|m, cpu| {
+        let owner = (!d.is_null() && memflags & XS_MEMF_no_owner == 0).then_some(d.addr());
+        let mfn = m.frames.alloc(order, owner);
+        m.event(cpu, Event::Alloc { mfn, order });
+        mfn.map_or(null_mut(), |mfn| m.frames.info(mfn))
+    })
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn free_domheap_pages(pg: *mut page_info, order: c_uint) {
+    with(|m, cpu| {
+        let Some(mfn) = m.frame_of(pg, "free_domheap_pages()") else {
+            return;
+        };
+        m.event(cpu, Event::Free { mfn, order });
+        if m.lists.is_linked(mfn) {
+            m.broken(
+                "R0",
+                format!("frame {mfn:#x} is freed while it is on a list"),
+            );
+        }
+        let is_root = m
+            .tables
+            .live
+            .get(&mfn)
+            .is_some_and(|t| t.level == m.config.root().0);
+        for page in mfn..mfn + (1 << order) {
+            if is_root {
+                m.drop_root(page);
+            }
+            m.retire_table(cpu, page);
+        }
+        let freed = m.frames.free(mfn, order);
+        m.noted("R0", freed);
+    });
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn get_page(page: *mut page_info, d: *const domain) -> bool {
+    with(|m, cpu| {
+        let Some(mfn) = m.frame_of(page, "get_page()") else {
+            return false;
+        };
+        let frame = m.frames.frame(mfn);
+        let ok = frame.owner == Some(d.addr()) && frame.refs > 0 && !frame.saturated;
+        frame.refs += u64::from(ok);
+        let absent = frame.life == Life::Absent;
+        m.event(cpu, Event::Get { mfn, ok });
+        if absent {
+            m.broken(
+                "R0",
+                format!("get_page() of frame {mfn:#x}: no memory there"),
+            );
+        }
+        ok
+    })
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn page_get_owner_and_reference(page: *mut page_info) -> *mut domain {
+    with(|m, cpu| {
+        let Some(mfn) = m.frame_of(page, "page_get_owner_and_reference()") else {
+            return null_mut();
+        };
+        let frame = m.frames.frame(mfn);
+        let ok = frame.owner.is_some() && frame.refs > 0 && !frame.saturated;
+        frame.refs += u64::from(ok);
+        let owner = frame.owner.filter(|_| ok);
+        m.event(cpu, Event::Get { mfn, ok });
+        owner
+            .and_then(|a| m.domains.by_address(a))
+            .map_or(null_mut(), |d| d.pointer)
+    })
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn put_page(page: *mut page_info) {
+    with(|m, cpu| {
+        let Some(mfn) = m.frame_of(page, "put_page()") else {
+            return;
+        };
+        m.event(cpu, Event::Put { mfn });
+        let frame = m.frames.frame(mfn);
+        if frame.refs == 0 {
+            m.broken(
+                "R0",
+                format!("the reference count of frame {mfn:#x} goes below zero"),
+            );
+            return;
+        }
+        frame.refs -= 1;
+        if frame.refs == 0 {
+            frame.owner = None;
+        }
+    });
+}

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! The console, and the ends of the world.
+
+use std::ffi::{c_int, c_uint, CStr};
+
+use xen_sys::{paddr_t, PrintkArg};
+
+use crate::domains::Domains;
+use crate::machine::{self, with};
+use crate::printk::{format, Names};
+
+struct Live<'a>(&'a Domains);
+
+impl Names for Live<'_> {
+    fn name(&self, address: usize) -> String {
+        self.0.name(address)
+    }
+
+    fn text(&self, address: usize) -> String {
+        let pointer = std::ptr::with_exposed_provenance(address);
+        // SAFETY: `%s` is given a string that lives during the call.
+        unsafe { CStr::from_ptr(pointer) }
+            .to_string_lossy()
+            .into_owned()
+    }
+}
+
+fn text(text: &CStr, arguments: &[PrintkArg]) -> String {
+    with(|m, _| format(&text.to_string_lossy(), arguments, &Live(&m.domains)))
+}
+
+#[unsafe(no_mangle)]
+fn xs_mock_printk(format: &CStr, arguments: &[PrintkArg]) {
+    let line = text(format, arguments);
+    with(|m, _| m.console.push(line));
+}
+
+#[unsafe(no_mangle)]
+fn xs_mock_panic(format: &CStr, arguments: &[PrintkArg]) -> ! {
+    machine::stop(format!("panic: {}", text(format, arguments)))
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn xs_bug() -> ! {
+    machine::stop("BUG".into())
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn printk_ratelimit() -> c_int {
+    1
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn dump_pt_walk(
+    ttbr: paddr_t,
+    addr: paddr_t,
+    root_level: c_uint,
+    nr_root_tables: c_uint,
+) {
+    with(|m, _| {
+        m.devices
+            .pt_walk_dumps
+            .push((ttbr, addr, root_level, nr_root_tables))
+    });
+}

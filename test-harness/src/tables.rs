@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Which pages are live tables, and which of their words memory lacks.
+//!
+//! A page is live from the moment that an entry of a live table points to it.
+//! Rules: L4, a live table changes only under its p2m's write lock; P2, when
+//! the IOMMU reads memory, each word of a live table is cleaned before the
+//! IOTLB is flushed or the lock dropped; R5, no store to a page in the heap's
+//! hands.
+
+use std::collections::{BTreeSet, HashMap};
+use std::ops::Range;
+
+use crate::config::Iommu;
+use crate::event::{Event, Mfn};
+use crate::frames::WORDS;
+use crate::machine::State;
+use crate::pte;
+
+/// A live table.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Table {
+    /// Address of its `struct domain`.
+    pub(crate) domain: usize,
+    pub(crate) level: u32,
+}
+
+/// The live tables, and the words that are newer in the cache than in memory.
+#[derive(Debug, Default)]
+pub(crate) struct Tables {
+    pub(crate) live: HashMap<Mfn, Table>,
+    dirty: BTreeSet<(Mfn, usize)>,
+}
+
+impl State {
+    /// A domain's root is in place: everything under it counts.
+    pub(crate) fn adopt_root(&mut self, domain: usize, root: Mfn) {
+        let (level, pages) = self.config.root();
+        for i in 0..pages as u64 {
+            self.link(root + i, Table { domain, level });
+        }
+    }
+
+    fn link(&mut self, mfn: Mfn, table: Table) {
+        if self
+            .tables
+            .dirty
+            .range((mfn, 0)..=(mfn, WORDS))
+            .next()
+            .is_some()
+        {
+            self.broken(
+                "P1",
+                format!("table {mfn:#x} is linked before all of it is in memory"),
+            );
+        }
+        self.tables.live.insert(mfn, table);
+        if table.level == 3 {
+            return;
+        }
+        for index in 0..WORDS {
+            let entry = self.frames.load(mfn, index);
+            if pte::is_table(entry, table.level) {
+                self.link(
+                    pte::mfn(entry),
+                    Table {
+                        level: table.level + 1,
+                        ..table
+                    },
+                );
+            }
+        }
+    }
+
+    fn unlink(&mut self, mfn: Mfn) {
+        let Some(table) = self.tables.live.remove(&mfn) else {
+            return;
+        };
+        if table.level == 3 || self.frames.is_free(mfn) {
+            return;
+        }
+        for index in 0..WORDS {
+            let entry = self.frames.load(mfn, index);
+            if pte::is_table(entry, table.level) {
+                self.unlink(pte::mfn(entry));
+            }
+        }
+    }
+
+    fn check_store(&mut self, cpu: usize, mfn: Mfn) {
+        if self.frames.is_free(mfn) {
+            self.broken("R5", format!("CPU {cpu} stores to the free page {mfn:#x}"));
+        }
+        if let Some(table) = self.tables.live.get(&mfn).copied() {
+            let lock = self
+                .domains
+                .by_address(table.domain)
+                .map(|d| d.lock_address());
+            if lock.is_none_or(|lock| !self.locks.holds_for_write(lock, cpu)) {
+                self.broken(
+                    "L4",
+                    format!(
+                        "CPU {cpu} changes the live table {mfn:#x} without its p2m's write lock"
+                    ),
+                );
+            }
+        }
+    }
+
+    /// A store to a table word.
+    pub(crate) fn store_entry(&mut self, cpu: usize, mfn: Mfn, index: usize, value: u64) {
+        self.check_store(cpu, mfn);
+        let old = self.frames.store(mfn, index, value);
+        self.event(
+            cpu,
+            Event::PteStore {
+                mfn,
+                index,
+                old,
+                new: value,
+            },
+        );
+        self.dirty(mfn, index..index + 1);
+        let Some(table) = self.tables.live.get(&mfn).copied() else {
+            return;
+        };
+        let (was, is) = (
+            pte::is_table(old, table.level),
+            pte::is_table(value, table.level),
+        );
+        let same = was && is && pte::mfn(old) == pte::mfn(value);
+        if was && !same {
+            self.unlink(pte::mfn(old));
+        }
+        if is && !same {
+            self.link(
+                pte::mfn(value),
+                Table {
+                    level: table.level + 1,
+                    ..table
+                },
+            );
+        }
+    }
+
+    /// A whole page set to zero.
+    pub(crate) fn clear_table(&mut self, cpu: usize, mfn: Mfn, cleaned: bool) {
+        self.check_store(cpu, mfn);
+        if let Some(table) = self.tables.live.get(&mfn).copied() {
+            self.unlink(mfn);
+            self.tables.live.insert(mfn, table);
+        }
+        self.frames.fill(mfn, 0);
+        self.event(cpu, Event::ClearPage { mfn, cleaned });
+        if cleaned {
+            self.undirty(mfn);
+        } else {
+            self.dirty(mfn, 0..WORDS);
+        }
+    }
+
+    fn dirty(&mut self, mfn: Mfn, words: Range<usize>) {
+        if self.config.iommu == Iommu::NonCoherent {
+            self.tables.dirty.extend(words.map(|index| (mfn, index)));
+        }
+    }
+
+    fn undirty(&mut self, mfn: Mfn) {
+        if self.config.iommu == Iommu::NonCoherent {
+            self.tables.dirty.retain(|&(m, _)| m != mfn);
+        }
+    }
+
+    /// DC CVAC over a range of addresses: whole cache lines of 64 bytes.
+    pub(crate) fn clean(&mut self, cpu: usize, address: usize, bytes: usize) {
+        self.event(cpu, Event::CleanRange { address, bytes });
+        let (from, to) = (address & !63, (address + bytes + 63) & !63);
+        for at in (from..to).step_by(8) {
+            if let Some(word) = self.frames.word_at(at) {
+                self.tables.dirty.remove(&word);
+            }
+        }
+    }
+
+    /// A root page is freed with its domain.
+    pub(crate) fn drop_root(&mut self, mfn: Mfn) {
+        self.unlink(mfn);
+    }
+
+    /// The page goes back to a pool or the heap: no table may point to it.
+    pub(crate) fn retire_table(&mut self, cpu: usize, mfn: Mfn) {
+        if self.tables.live.remove(&mfn).is_some() {
+            self.broken(
+                "T4",
+                format!("CPU {cpu} frees {mfn:#x} while a live table points to it"),
+            );
+        }
+        self.undirty(mfn);
+    }
+
+    /// Rule P2, at the points where an IOMMU may look.
+    pub(crate) fn check_cleaned(&mut self, domain: usize, when: &str) {
+        if self.config.iommu != Iommu::NonCoherent {
+            return;
+        }
+        let dirty: Vec<_> = self
+            .tables
+            .dirty
+            .iter()
+            .filter(|(mfn, _)| {
+                self.tables
+                    .live
+                    .get(mfn)
+                    .is_some_and(|t| t.domain == domain)
+            })
+            .copied()
+            .collect();
+        for (mfn, index) in dirty {
+            self.tables.dirty.remove(&(mfn, index));
+            self.broken(
+                "P2",
+                format!("word {index} of the live table {mfn:#x} is not in memory {when}"),
+            );
+        }
+    }
+}
+
+impl crate::domains::DomainRecord {
+    /// Address of the domain's p2m lock.
+    pub(crate) fn lock_address(&self) -> usize {
+        self.pointer.addr()
+            + std::mem::offset_of!(xen_sys::domain, arch)
+            + std::mem::offset_of!(xen_sys::arch_domain, p2m)
+            + std::mem::offset_of!(xen_sys::p2m_domain, lock)
+    }
+}

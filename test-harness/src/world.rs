@@ -1,0 +1,349 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! The test's handle on a machine: build it, change it, look at it.
+
+use std::sync::atomic::Ordering;
+use std::sync::Arc;
+
+use xen_sys::{domain, vcpu, vm_event_domain, XS_NR_CPUS};
+
+use crate::config::Config;
+use crate::domains::{new_domain, new_vcpu, DomainRecord, VcpuRecord};
+use crate::event::{Mfn, Violation};
+use crate::machine::{self, set_here, Here, Machine, Scheduler, State};
+use crate::stage1::Stage1Entry;
+
+/// A domain of a [`World`]; valid as long as the world is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Domain(pub(crate) *mut domain);
+
+/// A vCPU of a [`World`]; valid as long as the world is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Vcpu(pub(crate) *mut vcpu);
+
+// SAFETY: a name for a structure; what is behind it is Xen's to synchronise.
+unsafe impl Send for Domain {}
+// SAFETY: as above.
+unsafe impl Sync for Domain {}
+// SAFETY: as above.
+unsafe impl Send for Vcpu {}
+// SAFETY: as above.
+unsafe impl Sync for Vcpu {}
+
+/// A machine with Xen on it, and this thread as its CPU 0.
+///
+/// When it goes, it checks all rules once more and panics on any that was
+/// broken, unless the test is failing already.
+pub struct World {
+    machine: Arc<Machine>,
+    outer: Option<Here>,
+}
+
+/// Proof that a thread is attached; leaves the world when dropped.
+pub struct Attached {
+    machine: Arc<Machine>,
+    outer: Option<Here>,
+}
+
+impl Drop for Attached {
+    fn drop(&mut self) {
+        self.machine.attached.fetch_sub(1, Ordering::SeqCst);
+        self.machine.bell.notify_all();
+        set_here(self.outer.take());
+    }
+}
+
+impl World {
+    /// Builds the machine and runs `setup_virt_paging()`.
+    #[must_use]
+    pub fn new(config: Config) -> Self {
+        Self::with_scheduler(config, None)
+    }
+
+    /// A machine whose CPUs are another scheduler's tasks.
+    #[must_use]
+    pub fn with_scheduler(config: Config, scheduler: Option<Box<dyn Scheduler>>) -> Self {
+        crate::panics::show_aborting_panics();
+        let machine = Arc::new(Machine::new(config, scheduler));
+        machine.attached.store(1, Ordering::SeqCst);
+        let here = Here {
+            machine: machine.clone(),
+            cpu: 0,
+            may_stop: false,
+        };
+        let world = Self {
+            machine,
+            outer: set_here(Some(here)),
+        };
+        let idle = world.make_domain(0x7FFF, false);
+        for cpu in 0..XS_NR_CPUS as usize {
+            let v = world.make_vcpu(idle, cpu as i32, true);
+            world.machine.lock().cpus.cpus[cpu].current = v.0.addr();
+        }
+        world.setup_virt_paging();
+        world
+    }
+
+    /// Runs `setup_virt_paging()`, as `new` did, once more.
+    pub fn setup_virt_paging(&self) {
+        crate::calls::setup_virt_paging();
+        self.settle_cpus();
+    }
+
+    /// VTTBR_EL2 as it stands is each CPU's own.
+    fn settle_cpus(&self) {
+        for cpu in &mut self.machine.lock().cpus.cpus {
+            cpu.home_vttbr = cpu.vttbr;
+        }
+    }
+
+    pub(crate) fn machine(&self) -> &Machine {
+        &self.machine
+    }
+
+    /// A reference for another thread, to attach with.
+    #[must_use]
+    pub fn shared(&self) -> Arc<Machine> {
+        self.machine.clone()
+    }
+
+    /// Runs `body` on another CPU of this machine, on this thread.
+    pub fn on_cpu<R>(&self, cpu: usize, body: impl FnOnce() -> R) -> R {
+        let outer = set_here(Some(Here {
+            cpu,
+            ..machine::here()
+        }));
+        let result = body();
+        set_here(outer);
+        result
+    }
+
+    fn make_domain(&self, id: u16, hardware: bool) -> Domain {
+        let ring = Box::into_raw(Box::new(vm_event_domain::default()));
+        let pointer = Box::into_raw(new_domain(id, ring));
+        let state = &mut *self.machine.lock();
+        state.domains.rings.push(ring);
+        state.domains.domains.push(DomainRecord {
+            pointer,
+            id,
+            hardware,
+            paused: false,
+            ring: false,
+            crashes: 0,
+            shutdowns: Vec::new(),
+            iomem: Vec::new(),
+            gone: false,
+        });
+        Domain(pointer)
+    }
+
+    fn make_vcpu(&self, d: Domain, id: i32, idle: bool) -> Vcpu {
+        let pointer = Box::into_raw(new_vcpu(id, d.0));
+        self.machine.lock().domains.vcpus.push(VcpuRecord {
+            pointer,
+            domain: d.address(),
+            id,
+            idle,
+        });
+        Vcpu(pointer)
+    }
+
+    /// A domain structure whose p2m is not initialised yet.
+    #[must_use]
+    pub fn raw_domain(&self, hardware: bool) -> Domain {
+        let id = self.machine.lock().domains.domains.len() as u16;
+        self.make_domain(id, hardware)
+    }
+
+    /// A guest with an initialised p2m and `pool` pages for its tables.
+    #[must_use]
+    pub fn domain(&self, pool: u64) -> Domain {
+        let d = self.raw_domain(false);
+        assert_eq!(d.init(), 0, "p2m_init()");
+        assert_eq!(d.set_pool(pool), 0, "p2m_set_allocation({pool})");
+        d
+    }
+
+    /// The hardware domain, whose tables come from the heap.
+    #[must_use]
+    pub fn hardware_domain(&self) -> Domain {
+        let d = self.raw_domain(true);
+        assert_eq!(d.init(), 0, "p2m_init()");
+        d
+    }
+
+    /// A vCPU of `d`.
+    #[must_use]
+    pub fn vcpu(&self, d: Domain) -> Vcpu {
+        let id = self.locked(|m| {
+            m.domains
+                .vcpus
+                .iter()
+                .filter(|v| v.domain == d.address())
+                .count() as i32
+        });
+        self.make_vcpu(d, id, false)
+    }
+
+    /// Switches `cpu` to `v` as the scheduler does: `p2m_save_state()` of who
+    /// runs, `p2m_restore_state()` of who comes, interrupts off.
+    pub fn run(&self, cpu: usize, v: Vcpu) {
+        let previous = self.locked(|m| {
+            let c = &mut m.cpus.cpus[cpu];
+            c.irqs_off = true;
+            c.switching = true;
+            m.domains
+                .vcpu(m.cpus.cpus[cpu].current)
+                .map(|v| Vcpu(v.pointer))
+        });
+        self.on_cpu(cpu, || {
+            if let Some(previous) = previous {
+                previous.save_state();
+            }
+            self.locked(|m| m.cpus.cpus[cpu].current = v.0.addr());
+            v.restore_state();
+        });
+        self.locked(|m| {
+            let c = &mut m.cpus.cpus[cpu];
+            c.irqs_off = false;
+            c.switching = false;
+            c.home_vttbr = c.vttbr;
+        });
+    }
+
+    /// Guest memory: `count` frames from `mfn`, owned by `owner`.
+    pub fn ram(&self, mfn: Mfn, count: u64, owner: Domain) {
+        self.locked(|m| {
+            m.frames
+                .add_region(mfn, count, Some(owner.address()), false)
+        });
+    }
+
+    /// Xen heap pages that are shared with `owner`.
+    pub fn xenheap(&self, mfn: Mfn, count: u64, owner: Domain) {
+        self.locked(|m| m.frames.add_region(mfn, count, Some(owner.address()), true));
+    }
+
+    /// Where a guest sees a Xen heap page (`page_get_xenheap_gfn()`).
+    #[must_use]
+    pub fn xenheap_gfn(&self, mfn: Mfn) -> Option<u64> {
+        self.locked(|m| m.frames.frame(mfn).xenheap)
+    }
+
+    /// References to a frame.
+    #[must_use]
+    pub fn references(&self, mfn: Mfn) -> u64 {
+        self.locked(|m| m.frames.frame(mfn).refs)
+    }
+
+    /// Takes references as a caller of the p2m does before it maps a foreign
+    /// range.
+    pub fn take_references(&self, mfn: Mfn, count: u64) {
+        self.locked(|m| (mfn..mfn + count).for_each(|f| m.frames.frame(f).refs += 1));
+    }
+
+    /// The owner gives the frame up: its own reference goes.
+    pub fn owner_frees(&self, mfn: Mfn) {
+        self.locked(|m| {
+            let frame = m.frames.frame(mfn);
+            frame.refs -= 1;
+            if frame.refs == 0 {
+                frame.owner = None;
+            }
+        });
+    }
+
+    /// From now on nobody gets a reference to the frame.
+    pub fn saturate(&self, mfn: Mfn, full: bool) {
+        self.locked(|m| m.frames.frame(mfn).saturated = full);
+    }
+
+    /// Maps a page in the vCPU's own tables.
+    pub fn stage1_map(&self, v: Vcpu, gva: u64, entry: Stage1Entry) {
+        self.locked(|m| {
+            m.guests
+                .entry(v.0.addr())
+                .or_default()
+                .pages
+                .insert(gva >> 12, entry);
+        });
+    }
+
+    /// The guest frame that holds the vCPU's stage-1 tables.
+    pub fn stage1_tables_in(&self, v: Vcpu, gfn: u64) {
+        self.locked(|m| m.guests.entry(v.0.addr()).or_default().tables_in = Some(gfn));
+    }
+
+    pub(crate) fn locked<R>(&self, f: impl FnOnce(&mut State) -> R) -> R {
+        f(&mut self.machine.lock())
+    }
+
+    /// Takes the rules that were broken so far, for a test that breaks some.
+    pub fn take_violations(&self) -> Vec<Violation> {
+        self.locked(|m| std::mem::take(&mut m.violations))
+    }
+
+    /// Takes the rules broken so far and those that the state breaks now.
+    pub fn violations(&self) -> Vec<Violation> {
+        self.locked(|m| {
+            m.check();
+            std::mem::take(&mut m.violations)
+        })
+    }
+
+    /// Panics if any rule is broken.
+    #[track_caller]
+    pub fn check(&self) {
+        let broken = self.violations();
+        assert!(broken.is_empty(), "rules broken:\n{broken:#?}");
+    }
+}
+
+/// Makes the calling thread a CPU of a machine, until the value is dropped.
+#[must_use = "the thread leaves the machine when this is dropped"]
+pub fn attach(machine: &Arc<Machine>, cpu: usize, may_stop: bool) -> Attached {
+    machine.attached.fetch_add(1, Ordering::SeqCst);
+    let here = Here {
+        machine: machine.clone(),
+        cpu,
+        may_stop,
+    };
+    Attached {
+        machine: machine.clone(),
+        outer: set_here(Some(here)),
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        let stopped = self.locked(|m| m.stopped.is_some());
+        let broken = if stopped {
+            Vec::new()
+        } else {
+            self.violations()
+        };
+        set_here(self.outer.take());
+        if std::thread::panicking() || stopped {
+            return;
+        }
+        self.free_structures();
+        assert!(broken.is_empty(), "rules broken:\n{broken:#?}");
+    }
+}
+
+impl World {
+    fn free_structures(&self) {
+        let state = &mut *self.machine.lock();
+        for d in state.domains.domains.drain(..) {
+            // SAFETY: from Box::into_raw, and no handle is used after the world.
+            drop(unsafe { Box::from_raw(d.pointer) });
+        }
+        for v in state.domains.vcpus.drain(..) {
+            // SAFETY: as above.
+            drop(unsafe { Box::from_raw(v.pointer) });
+        }
+        for r in state.domains.rings.drain(..) {
+            // SAFETY: as above.
+            drop(unsafe { Box::from_raw(r) });
+        }
+    }
+}
