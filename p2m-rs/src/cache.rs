@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Cleaning guest RAM to memory, and the emulation of set/way operations
+//! (`p2m_cache_flush_range`, `p2m_set_way_flush`, `p2m_toggle_cache`,
+//! `p2m_flush_vm`).
+//!
+//! Set/way cache maintenance cannot be virtualised: it acts on one CPU's
+//! caches, and lines migrate. What a guest wants with it is to clean all of
+//! its cache when it turns the MMU on or off. So: the first trapped set/way
+//! operation starts to trap the guest's changes of its MMU controls (HCR.TVM),
+//! and each time the caches go on or off all of its RAM is cleaned by address.
+//! Once they are on, the trapping ends (see Arm ARM, B1.14.4 of DDI 0406C).
+#![forbid(unsafe_code)]
+
+use crate::addr::Gfn;
+use crate::error::{to_c, Errno, Result};
+use crate::fault::invalidate_root;
+use crate::lock::{ReadView, Unlocked};
+use crate::types::P2mType;
+use crate::xen::console;
+use crate::xen::cpu;
+use crate::xen::domain::Domain;
+use crate::xen::page::flush_to_ram;
+use crate::xen::reentry::do_softirq;
+use crate::xen::vcpu::Vcpu;
+
+/// Work between two looks for pending softirqs, in units of a skipped hole.
+const BUDGET: u32 = 512;
+
+/// What cleaning one page counts.
+const PAGE_COST: u32 = 10;
+
+/// `p2m_cache_flush_range`: cleans and invalidates the RAM in
+/// `*start .. end`. The page tables do not change, so a read lock does.
+///
+/// # Errors
+///
+/// [`Errno::Restart`]: a softirq is pending; `*start` says where to go on.
+pub fn flush_range(cx: &mut Unlocked<'_>, domain: &Domain, start: &mut Gfn, end: Gfn) -> Result {
+    let p2m = domain.p2m().read(cx);
+    let end = end.min(p2m.max_mapped_gfn().add(1));
+    let mut gfn = (*start).max(p2m.lowest_mapped_gfn());
+    let result = p2m.flush_until(&mut gfn, end);
+    if result.is_ok() {
+        cpu::invalidate_icache();
+    }
+    *start = gfn;
+    result
+}
+
+impl ReadView<'_> {
+    /// Cleans page by page: a block may be larger than what Xen maps at once,
+    /// and takes long. The p2m is looked up once a mapping.
+    fn flush_until(&self, gfn: &mut Gfn, end: Gfn) -> Result {
+        let mut spent = 0;
+        while *gfn < end {
+            if preempt(&mut spent) {
+                return Err(Errno::Restart);
+            }
+            let lookup = self.get(*gfn);
+            let next = gfn.next_boundary(lookup.order());
+            let ram = lookup.ty().is_some_and(P2mType::is_any_ram) && lookup.hw_valid();
+            let Some(first) = lookup.mfn().filter(|_| ram) else {
+                spent += 1;
+                *gfn = next;
+                continue;
+            };
+            let mut page = 0;
+            let pages = next.min(end).raw() - gfn.raw();
+            while page < pages {
+                if preempt(&mut spent) {
+                    *gfn = gfn.add(page);
+                    return Err(Errno::Restart);
+                }
+                spent += PAGE_COST;
+                flush_to_ram(first.add(page));
+                page += 1;
+            }
+            *gfn = gfn.add(pages);
+        }
+        Ok(())
+    }
+}
+
+/// Whether to stop for a softirq, once the budget is spent.
+fn preempt(spent: &mut u32) -> bool {
+    if *spent < BUDGET {
+        return false;
+    }
+    *spent = 0;
+    cpu::softirq_pending()
+}
+
+/// Whether [`set_way`] emulated the instruction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SetWay {
+    /// Yes.
+    Emulated,
+    /// No: the guest must get an undefined instruction exception.
+    Undefined,
+}
+
+/// `p2m_set_way_flush`: a trapped set/way operation of the current vCPU.
+pub fn set_way(vcpu: &Vcpu) -> SetWay {
+    debug_assert!(vcpu.is_current());
+    if Vcpu::current().domain().iommu_shares_tables() {
+        console::set_way_with_shared_tables();
+        return SetWay::Undefined;
+    }
+    if !vcpu.traps_vm_controls() {
+        vcpu.set_need_flush_to_ram(true);
+        vcpu.trap_vm_controls(true);
+    }
+    SetWay::Emulated
+}
+
+/// `p2m_toggle_cache`: the current vCPU wrote one of the trapped controls;
+/// `was_enabled` says how its caches were before.
+pub fn toggle(vcpu: &Vcpu, was_enabled: bool) {
+    debug_assert!(vcpu.is_current());
+    let now_enabled = vcpu.has_cache_enabled();
+    // On: the caches must not hold stale lines. Off: memory must be up to
+    // date. Clean and invalidate does for both.
+    if was_enabled != now_enabled {
+        vcpu.set_need_flush_to_ram(true);
+    }
+    if now_enabled {
+        vcpu.trap_vm_controls(false);
+    }
+}
+
+/// `p2m_flush_vm`: cleans the RAM that the current vCPU's domain has touched,
+/// and starts to track anew. Interrupts are on; may be descheduled.
+pub fn flush_vm(cx: &mut Unlocked<'_>, vcpu: &Vcpu) {
+    debug_assert!(vcpu.is_current());
+    debug_assert!(cpu::irqs_enabled());
+    debug_assert!(vcpu.need_flush_to_ram());
+
+    let mut start = Gfn::new(0);
+    let result = loop {
+        match flush_range(cx, vcpu.domain(), &mut start, Gfn::new(!0)) {
+            Err(Errno::Restart) => do_softirq(cx),
+            result => break result,
+        }
+    };
+    if result.is_err() {
+        console::cannot_clean_p2m(to_c(result));
+    }
+    invalidate_root(cx, vcpu.domain());
+    vcpu.set_need_flush_to_ram(false);
+}

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Switching a CPU from one vCPU's stage 2 to another's (`p2m_save_state`,
+//! `p2m_restore_state`). Interrupts are masked; no lock is held or taken.
+#![forbid(unsafe_code)]
+
+use core::sync::atomic::Ordering::Relaxed;
+
+use crate::globals::empty_root;
+use crate::p2m::P2m;
+use crate::setup::generate_vttbr;
+use crate::xen::cpu;
+use crate::xen::tlb;
+use crate::xen::vcpu::{Vcpu, NO_VCPU};
+
+/// `p2m_save_state`: the vCPU stops to run here.
+pub fn save(vcpu: &Vcpu) {
+    vcpu.set_sctlr(cpu::read_sctlr_el1());
+    // With the AT speculation erratum nothing may fill the TLBs while the
+    // registers are of two vCPUs: translate nothing until `restore` is done.
+    if cpu::has_at_speculate() {
+        tlb::load_vttbr(generate_vttbr(P2m::INVALID_VMID, empty_root()));
+        cpu::isb();
+    }
+}
+
+/// `p2m_restore_state`: the vCPU starts to run here.
+pub fn restore(vcpu: &Vcpu) {
+    if vcpu.is_idle() {
+        return;
+    }
+    let p2m = vcpu.domain().p2m();
+    cpu::write_sctlr_el1(vcpu.sctlr());
+    cpu::write_hcr(vcpu.hcr());
+    // With the erratum, VTTBR_EL2 comes after all registers of EL1 and EL0.
+    cpu::isb_if_at_speculate();
+    tlb::load_vttbr(p2m.vttbr());
+    // VTTBR_EL2 before a TLBI, the EL1 registers before an AT.
+    cpu::isb();
+
+    // TLB entries are tagged with VMID and ASID, not with the vCPU: another
+    // vCPU of the domain may have used an ASID here for something else.
+    let Some(last) = p2m.last_vcpu_ran(cpu::id()) else {
+        return;
+    };
+    // Xen has at most 128 vCPUs a domain, NO_VCPU is above them.
+    let this = u8::try_from(vcpu.id()).unwrap_or(NO_VCPU);
+    let previous = last.load(Relaxed);
+    if previous != NO_VCPU && previous != this {
+        tlb::flush_current_vmid_locally();
+    }
+    last.store(this, Relaxed);
+}

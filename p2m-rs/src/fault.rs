@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Clearing bit 0 on purpose, and the faults that follow
+//! (`p2m_invalidate_root`, `p2m_resolve_translation_fault`).
+//!
+//! To learn which memory a guest touches, Xen clears bit 0 of the root's
+//! entries and leaves the rest as it is. On the fault, the entry gets its bit
+//! back, and if it points to a table the bits of *that* table's entries are
+//! cleared instead: tracking moves down one level with each fault.
+#![forbid(unsafe_code)]
+
+use crate::addr::Gfn;
+use crate::level::{TableIndex, ENTRIES};
+use crate::lock::{Unlocked, WriteView};
+use crate::xen::domain::Domain;
+use crate::xen::table::{Entry, Table};
+
+/// `p2m_domain_creation_finished`: from now on, remember what the guest
+/// touches, so that its first set/way operation need not flush all of its RAM.
+///
+/// Not where an IOMMU shares the tables: a device's fault could not be mended.
+pub fn creation_finished(cx: &mut Unlocked<'_>, domain: &Domain) {
+    if !domain.iommu_shares_tables() {
+        invalidate_root(cx, domain);
+    }
+}
+
+/// `p2m_invalidate_root`: all entries of all root pages (C's loop ends at the
+/// root's *level* instead of its number of pages: docs/differences.md, B1).
+pub(crate) fn invalidate_root(cx: &mut Unlocked<'_>, domain: &Domain) {
+    debug_assert!(!domain.iommu_shares_tables());
+    let p2m = domain.p2m().write(cx);
+    for table in p2m.root_tables() {
+        p2m.invalidate_table(table);
+    }
+    // What the TLBs hold would hide the next access.
+    p2m.set_need_flush(true);
+}
+
+/// `p2m_resolve_translation_fault`: whether the guest may try again, because
+/// the entry was usable after all (another CPU had it broken for a moment), or
+/// is now.
+pub fn resolve(cx: &mut Unlocked<'_>, domain: &Domain, gfn: Gfn) -> bool {
+    let p2m = domain.p2m().write(cx);
+    if gfn > p2m.max_mapped_gfn() {
+        return false;
+    }
+    let Some(mut table) = p2m.root_table(gfn) else {
+        debug_assert!(false, "no root for a frame that was mapped");
+        return false;
+    };
+    loop {
+        let index = table.level().index(gfn);
+        let pte = table.load(index);
+        let entry = table.entry(index);
+        if !pte.hw_valid() {
+            return p2m.validate(table, index, &entry);
+        }
+        match entry {
+            Entry::Table(next) => table = next,
+            Entry::Leaf(_) => return true,
+            Entry::Empty => return false,
+        }
+    }
+}
+
+impl WriteView<'_> {
+    /// Gives an entry its bit 0 back; a table below is invalidated first.
+    fn validate(&self, table: Table<'_>, index: TableIndex, entry: &Entry<'_>) -> bool {
+        match entry {
+            Entry::Empty => return false,
+            // No flush: the entry above has been without bit 0 since a flush,
+            // so the TLBs hold nothing of what is below it.
+            Entry::Table(below) => self.invalidate_table(*below),
+            Entry::Leaf(_) => (),
+        }
+        table.set_hw_valid(self, index, true);
+        self.publish(table, index, 1);
+        true
+    }
+
+    /// Clears bit 0 of all entries of a table (`p2m_invalidate_table`). The
+    /// caller flushes, if the table could be walked.
+    fn invalidate_table(&self, table: Table<'_>) {
+        for index in TableIndex::all() {
+            if table.load(index).hw_valid() {
+                table.set_hw_valid(self, index, false);
+            }
+        }
+        self.publish(table, TableIndex::FIRST, ENTRIES as u64);
+    }
+}

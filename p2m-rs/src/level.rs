@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Levels of the translation tables, and what each one spans.
+//!
+//! Levels count as in the Arm ARM: 0 is the one nearest the root, 3 holds
+//! pages (`XEN_PT_LEVEL_ORDER` and friends of asm/lpae.h, for the 4 KiB
+//! granule). Which level the root is at depends on the IPA size, see
+//! [`crate::setup`].
+#![forbid(unsafe_code)]
+
+use crate::addr::Gfn;
+
+/// log2 of the entries in a table.
+pub const TABLE_SHIFT: u32 = 9;
+
+/// Entries in a table.
+pub const ENTRIES: usize = 1 << TABLE_SHIFT;
+
+/// A lookup level.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// 512 GiB an entry; tables only.
+    L0,
+    /// 1 GiB an entry.
+    L1,
+    /// 2 MiB an entry.
+    L2,
+    /// 4 KiB an entry; pages only.
+    L3,
+}
+
+impl Level {
+    /// From the number that the architecture gives it; above 3 is 3.
+    pub const fn from_number(level: u32) -> Self {
+        match level {
+            0 => Self::L0,
+            1 => Self::L1,
+            2 => Self::L2,
+            _ => Self::L3,
+        }
+    }
+
+    /// The number that the architecture gives it.
+    pub const fn number(self) -> u32 {
+        self as u32
+    }
+
+    /// log2 of the pages that one entry spans: 27, 18, 9 or 0.
+    pub const fn order(self) -> u32 {
+        (3 - self.number()) * TABLE_SHIFT
+    }
+
+    /// Pages that one entry spans.
+    pub const fn pages(self) -> u64 {
+        1 << self.order()
+    }
+
+    /// The level below; `None` below pages.
+    pub const fn next(self) -> Option<Self> {
+        match self {
+            Self::L0 => Some(Self::L1),
+            Self::L1 => Some(Self::L2),
+            Self::L2 => Some(Self::L3),
+            Self::L3 => None,
+        }
+    }
+
+    /// Where `gfn` is looked up in a table of this level.
+    pub const fn index(self, gfn: Gfn) -> TableIndex {
+        TableIndex::truncate(gfn.raw() >> self.order())
+    }
+
+    /// The level whose entry maps exactly a block of 2^`order` pages
+    /// (`order` as C knows it: 0, 9 or 18; others round down).
+    pub const fn of_order(order: u32) -> Self {
+        match order / TABLE_SHIFT {
+            0 => Self::L3,
+            1 => Self::L2,
+            2 => Self::L1,
+            _ => Self::L0,
+        }
+    }
+
+    /// The largest block that `mask` (all frame numbers and counts that must
+    /// be multiples of it, ORed) allows: 1 GiB, 2 MiB or 4 KiB.
+    pub const fn largest_block(mask: u64) -> Self {
+        if mask & (Self::L1.pages() - 1) == 0 {
+            Self::L1
+        } else if mask & (Self::L2.pages() - 1) == 0 {
+            Self::L2
+        } else {
+            Self::L3
+        }
+    }
+}
+
+/// Index of an entry in a table: always below [`ENTRIES`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct TableIndex(u16);
+
+impl TableIndex {
+    /// The first entry.
+    pub const FIRST: Self = Self(0);
+
+    /// The low nine bits of `index`.
+    pub const fn truncate(index: u64) -> Self {
+        // The mask keeps nine bits.
+        #[allow(clippy::cast_possible_truncation)]
+        Self((index & (ENTRIES as u64 - 1)) as u16)
+    }
+
+    /// As an offset into a table.
+    pub const fn get(self) -> usize {
+        self.0 as usize
+    }
+
+    /// Entries from this one to the end of its table, at least 1.
+    pub const fn room(self) -> u64 {
+        ENTRIES as u64 - self.0 as u64
+    }
+
+    /// `count` entries from this one on, but none past the end of the table.
+    pub fn run(self, count: u64) -> impl Iterator<Item = Self> {
+        let start = u64::from(self.0);
+        (start..start + count.min(self.room())).map(Self::truncate)
+    }
+
+    /// All entries of a table, in order.
+    pub fn all() -> impl Iterator<Item = Self> {
+        (0..ENTRIES as u64).map(Self::truncate)
+    }
+}

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! A p2m from creation to the end (`p2m_init`, `p2m_alloc_table`,
+//! `relinquish_p2m_mapping`, `p2m_clear_root_pages`, `p2m_teardown`,
+//! `p2m_final_teardown`).
+//!
+//! Destruction is preemptible and in this order: references are dropped
+//! ([`relinquish`]), the root is cleared and the TLBs flushed
+//! ([`clear_root_pages`]), table pages are freed ([`teardown`]), and at last,
+//! without preemption, what is small ([`final_teardown`]) (XSA-410).
+
+use crate::allocation;
+use crate::error::{Errno, Result};
+use crate::globals::p2m_root_order;
+use crate::lock::{Unlocked, WriteView};
+use crate::p2m::P2m;
+use crate::setup::generate_vttbr;
+use crate::types::P2mType;
+use crate::vmid;
+use crate::xen::access_tree;
+use crate::xen::console;
+use crate::xen::cpu;
+use crate::xen::domain::Domain;
+use crate::xen::pool::{alloc_root, free_root};
+use crate::xen::vcpu::NO_VCPU;
+
+use core::sync::atomic::Ordering::Relaxed;
+
+/// Steps between two looks whether to preempt.
+const PREEMPT_EVERY: u64 = 512;
+
+/// `p2m_init`: readies a new domain's p2m.
+///
+/// # Errors
+///
+/// [`Errno::Busy`] without a VMID, [`Errno::NoMem`] without a root. The caller
+/// calls [`final_teardown`], which copes with any failure (XSA-181).
+pub fn init(cx: &mut Unlocked<'_>, domain: &Domain) -> Result {
+    let p2m = domain.p2m();
+    p2m.init_lock_and_pages();
+    domain.init_pool();
+    // An IOMMU that shares the tables may not snoop the caches.
+    p2m.init_fields(domain.is_iommu_enabled() && !domain.has_coherent_iommu_walk());
+    access_tree::init(p2m);
+    for last in cpu::all_possible().filter_map(|cpu| p2m.last_vcpu_ran(cpu)) {
+        last.store(NO_VCPU, Relaxed);
+    }
+    // From here on, final_teardown has something to do.
+    p2m.set_domain(Some(domain));
+    vmid::alloc(domain)?;
+    alloc_table(cx, p2m)
+}
+
+/// `p2m_alloc_table`: an empty root, and no TLB entries of whoever had the
+/// VMID before.
+fn alloc_table(cx: &mut Unlocked<'_>, p2m: &P2m) -> Result {
+    let root = alloc_root(p2m_root_order().load(Relaxed)).ok_or(Errno::NoMem)?;
+    p2m.set_root(Some(root));
+    p2m.set_vttbr(generate_vttbr(p2m.vmid(), root.mfn()));
+    p2m.write(cx).force_tlb_flush_sync();
+    Ok(())
+}
+
+/// `relinquish_p2m_mapping`: unmaps everything, and so drops all references.
+/// The domain is dying: nothing is mapped any more once the lock is released.
+///
+/// # Errors
+///
+/// [`Errno::Restart`]: call again, it goes on where it stopped.
+pub fn relinquish(cx: &mut Unlocked<'_>, domain: &Domain) -> Result {
+    if !domain.is_dying() {
+        console::bug("relinquish of a domain that is not dying");
+    }
+    let mut p2m = domain.p2m().write(cx);
+    let end = p2m.max_mapped_gfn().add(1);
+    let mut gfn = p2m.lowest_mapped_gfn();
+    let mut count = 0;
+    let mut result = Ok(());
+    while gfn < end {
+        let lookup = p2m.get(gfn);
+        let level = lookup.level();
+        let is_mapped = lookup.mfn().is_some();
+        let is_foreign_block = lookup.ty().is_some_and(P2mType::is_foreign) && level.pages() > 1;
+
+        count += 1;
+        // A foreign block is 512 references: look before each (B4).
+        let look = count % PREEMPT_EVERY == 0 || is_foreign_block;
+        if look && cpu::hypercall_preempt_check() {
+            result = Err(Errno::Restart);
+            break;
+        }
+        if is_mapped {
+            result = p2m.remove_mapping(gfn, level);
+            if result.is_err() {
+                console::cannot_remove(domain, gfn, level.order());
+                break;
+            }
+        }
+        gfn = gfn.next_boundary(level.order());
+    }
+    p2m.set_lowest_mapped_gfn(gfn);
+    result
+}
+
+/// `p2m_clear_root_pages`: no walk finds anything any more. The domain will
+/// not run again and its devices are gone; flush all the same.
+pub fn clear_root_pages(cx: &mut Unlocked<'_>, p2m: &P2m) {
+    let mut p2m = p2m.write(cx);
+    p2m.clear_root();
+    p2m.force_tlb_flush_sync();
+}
+
+/// `p2m_teardown`: frees all tables but the root, which is clear.
+///
+/// # Errors
+///
+/// [`Errno::Restart`]: call again.
+pub fn teardown(cx: &mut Unlocked<'_>, domain: &Domain) -> Result {
+    let mut p2m = domain.p2m().write(cx);
+    free_tables(&mut p2m)
+}
+
+fn free_tables(p2m: &mut WriteView<'_>) -> Result {
+    let mut count = 0;
+    while p2m.free_any_table_page() {
+        count += 1;
+        if count % PREEMPT_EVERY == 0 && cpu::hypercall_preempt_check() {
+            return Err(Errno::Restart);
+        }
+    }
+    Ok(())
+}
+
+/// `p2m_final_teardown`: the domain structure is about to be freed. Also
+/// right after [`init`] failed, wherever, and if it was never called.
+pub fn final_teardown(domain: &Domain) {
+    let p2m = domain.p2m();
+    if p2m.domain().is_none() {
+        return;
+    }
+    debug_assert!(p2m.has_no_table_pages());
+    // UPSTREAM-DEFECT: B19: no preemption here, however large the pool is.
+    while allocation::teardown(domain) == Err(Errno::Restart) {}
+    debug_assert!(domain.lock_pool().is_empty());
+
+    if let Some(root) = p2m.root() {
+        // SAFETY: the domain never runs again, its devices are gone, and the
+        // VMID was flushed when the root was cleared.
+        unsafe { free_root(root, p2m_root_order().load(Relaxed)) };
+    }
+    p2m.set_root(None);
+    vmid::free(domain);
+    access_tree::destroy(p2m);
+    p2m.set_domain(None);
+}

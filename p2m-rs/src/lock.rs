@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! The p2m lock, and the rule that Xen commit 0012ae8afb learnt the hard way:
+//!
+//! > While this CPU holds any p2m lock it calls nothing that may take a p2m
+//! > lock.
+//!
+//! Xen's rwlock is queued: once a writer waits, a new reader waits behind it,
+//! *also a CPU that already reads*. A second read lock by the same CPU is
+//! therefore a deadlock that needs only one writer at the wrong moment.
+//!
+//! **Token.** [`Unlocked`] says "this chain of calls holds no p2m lock". An
+//! exported function mints one ([`unlocked_entry`]) and passes it down by
+//! `&mut`. Taking the lock borrows the token for as long as the guard lives,
+//! and everything that may take a p2m lock somewhere inside (a stage-1 walk, a
+//! guest copy, `domain_crash`, see [`crate::xen::reentry`]) wants the token
+//! too. So these do not compile:
+//!
+//! ```text
+//! let guard = p2m.read(cx);
+//! guest_walk(cx, vcpu, gva);      // error[E0499]: cx is borrowed by guard
+//! let second = other.write(cx);   // error[E0499]
+//! ```
+//!
+//! **View.** What may be done under the lock are methods of [`ReadView`] and
+//! [`WriteView`]; guards dereference to them. A function that C calls with the
+//! lock already held gets a view and no token ([`locked_entry_read`],
+//! [`locked_entry_write`]). Whatever a view hands out (a [`Lookup`], a table)
+//! borrows the view, so it cannot be used after the unlock (XSA-473).
+//!
+//! **Flush.** Dropping a [`WriteGuard`] flushes the TLBs if anything was
+//! deferred, and only then unlocks, as C's `p2m_write_unlock` does.
+//!
+//! [`Lookup`]: crate::lookup::Lookup
+
+use core::cell::Cell;
+use core::marker::PhantomData;
+use core::ops::{Deref, DerefMut};
+
+use xen_sys as sys;
+
+use crate::p2m::P2m;
+
+/// Proof that the current chain of calls holds no p2m lock.
+///
+/// Not `Send` (it speaks of this CPU), not `Copy`, and without a safe
+/// constructor. The lifetime is invariant, so a token cannot leave its entry.
+pub struct Unlocked<'c>(PhantomData<(*mut (), Cell<&'c ()>)>);
+
+static_assertions::assert_not_impl_any!(Unlocked<'static>: Send, Sync, Clone, Copy);
+static_assertions::assert_not_impl_any!(ReadGuard<'static>: Send, Sync, Clone, Copy);
+static_assertions::assert_not_impl_any!(WriteGuard<'static>: Send, Sync, Clone, Copy);
+static_assertions::assert_not_impl_any!(ReadView<'static>: Send, Sync, Clone, Copy);
+
+/// Runs `f` with a token.
+///
+/// # Safety
+///
+/// The calling CPU must hold no p2m lock: only for functions that C calls
+/// without it (xen-map: "must not hold").
+pub unsafe fn unlocked_entry<R>(f: impl for<'c> FnOnce(&mut Unlocked<'c>) -> R) -> R {
+    f(&mut Unlocked(PhantomData))
+}
+
+/// What may be done with the p2m lock held for reading or writing.
+pub struct ReadView<'l> {
+    p2m: &'l P2m,
+    /// Speaks of this CPU's lock: neither `Send` nor `Sync`.
+    _cpu: PhantomData<*mut ()>,
+}
+
+/// What may be done with the p2m lock held for writing.
+pub struct WriteView<'l> {
+    read: ReadView<'l>,
+}
+
+/// Runs `f` under a lock that the C caller took, for reading at least.
+///
+/// # Safety
+///
+/// The caller of the exported function holds `p2m`'s lock and keeps it for the
+/// whole call.
+pub unsafe fn locked_entry_read<R>(p2m: &P2m, f: impl FnOnce(&ReadView<'_>) -> R) -> R {
+    debug_assert!(p2m.is_locked());
+    f(&ReadView::new(p2m))
+}
+
+/// Runs `f` under a lock that the C caller took for writing. The caller
+/// unlocks with `p2m_write_unlock`, which does the deferred flush.
+///
+/// # Safety
+///
+/// As for [`locked_entry_read`], with the write lock.
+pub unsafe fn locked_entry_write<R>(p2m: &P2m, f: impl FnOnce(&mut WriteView<'_>) -> R) -> R {
+    debug_assert!(p2m.is_write_locked());
+    f(&mut WriteView::new(p2m))
+}
+
+impl<'l> ReadView<'l> {
+    fn new(p2m: &'l P2m) -> Self {
+        Self {
+            p2m,
+            _cpu: PhantomData,
+        }
+    }
+
+    /// The p2m that is locked.
+    pub fn p2m(&self) -> &'l P2m {
+        self.p2m
+    }
+}
+
+impl<'l> WriteView<'l> {
+    fn new(p2m: &'l P2m) -> Self {
+        Self {
+            read: ReadView::new(p2m),
+        }
+    }
+}
+
+impl<'l> Deref for WriteView<'l> {
+    type Target = ReadView<'l>;
+
+    fn deref(&self) -> &ReadView<'l> {
+        &self.read
+    }
+}
+
+/// The read lock, held until drop.
+#[must_use = "the lock is released at once if the guard is not kept"]
+pub struct ReadGuard<'g> {
+    view: ReadView<'g>,
+}
+
+/// The write lock, held until drop; dropping flushes first.
+#[must_use = "the lock is released at once if the guard is not kept"]
+pub struct WriteGuard<'g> {
+    p2m: &'g P2m,
+    view: WriteView<'g>,
+}
+
+impl P2m {
+    /// Takes the lock for reading (`p2m_read_lock`).
+    pub fn read<'g>(&'g self, _cx: &'g mut Unlocked<'_>) -> ReadGuard<'g> {
+        // SAFETY: the lock was initialised by p2m_init and lives as long as
+        // the domain; the token proves that this CPU does not hold it.
+        unsafe { sys::xs_read_lock(self.lock_ptr()) };
+        nesting::enter();
+        ReadGuard {
+            view: ReadView::new(self),
+        }
+    }
+
+    /// Takes the lock for writing (`p2m_write_lock`).
+    pub fn write<'g>(&'g self, _cx: &'g mut Unlocked<'_>) -> WriteGuard<'g> {
+        // SAFETY: as for `read`.
+        unsafe { sys::xs_write_lock(self.lock_ptr()) };
+        nesting::enter();
+        WriteGuard {
+            p2m: self,
+            view: WriteView::new(self),
+        }
+    }
+
+    /// Whether anybody holds or awaits the lock (`p2m_is_locked`).
+    pub fn is_locked(&self) -> bool {
+        // SAFETY: reads the lock word; the lock lives as long as `self`.
+        unsafe { sys::xs_rw_is_locked(self.lock_ptr()) }
+    }
+
+    /// Whether anybody holds the lock for writing (`p2m_is_write_locked`).
+    pub fn is_write_locked(&self) -> bool {
+        // SAFETY: as for `is_locked`.
+        unsafe { sys::xs_rw_is_write_locked(self.lock_ptr()) }
+    }
+
+    /// Flushes what is deferred, then releases a write lock that C took
+    /// (`p2m_write_unlock`).
+    ///
+    /// # Safety
+    ///
+    /// The calling CPU holds the write lock, and no guard does.
+    pub unsafe fn write_unlock(&self) {
+        // The flush comes first: until it is complete nobody else may change
+        // the tables (nor rely on them).
+        WriteView::new(self).tlb_flush_sync();
+        // SAFETY: held for writing, by the caller's promise.
+        unsafe { sys::xs_write_unlock(self.lock_ptr()) };
+    }
+}
+
+impl Drop for ReadGuard<'_> {
+    fn drop(&mut self) {
+        nesting::leave();
+        // SAFETY: taken when the guard was made, and released only here.
+        unsafe { sys::xs_read_unlock(self.view.p2m.lock_ptr()) };
+    }
+}
+
+impl Drop for WriteGuard<'_> {
+    fn drop(&mut self) {
+        nesting::leave();
+        // SAFETY: taken when the guard was made, and released only here.
+        unsafe { self.p2m.write_unlock() };
+    }
+}
+
+impl<'g> Deref for ReadGuard<'g> {
+    type Target = ReadView<'g>;
+
+    fn deref(&self) -> &ReadView<'g> {
+        &self.view
+    }
+}
+
+impl<'g> Deref for WriteGuard<'g> {
+    type Target = WriteView<'g>;
+
+    fn deref(&self) -> &WriteView<'g> {
+        &self.view
+    }
+}
+
+impl<'g> DerefMut for WriteGuard<'g> {
+    fn deref_mut(&mut self) -> &mut WriteView<'g> {
+        &mut self.view
+    }
+}
+
+/// The rule once more, at run time, in debug builds: guest_walk.c and
+/// guestcopy.c stay C and call back in, where no token can follow.
+mod nesting {
+    use core::sync::atomic::Ordering;
+
+    use crate::globals::p2m_lock_held;
+    use crate::xen::cpu;
+
+    /// Notes that this CPU took a p2m lock.
+    pub(super) fn enter() {
+        if cfg!(debug_assertions) {
+            if let Some(held) = p2m_lock_held().get(cpu::id()) {
+                let nested = held.swap(true, Ordering::Relaxed);
+                assert!(!nested, "p2m lock taken while this CPU holds one");
+            }
+        }
+    }
+
+    /// Notes that this CPU is about to release its p2m lock.
+    pub(super) fn leave() {
+        if cfg!(debug_assertions) {
+            if let Some(held) = p2m_lock_held().get(cpu::id()) {
+                held.store(false, Ordering::Relaxed);
+            }
+        }
+    }
+}

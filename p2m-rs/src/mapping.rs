@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Mapping and unmapping as the rest of Xen asks for it: take the write lock,
+//! change, flush, unlock (`p2m_insert_mapping`, `p2m_remove_mapping` and the
+//! functions on top).
+#![forbid(unsafe_code)]
+
+use crate::addr::{Gfn, Mfn};
+use crate::error::{Errno, Result};
+use crate::lock::{Unlocked, WriteView};
+use crate::types::P2mType;
+use crate::xen::domain::Domain;
+use crate::xen::page::Page;
+use crate::xen::target::Target;
+
+/// `p2m_insert_mapping`: maps `nr` frames with the domain's default access.
+///
+/// # Errors
+///
+/// As [`WriteView::insert`].
+pub fn insert(cx: &mut Unlocked<'_>, domain: &Domain, gfn: Gfn, nr: u64, target: Target) -> Result {
+    let mut p2m = domain.p2m().write(cx);
+    let access = p2m.default_access();
+    p2m.insert(gfn, nr, target, access)
+}
+
+/// `p2m_remove_mapping`: unmaps `nr` frames, which the caller believes to map
+/// `mfn` and the frames after it.
+///
+/// # Errors
+///
+/// [`Errno::IlSeq`] if RAM there is not what the caller believes: two CPUs may
+/// be removing the same page. Nothing was changed then. Else as
+/// [`WriteView::remove`].
+// UPSTREAM-DEFECT: B16: MMIO is unmapped without a look at the frame.
+pub fn remove(
+    cx: &mut Unlocked<'_>,
+    domain: &Domain,
+    gfn: Gfn,
+    nr: u64,
+    mfn: Option<Mfn>,
+) -> Result {
+    let mut p2m = domain.p2m().write(cx);
+    p2m.check_maps(gfn, nr, mfn)?;
+    p2m.remove(gfn, nr)
+}
+
+impl WriteView<'_> {
+    /// Checks that all RAM in the range is what the caller believes.
+    fn check_maps(&self, start: Gfn, nr: u64, mfn: Option<Mfn>) -> Result {
+        let mut done = 0;
+        while done < nr {
+            let gfn = start.add(done);
+            if gfn > self.max_mapped_gfn() {
+                // Nothing is mapped from here on.
+                break;
+            }
+            let lookup = self.get(gfn);
+            if lookup.ty().is_some_and(P2mType::is_any_ram) {
+                let believed = mfn.filter(|mfn| Page::of(*mfn).is_some());
+                if believed.map(|mfn| mfn.add(done)) != lookup.mfn() {
+                    return Err(Errno::IlSeq);
+                }
+            }
+            done += gfn.next_boundary(lookup.order()).raw() - gfn.raw();
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! A stage-2 translation table entry, bit by bit (C's `lpae_p2m_t`).
+//!
+//! | bits | field | Arm ARM (DDI 0487, D8.3) |
+//! |---|---|---|
+//! | 0 | valid | the walker may use the entry |
+//! | 1 | table | table descriptor (levels 0 to 2), page descriptor (level 3) |
+//! | 5:2 | MemAttr | memory type |
+//! | 7:6 | S2AP | bit 6 read, bit 7 write |
+//! | 9:8 | SH | shareability |
+//! | 10 | AF | access flag, always set: Xen does not track it |
+//! | 47:12 | base | output address or next table |
+//! | 54 | XN | no instruction fetch |
+//! | 58:55 | type | ignored by hardware: [`P2mType`] |
+//!
+//! **Two validities.** [`Pte::hw_valid`] is bit 0, what the hardware sees.
+//! [`Pte::is_mapped`] says that the type is not `p2m_invalid`, what the p2m
+//! sees. Xen clears bit 0 of mapped entries on purpose, to learn on the next
+//! fault what a guest touches (set/way emulation). An entry that is mapped but
+//! not hw_valid still owns its references and its next table.
+#![forbid(unsafe_code)]
+
+use crate::access::P2mAccess;
+use crate::addr::{Mfn, PAGE_SHIFT};
+use crate::level::Level;
+use crate::types::P2mType;
+
+const VALID: u64 = 1 << 0;
+const TABLE: u64 = 1 << 1;
+const MATTR_SHIFT: u32 = 2;
+const READ: u64 = 1 << 6;
+const WRITE: u64 = 1 << 7;
+const SH_SHIFT: u32 = 8;
+const AF: u64 = 1 << 10;
+const BASE: u64 = ((1 << 36) - 1) << PAGE_SHIFT;
+const XN: u64 = 1 << 54;
+const TYPE_SHIFT: u32 = 55;
+const TYPE: u64 = 0xf << TYPE_SHIFT;
+
+/// S2AP and XN: what may change in a live entry without break-before-make
+/// (C's `P2M_PERM_MASK`).
+const PERMISSIONS: u64 = READ | WRITE | XN;
+
+/// Stage-2 MemAttr\[3:0\] and SH\[1:0\] of a mapping.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Attributes {
+    /// Device-nGnRE, outer shareable (the architecture ignores SH here).
+    Device,
+    /// Normal non-cacheable; must be outer shareable (Arm ARM, B2.10.1).
+    NonCacheable,
+    /// Normal write-back, outer shareable.
+    CacheableOuter,
+    /// Normal write-back, inner shareable.
+    CacheableInner,
+}
+
+impl Attributes {
+    const fn of(ty: P2mType) -> Self {
+        match ty {
+            P2mType::MmioDirectDev => Self::Device,
+            P2mType::MmioDirectNc => Self::NonCacheable,
+            P2mType::MmioDirectC => Self::CacheableOuter,
+            _ => Self::CacheableInner,
+        }
+    }
+
+    const fn bits(self) -> u64 {
+        let (mattr, sh) = match self {
+            Self::Device => (0x1, 0b10),
+            Self::NonCacheable => (0x5, 0b10),
+            Self::CacheableOuter => (0xf, 0b10),
+            Self::CacheableInner => (0xf, 0b11),
+        };
+        mattr << MATTR_SHIFT | sh << SH_SHIFT
+    }
+}
+
+/// A translation table entry, as a value (not its place in a table).
+#[repr(transparent)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pte(u64);
+
+/// What an entry says, given the level that it was found at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Nothing is mapped.
+    Empty,
+    /// The next table is this frame.
+    Table(Mfn),
+    /// A page or a block is mapped.
+    Leaf,
+}
+
+impl Pte {
+    /// The entry that maps nothing.
+    pub const EMPTY: Self = Self(0);
+
+    /// From the raw word.
+    pub const fn from_bits(bits: u64) -> Self {
+        Self(bits)
+    }
+
+    /// The raw word.
+    pub const fn bits(self) -> u64 {
+        self.0
+    }
+
+    /// Maps a page or block at `level` (C's `mfn_to_p2m_entry`): attributes
+    /// and permissions come from the type, the access takes permissions away.
+    pub fn leaf(mfn: Mfn, ty: P2mType, access: P2mAccess, level: Level) -> Self {
+        debug_assert!(mfn.base().raw() & !BASE == 0 && mfn.raw() >> 36 == 0);
+        debug_assert!(level != Level::L0, "the architecture has no level-0 block");
+        let mut bits = VALID | AF | Attributes::of(ty).bits();
+        bits |= (mfn.raw() << PAGE_SHIFT) & BASE;
+        bits |= (ty as u64) << TYPE_SHIFT;
+        if level == Level::L3 {
+            bits |= TABLE;
+        }
+        if access.allows_read() {
+            bits |= READ;
+        }
+        if ty.is_writable() && access.allows_write() {
+            bits |= WRITE;
+        }
+        if !(ty.is_executable() && access.allows_execute()) {
+            bits |= XN;
+        }
+        Self(bits)
+    }
+
+    /// Points at the next table (C's `page_to_p2m_table`). The hardware
+    /// ignores all but valid, table and base; the type makes the entry count
+    /// as mapped.
+    pub(crate) fn table(mfn: Mfn) -> Self {
+        let page = Self::leaf(mfn, P2mType::RamRw, P2mAccess::Rwx, Level::L3);
+        Self(page.0 | TABLE)
+    }
+
+    /// Bit 0: the hardware may use the entry (C's `lpae_is_valid`).
+    pub const fn hw_valid(self) -> bool {
+        self.0 & VALID != 0
+    }
+
+    /// The p2m knows a mapping or a table here, whatever bit 0 says (C's
+    /// `p2m_is_valid`).
+    pub const fn is_mapped(self) -> bool {
+        self.0 & TYPE != 0
+    }
+
+    /// The same entry with bit 0 set or clear.
+    #[must_use]
+    pub const fn with_hw_valid(self, valid: bool) -> Self {
+        Self(self.0 & !VALID | valid as u64)
+    }
+
+    /// What the entry says when found at `level`.
+    pub const fn kind(self, level: Level) -> Kind {
+        if !self.is_mapped() {
+            Kind::Empty
+        } else if self.0 & TABLE != 0 && !matches!(level, Level::L3) {
+            Kind::Table(self.mfn())
+        } else {
+            Kind::Leaf
+        }
+    }
+
+    /// Output frame of a leaf, or frame of the next table.
+    pub const fn mfn(self) -> Mfn {
+        Mfn::new((self.0 & BASE) >> PAGE_SHIFT)
+    }
+
+    /// Type of a leaf; `None` if nothing is mapped.
+    pub fn ty(self) -> Option<P2mType> {
+        P2mType::from_c((self.0 & TYPE) >> TYPE_SHIFT)
+    }
+
+    /// Whether the two entries differ in permissions only, so that one may
+    /// replace the other while live: break-before-make is for changes of
+    /// address, memory type and block size (Arm ARM, D8.16.1, R_WHZWS).
+    pub const fn differs_only_in_permissions(self, other: Self) -> bool {
+        (self.0 ^ other.0) & !PERMISSIONS == 0
+    }
+
+    /// Entry `index` of the table that replaces this block, one level further
+    /// down at `level`: the same rights over a 512th of the range.
+    #[must_use]
+    pub fn child(self, index: u64, level: Level) -> Self {
+        let mfn = self.mfn().add(index << level.order());
+        let table = if level == Level::L3 { TABLE } else { 0 };
+        Self(self.0 & !(BASE | TABLE) | (mfn.raw() << PAGE_SHIFT) & BASE | table)
+    }
+}

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Letting go of what an entry held (`p2m_free_entry`, `p2m_put_page`).
+//!
+//! A mapping's references may go at once: the pages have an owner, and Xen's
+//! allocator flushes before it hands such a page out again. A *table* has no
+//! owner: it is freed only after the flush, and with an exclusive view, so
+//! that no handle on it is left.
+#![forbid(unsafe_code)]
+
+use crate::level::{Level, TableIndex};
+use crate::lock::WriteView;
+use crate::types::P2mType;
+use crate::xen::page::{is_xen_heap, Page};
+use crate::xen::table::{Owned, Removed, RemovedLeaf, RemovedTable};
+
+impl WriteView<'_> {
+    /// Releases whatever the entry owned. The IOMMU has forgotten it.
+    pub(crate) fn release(&mut self, removed: Removed) {
+        match removed.into_owned() {
+            Owned::Nothing => (),
+            Owned::Leaf(leaf) => self.release_leaf(leaf),
+            Owned::Table(table) => self.release_table(table),
+        }
+    }
+
+    /// Drops a mapping's references and counts it out.
+    // UPSTREAM-DEFECT: B15: a foreign page may be put before the TLB flush.
+    pub(crate) fn release_leaf(&self, leaf: RemovedLeaf) {
+        let is_ram = leaf.ty().is_some_and(P2mType::is_ram);
+        if is_ram {
+            if let Some(domain) = self.p2m().domain() {
+                domain.invalidate_ioreq_mapcache();
+            }
+        }
+        self.count_unmapped(leaf.level());
+        // Xen's heap remembers where its pages are mapped (M2P).
+        if is_ram && leaf.level() == Level::L3 && is_xen_heap(leaf.mfn()) {
+            if let Some(page) = Page::of(leaf.mfn()) {
+                page.forget_xenheap_gfn();
+            }
+        }
+        leaf.put_references();
+    }
+
+    /// Releases a subtree. Nothing of it can be reached by a walk that begins
+    /// now; one flush makes sure that none is under way, and that no walk
+    /// cache holds a table.
+    fn release_table(&mut self, mut table: RemovedTable) {
+        self.tlb_flush_sync();
+        for index in TableIndex::all() {
+            let entry = table.take(index);
+            self.release(entry);
+        }
+        table.free(self);
+    }
+}

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Stage 2 for the whole machine, at boot (`setup_virt_paging`).
+//!
+//! The IPA space is as large as the physical one, or smaller if an IOMMU
+//! cannot do as much. Its size decides the shape of the tables (Arm ARM,
+//! D8.2.7): a root at level 0, or up to 16 concatenated tables at level 1.
+#![forbid(unsafe_code)]
+
+use core::sync::atomic::Ordering::Relaxed;
+
+use xen_sys as sys;
+
+use crate::addr::Mfn;
+use crate::globals::{
+    empty_root, empty_root_mfn, max_vmid, p2m_ipa_bits, p2m_root_level, p2m_root_order, vtcr,
+    MAX_VMID_16_BIT,
+};
+use crate::p2m::P2m;
+use crate::vmid;
+use crate::xen::console;
+use crate::xen::cpu;
+use crate::xen::pool::alloc_root;
+use crate::xen::tlb;
+
+const VTCR_SL0_SHIFT: u32 = 6;
+const VTCR_PS_SHIFT: u32 = 16;
+const VTTBR_VMID_SHIFT: u32 = 48;
+
+/// One physical address size and the table shape for it.
+struct PaRange {
+    pa_bits: u32,
+    t0sz: u32,
+    root_order: u32,
+    sl0: u32,
+}
+
+const fn row(pa_bits: u32, t0sz: u32, root_order: u32, sl0: u32) -> PaRange {
+    PaRange {
+        pa_bits,
+        t0sz,
+        root_order,
+        sl0,
+    }
+}
+
+/// By PARange, with the least T0SZ and the greatest SL0 for it (Arm ARM,
+/// DDI 0487H.a, table D5-6).
+// UPSTREAM-DEFECT: B14: PARange 7 (56 bits) is a size of 0 and ends in a
+// panic.
+const PA_RANGES: [PaRange; 8] = [
+    row(32, 32, 0, 1),
+    row(36, 28, 0, 1),
+    row(40, 24, 1, 1),
+    row(42, 22, 3, 1),
+    row(44, 20, 0, 2),
+    row(48, 16, 0, 2),
+    row(52, 12, 4, 2),
+    row(0, 0, 0, 0),
+];
+
+/// VTTBR_EL2 for a root and a VMID.
+pub fn generate_vttbr(vmid: u16, root: Mfn) -> u64 {
+    root.base().raw() | u64::from(vmid) << VTTBR_VMID_SHIFT
+}
+
+/// `p2m_restrict_ipa_bits`: a driver can do no more than `ipa_bits`. Before
+/// [`all_cpus`].
+pub fn restrict_ipa_bits(ipa_bits: u32) {
+    p2m_ipa_bits().fetch_min(ipa_bits, Relaxed);
+}
+
+/// `setup_virt_paging`: on the boot CPU, for all CPUs that are up. Others
+/// follow with [`this_cpu`].
+pub fn all_cpus(on_other_cpus: unsafe extern "C" fn(*mut core::ffi::c_void)) {
+    console::implementation();
+    let pa_bits = PA_RANGES.get(cpu::pa_range()).map_or(0, |row| row.pa_bits);
+    restrict_ipa_bits(pa_bits);
+    if cpu::has_16_bit_vmids() {
+        max_vmid().store(MAX_VMID_16_BIT, Relaxed);
+    }
+    let sixteen_bit_vmids = max_vmid().load(Relaxed) == MAX_VMID_16_BIT;
+
+    let ipa_bits = p2m_ipa_bits().load(Relaxed);
+    let (ps, shape) = shape_for(ipa_bits);
+    let mut value = sys::XS_VTCR_BASE
+        | u64::from(ps) << VTCR_PS_SHIFT
+        | u64::from(shape.sl0) << VTCR_SL0_SHIFT
+        | u64::from(shape.t0sz);
+    if sixteen_bit_vmids {
+        value |= sys::XS_VTCR_VS;
+    }
+    let level = 2 - shape.sl0;
+    if level == 0 && shape.root_order > 0 {
+        console::bug("level-0 tables cannot be concatenated");
+    }
+    p2m_root_order().store(shape.root_order, Relaxed);
+    p2m_root_level().store(level, Relaxed);
+    p2m_ipa_bits().store(64 - shape.t0sz, Relaxed);
+
+    console::stage2_sizes(
+        64 - shape.t0sz,
+        shape.pa_bits,
+        if sixteen_bit_vmids { 16 } else { 8 },
+    );
+    console::stage2_shape(4 - level, shape.root_order, value);
+
+    vmid::init();
+    vtcr().store(value, Relaxed);
+    if cpu::has_at_speculate_at_boot() {
+        let Some(root) = alloc_root(shape.root_order) else {
+            console::panic_no_empty_root();
+        };
+        empty_root_mfn().store(root.mfn().raw(), Relaxed);
+    }
+    this_cpu();
+    cpu::call_all_others(on_other_cpus);
+}
+
+/// PARange and table shape for an IPA size.
+fn shape_for(ipa_bits: u32) -> (u32, &'static PaRange) {
+    (0..)
+        .zip(&PA_RANGES)
+        .find(|(_, row)| row.pa_bits == ipa_bits && row.pa_bits != 0)
+        .unwrap_or_else(|| console::panic_unsupported_ipa_bits(ipa_bits))
+}
+
+/// `setup_virt_paging_one`: stage 2 on this CPU.
+pub fn this_cpu() {
+    cpu::write_vtcr(vtcr().load(Relaxed));
+    // With the AT speculation erratum the TLBs must hold nothing of EL1 until
+    // a vCPU runs: stage 2 goes on at once, and translates nothing.
+    if cpu::has_at_speculate_at_boot() {
+        tlb::load_vttbr(generate_vttbr(P2m::INVALID_VMID, empty_root()));
+        cpu::write_hcr(cpu::read_hcr() | u64::from(sys::XS_HCR_VM));
+        cpu::isb();
+        tlb::flush_all_guests_locally();
+    }
+}

@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Every text that this code prints, in one place: people and tools read them,
+//! so they are the C's, word for word.
+//!
+//! A text that a guest can cause carries `XENLOG_GUEST` (`<G>`) and so is
+//! rate-limited (XSA-141).
+
+use core::ffi::c_uint;
+
+use xen_sys as sys;
+
+use crate::addr::{Gfn, Gva, Maddr, Mfn};
+use crate::xen::domain::Domain;
+use crate::xen::page::Page;
+use crate::xen::vcpu::Vcpu;
+
+/// The log levels that the texts below begin with are this tree's.
+#[cfg(target_os = "none")]
+const _: () = {
+    const fn same(ours: &[u8], theirs: &core::ffi::CStr) -> bool {
+        matches!((ours, theirs.to_bytes()), ([a, b, c], [x, y, z]) if *a == *x && *b == *y && *c == *z)
+    }
+    assert!(same(b"<0>", sys::XENLOG_ERR));
+    assert!(same(b"<1>", sys::XENLOG_WARNING));
+    assert!(same(b"<2>", sys::XENLOG_INFO));
+    assert!(same(b"<3>", sys::XENLOG_DEBUG));
+    assert!(same(b"<G>", sys::XENLOG_GUEST));
+};
+
+/// `printk` with arguments that match the format by inspection.
+macro_rules! print {
+    ($format:literal $(, $argument:expr)* $(,)?) => {
+        // SAFETY: the arguments have the C types that the conversions of the
+        // format, right there, name.
+        unsafe { sys::printk!($format $(, $argument)*) }
+    };
+}
+
+/// The first line of the Rust p2m at boot: which implementation is linked.
+pub fn implementation() {
+    print!(
+        c"p2m: Rust implementation (libxen_p2m %u.%u.%u)\n",
+        version(env!("CARGO_PKG_VERSION_MAJOR")),
+        version(env!("CARGO_PKG_VERSION_MINOR")),
+        version(env!("CARGO_PKG_VERSION_PATCH"))
+    );
+}
+
+/// A decimal number of the package's version.
+const fn version(text: &str) -> c_uint {
+    let mut digits = text.as_bytes();
+    let mut number = 0;
+    while let [digit, rest @ ..] = digits {
+        number = number * 10 + (*digit - b'0') as c_uint;
+        digits = rest;
+    }
+    number
+}
+
+/// `setup_virt_paging`: the sizes that were chosen.
+pub fn stage2_sizes(ipa_bits: u32, pa_bits: u32, vmid_bits: u32) {
+    print!(
+        c"P2M: %d-bit IPA with %d-bit PA and %d-bit VMID\n",
+        ipa_bits, pa_bits, vmid_bits
+    );
+}
+
+/// `setup_virt_paging`: the shape of the tables.
+pub fn stage2_shape(levels: u32, root_order: u32, vtcr: u64) {
+    print!(
+        c"P2M: %d levels with order-%d root, VTCR 0x%016lx\n",
+        levels, root_order, vtcr
+    );
+}
+
+/// `setup_virt_paging`: the machine or a driver wants an IPA size for which
+/// there is no table shape.
+pub fn panic_unsupported_ipa_bits(ipa_bits: u32) -> ! {
+    // SAFETY: as for `print!`.
+    unsafe { sys::panic_xen!(c"%u-bit P2M is not supported\n", ipa_bits) }
+}
+
+/// `setup_virt_paging`: no memory at boot.
+pub fn panic_no_empty_root() -> ! {
+    // SAFETY: as for `print!`.
+    unsafe { sys::panic_xen!(c"Unable to allocate root table for ARM64_WORKAROUND_AT_SPECULATE\n") }
+}
+
+/// `BUG()`: Xen cannot go on. Says why, and where in the Rust code.
+#[track_caller]
+pub fn bug(why: &str) -> ! {
+    let place = core::panic::Location::caller();
+    print!(
+        c"<0>p2m: %.*s (line %u)\n",
+        i32::try_from(why.len()).unwrap_or(0),
+        why.as_ptr(),
+        place.line()
+    );
+    // SAFETY: ends in Xen's crash handler.
+    unsafe { sys::xs_bug() }
+}
+
+/// `p2m_alloc_vmid`.
+pub fn vmid_pool_exhausted(domain: &Domain) {
+    print!(
+        c"<0>p2m.c: dom%d: VMID pool exhausted\n",
+        c_uint::from(domain.id())
+    );
+}
+
+/// `p2m_alloc_page`.
+pub fn no_table_page_for_hwdom() {
+    print!(c"<G><0>Failed to allocate P2M pages for hwdom.\n");
+}
+
+/// `p2m_set_allocation`, growing.
+pub fn no_page_for_pool() {
+    print!(c"<0>Failed to allocate P2M pages.\n");
+}
+
+/// `p2m_set_allocation`, shrinking below what is in use.
+pub fn no_free_page_in_pool() {
+    print!(c"<0>Failed to free P2M pages, P2M freelist is empty.\n");
+}
+
+/// `p2m_dump_info`: the head.
+pub fn p2m_mappings_of(domain: &Domain) {
+    print!(
+        c"p2m mappings for domain %d (vmid %d):\n",
+        c_uint::from(domain.id()),
+        c_uint::from(domain.p2m().vmid())
+    );
+}
+
+/// `p2m_dump_info`: the counts.
+pub fn p2m_statistics(mappings: [u64; 3], shattered: [u64; 2]) {
+    let ([l1, l2, l3], [split1, split2]) = (mappings, shattered);
+    print!(c"  1G mappings: %ld (shattered %ld)\n", l1, split1);
+    print!(c"  2M mappings: %ld (shattered %ld)\n", l2, split2);
+    print!(c"  4K mappings: %ld\n", l3);
+}
+
+/// `dump_p2m_lookup`.
+pub fn p2m_lookup_of(domain: &Domain, address: u64, root: Page) {
+    print!(c"dom%d IPA 0x%016lx\n", c_uint::from(domain.id()), address);
+    print!(c"P2M @ %p mfn:%#05lx\n", root.as_ptr(), root.mfn().raw());
+}
+
+/// `map_dev_mmio_page`.
+pub fn cannot_map_mmio(domain: &Domain, mfn: Mfn) {
+    print!(
+        c"<G><0>Unable to map MFN %#05lx in %pd\n",
+        mfn.raw(),
+        domain.as_ptr()
+    );
+}
+
+/// `relinquish_p2m_mapping`.
+pub fn cannot_remove(domain: &Domain, gfn: Gfn, order: u32) {
+    print!(
+        c"<G><0>Unable to remove mapping gfn=%#05lx order=%u from the p2m of domain %d\n",
+        gfn.raw(),
+        order,
+        c_uint::from(domain.id())
+    );
+}
+
+/// `p2m_flush_vm`.
+pub fn cannot_clean_p2m(rc: i32) {
+    print!(
+        c"<G><1>%pv P2M has not been correctly cleaned (rc = %d)\n",
+        Vcpu::current().as_ptr(),
+        rc
+    );
+}
+
+/// `p2m_set_way_flush` with tables that an IOMMU shares.
+pub fn set_way_with_shared_tables() {
+    print!(
+        c"<G><0>%pv The cache should be flushed by VA rather than by set/way.\n",
+        Vcpu::current().as_ptr()
+    );
+}
+
+/// `iommu_iotlb_flush`, whose failure is handled here instead.
+pub(crate) fn iotlb_flush_failed(domain: &Domain, rc: i32, gfn: Gfn, pages: u64, flags: u32) {
+    // SAFETY: counts a print against the rate limit.
+    if unsafe { sys::printk_ratelimit() } != 0 {
+        print!(
+            c"<0>d%d: IOMMU IOTLB flush failed: %d, dfn %#lx, page count %lu flags %x\n",
+            c_uint::from(domain.id()),
+            rc,
+            gfn.raw(),
+            pages,
+            flags
+        );
+    }
+}
+
+/// `domain_crash`: where from.
+#[track_caller]
+pub(crate) fn domain_crash_called() {
+    let place = core::panic::Location::caller();
+    print!(
+        c"<0>domain_crash called from p2m-rs line %u\n",
+        place.line()
+    );
+}
+
+/// `get_page_from_gva`: the guest's own tables do not translate the address.
+/// Debug builds only, as C's `dprintk`.
+pub fn no_stage1_translation(vcpu: &Vcpu, gva: Gva) {
+    if cfg!(debug_assertions) {
+        print!(
+            c"<G><3>p2m.c: %pv: Failed to walk page-table va %#016lx\n",
+            vcpu.as_ptr(),
+            gva.raw()
+        );
+    }
+}
+
+/// `get_page_from_gva`: the address translates to no page. Debug builds only.
+pub fn invalid_mfn(vcpu: &Vcpu, mfn: Mfn) {
+    if cfg!(debug_assertions) {
+        print!(
+            c"<G><3>p2m.c: %pv: Invalid MFN %#05lx\n",
+            vcpu.as_ptr(),
+            mfn.raw()
+        );
+    }
+}
+
+/// `get_page_from_gva`: the page is not the domain's. Debug builds only.
+// UPSTREAM-DEFECT: B20: the address is that of the hardware walk, and 0 after
+// a software walk.
+pub fn cannot_get_page(vcpu: &Vcpu, hardware: Maddr) {
+    if cfg!(debug_assertions) {
+        print!(
+            c"<G><3>p2m.c: %pv: Failing to acquire the MFN %#05lx\n",
+            vcpu.as_ptr(),
+            hardware.mfn().raw()
+        );
+    }
+}
+
+/// `p2m_mem_access_check`: a listener is required and there is none. Debug
+/// builds only.
+pub fn no_access_listener(vcpu: &Vcpu) {
+    if cfg!(debug_assertions) {
+        print!(
+            c"<G><2>mem_access.c: %pv Memory access permissions failure, no vm_event listener VCPU %d, dom %d\n",
+            vcpu.as_ptr(),
+            vcpu.id(),
+            c_uint::from(vcpu.domain().id())
+        );
+    }
+}
+
+/// `dump_pt_walk`: prints the walk of `address` from the root.
+pub(crate) fn dump_walk(root: Maddr, address: u64, root_level: u32, root_pages: u32) {
+    // SAFETY: prints; maps each table that it walks.
+    unsafe { sys::dump_pt_walk(root.raw(), address, root_level, root_pages) };
+}

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! This CPU: its number, interrupts, pending work, barriers and registers.
+
+use core::ffi::c_void;
+
+use xen_sys as sys;
+use xen_sys::arch;
+
+/// This CPU's number (`smp_processor_id`).
+#[inline]
+pub fn id() -> usize {
+    // SAFETY: reads a per-CPU variable.
+    unsafe { sys::xs_smp_processor_id() as usize }
+}
+
+/// Numbers of all CPUs that may ever come up (`for_each_possible_cpu`).
+pub fn all_possible() -> impl Iterator<Item = usize> {
+    let mut cpu = -1;
+    core::iter::from_fn(move || {
+        // SAFETY: looks at a mask that is fixed after boot.
+        let next = unsafe { sys::xs_for_each_possible_cpu_next(cpu) };
+        cpu = i32::try_from(next).ok()?;
+        (next < sys::XS_NR_CPUS).then_some(next as usize)
+    })
+}
+
+/// Interrupts masked on this CPU, as they were before on drop.
+pub struct IrqsOff(core::ffi::c_ulong);
+
+impl IrqsOff {
+    /// Masks interrupts (`local_irq_save`).
+    pub fn mask() -> Self {
+        // SAFETY: undone on drop.
+        Self(unsafe { sys::xs_local_irq_save() })
+    }
+}
+
+impl Drop for IrqsOff {
+    fn drop(&mut self) {
+        // SAFETY: the flags that local_irq_save returned on this CPU.
+        unsafe { sys::xs_local_irq_restore(self.0) };
+    }
+}
+
+/// Whether interrupts are enabled on this CPU.
+pub fn irqs_enabled() -> bool {
+    // SAFETY: reads a flag of this CPU.
+    unsafe { sys::xs_local_irq_is_enabled() }
+}
+
+/// Whether a softirq waits on this CPU (`softirq_pending`).
+pub fn softirq_pending() -> bool {
+    // SAFETY: reads a per-CPU variable.
+    unsafe { sys::xs_softirq_pending() }
+}
+
+/// Whether a hypercall of the current vCPU should be preempted.
+pub fn hypercall_preempt_check() -> bool {
+    // SAFETY: looks at this CPU and the current vCPU.
+    unsafe { sys::xs_hypercall_preempt_check() }
+}
+
+/// As [`hypercall_preempt_check`], also right outside of a guest's context.
+pub fn general_preempt_check() -> bool {
+    // SAFETY: looks at this CPU and the current vCPU.
+    unsafe { sys::xs_general_preempt_check() }
+}
+
+/// Runs `function` on all other CPUs and waits for them.
+pub(crate) fn call_all_others(function: unsafe extern "C" fn(*mut c_void)) {
+    // SAFETY: the function takes no argument and waits for nobody; boot time,
+    // with interrupts enabled.
+    unsafe { sys::smp_call_function(Some(function), core::ptr::null_mut(), 1) };
+}
+
+/// Later instructions see what earlier ones changed of the context.
+pub(crate) fn isb() {
+    arch::isb();
+}
+
+/// ISB on CPUs with the AT speculation erratum.
+pub(crate) fn isb_if_at_speculate() {
+    // SAFETY: a barrier, or nothing.
+    unsafe { sys::xs_isb_if_at_speculate() };
+}
+
+/// Whether CPUs have the AT speculation erratum; after alternatives were
+/// patched (`cpus_have_const_cap`).
+pub(crate) fn has_at_speculate() -> bool {
+    // SAFETY: yields a patched constant.
+    unsafe { sys::xs_has_const_at_speculate() }
+}
+
+/// The same, also before alternatives were patched (`cpus_have_cap`).
+pub(crate) fn has_at_speculate_at_boot() -> bool {
+    // SAFETY: reads a bitmap.
+    unsafe { sys::xs_has_at_speculate() }
+}
+
+/// The least PARange of all CPUs (ID_AA64MMFR0_EL1).
+pub(crate) fn pa_range() -> usize {
+    // SAFETY: reads what boot has gathered.
+    unsafe { sys::xs_cpuinfo_pa_range() as usize }
+}
+
+/// Whether all CPUs have FEAT_VMID16.
+pub(crate) fn has_16_bit_vmids() -> bool {
+    // SAFETY: reads what boot has gathered.
+    unsafe { sys::xs_cpuinfo_vmid_16_bits() }
+}
+
+/// Reads the guest's SCTLR_EL1.
+pub(crate) fn read_sctlr_el1() -> u64 {
+    // SAFETY: Xen runs at EL2.
+    unsafe { arch::read_sctlr_el1() }
+}
+
+/// Loads a vCPU's SCTLR_EL1.
+pub(crate) fn write_sctlr_el1(sctlr: u64) {
+    // SAFETY: Xen runs at EL2; the register belongs to the guest.
+    unsafe { arch::write_sctlr_el1(sctlr) };
+}
+
+/// Reads HCR_EL2.
+pub(crate) fn read_hcr() -> u64 {
+    // SAFETY: Xen runs at EL2.
+    unsafe { arch::read_hcr_el2() }
+}
+
+/// Loads HCR_EL2: a vCPU's value, or the boot value with HCR.VM.
+pub(crate) fn write_hcr(hcr: u64) {
+    // SAFETY: Xen runs at EL2; the value comes from Xen's own bookkeeping.
+    unsafe { arch::write_hcr_el2(hcr) };
+}
+
+/// Loads VTCR_EL2.
+pub(crate) fn write_vtcr(vtcr: u64) {
+    // SAFETY: Xen runs at EL2; the value is the one that setup computed.
+    unsafe { arch::write_vtcr_el2(vtcr) };
+}
+
+/// Invalidates all instruction caches, to the point of unification.
+pub(crate) fn invalidate_icache() {
+    // SAFETY: drops cached instructions, which can be fetched again.
+    unsafe { sys::xs_invalidate_icache() };
+}

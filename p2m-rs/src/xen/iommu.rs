@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! The IOMMU that may walk the same tables.
+
+use xen_sys as sys;
+
+use crate::addr::Gfn;
+use crate::error::{Errno, Result};
+use crate::lock::WriteView;
+use crate::xen::console;
+use crate::xen::domain::Domain;
+
+impl Domain {
+    /// Whether devices of the domain are behind an IOMMU (`is_iommu_enabled`).
+    pub fn is_iommu_enabled(&self) -> bool {
+        // SAFETY: looks at the live structure.
+        unsafe { sys::xs_is_iommu_enabled(self.as_ptr()) }
+    }
+
+    /// Whether the IOMMU's walks snoop the CPUs' caches.
+    pub fn has_coherent_iommu_walk(&self) -> bool {
+        // SAFETY: looks at the live structure.
+        unsafe { sys::xs_iommu_coherent_walk(self.as_ptr()) }
+    }
+
+    /// Whether the IOMMU uses the p2m's own tables (`iommu_use_hap_pt`).
+    pub fn iommu_shares_tables(&self) -> bool {
+        // SAFETY: looks at the live structure.
+        unsafe { sys::xs_iommu_use_hap_pt(self.as_ptr()) }
+    }
+}
+
+impl WriteView<'_> {
+    /// Makes the IOMMU forget `pages` frames from `gfn` on
+    /// (`iommu_iotlb_flush`). `was_live` and `is_live` say whether the
+    /// hardware could use the old entries, and can use the new ones; if
+    /// neither, there is nothing to do.
+    ///
+    /// # Errors
+    ///
+    /// The IOMMU did not do it: devices may reach what was mapped before. The
+    /// domain is shut down, unless it is the hardware domain. (C's function
+    /// calls `domain_crash`, which dumps the guest's stack and so takes the
+    /// p2m lock that is held here.)
+    pub(crate) fn iommu_flush(
+        &self,
+        gfn: Gfn,
+        pages: u64,
+        was_live: bool,
+        is_live: bool,
+    ) -> Result {
+        let Some(domain) = self.p2m().domain() else {
+            return Ok(());
+        };
+        if !domain.is_iommu_enabled() || !(was_live || is_live) {
+            return Ok(());
+        }
+        let mut flags = 0;
+        if was_live {
+            flags |= sys::XS_IOMMU_FLUSHF_modified;
+        }
+        if is_live {
+            flags |= sys::XS_IOMMU_FLUSHF_added;
+        }
+        // SAFETY: a live domain; the drivers take their own locks, inside the
+        // p2m lock.
+        let rc = unsafe { sys::xs_iommu_iotlb_flush(domain.as_ptr(), gfn.raw(), pages, flags) };
+        let result = Errno::check(rc);
+        if result.is_err() {
+            console::iotlb_flush_failed(domain, rc, gfn, pages, flags);
+            if !domain.is_hardware_domain() {
+                domain.shut_down_as_crashed();
+            }
+        }
+        result
+    }
+}

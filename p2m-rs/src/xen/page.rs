@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Pages of memory that Xen manages (`struct page_info`), and references to
+//! them.
+
+use core::ptr::NonNull;
+
+use xen_sys as sys;
+
+use crate::addr::{Gfn, Mfn};
+use crate::xen::domain::Domain;
+
+/// An entry of the frame table: always there, whoever uses the page. Only a
+/// [`PageRef`] says that the page cannot go away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Page(NonNull<sys::page_info>);
+
+impl Page {
+    /// From C; `None` for null.
+    pub(crate) fn from_ptr(page: *mut sys::page_info) -> Option<Self> {
+        NonNull::new(page).map(Self)
+    }
+
+    /// The page of a frame that has an entry in the frame table
+    /// (`mfn_valid`, `mfn_to_page`).
+    pub fn of(mfn: Mfn) -> Option<Self> {
+        // SAFETY: looks a number up.
+        if !unsafe { sys::xs_mfn_valid(mfn.raw()) } {
+            return None;
+        }
+        // SAFETY: the frame has an entry, as just checked.
+        Self::from_ptr(unsafe { sys::xs_mfn_to_page(mfn.raw()) })
+    }
+
+    /// For C.
+    pub fn as_ptr(self) -> *mut sys::page_info {
+        self.0.as_ptr()
+    }
+
+    /// The page's frame (`page_to_mfn`).
+    pub fn mfn(self) -> Mfn {
+        // SAFETY: arithmetic on an entry of the frame table.
+        Mfn::new(unsafe { sys::xs_page_to_mfn(self.as_ptr()) })
+    }
+
+    /// The page `n` frames further on, in a multi-page allocation.
+    pub(crate) fn nth(self, n: u64) -> Option<Self> {
+        Self::of(self.mfn().add(n))
+    }
+
+    /// Takes a reference if `domain` owns the page (`get_page`).
+    pub fn get(self, domain: &Domain) -> Option<PageRef> {
+        // SAFETY: an entry of the frame table; get_page copes with any state.
+        let got = unsafe { sys::get_page(self.as_ptr(), domain.as_ptr()) };
+        got.then_some(PageRef(self))
+    }
+
+    /// Takes a reference whoever owns the page, and says whether that is
+    /// `domain` (`page_get_owner_and_reference`). `None` if nobody does.
+    pub fn get_any(self, domain: &Domain) -> Option<(PageRef, bool)> {
+        // SAFETY: as for `get`.
+        let owner = unsafe { sys::page_get_owner_and_reference(self.as_ptr()) };
+        (!owner.is_null()).then(|| (PageRef(self), owner == domain.as_ptr()))
+    }
+
+    /// Forgets at which guest frame this Xen heap page is mapped
+    /// (`page_set_xenheap_gfn(page, INVALID_GFN)`).
+    pub(crate) fn forget_xenheap_gfn(self) {
+        // SAFETY: an entry of the frame table; the update is a cmpxchg.
+        unsafe { sys::xs_page_set_xenheap_gfn(self.as_ptr(), Gfn::to_c(None)) };
+    }
+
+    /// Fills the page with zeroes and cleans it to memory.
+    ///
+    /// # Safety
+    ///
+    /// The page belongs to the caller, or is a root whose lock is held for
+    /// writing.
+    pub(crate) unsafe fn clear_and_clean(self) {
+        // SAFETY: by the caller's promise nobody else uses the contents.
+        unsafe { sys::clear_and_clean_page(self.as_ptr()) };
+    }
+}
+
+/// Whether the frame belongs to Xen's heap (`is_xen_heap_mfn`).
+pub(crate) fn is_xen_heap(mfn: Mfn) -> bool {
+    // SAFETY: looks a number up.
+    unsafe { sys::xs_is_xen_heap_mfn(mfn.raw()) }
+}
+
+/// Cleans and invalidates a frame in the data caches (`flush_page_to_ram`).
+pub(crate) fn flush_to_ram(mfn: Mfn) {
+    // SAFETY: maps the frame, cleans and invalidates it: no content changes.
+    unsafe { sys::flush_page_to_ram(mfn.raw(), false) };
+}
+
+/// A reference to a page; dropped with it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct PageRef(Page);
+
+impl PageRef {
+    /// Hands the reference over to C.
+    pub fn into_raw(self) -> *mut sys::page_info {
+        core::mem::ManuallyDrop::new(self).0.as_ptr()
+    }
+
+    /// Takes over a reference that somebody else held.
+    ///
+    /// # Safety
+    ///
+    /// The caller owns a reference to the page and gives it up.
+    pub(crate) unsafe fn adopt(page: Page) -> Self {
+        Self(page)
+    }
+}
+
+impl Drop for PageRef {
+    fn drop(&mut self) {
+        // SAFETY: this value owned the reference.
+        unsafe { sys::put_page(self.0.as_ptr()) };
+    }
+}

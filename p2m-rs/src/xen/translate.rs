@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Address translation by the hardware (AT instructions), for the current
+//! vCPU only: the registers must be loaded.
+
+use xen_sys as sys;
+
+use crate::addr::{Gva, Ipa, Maddr};
+use crate::lock::ReadView;
+
+/// What a copy to or from the guest wants to do (C's `GV2M_*`).
+///
+/// Instruction fetch (`GV2M_EXEC`) is accepted and, as in C, not checked: AT
+/// cannot test for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Gv2mFlags(u32);
+
+impl Gv2mFlags {
+    /// From C.
+    pub const fn from_c(flags: u32) -> Self {
+        Self(flags)
+    }
+
+    /// For C.
+    pub const fn to_c(self) -> u32 {
+        self.0
+    }
+
+    /// Whether a write is wanted, among other things.
+    pub const fn wants_write(self) -> bool {
+        self.0 & sys::XS_GV2M_WRITE != 0
+    }
+
+    /// Exactly `GV2M_READ`.
+    pub const fn is_read_only(self) -> bool {
+        self.0 == 0
+    }
+
+    /// Exactly `GV2M_WRITE`.
+    pub const fn is_write_only(self) -> bool {
+        self.0 == sys::XS_GV2M_WRITE
+    }
+}
+
+impl ReadView<'_> {
+    /// Both stages (`gvirt_to_maddr`). The lock keeps other CPUs from breaking
+    /// entries meanwhile, which would make the translation fail for no reason.
+    pub fn gva_to_maddr(&self, gva: Gva, flags: Gv2mFlags) -> Option<Maddr> {
+        let mut maddr = 0;
+        // SAFETY: AT and a read of PAR_EL1; writes to a local.
+        let par = unsafe { sys::xs_gvirt_to_maddr(gva.raw(), &raw mut maddr, flags.to_c()) };
+        (par == 0).then_some(Maddr::new(maddr))
+    }
+}
+
+/// Stage 1 (`gva_to_ipa`). The guest's own tables are read through stage 2,
+/// so this may fail where a software walk does not.
+pub fn gva_to_ipa(gva: Gva, flags: Gv2mFlags) -> Option<Ipa> {
+    let mut ipa = 0;
+    // SAFETY: AT and a read of PAR_EL1; writes to a local.
+    let rc = unsafe { sys::xs_gva_to_ipa(gva.raw(), &raw mut ipa, flags.to_c()) };
+    (rc >= 0).then_some(Ipa::new(ipa))
+}
