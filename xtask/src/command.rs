@@ -45,10 +45,26 @@ pub(crate) fn clean(program: impl AsRef<OsStr>) -> Command {
     command
 }
 
+/// What [`bound`] puts before a command.
+const BOUND: [&str; 3] = ["setpriv", "--pdeathsig", "TERM"];
+
+/// A [`clean`] command that does not outlive this process, whatever ends it: nothing may go on
+/// writing below `target/` when the lock on it is gone.
+pub(crate) fn bound(program: impl AsRef<OsStr>) -> Command {
+    let [setpriv, args @ ..] = BOUND;
+    let mut command = clean(setpriv);
+    command.args(args).arg(program);
+    command
+}
+
 /// A command as one would type it, for messages.
 pub(crate) fn shown(command: &Command) -> String {
-    std::iter::once(command.get_program())
+    let words: Vec<&OsStr> = std::iter::once(command.get_program())
         .chain(command.get_args())
+        .collect();
+    let words = words.strip_prefix(&BOUND.map(OsStr::new)).unwrap_or(&words);
+    words
+        .iter()
         .map(|word| word.to_string_lossy().into_owned())
         .collect::<Vec<_>>()
         .join(" ")
@@ -126,4 +142,32 @@ fn open_log(log: &Path) -> Result<File> {
         fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
     }
     File::create(log).with_context(|| format!("cannot write {}", log.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{bound, output, shown, tail};
+
+    #[test]
+    fn how_a_command_is_shown() {
+        assert_eq!(shown(bound("make").arg("-j2")), "make -j2");
+        assert_eq!(shown(super::clean("make").arg("-j2")), "make -j2");
+    }
+
+    #[test]
+    fn bound_commands_run_and_fail_like_others() {
+        assert_eq!(output(bound("echo").arg("x")).ok().as_deref(), Some("x\n"));
+        let error = output(&mut bound("false")).map_err(|error| error.to_string());
+        assert!(error.is_err_and(|text| text.starts_with("`false` failed")));
+    }
+
+    #[test]
+    fn tail_is_the_end_without_empty_lines() -> anyhow::Result<()> {
+        let dir = tempfile::tempdir()?;
+        let log = dir.path().join("log");
+        std::fs::write(&log, "one\n\ntwo\r\nthree\n\n")?;
+        assert_eq!(tail(&log, 2), "    two\n    three");
+        assert_eq!(tail(&dir.path().join("none"), 2), "");
+        Ok(())
+    }
 }

@@ -11,6 +11,7 @@ mod command;
 mod doctor;
 mod files;
 mod gates;
+mod lock;
 mod paths;
 mod progress;
 mod rust_toolchain;
@@ -20,12 +21,10 @@ mod tools;
 mod version;
 mod xen;
 
-use std::fs::File;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::Parser;
-use fd_lock::{RwLock, RwLockWriteGuard};
 
 use cli::{Action, Cli};
 use paths::Paths;
@@ -55,22 +54,13 @@ fn run(cli: &Cli) -> Result<bool> {
             Ok(table::all_passed(&outcome.rows))
         }
         Action::BuildXen(args) => {
-            let mut lock = RwLock::new(paths.lock_file()?);
-            let _guard = self::lock(&mut lock, progress)?;
-            let xen = xen::build::build(&paths, progress, args)?;
+            let xen = lock::alone(&paths, progress, || {
+                xen::build::build(&paths, progress, args)
+            })?;
             println!("{}", xen.binary().display());
             Ok(true)
         }
         Action::Test(args) => Ok(test::run(&paths, progress, *args)),
         Action::Doctor => Ok(doctor::run(&paths)),
     }
-}
-
-/// Waits until no other run prepares anything below `target/`.
-fn lock(lock: &mut RwLock<File>, progress: Progress) -> Result<RwLockWriteGuard<'_, File>> {
-    // Asked twice because the borrow checker does not let go of a failed first try.
-    if lock.try_write().is_err() {
-        progress.say("Waiting for another cargo xtask to finish its build");
-    }
-    lock.write().context("cannot lock target/xtask.lock")
 }

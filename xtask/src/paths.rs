@@ -4,7 +4,6 @@
 //! Everything made here lives below the workspace's own `target/`, whatever `CARGO_TARGET_DIR`
 //! says, so that one `rm -r target` takes it all away.
 
-use std::fs::{self, File, OpenOptions};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -78,19 +77,5 @@ impl Paths {
     /// The patch series for each Xen release.
     pub(crate) fn patches(&self) -> PathBuf {
         self.root.join("patches")
-    }
-
-    /// Opens the file whose lock keeps two runs from preparing the same things at once.
-    pub(crate) fn lock_file(&self) -> Result<File> {
-        let path = self.target().join("xtask.lock");
-        fs::create_dir_all(self.target())
-            .and_then(|()| {
-                OpenOptions::new()
-                    .create(true)
-                    .truncate(false)
-                    .write(true)
-                    .open(&path)
-            })
-            .with_context(|| format!("cannot open {}: is target/ writable?", path.display()))
     }
 }

@@ -9,10 +9,11 @@ use crate::boot;
 use crate::cli::{BootArgs, P2m, TestArgs};
 use crate::command;
 use crate::gates;
+use crate::lock;
 use crate::paths::Paths;
 use crate::progress::Progress;
 use crate::table::{self, Row, Status};
-use crate::xen;
+use crate::xen::{self, build::BuiltXen};
 
 /// Runs the checks and prints the table; true when all passed.
 pub(crate) fn run(paths: &Paths, progress: Progress, args: TestArgs) -> bool {
@@ -79,10 +80,10 @@ fn on_the_image(paths: &Paths, progress: Progress) -> Vec<Row> {
     judged.unwrap_or_else(|error| vec![Row::of("gates on the image", Err(format!("{error:#}")))])
 }
 
-fn build(paths: &Paths, progress: Progress) -> Result<xen::build::BuiltXen> {
-    let mut lock = fd_lock::RwLock::new(paths.lock_file()?);
-    let _guard = crate::lock(&mut lock, progress)?;
-    xen::build::build(paths, progress, &BootArgs::of(P2m::Rust).build)
+fn build(paths: &Paths, progress: Progress) -> Result<BuiltXen> {
+    lock::alone(paths, progress, || {
+        xen::build::build(paths, progress, &BootArgs::of(P2m::Rust).build)
+    })
 }
 
 /// Boots it; the boot's own table is printed, and counts as one step here.

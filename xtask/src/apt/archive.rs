@@ -107,7 +107,7 @@ impl Archive {
     }
 
     fn command(&self, program: &str) -> Command {
-        let mut apt = command::clean(program);
+        let mut apt = command::bound(program);
         apt.env("APT_CONFIG", &self.config);
         apt
     }

@@ -252,7 +252,7 @@ fn merged_usr(root: &Path) -> Result<()> {
 
 fn unpack(paths: &Paths, deb: &Path, root: &Path) -> Result<()> {
     command::logged(
-        command::clean("dpkg-deb")
+        command::bound("dpkg-deb")
             .arg("--extract")
             .arg(deb)
             .arg(root),

@@ -14,7 +14,7 @@ mod steps;
 use anyhow::Result;
 
 use crate::cli::BootArgs;
-use crate::files;
+use crate::lock;
 use crate::paths::Paths;
 use crate::progress::Progress;
 use crate::table::Row;
@@ -36,34 +36,36 @@ pub(crate) struct Outcome {
 pub(crate) fn boot(paths: &Paths, progress: Progress, args: &BootArgs) -> Result<Outcome> {
     tools::require(paths, progress, &[Use::Boot])?;
     let cpu = qemu::cpu_argument(&args.cpu)?;
-    let mut lock = fd_lock::RwLock::new(paths.lock_file()?);
-    let guard = crate::lock(&mut lock, progress)?;
-    let xen = xen::build::build(paths, progress, &args.build)?;
-    let images = images::prepare(paths, progress, xen.release)?;
-    drop(guard);
-
-    let title = format!("Xen {}, {} p2m, {}", xen.release, args.build.p2m, args.cpu);
+    let (xen, images) = lock::alone(paths, progress, || {
+        let xen = xen::build::build(paths, progress, &args.build)?;
+        let images = images::prepare(paths, progress, xen.release)?;
+        Ok((xen, images))
+    })?;
     let dir = paths.run(&format!("{}-{}-smp{}", xen.name, args.cpu, args.smp));
-    files::create_dir(&dir)?;
     let machine = qemu::Machine {
         cpu,
         smp: args.smp,
         xen: xen.binary(),
         images,
     };
-    if args.interactive {
-        qemu::interactive(&machine)?;
-        return Ok(Outcome {
-            title,
-            rows: Vec::new(),
-        });
-    }
-    let limit = qemu::Limits::new(args.timeout, args.build.debug);
-    let log = dir.join("console.log");
-    let task = progress.start(format!("Booting {title}"));
-    let ended = qemu::run(&machine, &log, limit, task)?;
-    let console = Console::read(&log)?;
-    let rows = report::rows(&console, &ended, args.build.p2m, args.build.debug);
-    report::explain_failure(progress, &rows, &ended, &log);
+    let title = format!("Xen {}, {} p2m, {}", xen.release, args.build.p2m, args.cpu);
+    let rows = lock::booting(&dir, || {
+        if args.interactive {
+            qemu::interactive(&machine)?;
+            return Ok(Vec::new());
+        }
+        let limits = qemu::Limits::new(args.timeout, args.build.debug);
+        let log = dir.join("console.log");
+        let task = progress.start(format!("Booting {title}"));
+        let ended = qemu::run(&machine, &log, limits, task)?;
+        let rows = report::rows(
+            &Console::read(&log)?,
+            &ended,
+            args.build.p2m,
+            args.build.debug,
+        );
+        report::explain_failure(progress, &rows, &ended, &log);
+        Ok(rows)
+    })?;
     Ok(Outcome { title, rows })
 }

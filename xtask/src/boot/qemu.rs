@@ -161,10 +161,8 @@ pub(crate) fn interactive(machine: &Machine) -> Result<()> {
 
 impl Machine {
     fn command(&self, steps: &str) -> Command {
-        // setpriv: QEMU does not outlive us, whatever ends us.
-        let mut qemu = command::clean("setpriv");
-        qemu.args(["--pdeathsig", "KILL", QEMU])
-            .args(["-machine", "virt,virtualization=on,gic-version=3"])
+        let mut qemu = command::bound(QEMU);
+        qemu.args(["-machine", "virt,virtualization=on,gic-version=3"])
             .args(["-cpu", &self.cpu, "-smp", &self.smp.to_string()])
             .args(["-m", &MEMORY_MIB.to_string()])
             .args(["-nodefaults", "-no-user-config", "-display", "none"])

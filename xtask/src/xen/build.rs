@@ -187,7 +187,7 @@ impl Make<'_> {
     }
 
     fn run(&self, goal: &str, log: &str) -> Result<()> {
-        let mut make = command::clean("make");
+        let mut make = command::bound("make");
         make.arg("-C")
             .arg(self.xen.tree.join("xen"))
             .arg(format!("-j{}", jobs()))

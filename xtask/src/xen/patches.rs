@@ -51,7 +51,7 @@ impl Series {
     pub(crate) fn apply(&self, paths: &Paths, tree: &Path) -> Result<()> {
         for patch in &self.patches {
             command::logged(
-                command::clean("patch")
+                command::bound("patch")
                     .args(["--strip=1", "--forward", "--batch", "--fuzz=0", "--input"])
                     .arg(patch)
                     .current_dir(tree),

@@ -79,7 +79,7 @@ impl Source {
         let log = paths.log("xen-unpack");
         match self {
             Self::Tarball(tarball) => command::logged(
-                command::clean("tar")
+                command::bound("tar")
                     .args(["--extract", "--strip-components=1", "--file"])
                     .arg(tarball)
                     .arg("--directory")
@@ -92,7 +92,7 @@ impl Source {
                 files::write(&list, source_files(tree)?.join("\0"))?;
                 let packed = list.with_extension("tar");
                 command::logged(
-                    command::clean("tar")
+                    command::bound("tar")
                         .args(["--create", "--null", "--no-recursion", "--file"])
                         .arg(&packed)
                         .arg("--directory")
@@ -102,7 +102,7 @@ impl Source {
                     &log,
                 )?;
                 command::logged(
-                    command::clean("tar")
+                    command::bound("tar")
                         .args(["--extract", "--file"])
                         .arg(&packed)
                         .arg("--directory")
