@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! What access a page has, and setting it (`__p2m_get_mem_access`,
+//! `p2m_get_mem_access`, `p2m_set_mem_access`).
+#![forbid(unsafe_code)]
+
+use p2m_rs::access::P2mAccess;
+use p2m_rs::addr::Gfn;
+use p2m_rs::error::{Errno, Result};
+use p2m_rs::lock::{ReadView, Unlocked};
+use p2m_rs::update::AccessSet;
+use p2m_rs::xen::cpu;
+use p2m_rs::xen::domain::Domain;
+
+use crate::xenmem::XenmemAccess;
+
+/// A range of pages to set the access of.
+#[derive(Clone, Copy, Debug)]
+pub struct Range {
+    /// The first page.
+    pub gfn: Gfn,
+    /// Number of pages.
+    pub nr: u32,
+    /// How many of them are done: a restart point that [`set`] returned, or 0.
+    pub start: u32,
+    /// Restart points must have these bits clear: the hypercall encodes its
+    /// own number there (XSA-296).
+    pub mask: u32,
+}
+
+/// How far [`set`] got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// To the end.
+    Done,
+    /// Preempted; go on with this `start`, which is below `nr`.
+    RestartAt(u32),
+}
+
+/// The access of `gfn`, or the domain's default for none
+/// (`__p2m_get_mem_access`). Needs the lock, as the view shows.
+///
+/// # Errors
+///
+/// [`Errno::Srch`] if nothing is mapped and no access was ever set,
+/// [`Errno::Range`] if what is stored is no access.
+pub fn get_locked(p2m: &ReadView<'_>, gfn: Option<Gfn>) -> Result<P2mAccess> {
+    if !p2m.p2m().mem_access_enabled() {
+        return Ok(P2mAccess::Rwx);
+    }
+    let Some(gfn) = gfn else {
+        return Ok(p2m.default_access());
+    };
+    match p2m.access_setting(gfn) {
+        Some(setting) => setting,
+        // No restriction, if there is a page at all.
+        None => p2m
+            .get(gfn)
+            .mfn()
+            .map(|_| P2mAccess::Rwx)
+            .ok_or(Errno::Srch),
+    }
+}
+
+/// The same, taking the lock (`p2m_get_mem_access`).
+///
+/// # Errors
+///
+/// As [`get_locked`].
+pub fn get(cx: &mut Unlocked<'_>, domain: &Domain, gfn: Option<Gfn>) -> Result<P2mAccess> {
+    get_locked(&domain.p2m().read(cx), gfn)
+}
+
+/// Sets the access that pages get which are mapped from now on
+/// (`p2m_set_mem_access` with INVALID_GFN).
+pub fn set_default(cx: &mut Unlocked<'_>, domain: &Domain, access: XenmemAccess) {
+    let mut p2m = domain.p2m().write(cx);
+    // Both are written under the lock: whoever maps right now has decided on
+    // a block size and must not see them change (B6).
+    p2m.enable_mem_access();
+    if let XenmemAccess::Is(access) = access {
+        p2m.set_default_access(access);
+    }
+}
+
+/// Sets the access of all mapped pages of a range (`p2m_set_mem_access`).
+/// Holes are skipped.
+///
+/// Preemption is looked for whenever a possible restart point was passed, also
+/// inside a hole, whatever the alignment of the range; and `start` is counted
+/// in 64 bits, so that it cannot wrap (B8).
+///
+/// # Errors
+///
+/// Those of [`p2m_rs::lock::WriteView::set_access`]; the pages before the
+/// failing one have the access.
+pub fn set(
+    cx: &mut Unlocked<'_>,
+    domain: &Domain,
+    range: Range,
+    access: XenmemAccess,
+) -> Result<Progress> {
+    let mut p2m = domain.p2m().write(cx);
+    let access = match access {
+        XenmemAccess::Is(access) => access,
+        XenmemAccess::Default => p2m.default_access(),
+    };
+    // From here on no block is mapped any more.
+    p2m.enable_mem_access();
+
+    let nr = u64::from(range.nr);
+    let mut done = u64::from(range.start);
+    while done < nr {
+        let gfn = range.gfn.add(done);
+        let pages = match p2m.set_access(gfn, access)? {
+            AccessSet::Done => 1,
+            AccessSet::Hole(level) => gfn
+                .next_boundary(level.order())
+                .raw()
+                .wrapping_sub(gfn.raw()),
+        };
+        let before = done;
+        done = done.saturating_add(pages);
+        let restart = done & !u64::from(range.mask);
+        if done < nr && restart > before && cpu::hypercall_preempt_check() {
+            // Below `nr`, which has 32 bits.
+            if let Ok(restart) = u32::try_from(restart) {
+                return Ok(Progress::RestartAt(restart));
+            }
+        }
+    }
+    Ok(Progress::Done)
+}
