@@ -25,18 +25,9 @@ pub(crate) fn run(paths: &Paths) -> bool {
             Row::of(tool.name, found)
         })
         .collect();
-    let mut packages = tools::missing(&[Use::Build, Use::Rust, Use::Boot]);
-    let rust = match rust_toolchain::find() {
-        Some(found) => Ok(format!("{} ({})", found.version, found.rustc.display())),
-        None => match rust_toolchain::debian_packages() {
-            Ok(more) => {
-                let names = more.join(" ");
-                packages.extend(more);
-                Err(format!("missing: packages {names}"))
-            }
-            Err(error) => Err(error.to_string()),
-        },
-    };
+    let rust = rust_toolchain::find()
+        .map(|found| format!("{} ({})", found.version, found.rustc.display()))
+        .ok_or_else(|| "missing".to_owned());
     rows.push(Row::of("Rust for the hypervisor", rust));
     rows.push(Row::of(
         "Debian mirror",
@@ -54,8 +45,10 @@ pub(crate) fn run(paths: &Paths) -> bool {
     );
     rows.push(Row::of("Xen releases with patches", patches));
     table::print("This machine", &rows);
-    if !packages.is_empty() {
-        println!("To install what is missing: {}", host::line(&packages));
+    match tools::missing(&[Use::Build, Use::Rust, Use::Boot]) {
+        Ok(packages) if packages.is_empty() => {}
+        Ok(packages) => println!("To install what is missing: {}", host::line(&packages)),
+        Err(error) => println!("{error}"),
     }
     table::all_passed(&rows)
 }

@@ -16,8 +16,6 @@ use anyhow::{bail, Context, Result};
 use crate::apt::host;
 use crate::command;
 use crate::files;
-use crate::paths::Paths;
-use crate::progress::Progress;
 use crate::version::Version;
 
 /// The target the archive is built for: Xen must not touch FP or SIMD registers.
@@ -59,12 +57,8 @@ pub(crate) fn find() -> Option<Toolchain> {
     candidates().iter().find_map(|sysroot| probe(sysroot))
 }
 
-/// Finds a toolchain, installing Debian's when there is none and this user may.
-pub(crate) fn require(paths: &Paths, progress: Progress) -> Result<Toolchain> {
-    if let Some(found) = find() {
-        return Ok(found);
-    }
-    host::install(paths, progress, &debian_packages()?)?;
+/// Finds a toolchain, after [`crate::tools::require`] saw to it that there is one.
+pub(crate) fn require() -> Result<Toolchain> {
     find().context(
         "Debian's Rust packages are installed and still cannot build for \
          aarch64-unknown-none-softfloat: run `cargo xtask doctor`",

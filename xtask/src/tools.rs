@@ -4,9 +4,11 @@
 use anyhow::{ensure, Result};
 
 use crate::apt::host;
+use crate::cli::P2m;
 use crate::command;
 use crate::paths::Paths;
 use crate::progress::Progress;
+use crate::rust_toolchain;
 use crate::version::Version;
 
 /// Prefix of the cross tools' names (and, on an arm64 machine, of the native ones).
@@ -23,10 +25,20 @@ const QEMU_MIN: Version = Version::new(7, 2);
 pub(crate) enum Use {
     /// Building Xen, whichever p2m.
     Build,
-    /// Building the Rust p2m: bindgen reads Xen's headers through libclang.
+    /// Building the Rust p2m: a toolchain, and libclang, through which bindgen reads headers.
     Rust,
     /// Booting.
     Boot,
+}
+
+impl Use {
+    /// What building Xen with this p2m takes.
+    pub(crate) fn build(p2m: P2m) -> Vec<Self> {
+        match p2m {
+            P2m::C => vec![Self::Build],
+            P2m::Rust => vec![Self::Build, Self::Rust],
+        }
+    }
 }
 
 /// A program, or a file looked for by its name's beginning, and where it comes from.
@@ -76,6 +88,14 @@ const CROSS_GCC: &str = "gcc-aarch64-linux-gnu";
 const CROSS_BINUTILS: &str = "binutils-aarch64-linux-gnu";
 
 impl Tool {
+    fn is_there(&self) -> bool {
+        if self.name == LIBCLANG {
+            libclang().is_some()
+        } else {
+            command::which(self.name).is_some()
+        }
+    }
+
     /// Its version as it tells it, or where it is; `None` when it is missing.
     pub(crate) fn found(&self) -> Option<String> {
         if self.name == LIBCLANG {
@@ -92,20 +112,23 @@ impl Tool {
     }
 }
 
-/// The packages that are missing for these uses.
-pub(crate) fn missing(uses: &[Use]) -> Vec<String> {
+/// The packages that are missing for these uses, all of them, so that one line mends it.
+pub(crate) fn missing(uses: &[Use]) -> Result<Vec<String>> {
     let mut packages: Vec<String> = TOOLS
         .iter()
-        .filter(|tool| uses.contains(&tool.needed_for) && tool.found().is_none())
+        .filter(|tool| uses.contains(&tool.needed_for) && !tool.is_there())
         .map(|tool| tool.package.to_owned())
         .collect();
     packages.dedup();
-    packages
+    if uses.contains(&Use::Rust) && rust_toolchain::find().is_none() {
+        packages.extend(rust_toolchain::debian_packages()?);
+    }
+    Ok(packages)
 }
 
 /// Makes sure that everything for these uses is there, installing it when that is allowed.
 pub(crate) fn require(paths: &Paths, progress: Progress, uses: &[Use]) -> Result<()> {
-    host::install(paths, progress, &missing(uses))?;
+    host::install(paths, progress, &missing(uses)?)?;
     if uses.contains(&Use::Boot) {
         check_qemu(&command::output(command::clean(QEMU).arg("--version"))?)?;
     }

@@ -63,20 +63,26 @@ impl Archive {
         self.run("apt-get", |apt| apt.args(["update", "--error-on=any"]))
     }
 
-    /// Downloads packages and all they depend on; returns the `.deb` files.
+    /// Downloads packages and all they depend on; returns the `.deb` files, which stay until
+    /// [`Archive::forget`].
     pub(crate) fn closure(&self, packages: &[&str]) -> Result<Vec<PathBuf>> {
-        let partial = self.dir.join("cache/archives");
         // What an earlier, different list left behind is not part of this closure.
-        for file in debs(&partial)? {
-            std::fs::remove_file(&file)
-                .with_context(|| format!("cannot remove {}", file.display()))?;
-        }
+        self.forget()?;
         self.run("apt-get", |apt| {
             apt.args(["install", "--yes", "--download-only"])
                 .arg("--no-install-recommends")
                 .args(packages)
         })?;
-        debs(&partial)
+        debs(&self.dir.join("cache/archives"))
+    }
+
+    /// Removes the packages that were downloaded: what was in them has been unpacked.
+    pub(crate) fn forget(&self) -> Result<()> {
+        for file in debs(&self.dir.join("cache/archives"))? {
+            std::fs::remove_file(&file)
+                .with_context(|| format!("cannot remove {}", file.display()))?;
+        }
+        Ok(())
     }
 
     /// Downloads one package, without what it depends on, into `dir`.

@@ -31,7 +31,9 @@ fn mirror_below(etc: &Path) -> Result<String> {
                 Some("sources") => deb822_uris(&text),
                 _ => Vec::new(),
             };
-            uris.into_iter().find(|uri| is_main_archive(uri))
+            uris.into_iter()
+                .flat_map(resolve)
+                .find(|uri| is_main_archive(uri))
         })
         .with_context(|| {
             format!(
@@ -42,8 +44,20 @@ fn mirror_below(etc: &Path) -> Result<String> {
         })
 }
 
+/// Debian's cloud images name a file with a list of mirrors instead of a mirror.
+fn resolve(uri: String) -> Vec<String> {
+    let Some(list) = uri.strip_prefix("mirror+file:") else {
+        return vec![uri];
+    };
+    let list = fs::read_to_string(list).unwrap_or_default();
+    list.lines()
+        .filter_map(|line| line.split_whitespace().next())
+        .map(str::to_owned)
+        .collect()
+}
+
 fn is_main_archive(uri: &str) -> bool {
-    let known = ["http://", "https://", "file:", "mirror+file:"]
+    let known = ["http://", "https://", "file:"]
         .iter()
         .any(|scheme| uri.starts_with(scheme));
     known && uri.trim_end_matches('/').ends_with("/debian")
@@ -112,7 +126,7 @@ fn stanzas(text: &str) -> Vec<Vec<&str>> {
 
 #[cfg(test)]
 mod tests {
-    use super::{deb822_uris, is_main_archive, mirror_below, one_line_uris};
+    use super::{deb822_uris, is_main_archive, mirror_below, one_line_uris, resolve};
 
     #[test]
     fn one_line_style() {
@@ -148,6 +162,22 @@ mod tests {
         assert!(!is_main_archive("https://a.example/debian-security"));
         assert!(!is_main_archive("https://a.example/ubuntu"));
         assert!(!is_main_archive("cdrom:[Debian]/debian"));
+    }
+
+    #[test]
+    fn a_list_of_mirrors_is_read() -> anyhow::Result<()> {
+        let dir = tempfile::tempdir()?;
+        let list = dir.path().join("debian.list");
+        std::fs::write(
+            &list,
+            "https://a.example/debian\tpriority:1\nhttps://b.example/debian\n",
+        )?;
+        assert_eq!(
+            resolve(format!("mirror+file://{}", list.display())),
+            ["https://a.example/debian", "https://b.example/debian"]
+        );
+        assert_eq!(resolve("http://c/debian".to_owned()), ["http://c/debian"]);
+        Ok(())
     }
 
     #[test]

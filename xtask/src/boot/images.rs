@@ -104,7 +104,9 @@ impl Packages {
                 merged_usr(scratch)?;
                 let debs = archive.closure(&wanted)?;
                 task.note("unpacking");
-                debs.iter().try_for_each(|deb| unpack(paths, deb, scratch))
+                debs.iter()
+                    .try_for_each(|deb| unpack(paths, deb, scratch))?;
+                archive.forget()
             })?;
             task.done();
         }

@@ -34,7 +34,9 @@ pub(crate) struct Outcome {
 
 /// Builds what is needed, boots it, and judges it.
 pub(crate) fn boot(paths: &Paths, progress: Progress, args: &BootArgs) -> Result<Outcome> {
-    tools::require(paths, progress, &[Use::Boot])?;
+    let mut uses = Use::build(args.build.p2m);
+    uses.push(Use::Boot);
+    tools::require(paths, progress, &uses)?;
     let cpu = qemu::cpu_argument(&args.cpu)?;
     let (xen, images) = lock::alone(paths, progress, || {
         let xen = xen::build::build(paths, progress, &args.build)?;

@@ -85,7 +85,7 @@ pub(crate) enum Ended {
 impl fmt::Display for Ended {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::ByItself { success: true } => f.write_str("the machine powered off"),
+            Self::ByItself { success: true } => f.write_str("QEMU ended"),
             Self::ByItself { success: false } => f.write_str("QEMU failed"),
             Self::Timeout(s) => write!(f, "stopped after {s} s: give it more with --timeout"),
             Self::Silence(s) => write!(f, "the console said nothing for {s} s"),

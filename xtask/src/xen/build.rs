@@ -67,13 +67,10 @@ pub(crate) fn build(paths: &Paths, progress: Progress, args: &BuildArgs) -> Resu
     if let Some(tree) = &user_tree {
         series.require_untouched(tree)?;
     }
-    tools::require(paths, progress, &[Use::Build])?;
+    tools::require(paths, progress, &Use::build(args.p2m))?;
     let toolchain = match args.p2m {
         P2m::C => None,
-        P2m::Rust => {
-            tools::require(paths, progress, &[Use::Rust])?;
-            Some(rust_toolchain::require(paths, progress)?)
-        }
+        P2m::Rust => Some(rust_toolchain::require()?),
     };
     let source = match &user_tree {
         Some(tree) => Source::Tree(tree.clone()),

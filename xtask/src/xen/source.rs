@@ -29,6 +29,7 @@ impl Source {
         let suite = release::debian_suite(version)?;
         let dir = paths.cache().join(format!("xen-{version}"));
         if !files::is_current(&dir, suite) {
+            files::require_space(&paths.cache(), 1024)?;
             let task = progress.start(format!("Downloading Xen {version}'s source"));
             files::make_whole(paths, &dir, suite, |scratch| {
                 let archive = Archive::open(paths, suite)?;
