@@ -141,8 +141,10 @@ impl State {
         let mut wrong: Vec<String> = self
             .frames
             .ram()
-            .filter(|(_, f)| f.owner.is_some() || f.refs > 0)
-            .map(|(mfn, f)| (mfn, f.refs, 1 + foreign.get(&mfn).copied().unwrap_or(0)))
+            .map(|(mfn, f)| {
+                let mapped = foreign.get(&mfn).copied().unwrap_or(0);
+                (mfn, f.refs, u64::from(!f.released) + mapped)
+            })
             .filter(|&(_, refs, expected)| refs != expected)
             .map(|(mfn, refs, expected)| {
                 format!(
@@ -150,10 +152,6 @@ impl State {
                 )
             })
             .collect();
-        let lost = foreign
-            .keys()
-            .filter(|&&mfn| self.frames.peek(mfn).is_some_and(|f| f.refs == 0));
-        wrong.extend(lost.map(|mfn| format!("frame {mfn:#x} is mapped, but was freed")));
         wrong.sort();
         let many = wrong.len();
         if let Some(first) = wrong.into_iter().next() {

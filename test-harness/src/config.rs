@@ -73,9 +73,12 @@ impl Config {
         }
     }
 
-    /// The first guest frame number outside the address space.
+    /// The first guest frame number that the root has no entry for. A root of
+    /// one level-1 table takes 39 bits, also where fewer are configured; the
+    /// MMU then refuses the rest by T0SZ.
     #[must_use]
     pub fn gfn_limit(&self) -> u64 {
-        1 << (self.ipa_bits - 12)
+        let (level, pages) = self.root();
+        (pages as u64) << (9 * (4 - level))
     }
 }

@@ -56,6 +56,8 @@ pub(crate) struct Frame {
     pub(crate) xenheap: Option<u64>,
     /// No further reference can be had: the count is full or the owner dies.
     pub(crate) saturated: bool,
+    /// The owner gave its own reference up.
+    pub(crate) released: bool,
 }
 
 const ABSENT: Frame = Frame {
@@ -64,6 +66,7 @@ const ABSENT: Frame = Frame {
     refs: 0,
     xenheap: None,
     saturated: false,
+    released: false,
 };
 
 /// RAM that exists by number.
@@ -159,6 +162,7 @@ impl Frames {
                 refs: 1,
                 xenheap: r.xenheap.then_some(u64::MAX),
                 saturated: false,
+                released: false,
             },
             None => ABSENT,
         })
@@ -177,14 +181,17 @@ impl Frames {
     }
 
     pub(crate) fn info(&mut self, mfn: Mfn) -> *mut page_info {
-        let (chunk, index) = (mfn / PAGE_INFOS, mfn % PAGE_INFOS);
-        let infos = self
-            .infos
-            .entry(chunk)
-            .or_insert_with(|| (0..PAGE_INFOS).map(|_| page_info::default()).collect());
-        let base = infos.as_mut_ptr();
-        self.info_at.insert(base.addr(), chunk);
-        base.wrapping_add(index as usize)
+        let (chunk, index) = (mfn / PAGE_INFOS, (mfn % PAGE_INFOS) as usize);
+        if !self.infos.contains_key(&chunk) {
+            let mut infos: Vec<_> = (0..PAGE_INFOS).map(|_| page_info::default()).collect();
+            self.info_at.insert(infos.as_mut_ptr().addr(), chunk);
+            self.infos.insert(chunk, infos);
+        }
+        self.infos
+            .get_mut(&chunk)
+            .map_or(std::ptr::null_mut(), |infos| {
+                infos.as_mut_ptr().wrapping_add(index)
+            })
     }
 
     /// The frame of a `struct page_info *`, if it is one.
@@ -199,12 +206,23 @@ impl Frames {
     fn page(&mut self, mfn: Mfn) -> &Page {
         let (chunk, index) = (mfn / MEMORY_CHUNK, (mfn % MEMORY_CHUNK) as usize);
         let pages = self.memory.entry(chunk).or_insert_with(|| {
-            (0..MEMORY_CHUNK)
+            let pages: Vec<_> = (0..MEMORY_CHUNK)
                 .map(|_| Page([const { AtomicU64::new(POISON) }; WORDS]))
-                .collect()
+                .collect();
+            self.memory_at.insert(pages.as_ptr().addr(), chunk);
+            pages
         });
-        self.memory_at.insert(pages.as_ptr().addr(), chunk);
         &pages[index]
+    }
+
+    /// The words of a page that are not zero, with their index.
+    pub(crate) fn words(&mut self, mfn: Mfn) -> Vec<(usize, u64)> {
+        let words = self
+            .page(mfn)
+            .0
+            .iter()
+            .map(|word| word.load(Ordering::Relaxed));
+        words.enumerate().filter(|&(_, word)| word != 0).collect()
     }
 
     /// The address at which the page is mapped.

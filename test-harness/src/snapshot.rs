@@ -60,14 +60,13 @@ impl State {
 
     fn visit_table(&mut self, mfn: Mfn, level: u32, gfn: u64, visitor: &mut dyn Visitor) {
         visitor.table(mfn, level);
-        for index in 0..WORDS {
-            let entry = self.frames.load(mfn, index);
+        for (index, entry) in self.frames.words(mfn) {
             let at = gfn + ((index as u64) << pte::order(level));
             if pte::is_table(entry, level) {
                 self.visit_table(pte::mfn(entry), level + 1, at, visitor);
             } else if pte::is_leaf(entry, level) {
                 visitor.leaf(at, level, entry);
-            } else if entry != 0 {
+            } else {
                 self.broken(
                     "A1",
                     format!("gfn {at:#x}: entry {entry:#x} maps nothing, yet is not 0"),
@@ -129,9 +128,10 @@ impl World {
             .collect();
         let dumped = |&(mfn, level): &(Mfn, u32)| DumpedTable {
             level,
-            words: (0..WORDS)
-                .map(|index| (index, state.frames.load(mfn, index)))
-                .filter(|&(_, word)| word != 0)
+            words: state
+                .frames
+                .words(mfn)
+                .into_iter()
                 .map(|(index, word)| match numbers.get(&pte::mfn(word)) {
                     Some(n) if pte::is_table(word, level) => {
                         (index, word & !0x0000_FFFF_FFFF_F000 | n << 12)

@@ -57,8 +57,7 @@ impl State {
         if table.level == 3 {
             return;
         }
-        for index in 0..WORDS {
-            let entry = self.frames.load(mfn, index);
+        for (_, entry) in self.frames.words(mfn) {
             if pte::is_table(entry, table.level) {
                 self.link(
                     pte::mfn(entry),
@@ -78,8 +77,7 @@ impl State {
         if table.level == 3 || self.frames.is_free(mfn) {
             return;
         }
-        for index in 0..WORDS {
-            let entry = self.frames.load(mfn, index);
+        for (_, entry) in self.frames.words(mfn) {
             if pte::is_table(entry, table.level) {
                 self.unlink(pte::mfn(entry));
             }

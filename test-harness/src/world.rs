@@ -246,6 +246,7 @@ impl World {
         self.locked(|m| {
             let frame = m.frames.frame(mfn);
             frame.refs -= 1;
+            frame.released = true;
             if frame.refs == 0 {
                 frame.owner = None;
             }

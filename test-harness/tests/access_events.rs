@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! `p2m_mem_access_check()`: which faults are introspection's, and what
+//! happens then. Every access against every kind of fault.
+
+#![allow(clippy::unwrap_used)] // a test may stop on the spot
+
+mod common;
+use common::{access, guest, p2mt, plain, ram};
+use test_harness::{Domain, MonitorRequest, World};
+use xen_sys::npfec;
+
+const GFN: u64 = 0x1000;
+const GPA: u64 = GFN << 12 | 0x123;
+const GLA: u64 = 0xFFFF_0000_0000_0456;
+
+const READ: u32 = 1;
+const WRITE: u32 = 2;
+const FETCH: u32 = 4;
+
+/// Which kinds of fault each access forbids, from xen/include/public/memory.h.
+/// N and N2RWX forbid everything, also a fault of no kind.
+const FORBIDDEN: [(u32, u32, bool); 11] = [
+    (access::N, READ | WRITE | FETCH, true),
+    (access::R, WRITE | FETCH, false),
+    (access::W, READ | FETCH, false),
+    (access::RW, FETCH, false),
+    (access::X, READ | WRITE, false),
+    (access::RX, WRITE, false),
+    (access::WX, READ, false),
+    (access::RWX, 0, false),
+    (access::RX2RW, WRITE, false),
+    (access::N2RWX, READ | WRITE | FETCH, true),
+    (access::R_PW, WRITE | FETCH, false),
+];
+
+fn scene(w: &World, a: u32) -> Domain {
+    let d = guest(w, 0);
+    let v = w.vcpu(d);
+    assert_eq!(d.insert(GFN, 1, ram(0), p2mt::RAM_RW), 0);
+    assert_eq!(d.set_access(GFN, 1, 0, a), 0);
+    w.run(0, v);
+    d
+}
+
+fn faults() -> impl Iterator<Item = (u32, u32, u32, bool)> {
+    FORBIDDEN.into_iter().flat_map(|(a, forbidden, always)| {
+        (0..8).map(move |fault| (a, fault, forbidden, always || forbidden & fault != 0))
+    })
+}
+
+#[test]
+fn a_fault_is_introspections_exactly_if_the_access_forbids_it() {
+    for (a, fault, _, violation) in faults() {
+        let w = plain();
+        let d = scene(&w, a);
+        w.monitor_listens(d, true);
+        let handled = !w.mem_access_check(GPA, GLA, npfec { bits: fault });
+        assert_eq!(handled, violation, "access {a} fault {fault:#b}");
+        let events = w.monitor_requests();
+        let converts = a == access::RX2RW && fault & WRITE != 0;
+        let expected = MonitorRequest {
+            reason: 1,
+            gfn: GFN,
+            offset: 0x123,
+            gla: 0,
+            flags: fault,
+            sync: a != access::N2RWX,
+        };
+        if violation && !converts {
+            assert_eq!(events, [expected], "access {a} fault {fault:#b}");
+        } else {
+            assert_eq!(events, [], "access {a} fault {fault:#b}");
+        }
+        let after = match a {
+            access::N2RWX => access::RWX,
+            access::RX2RW if converts => access::RW,
+            _ => a,
+        };
+        assert_eq!(d.access(GFN), (0, after), "access {a} fault {fault:#b}");
+        assert_eq!(
+            w.fate(d).0,
+            0,
+            "nobody is crashed for an event that was sent"
+        );
+    }
+}
+
+#[test]
+fn without_a_listener_the_restriction_is_lifted() {
+    for (a, fault, _, violation) in faults() {
+        let w = plain();
+        let d = scene(&w, a);
+        assert_eq!(
+            !w.mem_access_check(GPA, GLA, npfec { bits: fault }),
+            violation
+        );
+        assert_eq!(w.monitor_requests(), []);
+        let converts = a == access::RX2RW && fault & WRITE != 0;
+        let after = match (violation, converts) {
+            (_, true) => access::RW,
+            (true, _) => access::RWX,
+            _ => a,
+        };
+        assert_eq!(d.access(GFN), (0, after), "access {a} fault {fault:#b}");
+        assert_eq!(w.fate(d).0, 0);
+    }
+}
+
+#[test]
+fn without_a_listener_that_is_required_the_domain_is_crashed() {
+    for (a, fault, _, violation) in faults() {
+        let w = plain();
+        let d = scene(&w, a);
+        d.set_access_required(true);
+        assert_eq!(
+            !w.mem_access_check(GPA, GLA, npfec { bits: fault }),
+            violation
+        );
+        let converts = a == access::RX2RW && fault & WRITE != 0;
+        let crashed = u32::from(violation && !converts);
+        assert_eq!(w.fate(d).0, crashed, "access {a} fault {fault:#b}");
+        w.check(); // in particular L5: the lock is not held at the crash
+    }
+}
+
+#[test]
+fn the_event_says_what_is_known_of_the_virtual_address() {
+    // gla_valid is bit 4, kind bits 6:5: (npfec, flags beside R, gla).
+    let cases = [
+        (READ, 0, 0),
+        (READ | 1 << 4, 1 << 3, GLA),
+        (READ | 1 << 4 | 1 << 5, 1 << 3 | 1 << 5, GLA), // in a guest page table
+        (READ | 1 << 4 | 2 << 5, 1 << 3 | 1 << 4, GLA), // with the address
+        (READ | 2 << 5, 0, 0),                          // kind without an address
+    ];
+    for (bits, flags, gla) in cases {
+        let w = plain();
+        let d = scene(&w, access::N);
+        w.monitor_listens(d, true);
+        assert!(!w.mem_access_check(GPA, GLA, npfec { bits }));
+        let event = w.monitor_requests()[0];
+        assert_eq!(
+            (event.flags, event.gla),
+            (READ | flags, gla),
+            "npfec {bits:#b}"
+        );
+    }
+}
+
+#[test]
+fn a_monitor_that_fails_crashes_the_domain() {
+    let w = plain();
+    let d = scene(&w, access::N);
+    w.monitor_listens(d, true);
+    w.monitor_answers(-1);
+    assert!(!w.mem_access_check(GPA, GLA, npfec { bits: READ }));
+    assert_eq!(w.fate(d).0, 1);
+}
+
+#[test]
+fn a_fault_outside_introspection_is_somebody_elses() {
+    let w = plain();
+    let d = guest(&w, 0);
+    let v = w.vcpu(d);
+    w.run(0, v);
+    // Not in use at all.
+    assert!(w.mem_access_check(GPA, GLA, npfec { bits: WRITE }));
+    // In use, but nothing is mapped there.
+    assert_eq!(d.insert(GFN + 1, 1, ram(0), p2mt::RAM_RW), 0);
+    assert_eq!(d.set_access(GFN + 1, 1, 0, access::R), 0);
+    assert!(w.mem_access_check(GPA, GLA, npfec { bits: WRITE }));
+    // Mapped without a restriction: a read-only type, for instance.
+    assert_eq!(d.insert(GFN, 1, ram(0) + 1, p2mt::RAM_RO), 0);
+    assert!(w.mem_access_check(GPA, GLA, npfec { bits: WRITE }));
+    assert_eq!(w.monitor_requests(), []);
+}
