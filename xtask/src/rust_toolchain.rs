@@ -67,20 +67,33 @@ pub(crate) fn require() -> Result<Toolchain> {
 
 /// The packages of this machine's Debian that are new enough.
 pub(crate) fn debian_packages() -> Result<Vec<String>> {
-    for set in DEBIAN_SETS {
-        let new_enough = set.iter().all(|package| {
-            host::candidate(package)
-                .and_then(|version| Version::find_in(&version))
-                .is_some_and(|version| version >= OLDEST)
-        });
-        if new_enough {
-            return Ok(set.iter().map(|&package| package.to_owned()).collect());
+    let names = |set: &[&str; 3]| set.iter().map(|&name| name.to_owned()).collect();
+    let version = |name: &&str| Version::find_in(&host::candidate(name)?);
+    for set in &DEBIAN_SETS {
+        if set
+            .iter()
+            .all(|name| version(name).is_some_and(|v| v >= OLDEST))
+        {
+            return Ok(names(set));
         }
     }
-    bail!(
-        "no Rust {OLDEST} for {TARGET}: run `rustup target add {TARGET}`, or `apt-get update` \
-         if this Debian should have it"
-    )
+    // apt's lists may just not be there yet; a release that is known then has a known set.
+    let [first, later] = &DEBIAN_SETS;
+    match debian_release(&std::fs::read_to_string("/etc/os-release").unwrap_or_default()) {
+        Some(12) => Ok(names(first)),
+        Some(13..) => Ok(names(later)),
+        _ => bail!("no Rust {OLDEST} for {TARGET}: run `rustup target add {TARGET}`"),
+    }
+}
+
+/// Debian's release number, from `/etc/os-release`.
+fn debian_release(text: &str) -> Option<u32> {
+    let value = |key: &str| {
+        text.lines()
+            .find_map(|line| line.strip_prefix(key)?.strip_prefix('='))
+            .map(|value| value.trim_matches('"'))
+    };
+    (value("ID") == Some("debian")).then(|| value("VERSION_ID")?.parse().ok())?
 }
 
 /// Sysroots worth a look, best first.
@@ -142,8 +155,16 @@ fn core_of(sysroot: &Path) -> Option<Core> {
 
 #[cfg(test)]
 mod tests {
-    use super::{core_of, Core, TARGET};
+    use super::{core_of, debian_release, Core, TARGET};
     use std::fs;
+
+    #[test]
+    fn release_of_debian_only() {
+        let text = "PRETTY_NAME=\"Debian\"\nVERSION_ID=\"12\"\nID=debian\n";
+        assert_eq!(debian_release(text), Some(12));
+        assert_eq!(debian_release(&text.replace("ID=debian", "ID=other")), None);
+        assert_eq!(debian_release(""), None);
+    }
 
     #[test]
     fn an_installed_target_wins_over_the_source() -> anyhow::Result<()> {

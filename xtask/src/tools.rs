@@ -41,10 +41,10 @@ impl Use {
     }
 }
 
-/// A program, or a file looked for by its name's beginning, and where it comes from.
+/// A program or a file, and where it comes from.
 #[derive(Debug)]
 pub(crate) struct Tool {
-    /// What is looked for.
+    /// A program in PATH, a file's path, or `libclang`.
     pub(crate) name: &'static str,
     /// The Debian package that has it.
     pub(crate) package: &'static str,
@@ -60,6 +60,9 @@ const fn tool(name: &'static str, package: &'static str, needed_for: Use) -> Too
     }
 }
 
+/// The certificates that Debian's cargo trusts.
+const CERTIFICATES: &str = "/etc/ssl/certs/ca-certificates.crt";
+
 /// What is not a program but a library.
 const LIBCLANG: &str = "libclang";
 
@@ -68,12 +71,15 @@ pub(crate) const TOOLS: &[Tool] = &[
     tool("aarch64-linux-gnu-gcc", CROSS_GCC, Use::Build),
     tool("aarch64-linux-gnu-ld", CROSS_BINUTILS, Use::Build),
     tool("gcc", "gcc", Use::Build),
+    tool("/usr/include/stdio.h", "libc6-dev", Use::Build),
     tool("make", "make", Use::Build),
     tool("flex", "flex", Use::Build),
     tool("bison", "bison", Use::Build),
     tool("patch", "patch", Use::Build),
     tool("python3", "python3", Use::Build),
     tool("xz", "xz-utils", Use::Build),
+    // cargo fetches what core's source depends on.
+    tool(CERTIFICATES, "ca-certificates", Use::Rust),
     tool(LIBCLANG, "libclang-dev", Use::Rust),
     tool(QEMU, "qemu-system-arm", Use::Boot),
 ];
@@ -102,6 +108,9 @@ impl Tool {
             return libclang();
         }
         let path = command::which(self.name)?;
+        if self.name.starts_with('/') {
+            return Some("there".to_owned());
+        }
         let shown = command::output(command::clean(&path).arg("--version")).unwrap_or_default();
         let first = shown.lines().next().unwrap_or_default().trim();
         Some(if first.is_empty() {

@@ -23,7 +23,10 @@ pub(crate) fn install(paths: &Paths, progress: Progress, packages: &[String]) ->
     }
     let right = right();
     if matches!(right, Right::None) {
-        bail!("some packages are missing: run `sudo {}`", line(packages));
+        bail!(
+            "some packages are missing: as root, run `{}`",
+            line(packages)
+        );
     }
     let task = progress.start(format!("Installing {}", packages.join(" ")));
     let log = paths.log("apt-install");
@@ -45,10 +48,12 @@ pub(crate) fn install(paths: &Paths, progress: Progress, packages: &[String]) ->
     Ok(())
 }
 
-/// The command that installs these packages.
+/// The command that installs these packages; it reads the lists first when one is not in them.
 pub(crate) fn line(packages: &[String]) -> String {
+    let known = packages.iter().all(|package| candidate(package).is_some());
+    let update = if known { "" } else { "apt-get update && " };
     format!(
-        "apt-get install --no-install-recommends {}",
+        "{update}apt-get install --no-install-recommends {}",
         packages.join(" ")
     )
 }
