@@ -1,3 +1,92 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Build script.
-fn main() {}
+//! Looks at the Xen tree that the archive is for: which release it is, and
+//! which of the C files its configuration has.
+//!
+//! xen-sys binds the tree; here is only what decides about whole crates. For
+//! the host (no `target_os = "none"`) there is no tree and everything is in.
+
+use std::path::Path;
+use std::{env, fs};
+
+/// Releases that the sources follow.
+const RELEASES: &[&str] = &["4.20"];
+
+fn main() {
+    println!("cargo:rerun-if-env-changed=XEN_P2M_TREE");
+    println!("cargo:rerun-if-env-changed=XEN_P2M_OBJTREE");
+    println!("cargo:rustc-check-cfg=cfg(config_mem_access)");
+    if env::var("CARGO_CFG_TARGET_OS").as_deref() != Ok("none") {
+        println!("cargo:rustc-cfg=config_mem_access");
+        return;
+    }
+    if let Err(message) = look_at_tree() {
+        eprintln!("xen-p2m: {message}");
+        std::process::exit(1);
+    }
+}
+
+fn look_at_tree() -> Result<(), String> {
+    let tree = env::var("XEN_P2M_TREE").map_err(|_| {
+        "XEN_P2M_TREE is not set: make in a patched Xen tree builds this archive (see README.md)"
+            .to_owned()
+    })?;
+    let tree = Path::new(&tree);
+    let release = release(tree)?;
+    if !RELEASES.contains(&release.as_str()) {
+        return Err(format!(
+            "{} is Xen {release}; this code is for {}",
+            tree.display(),
+            RELEASES.join(", ")
+        ));
+    }
+    let objtree = env::var("XEN_P2M_OBJTREE").unwrap_or_else(|_| tree.display().to_string());
+    let autoconf = Path::new(&objtree).join("include/generated/autoconf.h");
+    println!("cargo:rerun-if-changed={}", autoconf.display());
+    let config = read(&autoconf)?;
+    let on = |option: &str| {
+        config
+            .lines()
+            .any(|l| l == format!("#define CONFIG_{option} 1"))
+    };
+    for needed in ["ARM_64", "MMU"] {
+        if !on(needed) {
+            return Err(format!(
+                "{} is not configured with CONFIG_{needed}, which this code is for",
+                tree.display()
+            ));
+        }
+    }
+    if on("MEM_ACCESS") {
+        println!("cargo:rustc-cfg=config_mem_access");
+    }
+    Ok(())
+}
+
+/// `4.20`, from the tree's Makefile.
+fn release(tree: &Path) -> Result<String, String> {
+    let makefile = tree.join("Makefile");
+    println!("cargo:rerun-if-changed={}", makefile.display());
+    let text = read(&makefile)?;
+    let value = |name: &str| {
+        text.lines()
+            .filter_map(|line| line.trim_start_matches("export ").split_once('='))
+            .find(|(key, _)| key.trim() == name)
+            .map(|(_, value)| value.trim().to_owned())
+    };
+    match (value("XEN_VERSION"), value("XEN_SUBVERSION")) {
+        (Some(major), Some(minor)) => Ok(format!("{major}.{minor}")),
+        _ => Err(format!(
+            "{} says no Xen version: not a Xen tree",
+            makefile.display()
+        )),
+    }
+}
+
+fn read(path: &Path) -> Result<String, String> {
+    fs::read_to_string(path).map_err(|e| {
+        format!(
+            "cannot read {}: {e}: not a configured Xen tree",
+            path.display()
+        )
+    })
+}

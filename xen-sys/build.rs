@@ -6,9 +6,9 @@
 //!
 //! | variable | meaning |
 //! |---|---|
-//! | `XEN_P2M_TREE` | the `xen/` directory of the configured tree |
-//! | `XEN_P2M_CC` | the C compiler that make uses |
-//! | `XEN_P2M_CFLAGS` | its flags, relative paths being relative to the tree |
+//! | `XEN_P2M_OBJTREE` | where the tree is configured and built: `xen/`, or another directory |
+//! | `XEN_P2M_CC`, `XEN_P2M_AR` | the compiler and archiver that make uses |
+//! | `XEN_P2M_CFLAGS` | the compiler's flags, paths being relative to the above |
 //!
 //! Three products go to `OUT_DIR`: `bindings.rs` (bindgen, that is clang's view
 //! of the headers), `gcc_layout.rs` (the compiler's own view of the fields that
@@ -128,7 +128,12 @@ const SIZES: &[&str] = &[
 fn main() {
     println!("cargo:rerun-if-changed=helpers.c");
     println!("cargo:rerun-if-changed=helpers.h");
-    for name in ["XEN_P2M_TREE", "XEN_P2M_CC", "XEN_P2M_CFLAGS"] {
+    for name in [
+        "XEN_P2M_OBJTREE",
+        "XEN_P2M_CC",
+        "XEN_P2M_AR",
+        "XEN_P2M_CFLAGS",
+    ] {
         println!("cargo:rerun-if-env-changed={name}");
     }
     if env::var("CARGO_CFG_TARGET_OS").as_deref() != Ok("none") {
@@ -142,7 +147,7 @@ fn main() {
 
 /// Everything that depends on the Xen tree.
 fn bind_tree() -> Result<(), String> {
-    let tree = PathBuf::from(variable("XEN_P2M_TREE")?);
+    let tree = PathBuf::from(variable("XEN_P2M_OBJTREE")?);
     let config = tree.join("include/generated/autoconf.h");
     if !config.is_file() {
         return Err(format!(
@@ -156,6 +161,9 @@ fn bind_tree() -> Result<(), String> {
     let here = PathBuf::from(variable("CARGO_MANIFEST_DIR")?);
     let compiler = Compiler::from_environment(&tree)?;
 
+    for header in compiler.headers(&here)? {
+        println!("cargo:rerun-if-changed={header}");
+    }
     compiler.build_helpers(&here)?;
     write(&out.join("gcc_layout.rs"), &compiler.layout(&here, &out)?)?;
     compiler
@@ -169,12 +177,14 @@ fn bind_tree() -> Result<(), String> {
 /// directory that they are used in.
 struct Compiler {
     program: String,
+    archiver: String,
     flags: Vec<String>,
 }
 
 impl Compiler {
     fn from_environment(tree: &Path) -> Result<Self, String> {
         let program = variable("XEN_P2M_CC")?;
+        let archiver = variable("XEN_P2M_AR")?;
         let mut flags = Vec::new();
         let mut words = variable("XEN_P2M_CFLAGS")?
             .split_whitespace()
@@ -191,7 +201,32 @@ impl Compiler {
                 flags.push(word);
             }
         }
-        Ok(Self { program, flags })
+        Ok(Self {
+            program,
+            archiver,
+            flags,
+        })
+    }
+
+    /// The headers that helpers.c includes, as absolute paths.
+    fn headers(&self, here: &Path) -> Result<Vec<String>, String> {
+        let output = Command::new(&self.program)
+            .args(&self.flags)
+            .arg("-M")
+            .arg(here.join("helpers.c"))
+            .output()
+            .map_err(|e| format!("cannot run {}: {e}", self.program))?;
+        if !output.status.success() {
+            return Err(format!(
+                "helpers.c does not fit this tree:\n{}",
+                String::from_utf8_lossy(&output.stderr)
+            ));
+        }
+        Ok(String::from_utf8_lossy(&output.stdout)
+            .split_whitespace()
+            .filter(|word| word.ends_with(".h"))
+            .map(str::to_owned)
+            .collect())
     }
 
     /// `libxen_helpers.a`: no flag but Xen's own.
@@ -199,6 +234,7 @@ impl Compiler {
         let mut build = cc::Build::new();
         build
             .compiler(&self.program)
+            .archiver(&self.archiver)
             .no_default_flags(true)
             .warnings(false);
         for flag in &self.flags {
@@ -264,7 +300,14 @@ impl Compiler {
     /// out; they do not change layout, and `layout.rs` checks that.
     fn bindings(&self, here: &Path) -> Result<bindgen::Bindings, String> {
         let mut builder = bindgen::Builder::default()
-            .header(here.join("helpers.h").display().to_string())
+            // bindgen leaves out what is hidden, and compiler.h hides all.
+            .header_contents(
+                "bindings.h",
+                "#include <xen/compiler.h>\n\
+                 #pragma GCC visibility push(default)\n\
+                 #include \"helpers.h\"\n",
+            )
+            .clang_arg(format!("-I{}", here.display()))
             .clang_arg("--target=aarch64-linux-gnu")
             .clang_arg("-w")
             .use_core()

@@ -23,6 +23,7 @@
 #include <xen/vm_event.h>
 #include <xen/xmalloc.h>
 
+#include <public/sched.h>
 #include <public/vm_event.h>
 
 #include <asm/alternative.h>

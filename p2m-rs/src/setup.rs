@@ -82,12 +82,12 @@ pub fn all_cpus(on_other_cpus: unsafe extern "C" fn(*mut core::ffi::c_void)) {
 
     let ipa_bits = p2m_ipa_bits().load(Relaxed);
     let (ps, shape) = shape_for(ipa_bits);
-    let mut value = sys::XS_VTCR_BASE
+    let mut value = u64::from(sys::XS_VTCR_BASE)
         | u64::from(ps) << VTCR_PS_SHIFT
         | u64::from(shape.sl0) << VTCR_SL0_SHIFT
         | u64::from(shape.t0sz);
     if sixteen_bit_vmids {
-        value |= sys::XS_VTCR_VS;
+        value |= u64::from(sys::XS_VTCR_VS);
     }
     let level = 2 - shape.sl0;
     if level == 0 && shape.root_order > 0 {

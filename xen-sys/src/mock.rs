@@ -193,8 +193,8 @@ pub const XS_INVALID_VCPU_ID: xs_const = 128;
 pub const XS_IOMMU_FLUSHF_added: xs_const = 1 << 0;
 pub const XS_IOMMU_FLUSHF_modified: xs_const = 1 << 1;
 pub const XS_INVALID_VMID: xs_const = 0;
-pub const XS_VTCR_BASE: u64 = 1 << 31 | 3 << 12 | 1 << 10 | 1 << 8;
-pub const XS_VTCR_VS: u64 = 1 << 19;
+pub const XS_VTCR_BASE: xs_const = 1 << 31 | 3 << 12 | 1 << 10 | 1 << 8;
+pub const XS_VTCR_VS: xs_const = 1 << 19;
 
 pub mod config {
     pub const MEM_ACCESS: bool = true;

@@ -28,6 +28,9 @@ pub mod config {
 
 pub use bindings::*;
 
+/// A list of pages; on Arm an ordinary list, by a macro.
+pub use bindings::list_head as page_list_head;
+
 /// Calls Xen's `printk` with a C format string and arguments of C's types.
 ///
 /// Evaluates to an expression that is `unsafe`: the arguments must match the

@@ -86,15 +86,22 @@ pub fn panic_no_empty_root() -> ! {
     unsafe { sys::panic_xen!(c"Unable to allocate root table for ARM64_WORKAROUND_AT_SPECULATE\n") }
 }
 
-/// `BUG()`: Xen cannot go on. Says why, and where in the Rust code.
-#[track_caller]
+/// `BUG()`: Xen cannot go on. Says why.
 pub fn bug(why: &str) -> ! {
-    let place = core::panic::Location::caller();
+    stop(why, 0)
+}
+
+/// A Rust panic, at `line` of `file`.
+pub fn rust_panic(file: &str, line: u32) -> ! {
+    stop(file, line)
+}
+
+fn stop(text: &str, line: u32) -> ! {
     print!(
-        c"<0>p2m: %.*s (line %u)\n",
-        i32::try_from(why.len()).unwrap_or(0),
-        why.as_ptr(),
-        place.line()
+        c"<0>p2m: Rust panic: %.*s (line %u)\n",
+        i32::try_from(text.len()).unwrap_or(0),
+        text.as_ptr(),
+        line
     );
     // SAFETY: ends in Xen's crash handler.
     unsafe { sys::xs_bug() }
