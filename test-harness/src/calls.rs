@@ -289,6 +289,19 @@ impl World {
         call!(p2m_mem_access_check(gpa, gla, npfec))
     }
 
+    /// `arch_set_paging_mempool_size()`.
+    pub fn set_mempool_size(&self, d: Domain, bytes: u64) -> i32 {
+        call!(arch_set_paging_mempool_size(d.0, bytes))
+    }
+
+    /// `arch_get_paging_mempool_size()`.
+    #[must_use]
+    pub fn mempool_size(&self, d: Domain) -> u64 {
+        let mut bytes = 0;
+        assert_eq!(call!(arch_get_paging_mempool_size(d.0, &mut bytes)), 0);
+        bytes
+    }
+
     /// Kills a domain the way `domain_relinquish_resources()` and
     /// `arch_domain_destroy()` do, with every continuation.
     pub fn destroy(&self, d: Domain) {

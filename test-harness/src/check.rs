@@ -73,6 +73,7 @@ impl State {
         let name = self.domains.name(d.address());
         let (_, roots) = self.config.root();
         let listed = self.lists.pages(d.pages_head());
+        let on_list: HashSet<Mfn> = listed.iter().copied().collect();
         let torn_down = census.tables.len() <= roots;
         let in_tree: HashSet<Mfn> = census.tables.iter().copied().collect();
         if in_tree.len() != census.tables.len() {
@@ -82,7 +83,7 @@ impl State {
         let missing = census
             .tables
             .iter()
-            .filter(|t| !listed.contains(t))
+            .filter(|t| !on_list.contains(t))
             .count()
             .saturating_sub(roots);
         if missing != 0 {

@@ -190,6 +190,12 @@ impl World {
         self.locked(|m| m.radix.integers(d.access_tree()))
     }
 
+    /// Free pages in a domain's pool.
+    #[must_use]
+    pub fn free_pool_pages(&self, d: Domain) -> u64 {
+        self.locked(|m| m.lists.pages(d.freelist_head()).len() as u64)
+    }
+
     /// First frame of a domain's root.
     #[must_use]
     pub fn root(&self, d: Domain) -> Option<Mfn> {

@@ -2,7 +2,7 @@
 //! `p2m_mem_access_check()`: which faults are introspection's, and what
 //! happens then. Every access against every kind of fault.
 
-#![allow(clippy::unwrap_used)] // a test may stop on the spot
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)] // a test may stop on the spot
 
 mod common;
 use common::{access, guest, p2mt, plain, ram};
