@@ -114,10 +114,12 @@ int xs_gva_to_ipa(vaddr_t va, paddr_t *ipa, unsigned int flags)
 struct vcpu *xs_current(void) { return current; }
 unsigned int xs_smp_processor_id(void) { return smp_processor_id(); }
 
-/* The first possible CPU above @cpu, or nr_cpu_ids or more for none. */
-unsigned int xs_for_each_possible_cpu_next(int cpu)
+/* The first possible CPU above @cpu (-1 to begin with), NR_CPUS for none. */
+unsigned int xs_next_possible_cpu(int cpu)
 {
-    return cpumask_next(cpu, &cpu_possible_map);
+    unsigned int next = cpumask_next(cpu, &cpu_possible_map);
+
+    return next < nr_cpu_ids ? next : NR_CPUS;
 }
 
 bool xs_local_irq_is_enabled(void) { return local_irq_is_enabled(); }

@@ -86,7 +86,7 @@ int xs_gva_to_ipa(vaddr_t va, paddr_t *ipa, unsigned int flags);
 /* The current CPU and vCPU. */
 struct vcpu *xs_current(void);
 unsigned int xs_smp_processor_id(void);
-unsigned int xs_for_each_possible_cpu_next(int cpu);
+unsigned int xs_next_possible_cpu(int cpu);
 bool xs_local_irq_is_enabled(void);
 unsigned long xs_local_irq_save(void);
 void xs_local_irq_restore(unsigned long flags);

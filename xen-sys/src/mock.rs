@@ -260,7 +260,7 @@ unsafe extern "C" {
 
     pub fn xs_current() -> *mut vcpu;
     pub fn xs_smp_processor_id() -> c_uint;
-    pub fn xs_for_each_possible_cpu_next(cpu: c_int) -> c_uint;
+    pub fn xs_next_possible_cpu(cpu: c_int) -> c_uint;
     pub fn xs_local_irq_is_enabled() -> bool;
     pub fn xs_local_irq_save() -> c_ulong;
     pub fn xs_local_irq_restore(flags: c_ulong);

@@ -18,7 +18,7 @@ pub fn all_possible() -> impl Iterator<Item = usize> {
     let mut cpu = -1;
     core::iter::from_fn(move || {
         // SAFETY: looks at a mask that is fixed after boot.
-        let next = unsafe { sys::xs_for_each_possible_cpu_next(cpu) };
+        let next = unsafe { sys::xs_next_possible_cpu(cpu) };
         cpu = i32::try_from(next).ok()?;
         (next < sys::XS_NR_CPUS).then_some(next as usize)
     })

@@ -24,7 +24,7 @@ extern "C" fn xs_smp_processor_id() -> c_uint {
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn xs_for_each_possible_cpu_next(cpu: c_int) -> c_uint {
+extern "C" fn xs_next_possible_cpu(cpu: c_int) -> c_uint {
     ((cpu + 1).max(0) as c_uint).min(XS_NR_CPUS)
 }
 
