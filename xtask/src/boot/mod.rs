@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Booting a built Xen under QEMU and judging what its console printed.
 //!
-//! `images` makes what is booted, `qemu` runs it, `console` reads the log, `steps` lists what dom0
+//! `images` makes what is booted, `qemu` runs it (and `hang` says where it got stuck), `console` reads the log, `steps` lists what dom0
 //! does and how each is judged, `report` judges the rest.
 
 mod console;
 mod cpio;
+mod cpu;
+mod hang;
 mod images;
 mod qemu;
 mod report;
@@ -37,7 +39,7 @@ pub(crate) fn boot(paths: &Paths, progress: Progress, args: &BootArgs) -> Result
     let mut uses = Use::build(args.build.p2m);
     uses.push(Use::Boot);
     tools::require(paths, progress, &uses)?;
-    let cpu = qemu::cpu_argument(&args.cpu)?;
+    let cpu = cpu::argument(&args.cpu)?;
     let (xen, images) = lock::alone(paths, progress, || {
         let xen = xen::build::build(paths, progress, &args.build)?;
         let images = images::prepare(paths, progress, xen.release)?;
@@ -48,6 +50,7 @@ pub(crate) fn boot(paths: &Paths, progress: Progress, args: &BootArgs) -> Result
         cpu,
         smp: args.smp,
         xen: xen.binary(),
+        syms: xen.syms(),
         images,
     };
     let title = format!("Xen {}, {} p2m, {}", xen.release, args.build.p2m, args.cpu);

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{bail, Context, Result};
 
 use super::console::Console;
+use super::hang;
 use super::images::Images;
 use super::steps;
 use crate::command;
@@ -24,17 +25,6 @@ const DOM0_MIB: u32 = 1024;
 const KERNEL_AT: &str = "0x49000000";
 const INITRD_AT: &str = "0x60000000";
 
-/// 64-bit CPUs; QEMU also lists 32-bit ones, on which this Xen cannot run.
-const CPUS_64: &[&str] = &[
-    "max",
-    "a64fx",
-    "neoverse-",
-    "cortex-a3",
-    "cortex-a5",
-    "cortex-a7",
-];
-const CPUS_32: &[&str] = &["cortex-a7"];
-
 /// What is run.
 #[derive(Clone, Debug)]
 pub(crate) struct Machine {
@@ -44,6 +34,8 @@ pub(crate) struct Machine {
     pub(crate) smp: u32,
     /// The hypervisor.
     pub(crate) xen: PathBuf,
+    /// The same with symbols.
+    pub(crate) syms: PathBuf,
     /// dom0.
     pub(crate) images: Images,
 }
@@ -61,7 +53,7 @@ impl Limits {
         let scale = if debug { 2 } else { 1 };
         Self {
             whole: Duration::from_secs(seconds.unwrap_or(300 * scale)),
-            silence: Duration::from_secs(120 * scale),
+            silence: Duration::from_secs(90 * scale),
         }
     }
 }
@@ -74,10 +66,10 @@ pub(crate) enum Ended {
         /// With exit code 0?
         success: bool,
     },
-    /// After this many seconds it was stopped.
-    Timeout(u64),
-    /// After this many seconds without a word it was stopped.
-    Silence(u64),
+    /// After this many seconds it was stopped; where its CPUs were then.
+    Timeout(u64, Vec<String>),
+    /// After this many seconds without a word it was stopped; where its CPUs were then.
+    Silence(u64, Vec<String>),
     /// It printed this, and was stopped.
     Crash(String),
 }
@@ -87,39 +79,21 @@ impl fmt::Display for Ended {
         match self {
             Self::ByItself { success: true } => f.write_str("QEMU ended"),
             Self::ByItself { success: false } => f.write_str("QEMU failed"),
-            Self::Timeout(s) => write!(f, "stopped after {s} s: give it more with --timeout"),
-            Self::Silence(s) => write!(f, "the console said nothing for {s} s"),
+            Self::Timeout(s, _) => write!(f, "stopped after {s} s: give it more with --timeout"),
+            Self::Silence(s, _) => write!(f, "the console said nothing for {s} s"),
             Self::Crash(line) => write!(f, "it crashed: {}", line.trim()),
         }
     }
 }
 
-/// Checks a CPU model's name with QEMU and completes it.
-pub(crate) fn cpu_argument(name: &str) -> Result<String> {
-    let help = command::output(command::clean(QEMU).args(["-machine", "virt", "-cpu", "help"]))?;
-    let known = usable_cpus(&help);
-    let model = name.split(',').next().unwrap_or(name);
-    if !known.iter().any(|cpu| cpu == model) {
-        bail!(
-            "{name} is not a 64-bit CPU model of this QEMU: use one of {}",
-            known.join(", ")
-        );
+impl Ended {
+    /// Where the CPUs were when the machine had to be stopped.
+    pub(crate) fn cpus(&self) -> &[String] {
+        match self {
+            Self::Timeout(_, cpus) | Self::Silence(_, cpus) => cpus,
+            Self::ByItself { .. } | Self::Crash(_) => &[],
+        }
     }
-    // QEMU's default pointer authentication takes most of the emulation's time.
-    Ok(match name {
-        "max" => "max,pauth-impdef=on".to_owned(),
-        other => other.to_owned(),
-    })
-}
-
-fn usable_cpus(help: &str) -> Vec<String> {
-    help.lines()
-        .filter(|line| line.starts_with(' '))
-        .map(str::trim)
-        .filter(|cpu| CPUS_64.iter().any(|start| cpu.starts_with(start)))
-        .filter(|cpu| !CPUS_32.contains(cpu))
-        .map(str::to_owned)
-        .collect()
 }
 
 /// Runs the machine with its console going to `log`, until it ends or must be ended.
@@ -130,12 +104,19 @@ pub(crate) fn run(machine: &Machine, log: &Path, limits: Limits, mut task: Task)
         File::create(&errors).with_context(|| format!("cannot write {}", errors.display()))?;
     let names: Vec<&str> = steps::ALL.iter().map(|step| step.name).collect();
     let mut qemu = machine.command(&names.join(","));
+    // Not below target/: a socket's path must be short.
+    let short = tempfile::tempdir().context("cannot make a folder for QEMU's monitor")?;
+    let monitor = short.path().join("monitor");
     qemu.arg("-serial")
-        .arg(format!("file:{}", log.display()))
+        .arg(format!("file:{}", commas(log)))
+        .arg("-monitor")
+        .arg(format!("unix:{},server=on,wait=off", commas(&monitor)))
         .stdout(out.try_clone().context("cannot share a file")?)
         .stderr(out);
     let mut child = Running::start(&mut qemu)?;
-    let ended = child.watch(log, limits, &mut task)?;
+    let ended = child.watch(log, limits, &mut task, || {
+        hang::describe(&monitor, &machine.syms)
+    })?;
     if ended == (Ended::ByItself { success: false }) {
         bail!(
             "QEMU failed; it said (in {})\n{}",
@@ -209,7 +190,13 @@ impl Running {
         Ok(self.0.wait().context("cannot wait for QEMU")?.success())
     }
 
-    fn watch(&mut self, log: &Path, limits: Limits, task: &mut Task) -> Result<Ended> {
+    fn watch(
+        &mut self,
+        log: &Path,
+        limits: Limits,
+        task: &mut Task,
+        cpus: impl Fn() -> Vec<String>,
+    ) -> Result<Ended> {
         let started = Instant::now();
         let mut size = 0;
         let mut spoke = started;
@@ -235,10 +222,10 @@ impl Running {
                 }
             }
             if started.elapsed() > limits.whole {
-                return Ok(Ended::Timeout(limits.whole.as_secs()));
+                return Ok(Ended::Timeout(limits.whole.as_secs(), cpus()));
             }
             if spoke.elapsed() > limits.silence {
-                return Ok(Ended::Silence(limits.silence.as_secs()));
+                return Ok(Ended::Silence(limits.silence.as_secs(), cpus()));
             }
         }
     }
@@ -249,29 +236,5 @@ impl Drop for Running {
         // It is our own child; when it has ended already both do nothing.
         let _ = self.0.kill();
         let _ = self.0.wait();
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::usable_cpus;
-
-    #[test]
-    fn cpus_on_which_xen_runs() {
-        let help =
-            "Available CPUs:\n  a64fx\n  arm1026\n  cortex-a15\n  cortex-a53\n  cortex-a57\n  \
-                    cortex-a7\n  cortex-a72\n  cortex-m3\n  max\n  neoverse-n1\n  ti925t\n";
-        assert_eq!(
-            usable_cpus(help),
-            [
-                "a64fx",
-                "cortex-a53",
-                "cortex-a57",
-                "cortex-a72",
-                "max",
-                "neoverse-n1"
-            ]
-        );
-        assert!(usable_cpus("no list").is_empty());
     }
 }

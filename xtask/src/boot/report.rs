@@ -55,6 +55,9 @@ pub(crate) fn explain_failure(progress: Progress, rows: &[Row], ended: &Ended, l
         log.display(),
         command::tail(log, TAIL)
     ));
+    for cpu in ended.cpus() {
+        progress.say(cpu);
+    }
 }
 
 fn banner(console: &Console, debug: bool) -> Result<String, String> {
@@ -157,7 +160,7 @@ mod tests {
         assert!(powered_off(&done, &off).is_ok());
         assert!(powered_off(&Console::parse(""), &off).is_err());
         assert!(powered_off(&done, &Ended::ByItself { success: false }).is_err());
-        assert!(powered_off(&done, &Ended::Timeout(5)).is_err());
+        assert!(powered_off(&done, &Ended::Timeout(5, Vec::new())).is_err());
     }
 
     #[test]

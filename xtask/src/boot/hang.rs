@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Where a machine that says nothing any more is: each CPU's program counter and link register, by
+//! QEMU's monitor, as functions of Xen.
+
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::time::Duration;
+
+use crate::xen::image::{self, Symbol};
+
+/// One line a CPU, or nothing when QEMU does not answer.
+pub(crate) fn describe(monitor: &Path, syms: &Path) -> Vec<String> {
+    let Some(registers) = ask(monitor, "info registers -a\n") else {
+        return Vec::new();
+    };
+    let mut symbols = image::symbols(syms).unwrap_or_default();
+    symbols.retain(|symbol| matches!(symbol.kind, 'T' | 't') && !symbol.name.starts_with('$'));
+    symbols.sort_by_key(|symbol| symbol.address);
+    let counters = values(&registers, "PC=");
+    let links = values(&registers, "X30=");
+    counters
+        .iter()
+        .zip(links)
+        .enumerate()
+        .map(|(cpu, (&pc, link))| {
+            let (at, from) = (name(&symbols, pc), name(&symbols, link));
+            format!("CPU {cpu} is at {at}; X30 is {from}")
+        })
+        .collect()
+}
+
+/// Sends a command to the monitor and reads until it has nothing more to say.
+fn ask(monitor: &Path, command: &str) -> Option<String> {
+    let mut socket = UnixStream::connect(monitor).ok()?;
+    socket
+        .set_read_timeout(Some(Duration::from_millis(500)))
+        .ok()?;
+    socket.write_all(command.as_bytes()).ok()?;
+    let mut answer = Vec::new();
+    // It ends with an error: the time-out.
+    let _ = socket.read_to_end(&mut answer);
+    Some(String::from_utf8_lossy(&answer).into_owned())
+}
+
+/// A register of each CPU, in the CPUs' order.
+fn values(registers: &str, register: &str) -> Vec<u64> {
+    registers
+        .split_whitespace()
+        .filter_map(|word| u64::from_str_radix(word.strip_prefix(register)?, 16).ok())
+        .collect()
+}
+
+/// `function+0x10`, or the bare address of what is not Xen's code (dom0, a guest).
+fn name(symbols: &[Symbol], pc: u64) -> String {
+    let end = symbols
+        .iter()
+        .find(|symbol| symbol.name == "_etext")
+        .and_then(|symbol| symbol.address);
+    let at = symbols.partition_point(|symbol| symbol.address <= Some(pc));
+    let before = at.checked_sub(1).and_then(|at| symbols.get(at));
+    match before.and_then(|symbol| Some((symbol, pc.checked_sub(symbol.address?)?))) {
+        Some((symbol, offset)) if end.is_none_or(|end| pc < end) => {
+            format!("{}+{offset:#x} ({pc:#x})", symbol.name)
+        }
+        _ => format!("{pc:#x}, outside Xen"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{name, values};
+    use crate::xen::image::Symbol;
+
+    #[test]
+    fn registers_of_all_cpus() {
+        let text = "QEMU 7.2 monitor\r\n\r\nCPU#0\r\n PC=00000a0000265a10 X00=1 X30=7\r\n\
+                    CPU#1\r\n PC=ffff800080011234 X00=PC\r\nX30=000000000000000a\r\n";
+        assert_eq!(
+            values(text, "PC="),
+            [0xa00_0026_5a10, 0xffff_8000_8001_1234]
+        );
+        assert_eq!(values(text, "X30="), [7, 10]);
+    }
+
+    #[test]
+    fn nearest_function_below() {
+        let symbol = |address, name: &str| Symbol {
+            address: Some(address),
+            kind: 'T',
+            name: name.to_owned(),
+        };
+        let symbols = [
+            symbol(0x100, "one"),
+            symbol(0x200, "two"),
+            symbol(0x300, "_etext"),
+        ];
+        assert_eq!(name(&symbols, 0x210), "two+0x10 (0x210)");
+        assert_eq!(name(&symbols, 0x1ff), "one+0xff (0x1ff)");
+        assert_eq!(name(&symbols, 0x300), "0x300, outside Xen");
+        assert_eq!(name(&symbols, 0x50), "0x50, outside Xen");
+    }
+}
