@@ -7,12 +7,13 @@
 //! full of [`POISON`], which reads as a valid entry: code that forgets to clear
 //! a table is found. Freed heap frames wait in a queue before they come again.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use xen_sys::page_info;
 
 use crate::event::Mfn;
+use crate::hash::WordMap;
 
 /// Words in a table page.
 pub(crate) const WORDS: usize = 512;
@@ -79,11 +80,11 @@ struct Region {
 }
 
 pub(crate) struct Frames {
-    known: HashMap<Mfn, Frame>,
+    known: WordMap<Frame>,
     regions: Vec<Region>,
-    infos: HashMap<u64, Vec<page_info>>,
+    infos: WordMap<Vec<page_info>>,
     info_at: BTreeMap<usize, u64>,
-    memory: HashMap<u64, Vec<Page>>,
+    memory: WordMap<Vec<Page>>,
     memory_at: BTreeMap<usize, u64>,
     fresh: Mfn,
     limit: Mfn,
@@ -101,11 +102,11 @@ pub(crate) struct Frames {
 impl Frames {
     pub(crate) fn new(heap_pages: u64) -> Self {
         Self {
-            known: HashMap::new(),
+            known: WordMap::default(),
             regions: Vec::new(),
-            infos: HashMap::new(),
+            infos: WordMap::default(),
             info_at: BTreeMap::new(),
-            memory: HashMap::new(),
+            memory: WordMap::default(),
             memory_at: BTreeMap::new(),
             fresh: HEAP_BASE,
             limit: HEAP_BASE + heap_pages.min(RUN_BASE - HEAP_BASE),
@@ -240,6 +241,14 @@ impl Frames {
 
     pub(crate) fn load(&mut self, mfn: Mfn, index: usize) -> u64 {
         self.page(mfn).0[index].load(Ordering::Relaxed)
+    }
+
+    /// A word of a page that is known; 0 elsewhere.
+    pub(crate) fn peek_word(&self, mfn: Mfn, index: usize) -> u64 {
+        let page = self.memory.get(&(mfn / MEMORY_CHUNK));
+        page.map_or(0, |pages| {
+            pages[(mfn % MEMORY_CHUNK) as usize].0[index].load(Ordering::Relaxed)
+        })
     }
 
     pub(crate) fn store(&mut self, mfn: Mfn, index: usize, value: u64) -> u64 {

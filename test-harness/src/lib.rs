@@ -21,9 +21,10 @@
 //! | L4 | live tables are read under their p2m's lock and written under its write lock |
 //! | L5 | nothing that may take a p2m lock is called with one held |
 //! | L6 | nobody waits for a lock that will not be dropped |
+//! | T1 | break before make: no new value while TLBs may hold one that differs in more than permissions |
 //! | T2 | a TLBI comes after an ISB that follows the write of VTTBR_EL2 |
-//! | T3 | no flush is owed between calls |
-//! | T4 | no page is freed while a live table points to it |
+//! | T3 | TLBs hold nothing stale when the write lock is dropped |
+//! | T4 | no table is freed while an entry points to it or a walk cache may hold it |
 //! | T6 | interrupts are off while a foreign VTTBR_EL2 is loaded, and it is put back |
 //! | P1 | a table is in memory before it is linked, when the IOMMU reads memory |
 //! | P2 | so is each changed word, before the IOTLB flush and the unlock |
@@ -60,6 +61,7 @@ mod domain;
 mod domains;
 pub mod event;
 mod frames;
+mod hash;
 mod lists;
 mod locks;
 mod machine;
@@ -72,6 +74,7 @@ mod snapshot;
 mod stage1;
 pub mod symbols;
 mod tables;
+mod tlb;
 mod world;
 
 pub use calls::{Entry, Page, INVALID};

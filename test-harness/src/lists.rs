@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 
 use crate::event::Mfn;
+use crate::hash::WordMap;
 
 #[derive(Debug, Clone, Copy)]
 struct Link {
@@ -25,7 +26,7 @@ struct Head {
 #[derive(Debug, Default)]
 pub(crate) struct Lists {
     heads: HashMap<usize, Head>,
-    links: HashMap<Mfn, Link>,
+    links: WordMap<Link>,
 }
 
 impl Lists {

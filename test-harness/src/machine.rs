@@ -25,6 +25,7 @@ use crate::locks::Locks;
 use crate::radix::Radix;
 use crate::stage1::Guests;
 use crate::tables::Tables;
+use crate::tlb::Tlb;
 
 /// Everything that the mock knows.
 pub(crate) struct State {
@@ -43,6 +44,7 @@ pub(crate) struct State {
     pub(crate) guests: Guests,
     pub(crate) devices: Devices,
     pub(crate) tables: Tables,
+    pub(crate) tlb: Tlb,
 }
 
 impl State {
@@ -62,6 +64,7 @@ impl State {
             guests: Guests::default(),
             devices: Devices::default(),
             tables: Tables::default(),
+            tlb: Tlb::default(),
         }
     }
 

@@ -7,12 +7,13 @@
 //! IOTLB is flushed or the lock dropped; R5, no store to a page in the heap's
 //! hands.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use crate::config::Iommu;
 use crate::event::{Event, Mfn};
 use crate::frames::WORDS;
+use crate::hash::WordMap;
 use crate::machine::State;
 use crate::pte;
 
@@ -22,13 +23,26 @@ pub(crate) struct Table {
     /// Address of its `struct domain`.
     pub(crate) domain: usize,
     pub(crate) level: u32,
+    /// The word that points to it; `None` for the root.
+    pub(crate) parent: Option<(Mfn, usize)>,
 }
 
 /// The live tables, and the words that are newer in the cache than in memory.
 #[derive(Debug, Default)]
 pub(crate) struct Tables {
-    pub(crate) live: HashMap<Mfn, Table>,
+    pub(crate) live: WordMap<Table>,
     dirty: BTreeSet<(Mfn, usize)>,
+}
+
+impl Table {
+    /// The table that word `index` of this one, which is page `mfn`, leads to.
+    fn below(self, mfn: Mfn, index: usize) -> Self {
+        Self {
+            level: self.level + 1,
+            parent: Some((mfn, index)),
+            ..self
+        }
+    }
 }
 
 impl State {
@@ -36,7 +50,15 @@ impl State {
     pub(crate) fn adopt_root(&mut self, domain: usize, root: Mfn) {
         let (level, pages) = self.config.root();
         for i in 0..pages as u64 {
-            self.link(root + i, Table { domain, level });
+            let parent = None;
+            self.link(
+                root + i,
+                Table {
+                    domain,
+                    level,
+                    parent,
+                },
+            );
         }
     }
 
@@ -57,15 +79,9 @@ impl State {
         if table.level == 3 {
             return;
         }
-        for (_, entry) in self.frames.words(mfn) {
+        for (index, entry) in self.frames.words(mfn) {
             if pte::is_table(entry, table.level) {
-                self.link(
-                    pte::mfn(entry),
-                    Table {
-                        level: table.level + 1,
-                        ..table
-                    },
-                );
+                self.link(pte::mfn(entry), table.below(mfn, index));
             }
         }
     }
@@ -74,6 +90,13 @@ impl State {
         let Some(table) = self.tables.live.remove(&mfn) else {
             return;
         };
+        if let Some(through) = table.parent {
+            self.tlb_unlink(mfn, table.domain, through);
+        }
+        self.unlink_below(mfn, table);
+    }
+
+    fn unlink_below(&mut self, mfn: Mfn, table: Table) {
         if table.level == 3 || self.frames.is_free(mfn) {
             return;
         }
@@ -121,6 +144,7 @@ impl State {
         let Some(table) = self.tables.live.get(&mfn).copied() else {
             return;
         };
+        self.tlb_store(mfn, index, old, value);
         let (was, is) = (
             pte::is_table(old, table.level),
             pte::is_table(value, table.level),
@@ -130,13 +154,7 @@ impl State {
             self.unlink(pte::mfn(old));
         }
         if is && !same {
-            self.link(
-                pte::mfn(value),
-                Table {
-                    level: table.level + 1,
-                    ..table
-                },
-            );
+            self.link(pte::mfn(value), table.below(mfn, index));
         }
     }
 
@@ -144,8 +162,10 @@ impl State {
     pub(crate) fn clear_table(&mut self, cpu: usize, mfn: Mfn, cleaned: bool) {
         self.check_store(cpu, mfn);
         if let Some(table) = self.tables.live.get(&mfn).copied() {
-            self.unlink(mfn);
-            self.tables.live.insert(mfn, table);
+            for (index, old) in self.frames.words(mfn) {
+                self.tlb_store(mfn, index, old, 0);
+            }
+            self.unlink_below(mfn, table);
         }
         self.frames.fill(mfn, 0);
         self.event(cpu, Event::ClearPage { mfn, cleaned });
@@ -192,6 +212,7 @@ impl State {
                 format!("CPU {cpu} frees {mfn:#x} while a live table points to it"),
             );
         }
+        self.check_uncached(cpu, mfn);
         self.undirty(mfn);
     }
 

@@ -129,7 +129,6 @@ fn freeing_tables_can_stop_at_any_check_and_frees_each_once() {
                 assert_eq!(d.insert(i * M2, 1, ram(0) + i, p2mt::RAM_RW), 0);
             }
             d.set_dying_state(1);
-            assert_eq!(d.relinquish(), 0);
             d.clear_root();
             (w, d)
         },

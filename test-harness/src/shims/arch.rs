@@ -148,6 +148,7 @@ extern "C" fn xs_flush_guest_tlb() {
     with(|m, cpu| {
         let (vmid, broken) = m.cpus.tlbi(cpu);
         m.noted_rule(broken);
+        m.tlb_flush(vmid);
         let irqs_on = !m.cpus.cpus[cpu].irqs_off;
         m.event(cpu, Event::TlbiVmid { vmid, irqs_on });
     });
