@@ -75,7 +75,7 @@ pub(crate) struct BootArgs {
     /// No script: a shell in dom0, on this terminal (leave with Ctrl-A X)
     #[arg(long)]
     pub(crate) interactive: bool,
-    /// Give up after so many seconds [default: 300, with --debug 600]
+    /// Give up after so many seconds [default: 600, with --debug 1200]
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) timeout: Option<u64>,
 }

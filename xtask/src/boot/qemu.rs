@@ -52,7 +52,7 @@ impl Limits {
     pub(crate) fn new(seconds: Option<u64>, debug: bool) -> Self {
         let scale = if debug { 2 } else { 1 };
         Self {
-            whole: Duration::from_secs(seconds.unwrap_or(300 * scale)),
+            whole: Duration::from_secs(seconds.unwrap_or(600 * scale)),
             silence: Duration::from_secs(90 * scale),
         }
     }

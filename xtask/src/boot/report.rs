@@ -25,6 +25,7 @@ pub(crate) fn rows(console: &Console, ended: &Ended, asked: P2m, debug: bool) ->
     let mut rows = vec![
         Row::of("Xen starts", banner(console, debug)),
         Row::of("p2m linked", linked(console, asked)),
+        Row::info("stage-2 tables", geometry(console)),
         Row::of("dom0 up", dom0(console)),
     ];
     let runs = console.steps();
@@ -90,6 +91,21 @@ fn linked(console: &Console, asked: P2m) -> Result<String, String> {
     }
 }
 
+/// What Xen says of the tables' shape, which the CPU model decides.
+fn geometry(console: &Console) -> String {
+    let said: Vec<&str> = console
+        .lines
+        .iter()
+        .filter_map(|line| line.strip_prefix("(XEN) P2M: "))
+        .filter_map(|line| line.split(", VTCR").next())
+        .collect();
+    if said.is_empty() {
+        NOT_REACHED.to_owned()
+    } else {
+        said.join("; ")
+    }
+}
+
 fn dom0(console: &Console) -> Result<String, String> {
     console
         .find("@@dom0-up")
@@ -124,7 +140,7 @@ fn powered_off(console: &Console, ended: &Ended) -> Result<String, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{banner, linked, powered_off, rows};
+    use super::{banner, geometry, linked, powered_off, rows};
     use crate::boot::console::Console;
     use crate::boot::qemu::Ended;
     use crate::cli::P2m;
@@ -151,6 +167,17 @@ mod tests {
         );
         assert!(banner(&Console::parse(C), true).is_err());
         assert!(banner(&Console::parse("x"), false).is_err());
+    }
+
+    #[test]
+    fn shape_of_the_tables() {
+        let text = "(XEN) P2M: 40-bit IPA with 40-bit PA and 8-bit VMID\n\
+                    (XEN) P2M: 3 levels with order-1 root, VTCR 0x0000000080023558\n";
+        assert_eq!(
+            geometry(&Console::parse(text)),
+            "40-bit IPA with 40-bit PA and 8-bit VMID; 3 levels with order-1 root"
+        );
+        assert_eq!(geometry(&Console::parse(C)), "was not reached");
     }
 
     #[test]
