@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Asking for a token.
+use {mem_access_rs as _, test_harness as _};
+
+use p2m_rs::lock::Unlocked;
+
+pub fn f(cx: &mut Unlocked<'_>) {
+    let token = cx;
+    let _ = token;
+}
+
+fn main() {}

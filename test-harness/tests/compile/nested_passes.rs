@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Locking another domain's p2m after this one's.
+use {mem_access_rs as _, test_harness as _};
+
+use p2m_rs::{lock::Unlocked, p2m::P2m};
+
+pub fn f(cx: &mut Unlocked<'_>, mine: &P2m, other: &P2m) {
+    drop(mine.write(cx));
+    let _inner = other.write(cx);
+}
+
+fn main() {}

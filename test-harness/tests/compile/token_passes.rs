@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Carrying a number out of an entry.
+use {mem_access_rs as _, test_harness as _};
+
+use p2m_rs::lock::unlocked_entry;
+
+pub fn f() {
+    let mut _kept = None;
+    // SAFETY: never run.
+    unsafe {
+        unlocked_entry(|cx| {
+            _kept = Some(std::ptr::from_ref(cx).addr());
+        });
+    }
+}
+
+fn main() {}
