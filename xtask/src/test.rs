@@ -74,7 +74,7 @@ fn on_the_image(paths: &Paths, progress: Progress) -> Vec<Row> {
             Ok(xen.binary().display().to_string()),
         );
         let mut rows = vec![built];
-        rows.extend(gates::run(&xen)?);
+        rows.extend(gates::run(paths, progress, &xen)?);
         Ok(rows)
     });
     judged.unwrap_or_else(|error| vec![Row::of("gates on the image", Err(format!("{error:#}")))])

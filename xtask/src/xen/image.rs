@@ -35,7 +35,8 @@ pub(crate) fn binutil(name: &str, args: &[&str], object: &Path) -> Result<String
     .with_context(|| format!("cannot read {}", object.display()))
 }
 
-fn parse_symbol(line: &str) -> Option<Symbol> {
+/// A symbol of one line of `nm`; `None` for a heading.
+pub(crate) fn parse_symbol(line: &str) -> Option<Symbol> {
     let words: Vec<&str> = line.split_whitespace().collect();
     let (address, kind, name) = match words.as_slice() {
         [address, kind, name] => (u64::from_str_radix(address, 16).ok(), kind, name),

@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Gates: what must be true of the linked image, whatever the tests say.
+//!
+//! Looked at are the archive that Xen links (`libxen_p2m.a`), the image (`xen-syms`), and the
+//! three C objects of the same tree and configuration, which are compiled for the comparison
+//! only.
+
+mod archive;
+mod objects;
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use anyhow::Result;
+
+use crate::paths::Paths;
+use crate::progress::Progress;
+use crate::table::Row;
+use crate::xen::build::BuiltXen;
+use crate::xen::image::{self, Symbol};
+use archive::Archive;
+
+/// kallsyms, livepatch and gdb stubs have their limits; this is the tightest.
+const LONGEST_SYMBOL: usize = 127;
+
+/// How much larger than the C's the Rust's code may be.
+const TEXT_RATIO: f64 = 1.5;
+
+/// What the archive adds to the C's symbols: the helpers, and the function that the CPU notifier
+/// in helpers.c calls.
+const OWN_PREFIXES: [&str; 2] = ["xs_", "xen_p2m_"];
+
+/// Judges a built Xen; an error means that it could not be looked at.
+pub(crate) fn run(paths: &Paths, progress: Progress, xen: &BuiltXen) -> Result<Vec<Row>> {
+    let c = objects::compile(paths, progress, xen)?;
+    let archive = Archive::open(&xen.tree.join("xen/arch/arm/libxen_p2m.a"))?;
+    let linked = image::symbols(&xen.syms())?;
+
+    let mut rows = vec![
+        Row::of(
+            "exported symbols",
+            same_exports(&exports(&c)?, &archive.exports()),
+        ),
+        Row::of("C objects not linked", not_linked(xen)?),
+        Row::of(
+            "Rust code inside .text",
+            inside_text(&archive.functions(), &linked),
+        ),
+        Row::of("no orphan sections", no_orphans(&xen.syms())?),
+        Row::of("no FP/SIMD register", archive.no_fp_register()?),
+        Row::of("no GOT relocation", archive.no_got_relocation()?),
+        Row::of("no .eh_frame", archive.no_eh_frame()?),
+        Row::of("symbol length", short_symbols(&linked)),
+        Row::of(
+            "text size",
+            objects::text_within(&c, archive.path(), TEXT_RATIO)?,
+        ),
+    ];
+    if !xen.debug {
+        rows.push(Row::of(
+            "no panicking machinery",
+            archive.no_panic_machinery(),
+        ));
+    }
+    Ok(rows)
+}
+
+/// Global symbols that some objects define, with nm's letter.
+fn exports(objects: &[std::path::PathBuf]) -> Result<BTreeSet<(char, String)>> {
+    let mut all = BTreeSet::new();
+    for object in objects {
+        all.extend(image::symbols(object)?.iter().filter_map(export));
+    }
+    Ok(all)
+}
+
+/// A defined global symbol.
+fn export(symbol: &Symbol) -> Option<(char, String)> {
+    let defined = symbol.address.is_some() && symbol.kind.is_ascii_uppercase();
+    // .bss and .data are one to whoever links against it.
+    let kind = if symbol.kind == 'B' { 'D' } else { symbol.kind };
+    defined.then(|| (kind, symbol.name.clone()))
+}
+
+/// The same names, the same kinds, nothing missing and nothing added.
+fn same_exports(
+    c: &BTreeSet<(char, String)>,
+    rust: &BTreeSet<(char, String)>,
+) -> Result<String, String> {
+    let rust: BTreeSet<_> = rust
+        .iter()
+        .filter(|(_, name)| !OWN_PREFIXES.iter().any(|own| name.starts_with(own)))
+        .cloned()
+        .collect();
+    let list = |set: Vec<&(char, String)>| {
+        let names: Vec<_> = set
+            .iter()
+            .map(|(kind, name)| format!("{kind} {name}"))
+            .collect();
+        names.join(", ")
+    };
+    let missing: Vec<_> = c.difference(&rust).collect();
+    let added: Vec<_> = rust.difference(c).collect();
+    if c.is_empty() {
+        Err("the C objects define nothing".to_owned())
+    } else if missing.is_empty() && added.is_empty() {
+        Ok(format!("{} as the C", c.len()))
+    } else {
+        Err(format!(
+            "missing: [{}], added: [{}]",
+            list(missing),
+            list(added)
+        ))
+    }
+}
+
+/// Xen's make lists what it links into arch/arm/built_in.o.
+fn not_linked(xen: &BuiltXen) -> Result<Result<String, String>> {
+    let mut linked: Vec<&str> = Vec::new();
+    for (list, objects) in [
+        (
+            "xen/arch/arm/.built_in.o.cmd",
+            &["arch/arm/p2m.o", "arch/arm/mem_access.o"][..],
+        ),
+        (
+            "xen/arch/arm/mmu/.built_in.o.cmd",
+            &["arch/arm/mmu/p2m.o"][..],
+        ),
+    ] {
+        let text = crate::files::read_text(&xen.tree.join(list))?;
+        linked.extend(
+            objects
+                .iter()
+                .filter(|object| text.split_whitespace().any(|w| w == **object)),
+        );
+    }
+    Ok(if linked.is_empty() {
+        Ok("p2m.o, mmu/p2m.o, mem_access.o".to_owned())
+    } else {
+        Err(format!("linked: {linked:?}"))
+    })
+}
+
+/// Every function of the Rust code lies where pages are executable.
+fn inside_text(functions: &BTreeSet<String>, linked: &[Symbol]) -> Result<String, String> {
+    let address = |name: &str| {
+        linked
+            .iter()
+            .find(|s| s.name == name)
+            .and_then(|s| s.address)
+    };
+    let (Some(start), Some(end)) = (address("_stext"), address("_etext")) else {
+        return Err("the image has no _stext or _etext".to_owned());
+    };
+    let ours: Vec<&Symbol> = linked
+        .iter()
+        .filter(|s| functions.contains(&s.name))
+        .collect();
+    let outside: Vec<&str> = ours
+        .iter()
+        .filter(|s| !s.address.is_some_and(|a| (start..end).contains(&a)))
+        .map(|s| s.name.as_str())
+        .collect();
+    match (ours.len(), outside.as_slice()) {
+        (0, _) => Err("the image has no function of the archive".to_owned()),
+        (n, []) => Ok(format!("{n} functions in [_stext, _etext)")),
+        (_, outside) => Err(format!("outside: {}", outside.join(", "))),
+    }
+}
+
+/// Sections that Xen's linker script does not name end up behind _etext or behind _end.
+fn no_orphans(syms: &Path) -> Result<Result<String, String>> {
+    let shown = image::binutil("objdump", &["-h"], syms)?;
+    let orphans: Vec<&str> = shown
+        .lines()
+        .filter_map(|line| line.split_whitespace().nth(1))
+        .filter(|name| is_orphan(name))
+        .collect();
+    Ok(if orphans.is_empty() {
+        Ok("no .text.*, .got*, .eh_frame* in the image".to_owned())
+    } else {
+        Err(orphans.join(", "))
+    })
+}
+
+fn is_orphan(section: &str) -> bool {
+    [".text.", ".got", ".eh_frame", ".rela.", ".gcc_except_table"]
+        .iter()
+        .any(|orphan| section.starts_with(orphan))
+}
+
+fn short_symbols(linked: &[Symbol]) -> Result<String, String> {
+    let longest = linked.iter().max_by_key(|s| s.name.len());
+    match longest {
+        Some(s) if s.name.len() <= LONGEST_SYMBOL => Ok(format!("at most {}", s.name.len())),
+        Some(s) => Err(format!("{} has {} characters", s.name, s.name.len())),
+        None => Err("the image has no symbols".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{inside_text, is_orphan, same_exports, short_symbols, Symbol};
+    use std::collections::BTreeSet;
+
+    fn set(names: &[&str]) -> BTreeSet<(char, String)> {
+        names.iter().map(|name| ('T', (*name).to_owned())).collect()
+    }
+
+    fn at(name: &str, address: u64) -> Symbol {
+        Symbol {
+            address: Some(address),
+            kind: 'T',
+            name: name.to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_missing_or_an_added_export_fails() {
+        let c = set(&["p2m_init", "p2m_lookup"]);
+        assert!(same_exports(&c, &set(&["p2m_init", "p2m_lookup", "xs_current"])).is_ok());
+        assert!(same_exports(&c, &set(&["p2m_init"])).is_err());
+        assert!(same_exports(&c, &set(&["p2m_init", "p2m_lookup", "p2m_extra"])).is_err());
+        assert!(same_exports(&set(&[]), &set(&[])).is_err());
+    }
+
+    #[test]
+    fn a_function_behind_etext_fails() {
+        let functions = BTreeSet::from(["f".to_owned()]);
+        let image = |f| [at("_stext", 16), at("f", f), at("_etext", 32)];
+        assert!(inside_text(&functions, &image(16)).is_ok());
+        assert!(inside_text(&functions, &image(32)).is_err());
+        assert!(inside_text(&BTreeSet::new(), &image(16)).is_err());
+    }
+
+    #[test]
+    fn sections_that_the_script_does_not_know() {
+        assert!(is_orphan(".text.p2m_init") && is_orphan(".got.plt"));
+        assert!(!is_orphan(".text") && !is_orphan(".init.text"));
+    }
+
+    #[test]
+    fn a_long_symbol_fails() {
+        assert!(short_symbols(&[at(&"x".repeat(127), 0)]).is_ok());
+        assert!(short_symbols(&[at(&"x".repeat(128), 0)]).is_err());
+    }
+}
