@@ -149,6 +149,11 @@ impl Domain {
         (Page::of(page), t)
     }
 
+    /// `p2m_force_tlb_flush_sync()`; the caller holds the write lock.
+    pub fn flush(self) {
+        call!(p2m_force_tlb_flush_sync(self.p2m()));
+    }
+
     /// `p2m_domain_creation_finished()`: invalidates the root.
     pub fn creation_finished(self) {
         call!(p2m_domain_creation_finished(self.0));

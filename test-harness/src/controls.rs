@@ -198,6 +198,28 @@ impl World {
         });
     }
 
+    /// Gives up on this world: a test has broken it, and said how.
+    pub fn abandon(&self) {
+        self.locked(|m| m.stopped = Some("abandoned".into()));
+    }
+
+    /// Moves a table page to the pool, as the p2m does when it frees one.
+    pub fn give_back_table(&self, d: Domain, mfn: Mfn) {
+        // SAFETY: places in a live structure, and a page of its p2m.
+        let pg = unsafe { xen_sys::xs_mfn_to_page(mfn) };
+        // SAFETY: as above.
+        let (pages, free) = unsafe {
+            (
+                &raw mut (*d.0).arch.p2m.pages,
+                &raw mut (*d.0).arch.paging.p2m_freelist,
+            )
+        };
+        // SAFETY: as above.
+        unsafe { xen_sys::xs_page_list_del(pg, pages) };
+        // SAFETY: as above.
+        unsafe { xen_sys::xs_page_list_add_tail(pg, free) };
+    }
+
     /// Free pages in a domain's pool.
     #[must_use]
     pub fn free_pool_pages(&self, d: Domain) -> u64 {

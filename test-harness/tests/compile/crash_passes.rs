@@ -2,8 +2,8 @@
 //! Crashing a domain, which dumps its stack through the p2m, with the write lock dropped.
 use {mem_access_rs as _, test_harness as _};
 
-use p2m_rs::{lock::Unlocked, p2m::P2m};
 use p2m_rs::xen::{domain::Domain, reentry::domain_crash};
+use p2m_rs::{lock::Unlocked, p2m::P2m};
 
 pub fn f(cx: &mut Unlocked<'_>, p2m: &P2m, domain: &Domain) {
     drop(p2m.write(cx));

@@ -2,8 +2,8 @@
 //! Going through mem_access, as before Xen commit 0012ae8afb, with the lock dropped.
 use {mem_access_rs as _, test_harness as _};
 
-use p2m_rs::{addr::Gva, lock::Unlocked, p2m::P2m};
 use p2m_rs::xen::{reentry::mem_access_check_and_get_page, translate::Gv2mFlags, vcpu::Vcpu};
+use p2m_rs::{addr::Gva, lock::Unlocked, p2m::P2m};
 
 pub fn f(cx: &mut Unlocked<'_>, p2m: &P2m, vcpu: &Vcpu, gva: Gva, flags: Gv2mFlags) {
     drop(p2m.read(cx));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Keeping what an entry held after the lock was dropped.
+//! Keeping a table's level after the lock was dropped.
 use {mem_access_rs as _, test_harness as _};
 
 use p2m_rs::{addr::Gfn, lock::Unlocked, p2m::P2m};
@@ -7,7 +7,7 @@ use p2m_rs::{addr::Gfn, lock::Unlocked, p2m::P2m};
 pub fn f(cx: &mut Unlocked<'_>, p2m: &P2m, gfn: Gfn) {
     let _kept = {
         let guard = p2m.read(cx);
-        guard.root_table(gfn).map(|table| table.load(p2m_rs::level::TableIndex::FIRST))
+        guard.root_table(gfn).map(|table| table.level())
     };
 }
 

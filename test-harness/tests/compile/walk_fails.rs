@@ -2,8 +2,8 @@
 //! Walking the guest's own tables, which takes the p2m lock, with the lock held.
 use {mem_access_rs as _, test_harness as _};
 
-use p2m_rs::{addr::Gva, lock::Unlocked, p2m::P2m};
 use p2m_rs::xen::{reentry::guest_walk, vcpu::Vcpu};
+use p2m_rs::{addr::Gva, lock::Unlocked, p2m::P2m};
 
 pub fn f(cx: &mut Unlocked<'_>, p2m: &P2m, vcpu: &Vcpu, gva: Gva) {
     let _guard = p2m.read(cx);
