@@ -190,14 +190,6 @@ impl World {
         self.locked(|m| m.radix.integers(d.access_tree()))
     }
 
-    /// Strikes a frame off the ledger, after a test that leaked it on purpose.
-    pub fn forget_frame(&self, mfn: Mfn) {
-        self.locked(|m| {
-            let frame = m.frames.frame(mfn);
-            (frame.refs, frame.owner, frame.released) = (0, None, true);
-        });
-    }
-
     /// Gives up on this world: a test has broken it, and said how.
     pub fn abandon(&self) {
         self.locked(|m| m.stopped = Some("abandoned".into()));
@@ -205,15 +197,12 @@ impl World {
 
     /// Moves a table page to the pool, as the p2m does when it frees one.
     pub fn give_back_table(&self, d: Domain, mfn: Mfn) {
-        // SAFETY: places in a live structure, and a page of its p2m.
+        // SAFETY: looks a page up.
         let pg = unsafe { xen_sys::xs_mfn_to_page(mfn) };
-        // SAFETY: as above.
-        let (pages, free) = unsafe {
-            (
-                &raw mut (*d.0).arch.p2m.pages,
-                &raw mut (*d.0).arch.paging.p2m_freelist,
-            )
-        };
+        // SAFETY: a place in a live structure.
+        let pages = unsafe { &raw mut (*d.0).arch.p2m.pages };
+        // SAFETY: a place in a live structure.
+        let free = unsafe { &raw mut (*d.0).arch.paging.p2m_freelist };
         // SAFETY: as above.
         unsafe { xen_sys::xs_page_list_del(pg, pages) };
         // SAFETY: as above.

@@ -65,6 +65,7 @@ mod hash;
 mod lists;
 mod locks;
 mod machine;
+mod memory;
 mod panics;
 mod printk;
 pub mod pte;

@@ -8,7 +8,7 @@ use xen_sys::{domain, vcpu, vm_event_domain, XS_NR_CPUS};
 
 use crate::config::Config;
 use crate::domains::{new_domain, new_vcpu, DomainRecord, VcpuRecord};
-use crate::event::{Mfn, Violation};
+use crate::event::Violation;
 use crate::machine::{self, set_here, Here, Machine, Scheduler, State};
 use crate::stage1::Stage1Entry;
 
@@ -85,13 +85,16 @@ impl World {
 
     /// Runs `setup_virt_paging()`, as `new` did, once more.
     pub fn setup_virt_paging(&self) {
+        self.booting(true);
         crate::calls::setup_virt_paging();
-        self.settle_cpus();
+        self.booting(false);
     }
 
-    /// VTTBR_EL2 as it stands is each CPU's own.
-    fn settle_cpus(&self) {
+    /// While Xen boots there is no guest whose VTTBR_EL2 would be foreign; at
+    /// the end, what stands there is each CPU's own.
+    fn booting(&self, booting: bool) {
         for cpu in &mut self.machine.lock().cpus.cpus {
+            cpu.switching = booting;
             cpu.home_vttbr = cpu.vttbr;
         }
     }
@@ -208,54 +211,6 @@ impl World {
             c.switching = false;
             c.home_vttbr = c.vttbr;
         });
-    }
-
-    /// Guest memory: `count` frames from `mfn`, owned by `owner`.
-    pub fn ram(&self, mfn: Mfn, count: u64, owner: Domain) {
-        self.locked(|m| {
-            m.frames
-                .add_region(mfn, count, Some(owner.address()), false)
-        });
-    }
-
-    /// Xen heap pages that are shared with `owner`.
-    pub fn xenheap(&self, mfn: Mfn, count: u64, owner: Domain) {
-        self.locked(|m| m.frames.add_region(mfn, count, Some(owner.address()), true));
-    }
-
-    /// Where a guest sees a Xen heap page (`page_get_xenheap_gfn()`).
-    #[must_use]
-    pub fn xenheap_gfn(&self, mfn: Mfn) -> Option<u64> {
-        self.locked(|m| m.frames.frame(mfn).xenheap)
-    }
-
-    /// References to a frame.
-    #[must_use]
-    pub fn references(&self, mfn: Mfn) -> u64 {
-        self.locked(|m| m.frames.frame(mfn).refs)
-    }
-
-    /// Takes references as a caller of the p2m does before it maps a foreign
-    /// range.
-    pub fn take_references(&self, mfn: Mfn, count: u64) {
-        self.locked(|m| (mfn..mfn + count).for_each(|f| m.frames.frame(f).refs += 1));
-    }
-
-    /// The owner gives the frame up: its own reference goes.
-    pub fn owner_frees(&self, mfn: Mfn) {
-        self.locked(|m| {
-            let frame = m.frames.frame(mfn);
-            frame.refs -= 1;
-            frame.released = true;
-            if frame.refs == 0 {
-                frame.owner = None;
-            }
-        });
-    }
-
-    /// From now on nobody gets a reference to the frame.
-    pub fn saturate(&self, mfn: Mfn, full: bool) {
-        self.locked(|m| m.frames.frame(mfn).saturated = full);
     }
 
     /// Maps a page in the vCPU's own tables.

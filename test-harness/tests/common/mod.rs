@@ -3,7 +3,9 @@
 //! place for a guest's memory.
 
 // Each test binary has a copy and uses its own part of it.
-#![allow(dead_code, unreachable_pub)]
+#![allow(dead_code, unreachable_pub, unused_imports, clippy::unwrap_used)]
+
+pub mod by_hand;
 
 // The exports are reached through their C symbols.
 use mem_access_rs as _;

@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! The machine's rules for locks: each is broken here once, by hand, through the functions that the code
+//! under test calls. A rule that cannot be broken proves nothing when it is not.
+
+#![allow(clippy::indexing_slicing)] // a test may stop on the spot
+
+mod common;
+use common::by_hand::{broken, p2m_lock, paging_lock, slot, store, xen};
+use common::{guest, p2mt, plain, ram};
+use test_harness::{attach, Checker, Domain, Event, Violation};
+use xen_sys as sys;
+
+#[test]
+fn l0_a_lock_that_is_not_held_is_not_dropped() {
+    let w = plain();
+    let d = guest(&w, 0);
+    assert_eq!(broken(&w, || xen!(xs_read_unlock(p2m_lock(d)))), ["L0"]);
+    assert_eq!(broken(&w, || xen!(xs_write_unlock(p2m_lock(d)))), ["L0"]);
+    assert_eq!(broken(&w, || xen!(xs_spin_unlock(paging_lock(d)))), ["L0"]);
+    let raw = w.raw_domain(false);
+    let never_initialised = broken(&w, || {
+        xen!(xs_read_lock(p2m_lock(raw)));
+        xen!(xs_read_unlock(p2m_lock(raw)));
+    });
+    assert_eq!(never_initialised, ["L0"]);
+}
+
+#[test]
+fn l0_a_lock_that_is_kept_is_found_at_the_next_check() {
+    let w = plain();
+    let d = guest(&w, 0);
+    xen!(xs_read_lock(p2m_lock(d)));
+    assert_eq!(w.violations()[0].rule, "L0");
+    xen!(xs_read_unlock(p2m_lock(d)));
+}
+
+#[test]
+fn l1_and_l2_no_cpu_takes_a_lock_that_it_holds() {
+    type Step = fn(Domain);
+    let pairs: [(Step, Step, &str); 4] = [
+        (
+            |d| d.read_locked(|| ()),
+            |d| xen!(xs_read_lock(p2m_lock(d))),
+            "L1",
+        ),
+        (
+            |d| d.read_locked(|| ()),
+            |d| xen!(xs_write_lock(p2m_lock(d))),
+            "L1",
+        ),
+        (
+            |d| d.write_locked(|| ()),
+            |d| xen!(xs_read_lock(p2m_lock(d))),
+            "L2",
+        ),
+        (
+            |d| d.write_locked(|| ()),
+            |d| xen!(xs_write_lock(p2m_lock(d))),
+            "L2",
+        ),
+    ];
+    for (again, first, rule) in pairs {
+        let w = plain();
+        let d = guest(&w, 0);
+        let found = broken(&w, || {
+            first(d);
+            again(d);
+        });
+        assert_eq!(found, [rule]);
+        w.abandon();
+    }
+}
+
+#[test]
+fn l3_locks_are_taken_in_order() {
+    let w = plain();
+    let (d, other) = (guest(&w, 0), guest(&w, 1));
+    let under_spinlock = broken(&w, || {
+        xen!(xs_spin_lock(paging_lock(d)));
+        d.read_locked(|| ());
+        xen!(xs_spin_unlock(paging_lock(d)));
+    });
+    assert_eq!(under_spinlock, ["L3"]);
+    assert_eq!(
+        broken(&w, || d.write_locked(|| other.read_locked(|| ()))),
+        ["L3"]
+    );
+    let nested_spinlocks = broken(&w, || {
+        xen!(xs_spin_lock(paging_lock(d)));
+        xen!(xs_spin_lock(paging_lock(other)));
+        xen!(xs_spin_unlock(paging_lock(other)));
+        xen!(xs_spin_unlock(paging_lock(d)));
+    });
+    assert_eq!(nested_spinlocks, ["L3"]);
+}
+
+#[test]
+fn l4_live_tables_are_read_and_written_under_their_lock() {
+    let w = plain();
+    let (d, other) = (guest(&w, 0), guest(&w, 1));
+    assert_eq!(d.insert(5, 1, ram(0), p2mt::RAM_RW), 0);
+    let empty = slot(&w, d, 6, 3);
+    // SAFETY: an entry of a mapped table.
+    let load = || unsafe { sys::arch::pte_load(empty) };
+    assert_eq!(broken(&w, || assert_eq!(load(), 0)), ["L4"]);
+    assert_eq!(
+        broken(&w, || assert_eq!(d.read_locked(load), 0)),
+        [] as [&str; 0]
+    );
+    assert_eq!(broken(&w, || store(empty, 0)), ["L4"]);
+    assert_eq!(broken(&w, || d.read_locked(|| store(empty, 0))), ["L4"]);
+    assert_eq!(
+        broken(&w, || other.write_locked(|| store(empty, 0))),
+        ["L4"]
+    );
+    assert_eq!(
+        broken(&w, || d.write_locked(|| store(empty, 0))),
+        [] as [&str; 0]
+    );
+}
+
+#[test]
+fn l5_nothing_that_may_take_the_lock_is_called_under_it() {
+    let w = plain();
+    let d = guest(&w, 0);
+    let v = w.vcpu(d);
+    w.run(0, v);
+    let mut ipa = 0;
+    let mut perms = 0;
+    // SAFETY: all zeroes is a request.
+    let mut request: sys::vm_event_st = unsafe { std::mem::zeroed() };
+    request.reason = sys::VM_EVENT_REASON_MEM_ACCESS;
+    let walk = broken(&w, || {
+        d.read_locked(|| xen!(guest_walk_tables(v.pointer(), 0, &mut ipa, &mut perms)));
+    });
+    assert_eq!(walk, ["L5"]);
+    assert_eq!(broken(&w, || d.read_locked(|| xen!(do_softirq()))), ["L5"]);
+    assert_eq!(
+        broken(&w, || d.write_locked(|| xen!(__domain_crash(d.pointer())))),
+        ["L5"]
+    );
+    let event = broken(&w, || {
+        d.read_locked(|| xen!(monitor_traps(v.pointer(), true, &mut request)));
+    });
+    assert_eq!(event, ["L5"]);
+}
+
+#[test]
+fn l6_a_lock_that_nobody_will_drop_is_no_reason_to_hang() {
+    let w = plain();
+    let d = guest(&w, 0);
+    let found = broken(&w, || {
+        w.on_cpu(1, || xen!(xs_write_lock(p2m_lock(d))));
+        xen!(xs_read_lock(p2m_lock(d)));
+    });
+    assert_eq!(found, ["L6"]);
+    w.abandon();
+}
+
+#[test]
+fn a_cpu_waits_for_a_lock_that_another_thread_will_drop() {
+    let w = plain();
+    let d = guest(&w, 0);
+    let machine = w.shared();
+    xen!(xs_write_lock(p2m_lock(d)));
+    std::thread::scope(|scope| {
+        let reader = scope.spawn(|| {
+            let _cpu = attach(&machine, 1, false);
+            d.read_locked(|| ());
+        });
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        assert!(!reader.is_finished());
+        xen!(xs_write_unlock(p2m_lock(d)));
+    });
+    w.check();
+}
+
+#[test]
+fn a_checker_that_subscribes_sees_every_event_and_may_object() {
+    struct NoLookups;
+    impl Checker for NoLookups {
+        fn event(&mut self, cpu: usize, event: &Event) -> Option<Violation> {
+            matches!(event, Event::PteLoad { .. }).then(|| Violation {
+                rule: "X1",
+                what: format!("CPU {cpu} looks something up"),
+            })
+        }
+    }
+    let w = plain();
+    let d = guest(&w, 0);
+    assert_eq!(d.insert(5, 1, ram(0), p2mt::RAM_RW), 0);
+    w.subscribe(Box::new(NoLookups));
+    assert_eq!(
+        broken(&w, || assert_eq!(d.lookup(5).0, Some(ram(0)))),
+        ["X1"]
+    );
+    w.take_violations();
+}
+
+#[test]
+#[should_panic(expected = "L0")]
+fn a_world_that_ends_with_a_broken_rule_fails_its_test() {
+    let w = plain();
+    let d = guest(&w, 0);
+    xen!(xs_read_lock(p2m_lock(d)));
+}

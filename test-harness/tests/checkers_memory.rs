@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! The machine's rules for memory and TLBs: each is broken here once, by hand, through the functions that the code
+//! under test calls. A rule that cannot be broken proves nothing when it is not.
+
+#![allow(clippy::indexing_slicing)] // a test may stop on the spot
+
+mod common;
+use std::ptr::null_mut;
+
+use common::by_hand::{broken, slot, store, xen};
+use common::{guest, p2mt, plain, ram, world, G1, M2};
+use test_harness::{Config, Iommu};
+use xen_sys as sys;
+
+#[test]
+fn t1_to_t4_the_tlb_is_remembered() {
+    let w = plain();
+    let d = guest(&w, 0);
+    assert_eq!(d.insert(5, 1, ram(0), p2mt::RAM_RW), 0);
+    let page = slot(&w, d, 5, 3);
+    let word = w.entry(d, 5, 3);
+    // Another address with no break; the flush at the end comes too late.
+    let no_break = broken(&w, || {
+        d.write_locked(|| {
+            store(page, word + 0x1000);
+            d.flush();
+        });
+    });
+    assert_eq!(no_break, ["T1"]);
+    // A break, but no flush before the make.
+    let no_flush = broken(&w, || {
+        d.write_locked(|| {
+            store(page, 0);
+            store(page, word);
+            d.flush();
+        });
+    });
+    assert_eq!(no_flush, ["T1"]);
+    // Fewer permissions need no break, but a flush before the unlock.
+    let read_only = word & !test_harness::pte::WRITE;
+    assert_eq!(
+        broken(&w, || d.write_locked(|| store(page, read_only))),
+        ["T3"]
+    );
+    let flushed = broken(&w, || {
+        d.write_locked(|| {
+            store(page, word);
+            d.flush();
+        });
+    });
+    assert_eq!(flushed, [] as [&str; 0]);
+    // A table taken out and freed at once.
+    let freed_early = broken(&w, || {
+        d.write_locked(|| {
+            let above = slot(&w, d, 5, 2);
+            let table = w.entry(d, 5, 2) >> 12 & 0xF_FFFF_FFFF;
+            store(above, 0);
+            w.give_back_table(d, table);
+            d.flush();
+        });
+    });
+    assert_eq!(freed_early, ["T4"]);
+    w.abandon();
+}
+
+#[test]
+fn t2_and_t6_a_foreign_vttbr_is_loaded_with_care() {
+    use sys::arch::{isb, read_vttbr_el2, write_vttbr_el2};
+    let w = plain();
+    let d = guest(&w, 0);
+    // SAFETY: registers of the model.
+    let home = unsafe { read_vttbr_el2() };
+    let load = |value| {
+        // SAFETY: registers of the model.
+        unsafe { write_vttbr_el2(value) }
+    };
+    let with_irqs = broken(&w, || {
+        load(d.vttbr());
+        isb();
+        load(home);
+        isb();
+    });
+    assert_eq!(with_irqs, ["T6"]);
+    let no_isb = broken(&w, || {
+        let flags = xen!(xs_local_irq_save());
+        load(d.vttbr());
+        xen!(xs_flush_guest_tlb());
+        load(home);
+        isb();
+        xen!(xs_local_irq_restore(flags));
+    });
+    assert_eq!(no_isb, ["T2"]);
+    let too_early = broken(&w, || {
+        let flags = xen!(xs_local_irq_save());
+        load(d.vttbr());
+        isb();
+        xen!(xs_local_irq_restore(flags));
+        load(home);
+    });
+    assert_eq!(too_early, ["T6"]);
+    // Never put back: found at the next check.
+    let flags = xen!(xs_local_irq_save());
+    load(d.vttbr());
+    assert_eq!(w.violations()[0].rule, "T6");
+    load(home);
+    xen!(xs_local_irq_restore(flags));
+}
+
+#[test]
+fn p1_and_p2_memory_has_what_a_non_coherent_iommu_reads() {
+    let w = world(Config {
+        iommu: Iommu::NonCoherent,
+        ..Config::default()
+    });
+    let d = guest(&w, 0);
+    assert_eq!(d.insert(5, 1, ram(0), p2mt::RAM_RW), 0);
+    let word = w.entry(d, 5, 3);
+    let page = slot(&w, d, 6, 3);
+    assert_eq!(broken(&w, || d.write_locked(|| store(page, word))), ["P2"]);
+    let cleaned = broken(&w, || {
+        d.write_locked(|| {
+            store(page, word ^ 1 << 55);
+            xen!(xs_clean_dcache_va_range(page.cast(), 8));
+            d.flush();
+        });
+    });
+    assert_eq!(cleaned, ["T1"], "cleaned, if not broken first");
+    d.write_locked(|| {
+        store(page, 0);
+        xen!(xs_clean_dcache_va_range(page.cast(), 8));
+        d.flush();
+    });
+    // A table that is linked before it is in memory.
+    let table = xen!(alloc_domheap_pages(null_mut(), 0, 0));
+    let table_mfn = xen!(xs_page_to_mfn(table));
+    let mapped = xen!(xs_map_domain_page(table_mfn)).cast();
+    xen!(xs_clear_page(mapped));
+    let above = slot(&w, d, M2, 2);
+    let linked = broken(&w, || {
+        d.write_locked(|| {
+            store(above, table_mfn << 12 | 0x0080_0000_0000_07FF);
+            xen!(xs_clean_dcache_va_range(mapped, 4096));
+            store(above, 0);
+            xen!(xs_clean_dcache_va_range(above.cast(), 8));
+            d.flush();
+        });
+    });
+    assert_eq!(linked, ["P1"]);
+    xen!(free_domheap_pages(table, 0));
+}
+
+#[test]
+fn r0_and_r5_pages_are_used_as_what_they_are() {
+    let w = plain();
+    let d = guest(&w, 0);
+    let page = xen!(alloc_domheap_pages(d.pointer(), 0, sys::XS_MEMF_no_owner));
+    let mfn = xen!(xs_page_to_mfn(page));
+    let mapped = xen!(xs_map_domain_page(mfn));
+    assert_eq!(
+        broken(&w, || xen!(free_domheap_pages(page, 1))),
+        ["R0"],
+        "wrong order"
+    );
+    xen!(free_domheap_pages(page, 0));
+    assert_eq!(
+        broken(&w, || xen!(free_domheap_pages(page, 0))),
+        ["R0"],
+        "twice"
+    );
+    assert_eq!(broken(&w, || store(mapped, 1)), ["R5"]);
+    let ram_page = xen!(xs_mfn_to_page(ram(0)));
+    assert_eq!(
+        broken(&w, || xen!(free_domheap_pages(ram_page, 0))),
+        ["R0"],
+        "no heap page"
+    );
+    xen!(put_page(ram_page));
+    assert_eq!(
+        broken(&w, || xen!(put_page(ram_page))),
+        ["R0"],
+        "below zero"
+    );
+    w.forget_frame(ram(0));
+    let nowhere = xen!(xs_mfn_to_page(0x3));
+    let got = broken(&w, || assert!(!xen!(get_page(nowhere, d.pointer()))));
+    assert_eq!(got, ["R0"], "no memory");
+}
+
+#[test]
+fn r1_a_reference_too_many_or_too_few_is_found() {
+    let w = plain();
+    let (d, owner) = (guest(&w, 0), guest(&w, 1));
+    assert_eq!(d.map_foreign(owner, 5, ram(1)), 0);
+    w.take_references(ram(1), 1);
+    assert_eq!(w.violations()[0].rule, "R1");
+    let page = xen!(xs_mfn_to_page(ram(1)));
+    xen!(put_page(page));
+    w.check();
+    xen!(put_page(page));
+    assert_eq!(w.violations()[0].rule, "R1");
+    w.take_references(ram(1), 1);
+    w.check();
+    // The owner's own reference counts as well.
+    let other = xen!(xs_mfn_to_page(ram(1) + G1));
+    xen!(put_page(other));
+    assert_eq!(w.violations()[0].rule, "R1");
+    w.forget_frame(ram(1) + G1);
+}

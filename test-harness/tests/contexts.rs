@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Stage 2 of the whole machine, VMIDs, and the switch between contexts, by
+//! their C symbols.
+
+mod common;
+use std::ptr::null_mut;
+use std::sync::atomic::Ordering::Relaxed;
+
+use common::{guest, p2mt, plain, ram, world};
+use test_harness::symbols as c;
+use test_harness::{Config, Event};
+
+/// A call of an exported function.
+macro_rules! call {
+    ($name:ident($($argument:expr),* $(,)?)) => {{
+        // SAFETY: pointers are to structures of the world or to locals.
+        unsafe { c::$name($($argument),*) }
+    }};
+}
+
+#[test]
+fn setup_virt_paging_chooses_the_shape_and_sets_every_cpu_up() {
+    // (bits, PARange, T0SZ, SL0, root order), Arm ARM table D5-6.
+    let shapes = [
+        (32, 0, 32, 1, 0),
+        (36, 1, 28, 1, 0),
+        (40, 2, 24, 1, 1),
+        (42, 3, 22, 1, 3),
+        (44, 4, 20, 2, 0),
+        (48, 5, 16, 2, 0),
+    ];
+    for (ipa_bits, ps, t0sz, sl0, order) in shapes {
+        for vmid16 in [false, true] {
+            let w = world(Config {
+                ipa_bits,
+                vmid16,
+                ..Config::default()
+            });
+            // RES1, SH0 inner, ORGN0 and IRGN0 write-back; PS, SL0, T0SZ; VS.
+            let expected = 1 << 31 | 3 << 12 | 1 << 10 | 1 << 8 | ps << 16 | sl0 << 6 | t0sz;
+            let expected = expected | u64::from(vmid16) << 19;
+            for cpu in 0..8 {
+                assert_eq!(w.registers(cpu).1, expected, "{ipa_bits} bits, CPU {cpu}");
+            }
+            let (level, pages) = Config {
+                ipa_bits,
+                ..Config::default()
+            }
+            .root();
+            assert_eq!(pages, 1 << order);
+            assert_eq!(p2m_rs::globals::p2m_root_order().load(Relaxed), order);
+            assert_eq!(p2m_rs::globals::p2m_root_level().load(Relaxed), level);
+            assert_eq!(p2m_rs::globals::p2m_ipa_bits().load(Relaxed), ipa_bits);
+            let vmids = if vmid16 { 1 << 16 } else { 1 << 8 };
+            assert_eq!(p2m_rs::globals::max_vmid().load(Relaxed), vmids);
+            let said = w.console().concat();
+            assert!(said.contains(&format!("{ipa_bits}-bit IPA")), "{said}");
+        }
+    }
+}
+
+#[test]
+fn a_driver_may_restrict_the_address_space_and_a_hot_plugged_cpu_follows() {
+    let w = world(Config {
+        ipa_bits: 48,
+        ..Config::default()
+    });
+    call!(p2m_restrict_ipa_bits(40));
+    call!(p2m_restrict_ipa_bits(44)); // wider again: no
+    w.setup_virt_paging();
+    assert_eq!(p2m_rs::globals::p2m_ipa_bits().load(Relaxed), 40);
+    let vtcr = w.registers(0).1;
+    w.on_cpu(5, || {
+        // SAFETY: a register of the model.
+        unsafe { xen_sys::arch::write_vtcr_el2(0) };
+        call!(xen_p2m_setup_virt_paging_one(null_mut()));
+    });
+    assert_eq!(w.registers(5).1, vtcr);
+}
+
+#[test]
+fn an_unsupported_address_size_stops_xen_with_a_reason() {
+    let w = plain();
+    let said = w.expect_stop(
+        || {
+            p2m_rs::globals::reset_for_test();
+            call!(p2m_restrict_ipa_bits(39));
+        },
+        || call!(setup_virt_paging()),
+    );
+    assert_eq!(
+        said.unwrap().trim_end(),
+        "panic: 39-bit P2M is not supported"
+    );
+}
+
+#[test]
+fn vmids_are_given_taken_back_and_started_anew() {
+    let w = plain();
+    let d = w.raw_domain(false);
+    assert_eq!(call!(p2m_alloc_vmid(d.pointer())), 0);
+    assert_eq!(d.vmid(), 1);
+    call!(p2m_free_vmid(d.pointer()));
+    assert_eq!(call!(p2m_alloc_vmid(d.pointer())), 0);
+    assert_eq!(d.vmid(), 1);
+    call!(p2m_vmid_allocator_init());
+}
+
+#[test]
+fn a_flush_goes_to_the_vmid_of_its_domain_with_interrupts_off() {
+    let w = plain();
+    let (d, other) = (guest(&w, 0), guest(&w, 1));
+    let v = w.vcpu(other);
+    w.run(0, v);
+    for (target, irqs_on) in [(d, false), (other, true)] {
+        w.clear_events();
+        target.write_locked(|| call!(p2m_force_tlb_flush_sync(target.p2m())));
+        // Not owed: no second flush.
+        target.write_locked(|| call!(p2m_tlb_flush_sync(target.p2m())));
+        let events = w.events();
+        let flushes: Vec<_> = events
+            .iter()
+            .filter(|(_, e)| matches!(e, Event::TlbiVmid { .. }))
+            .collect();
+        assert_eq!(
+            flushes,
+            [&(
+                0,
+                Event::TlbiVmid {
+                    vmid: target.vmid(),
+                    irqs_on
+                }
+            )]
+        );
+        w.check();
+    }
+}
+
+#[test]
+fn a_vcpu_that_follows_another_of_its_domain_flushes_what_that_left() {
+    let w = plain();
+    let d = guest(&w, 0);
+    let (a, b) = (w.vcpu(d), w.vcpu(d));
+    let other = w.vcpu(guest(&w, 1));
+    a.set_hcr(0x55);
+    let flushes = |v| {
+        w.clear_events();
+        w.run(2, v);
+        w.events()
+            .iter()
+            .filter(|(_, e)| matches!(e, Event::TlbiVmidLocal { .. }))
+            .count()
+    };
+    assert_eq!(
+        (flushes(a), w.registers(2).0, w.registers(2).2),
+        (0, d.vttbr(), 0x55)
+    );
+    assert_eq!(d.last_vcpu_ran(2), 0);
+    assert_eq!(flushes(other), 0);
+    assert_eq!(flushes(a), 0, "the same vCPU comes back");
+    assert_eq!(flushes(b), 1);
+    assert_eq!(flushes(a), 1);
+}
+
+#[test]
+fn with_the_speculation_erratum_no_half_switched_context_translates() {
+    let w = world(Config {
+        at_speculate: true,
+        ..Config::default()
+    });
+    let empty = w.registers(0).0;
+    assert_ne!(empty, 0);
+    assert_eq!(empty >> 48, 0, "VMID 0");
+    let d = guest(&w, 0);
+    assert_eq!(d.insert(5, 1, ram(0), p2mt::RAM_RW), 0);
+    let v = w.vcpu(d);
+    w.run(0, v);
+    assert_eq!(w.registers(0).0, d.vttbr());
+    // A flush from another CPU: that VMID, but the empty root.
+    w.clear_events();
+    w.on_cpu(1, || assert_eq!(d.remove(5, 1, ram(0)), 0));
+    let root = 0x0000_FFFF_FFFF_F000;
+    for (cpu, event) in w.events() {
+        if let Event::WriteRegister { value, .. } = event {
+            assert_eq!((cpu, value & root), (1, empty & root));
+        }
+    }
+    w.check();
+}

@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! The pure modules: frame numbers, levels, types, accesses, entries as values.
+//! Expected numbers are those of the Arm ARM and of Xen's headers.
+
+#![allow(clippy::unwrap_used)] // a test may stop on the spot
+
+mod common;
+use p2m_rs::access::P2mAccess;
+use p2m_rs::addr::{Gfn, Ipa, Mfn};
+use p2m_rs::error::Errno;
+use p2m_rs::level::{Level, TableIndex};
+use p2m_rs::pte::{Kind, Pte};
+use p2m_rs::types::P2mType;
+use proptest::prelude::*;
+
+const LEVELS: [Level; 4] = [Level::L0, Level::L1, Level::L2, Level::L3];
+
+#[test]
+fn a_level_spans_512_times_the_level_below() {
+    let orders: Vec<u32> = LEVELS.iter().map(|l| l.order()).collect();
+    assert_eq!(orders, [27, 18, 9, 0]);
+    assert!(LEVELS.iter().all(|l| l.pages() == 1 << l.order()));
+    assert_eq!(Level::L0.next(), Some(Level::L1));
+    assert_eq!(Level::L3.next(), None);
+    for (number, level) in (0..).zip(LEVELS) {
+        assert_eq!(
+            (Level::from_number(number), level.number()),
+            (level, number)
+        );
+    }
+}
+
+#[test]
+fn an_order_that_c_knows_has_its_level() {
+    assert_eq!(Level::of_order(0), Level::L3);
+    assert_eq!(Level::of_order(9), Level::L2);
+    assert_eq!(Level::of_order(18), Level::L1);
+}
+
+#[test]
+fn invalid_frames_exist_only_at_the_edge() {
+    assert_eq!(Gfn::from_c(u64::MAX), None);
+    assert_eq!(Mfn::from_c(u64::MAX), None);
+    assert_eq!(Gfn::to_c(None), u64::MAX);
+    assert_eq!(Mfn::to_c(None), u64::MAX);
+    assert_eq!(Mfn::from_c(u64::MAX - 1), Some(Mfn::new(u64::MAX - 1)));
+}
+
+#[test]
+fn types_and_accesses_have_the_numbers_of_the_abi() {
+    for value in 0..20u64 {
+        let t = P2mType::from_c(value);
+        assert_eq!(t.is_some(), (1..=11).contains(&value), "type {value}");
+        let back = u64::from(P2mType::to_c(t));
+        assert_eq!(back, if t.is_some() { value } else { 0 });
+        let a = P2mAccess::from_c(value);
+        assert_eq!(a.is_some(), value <= 10, "access {value}");
+        assert!(a.is_none_or(|a| u64::from(a.to_c()) == value));
+    }
+}
+
+#[test]
+fn the_plain_accesses_are_bit_masks() {
+    for value in 0..8u64 {
+        let a = P2mAccess::from_c(value).unwrap();
+        let bits = (a.allows_read(), a.allows_write(), a.allows_execute());
+        assert_eq!(
+            bits,
+            (value & 1 != 0, value & 2 != 0, value & 4 != 0),
+            "{a:?}"
+        );
+    }
+    let special = [
+        (P2mAccess::Rx2rw, P2mAccess::Rx),
+        (P2mAccess::N2rwx, P2mAccess::N),
+        (P2mAccess::RPw, P2mAccess::R),
+    ];
+    for (a, like) in special {
+        let bits = |a: P2mAccess| (a.allows_read(), a.allows_write(), a.allows_execute());
+        assert_eq!(bits(a), bits(like), "{a:?}");
+    }
+}
+
+#[test]
+fn types_fall_into_xens_groups() {
+    let group = |f: fn(P2mType) -> bool| -> Vec<u32> {
+        P2mType::ALL
+            .into_iter()
+            .filter(|t| f(*t))
+            .map(|t| t as u32)
+            .collect()
+    };
+    assert_eq!(group(P2mType::is_ram), [1, 2]);
+    assert_eq!(group(P2mType::is_foreign), [6, 7]);
+    assert_eq!(group(P2mType::is_any_ram), [1, 2, 6, 7, 8, 9]);
+    assert_eq!(group(P2mType::is_executable), [1, 2]);
+    assert_eq!(group(P2mType::is_writable), [1, 3, 4, 5, 6, 8, 10]);
+}
+
+#[test]
+fn errors_have_the_numbers_of_xens_errno_h() {
+    let errors = [
+        (Errno::NoEnt, -2),
+        (Errno::Srch, -3),
+        (Errno::NoMem, -12),
+        (Errno::Busy, -16),
+        (Errno::Inval, -22),
+        (Errno::Range, -34),
+        (Errno::NoSys, -38),
+        (Errno::IlSeq, -84),
+        (Errno::Restart, -85),
+        (Errno::OpNotSupp, -95),
+        (Errno::Other(-5), -5),
+    ];
+    for (errno, value) in errors {
+        assert_eq!(errno.to_c(), value);
+    }
+}
+
+#[test]
+fn the_two_validities_are_two() {
+    let leaf = Pte::leaf(Mfn::new(7), P2mType::RamRw, P2mAccess::Rwx, Level::L3);
+    let tracked = leaf.with_hw_valid(false);
+    assert!(leaf.hw_valid() && leaf.is_mapped());
+    assert!(!tracked.hw_valid() && tracked.is_mapped());
+    assert_eq!(tracked.with_hw_valid(true), leaf);
+    assert_eq!(tracked.mfn(), Mfn::new(7));
+    // Bits that hardware would use, but no type: nothing is mapped.
+    let no_type = Pte::from_bits(0x743);
+    assert!(no_type.hw_valid() && !no_type.is_mapped());
+    assert!(LEVELS.iter().all(|l| no_type.kind(*l) == Kind::Empty));
+}
+
+#[test]
+fn bit_1_means_a_table_above_level_3_and_a_page_there() {
+    let page = Pte::leaf(Mfn::new(7), P2mType::RamRw, P2mAccess::Rwx, Level::L3);
+    let block = Pte::leaf(Mfn::new(512), P2mType::RamRw, P2mAccess::Rwx, Level::L2);
+    assert_eq!(page.bits() & 2, 2);
+    assert_eq!(block.bits() & 2, 0);
+    assert_eq!(page.kind(Level::L3), Kind::Leaf);
+    assert_eq!(page.kind(Level::L2), Kind::Table(Mfn::new(7)));
+    assert_eq!(block.kind(Level::L2), Kind::Leaf);
+}
+
+#[test]
+fn only_permissions_may_differ_without_a_break() {
+    let of = |mfn, t, a| Pte::leaf(Mfn::new(mfn), t, a, Level::L3);
+    let base = of(7, P2mType::RamRw, P2mAccess::Rwx);
+    for a in P2mAccess::ALL {
+        assert!(
+            of(7, P2mType::RamRw, a).differs_only_in_permissions(base),
+            "{a:?}"
+        );
+        assert!(
+            !of(8, P2mType::RamRw, a).differs_only_in_permissions(base),
+            "{a:?}"
+        );
+    }
+    assert!(!of(7, P2mType::MmioDirectDev, P2mAccess::Rwx).differs_only_in_permissions(base));
+    assert!(!base.with_hw_valid(false).differs_only_in_permissions(base));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_frame_is_found_again_by_its_index_at_each_level(gfn in 0u64..1 << 36) {
+        let mut rebuilt = 0;
+        for level in LEVELS {
+            rebuilt = rebuilt << 9 | level.index(Gfn::new(gfn)).get() as u64;
+        }
+        prop_assert_eq!(rebuilt, gfn);
+    }
+
+    #[test]
+    fn an_index_is_below_512_and_leaves_room_to_the_end(index: u64) {
+        let index = TableIndex::truncate(index);
+        prop_assert!(index.get() < 512);
+        prop_assert_eq!(index.get() as u64 + index.room(), 512);
+    }
+
+    #[test]
+    fn the_next_boundary_is_aligned_above_and_within_a_block(gfn in 0u64..1 << 52, level in 0usize..4) {
+        let order = LEVELS.map(Level::order).get(level).copied().unwrap();
+        let next = Gfn::new(gfn).next_boundary(order).raw();
+        prop_assert!(next > gfn && next - gfn <= 1 << order);
+        prop_assert_eq!(next % (1 << order), 0);
+    }
+
+    #[test]
+    fn the_largest_block_divides_the_mask(mask in 1u64..1 << 40) {
+        let level = Level::largest_block(mask);
+        prop_assert_eq!(mask % level.pages(), 0);
+        prop_assert!(level == Level::L1 || mask % (level.pages() << 9) != 0);
+        prop_assert!(level != Level::L0, "the architecture has no such block");
+    }
+
+    #[test]
+    fn an_address_is_its_frame_and_its_offset(ipa: u64) {
+        let ipa = Ipa::new(ipa);
+        prop_assert_eq!(ipa.gfn().raw() << 12 | ipa.page_offset(), ipa.raw());
+    }
+
+    #[test]
+    fn an_entry_gives_back_what_it_was_made_of(
+        mfn in 0u64..1 << 36,
+        t in prop::sample::select(P2mType::ALL.to_vec()),
+        a in prop::sample::select(P2mAccess::ALL.to_vec()),
+        level in prop::sample::select(vec![Level::L1, Level::L2, Level::L3]),
+    ) {
+        let mfn = Mfn::new(mfn & !(level.pages() - 1));
+        let pte = Pte::leaf(mfn, t, a, level);
+        prop_assert_eq!((pte.mfn(), pte.ty(), pte.kind(level)), (mfn, Some(t), Kind::Leaf));
+        prop_assert!(pte.hw_valid() && pte.is_mapped());
+        if let Some(below) = level.next() {
+            for i in [0, 1, 511] {
+                let child = pte.child(i, below);
+                prop_assert_eq!(child.mfn().raw(), mfn.raw() + i * below.pages());
+                prop_assert_eq!(child.kind(below), Kind::Leaf);
+                prop_assert_eq!(child.ty(), Some(t));
+            }
+        }
+    }
+}

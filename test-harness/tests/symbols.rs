@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Every exported function, called through its C prototype as Xen calls it:
+//! it is there, takes its arguments as C passes them, and does its first duty.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)] // a test may stop on the spot
+
+mod common;
+use std::ptr::null_mut;
+
+use common::{access, errno, guest, p2mt, plain, ram, M2};
+use test_harness::symbols::{self as c, GuestHandle};
+use test_harness::INVALID;
+
+/// A call of an exported function.
+macro_rules! call {
+    ($name:ident($($argument:expr),* $(,)?)) => {{
+        // SAFETY: pointers are to structures of the world or to locals.
+        unsafe { c::$name($($argument),*) }
+    }};
+}
+
+#[test]
+fn relinquishing_a_domain_that_is_not_dying_is_a_bug() {
+    let w = plain();
+    let d = guest(&w, 0);
+    let globals = p2m_rs::globals::machine_for_test();
+    let said = w.expect_stop(
+        move || p2m_rs::globals::attach_for_test(globals),
+        move || {
+            d.relinquish();
+        },
+    );
+    assert_eq!(said.as_deref(), Some("BUG"));
+}
+
+#[test]
+fn the_ways_to_map_differ_in_type_and_size() {
+    let w = plain();
+    let d = guest(&w, 0);
+    let p = d.pointer();
+    assert_eq!(call!(map_regions_p2mt(p, 1, 2, ram(0), p2mt::RAM_RO)), 0);
+    assert_eq!(call!(map_mmio_regions(p, 8, 2, ram(3))), 0);
+    assert_eq!(
+        call!(guest_physmap_add_entry(p, M2, ram(0), 9, p2mt::RAM_RW)),
+        0
+    );
+    assert_eq!(
+        call!(p2m_insert_mapping(p, 4, 1, ram(0) + 9, p2mt::GRANT_RO)),
+        0
+    );
+    assert_eq!(d.lookup(2), (Some(ram(0) + 1), p2mt::RAM_RO));
+    assert_eq!(d.lookup(9), (Some(ram(3) + 1), p2mt::MMIO_DEV));
+    assert_eq!(d.get_entry(M2 + 5).order, 9);
+    assert_eq!(d.lookup(4), (Some(ram(0) + 9), p2mt::GRANT_RO));
+    // map_dev_mmio_page() asks for permission first, and says nothing without.
+    assert_eq!(call!(map_dev_mmio_page(p, 6, 0x9000)), 0);
+    assert_eq!(d.lookup(6).0, None);
+    w.permit_iomem(d, 0x9000..0x9001);
+    assert_eq!(call!(map_dev_mmio_page(p, 6, 0x9000)), 0);
+    assert_eq!(d.lookup(6), (Some(0x9000), p2mt::MMIO_C));
+
+    assert_eq!(
+        call!(unmap_regions_p2mt(p, 1, 2, ram(0) + 1)),
+        errno::EILSEQ
+    );
+    assert_eq!(call!(unmap_regions_p2mt(p, 1, 2, ram(0))), 0);
+    assert_eq!(call!(unmap_mmio_regions(p, 8, 2, ram(3))), 0);
+    assert_eq!(call!(guest_physmap_remove_page(p, M2, ram(0), 9)), 0);
+    assert_eq!(call!(guest_physmap_remove_page(p, 4, ram(0) + 9, 0)), 0);
+    assert_eq!(w.snapshot(d).len(), 1);
+    w.check();
+}
+
+#[test]
+fn what_arm_does_not_have_is_refused() {
+    let w = plain();
+    let d = guest(&w, 0);
+    let none = GuestHandle {
+        pointer: null_mut(),
+    };
+    assert_eq!(
+        call!(guest_physmap_mark_populate_on_demand(d.pointer(), 0, 0)),
+        errno::ENOSYS
+    );
+    assert_eq!(call!(p2m_pod_decrease_reservation(d.pointer(), 0, 0)), 0);
+    let rc = call!(p2m_set_mem_access_multi(
+        d.pointer(),
+        none,
+        none,
+        1,
+        0,
+        0,
+        0
+    ));
+    assert_eq!(rc, i64::from(errno::EOPNOTSUPP));
+    call!(memory_type_changed(d.pointer()));
+}
+
+#[test]
+fn a_lookup_says_frame_type_access_size_and_validity() {
+    let w = plain();
+    let d = guest(&w, 0);
+    assert_eq!(d.insert(M2, M2, ram(0), p2mt::RAM_RW), 0);
+    let e = d.get_entry(M2 + 7);
+    assert_eq!(
+        (e.mfn, e.p2m_type, e.order, e.valid),
+        (Some(ram(0) + 7), p2mt::RAM_RW, 9, true)
+    );
+    assert_eq!(e.access, access::RWX);
+    let hole = d.get_entry(3);
+    assert_eq!(
+        (hole.mfn, hole.p2m_type, hole.order, hole.valid),
+        (None, p2mt::INVALID, 9, false)
+    );
+    let far = d.get_entry(1 << 27);
+    assert_eq!((far.mfn, far.order), (None, 18));
+    assert_eq!(call!(gfn_to_mfn(d.pointer(), M2 + 1)), ram(0) + 1);
+    assert_eq!(call!(gfn_to_mfn(d.pointer(), 0)), INVALID);
+    // All results may be left out.
+    d.read_locked(|| {
+        let (t, a) = (null_mut(), null_mut());
+        let mfn = call!(p2m_get_entry(d.p2m(), M2, t, a, null_mut(), null_mut()));
+        assert_eq!(mfn, ram(0));
+    });
+    assert_eq!(call!(p2m_lookup(d.pointer(), M2, null_mut())), ram(0));
+    let page = call!(p2m_get_page_from_gfn(d.pointer(), M2, null_mut()));
+    assert!(!page.is_null());
+    // SAFETY: the reference that came with it.
+    unsafe { xen_sys::put_page(page) };
+    w.check();
+}
+
+#[test]
+fn a_removed_xen_heap_page_forgets_where_it_was_mapped() {
+    let w = plain();
+    let d = guest(&w, 0);
+    w.xenheap(ram(9), 2, d);
+    // SAFETY: a page of Xen's heap, as mm.c does it when it maps one.
+    let page = unsafe { xen_sys::xs_mfn_to_page(ram(9)) };
+    // SAFETY: as above.
+    unsafe { xen_sys::xs_page_set_xenheap_gfn(page, 5) };
+    assert_eq!(d.set_entry(5, 1, ram(9), p2mt::RAM_RW, access::RWX), 0);
+    assert_eq!(w.xenheap_gfn(ram(9)), Some(5));
+    assert_eq!(d.remove(5, 1, ram(9)), 0);
+    assert_eq!(w.xenheap_gfn(ram(9)), Some(INVALID));
+}
+
+#[test]
+fn set_way_operations_track_what_the_guest_touches() {
+    let w = plain();
+    let d = guest(&w, 0);
+    let v = w.vcpu(d);
+    w.run(0, v);
+    assert_eq!(d.insert(0, 4, ram(0), p2mt::RAM_RW), 0);
+    let hsr = xen_sys::hsr { bits: 0 };
+    call!(p2m_set_way_flush(v.pointer(), null_mut(), hsr));
+    assert!(v.need_flush_to_ram());
+    assert_eq!(v.hcr() & 1 << 26, 1 << 26, "HCR.TVM");
+    v.flush_vm();
+    assert_eq!(
+        w.flushed_to_ram(),
+        [ram(0), ram(0) + 1, ram(0) + 2, ram(0) + 3]
+    );
+    assert!(!v.need_flush_to_ram());
+    // What the guest touches from now on is flushed again, the rest is not.
+    while !w.guest_can(0, 2 << 12, true) {
+        assert!(d.resolve(2));
+    }
+    v.set_need_flush_to_ram(true);
+    v.flush_vm();
+    assert_eq!(w.flushed_to_ram(), [ram(0) + 2]);
+    // Caches on: the trapping ends.
+    // SAFETY: a register of the model.
+    unsafe { xen_sys::arch::write_sctlr_el1(5) };
+    v.toggle_cache(false);
+    assert!(v.need_flush_to_ram());
+    assert_eq!(v.hcr() & 1 << 26, 0);
+    // With tables that an IOMMU shares it cannot be done.
+    w.share_tables(test_harness::Iommu::Coherent, true);
+    call!(p2m_set_way_flush(v.pointer(), null_mut(), hsr));
+    assert_eq!(w.undef_injected(), 1);
+    assert_eq!(d.insert(9, 1, ram(0), p2mt::RAM_RW), 0);
+    let before = w.dump(d);
+    call!(p2m_domain_creation_finished(d.pointer()));
+    assert_eq!(w.dump(d), before, "nothing is invalidated then");
+}
+
+#[test]
+fn access_required_is_set_on_a_paused_domain() {
+    let w = plain();
+    let d = guest(&w, 0);
+    w.pause(d, true);
+    call!(arch_p2m_set_access_required(d.pointer(), true));
+    assert!(d.access_required());
+    call!(arch_p2m_set_access_required(d.pointer(), false));
+    assert!(!d.access_required());
+}
+
+#[test]
+fn the_dumps_say_how_many_mappings_there_are_and_where_the_root_is() {
+    let w = plain();
+    let d = guest(&w, 0);
+    assert_eq!(d.insert(0, M2, ram(0), p2mt::RAM_RW), 0);
+    assert_eq!(d.insert(M2, 3, ram(0), p2mt::RAM_RW), 0);
+    w.console();
+    call!(p2m_dump_info(d.pointer()));
+    let said = w.console().concat();
+    assert!(said.contains("2M mappings: 1 (shattered 0)"), "{said}");
+    assert!(said.contains("4K mappings: 3"), "{said}");
+    call!(dump_p2m_lookup(d.pointer(), 0x123_4000));
+    let root = w.root(d).unwrap() << 12;
+    assert_eq!(w.pt_walk_dumps(), [(root, 0x123_4000, 1, 2)]);
+    w.check();
+}
