@@ -14,6 +14,8 @@ mod gates;
 mod lock;
 mod paths;
 mod progress;
+#[cfg(test)]
+mod readme;
 mod rust_toolchain;
 mod table;
 mod test;

@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Translation tables in memory: reading, and the only ways to write.
+//!
+//! **Reading** needs a view, that is the lock; a [`Table`] borrows it.
+//!
+//! **Writing** a live entry follows break-before-make (Arm ARM, D8.16.1): what
+//! the TLBs may hold of the old entry must be gone before a new one with
+//! another address, type or size is written. The steps are types:
+//!
+//! ```text
+//! Table::slot ─┬─ Vacant ────────────────────────────── make / link ─► Removed
+//!              └─ Live ── break_ ─► Broken ── flush ─► Vacant
+//!                 │                   └── leave_empty ─► Removed (flush owed)
+//!                 └── set_permissions (no break needed)
+//! ```
+//!
+//! [`Vacant`] means that bit 0 was clear: no TLB holds the entry, though the
+//! p2m may know a mapping there.
+//!
+//! **What was in the slot** comes back as a [`Removed`]: it owns the references
+//! of a leaf, or the whole subtree, and must be released
+//! ([`crate::retire`]).
+//!
+//! **Barriers.** Stores are plain; [`WriteView::publish`] makes them visible
+//! to the walkers. A table that is not linked yet ([`NewTable`]) is filled
+//! without any; linking it orders all of its stores first.
+//!
+//! On Arm64 Xen maps all memory, so a table needs no unmap (helpers.c refuses
+//! to compile where that is not so).
+
+mod new;
+mod removed;
+mod slot;
+
+pub use new::NewTable;
+pub use removed::{Owned, Removed, RemovedLeaf, RemovedTable};
+pub use slot::{Broken, Live, Slot, Vacant};
+
+use core::ffi::c_void;
+use core::marker::PhantomData;
+use core::ptr::NonNull;
+
+use xen_sys as sys;
+use xen_sys::arch;
+
+use crate::addr::{Gfn, Mfn, PAGE_SIZE};
+use crate::globals::{root_level, root_pages};
+use crate::level::{Level, TableIndex, ENTRIES, TABLE_SHIFT};
+use crate::lock::{ReadView, WriteView};
+use crate::pte::{Kind, Pte};
+
+/// A table of the tree, while the lock is held.
+#[derive(Clone, Copy)]
+pub struct Table<'v> {
+    entries: NonNull<u64>,
+    level: Level,
+    _lock: PhantomData<&'v P2mTree>,
+}
+
+/// Stands for the tree in [`Table`]'s lifetime.
+struct P2mTree;
+
+/// What an entry leads to.
+pub enum Entry<'v> {
+    /// Nothing.
+    Empty,
+    /// The next table.
+    Table(Table<'v>),
+    /// A mapping.
+    Leaf(Pte),
+}
+
+impl ReadView<'_> {
+    /// The root page in which `gfn` is looked up (`p2m_get_root_pointer`);
+    /// `None` if the frame is beyond the IPA space, or if there is no root
+    /// (a domain that p2m_init never saw).
+    pub fn root_table(&self, gfn: Gfn) -> Option<Table<'_>> {
+        let level = root_level();
+        let number = gfn.raw() >> level.order() >> TABLE_SHIFT;
+        if number >= root_pages() {
+            return None;
+        }
+        self.root_page_table(number)
+    }
+
+    /// Root page `number` as a table.
+    fn root_page_table(&self, number: u64) -> Option<Table<'_>> {
+        let root = self.p2m().root()?;
+        Table::map(root.mfn().add(number), root_level())
+    }
+
+    /// All pages of the root.
+    pub fn root_tables(&self) -> impl Iterator<Item = Table<'_>> {
+        (0..root_pages()).filter_map(|number| self.root_page_table(number))
+    }
+}
+
+impl<'v> Table<'v> {
+    /// Maps a frame that holds a table of `level`. The caller has the frame
+    /// from the root or from a live entry.
+    fn map(mfn: Mfn, level: Level) -> Option<Self> {
+        // SAFETY: Xen maps every page that holds a table.
+        let entries = NonNull::new(unsafe { sys::xs_map_domain_page(mfn.raw()) })?;
+        Some(Self {
+            entries,
+            level,
+            _lock: PhantomData,
+        })
+    }
+
+    /// The level of this table's entries.
+    pub fn level(self) -> Level {
+        self.level
+    }
+
+    fn at(self, index: TableIndex) -> *mut u64 {
+        // SAFETY: the index is below 512, the table has 512 entries.
+        unsafe { self.entries.add(index.get()) }.as_ptr()
+    }
+
+    /// The entry, raw.
+    #[inline]
+    pub fn load(self, index: TableIndex) -> Pte {
+        // SAFETY: an entry of a live table: the lock is held for 'v.
+        Pte::from_bits(unsafe { arch::pte_load(self.at(index)) })
+    }
+
+    /// Writes an entry. No barrier.
+    fn store(self, index: TableIndex, pte: Pte) {
+        // SAFETY: an entry of a live table; all callers have a WriteView, or
+        // own the table.
+        unsafe { arch::pte_store(self.at(index), pte.bits()) };
+    }
+
+    /// What the entry leads to.
+    #[inline]
+    pub fn entry(self, index: TableIndex) -> Entry<'v> {
+        let pte = self.load(index);
+        match (pte.kind(self.level), self.level.next()) {
+            (Kind::Table(mfn), Some(next)) => match Self::map(mfn, next) {
+                Some(table) => Entry::Table(table),
+                None => Entry::Empty,
+            },
+            (Kind::Empty, _) => Entry::Empty,
+            _ => Entry::Leaf(pte),
+        }
+    }
+
+    /// Clears or sets bit 0 of an entry. The rest of the entry stays, so this
+    /// is no change that wants break-before-make; the caller owes a flush if
+    /// it clears.
+    pub(crate) fn set_hw_valid(self, _write: &WriteView<'_>, index: TableIndex, valid: bool) {
+        self.store(index, self.load(index).with_hw_valid(valid));
+    }
+}
+
+impl WriteView<'_> {
+    /// Makes the stores to `count` entries from `first` on visible to every
+    /// walker: to the CPUs' and a coherent SMMU's by a DSB over the inner
+    /// shareable domain (Arm ARM, D8.2.6: a walk is an explicit observer), to
+    /// any other SMMU's by cleaning to the point of coherency.
+    pub fn publish(&self, table: Table<'_>, first: TableIndex, count: u64) {
+        debug_assert!(count <= first.room());
+        if self.p2m().clean_pte() {
+            let start = table.at(first).cast::<c_void>();
+            // SAFETY: part of a mapped table. The helper begins and ends with
+            // DSB SY.
+            unsafe { sys::xs_clean_dcache_va_range(start, count * size_of::<u64>() as u64) };
+        } else {
+            arch::dsb_ishst();
+        }
+    }
+}
+
+impl WriteView<'_> {
+    /// Clears all pages of the root and cleans them to memory. A flush is
+    /// owed. The tables below stay on the list of pages.
+    pub(crate) fn clear_root(&mut self) {
+        self.set_need_flush(true);
+        let Some(root) = self.p2m().root() else {
+            return;
+        };
+        for page in (0..root_pages()).filter_map(|n| root.nth(n)) {
+            // SAFETY: a root page of this p2m, and the write lock is held.
+            unsafe { page.clear_and_clean() };
+        }
+    }
+}
+
+/// A table fills its page.
+const _: () = assert!(ENTRIES as u64 * size_of::<u64>() as u64 == PAGE_SIZE);
