@@ -54,8 +54,21 @@ impl P2mAccess {
     ];
 
     /// From C's value; `None` for values that no access has.
-    pub fn from_c(value: u64) -> Option<Self> {
-        Self::ALL.into_iter().find(|a| *a as u64 == value)
+    pub const fn from_c(value: u64) -> Option<Self> {
+        Some(match value {
+            0 => Self::N,
+            1 => Self::R,
+            2 => Self::W,
+            3 => Self::Rw,
+            4 => Self::X,
+            5 => Self::Rx,
+            6 => Self::Wx,
+            7 => Self::Rwx,
+            8 => Self::Rx2rw,
+            9 => Self::N2rwx,
+            10 => Self::RPw,
+            _ => return None,
+        })
     }
 
     /// C's value.

@@ -170,7 +170,7 @@ impl Pte {
     }
 
     /// Type of a leaf; `None` if nothing is mapped.
-    pub fn ty(self) -> Option<P2mType> {
+    pub const fn ty(self) -> Option<P2mType> {
         P2mType::from_c((self.0 & TYPE) >> TYPE_SHIFT)
     }
 

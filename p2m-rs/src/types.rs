@@ -52,8 +52,21 @@ impl P2mType {
 
     /// From C's value or the PTE's bits; `None` for `p2m_invalid` and for
     /// values that no type has.
-    pub fn from_c(value: u64) -> Option<Self> {
-        Self::ALL.into_iter().find(|t| *t as u64 == value)
+    pub const fn from_c(value: u64) -> Option<Self> {
+        Some(match value {
+            1 => Self::RamRw,
+            2 => Self::RamRo,
+            3 => Self::MmioDirectDev,
+            4 => Self::MmioDirectNc,
+            5 => Self::MmioDirectC,
+            6 => Self::ForeignRw,
+            7 => Self::ForeignRo,
+            8 => Self::GrantRw,
+            9 => Self::GrantRo,
+            10 => Self::IommuRw,
+            11 => Self::IommuRo,
+            _ => return None,
+        })
     }
 
     /// C's value, 0 (`p2m_invalid`) for none.
