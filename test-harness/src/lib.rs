@@ -28,6 +28,7 @@
 //! | T6 | interrupts are off while a foreign VTTBR_EL2 is loaded, and it is put back |
 //! | P1 | a table is in memory before it is linked, when the IOMMU reads memory |
 //! | P2 | so is each changed word, before the IOTLB flush and the unlock |
+//! | P3 | no page is put, no table freed, before the IOTLB flush of where it was mapped |
 //! | R0 | pages, lists and references are used as what they are |
 //! | R1 | references of a frame: its owner's and one for each foreign mapping |
 //! | R2 | pool = free pages + tables in use |
@@ -62,6 +63,7 @@ mod domains;
 pub mod event;
 mod frames;
 mod hash;
+mod iotlb;
 mod lists;
 mod locks;
 mod machine;

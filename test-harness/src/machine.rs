@@ -20,6 +20,7 @@ use crate::devices::Devices;
 use crate::domains::Domains;
 use crate::event::{Event, Log, Violation};
 use crate::frames::Frames;
+use crate::iotlb::Iotlb;
 use crate::lists::Lists;
 use crate::locks::Locks;
 use crate::radix::Radix;
@@ -45,6 +46,7 @@ pub(crate) struct State {
     pub(crate) devices: Devices,
     pub(crate) tables: Tables,
     pub(crate) tlb: Tlb,
+    pub(crate) iotlb: Iotlb,
 }
 
 impl State {
@@ -65,6 +67,7 @@ impl State {
             devices: Devices::default(),
             tables: Tables::default(),
             tlb: Tlb::default(),
+            iotlb: Iotlb::default(),
         }
     }
 

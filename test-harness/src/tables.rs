@@ -86,23 +86,21 @@ impl State {
         }
     }
 
-    fn unlink(&mut self, mfn: Mfn) {
+    /// A table leaves the tree, and all below; `gfns` led to it.
+    fn unlink(&mut self, mfn: Mfn, gfns: &Range<u64>) {
         let Some(table) = self.tables.live.remove(&mfn) else {
             return;
         };
         if let Some(through) = table.parent {
             self.tlb_unlink(mfn, table.domain, through);
         }
-        self.unlink_below(mfn, table);
-    }
-
-    fn unlink_below(&mut self, mfn: Mfn, table: Table) {
-        if table.level == 3 || self.frames.is_free(mfn) {
+        if self.frames.is_free(mfn) {
             return;
         }
         for (_, entry) in self.frames.words(mfn) {
+            self.iotlb_remember(table.domain, table.level, entry, gfns.clone());
             if pte::is_table(entry, table.level) {
-                self.unlink(pte::mfn(entry));
+                self.unlink(pte::mfn(entry), gfns);
             }
         }
     }
@@ -150,8 +148,13 @@ impl State {
             pte::is_table(value, table.level),
         );
         let same = was && is && pte::mfn(old) == pte::mfn(value);
+        if !(same || old & pte::VALID == 0 || pte::mfn(old) == pte::mfn(value)) {
+            let gfns = self.gfns_of(mfn, index);
+            self.iotlb_remember(table.domain, table.level, old, gfns);
+        }
         if was && !same {
-            self.unlink(pte::mfn(old));
+            let gfns = self.gfns_of(mfn, index);
+            self.unlink(pte::mfn(old), &gfns);
         }
         if is && !same {
             self.link(pte::mfn(value), table.below(mfn, index));
@@ -164,8 +167,11 @@ impl State {
         if let Some(table) = self.tables.live.get(&mfn).copied() {
             for (index, old) in self.frames.words(mfn) {
                 self.tlb_store(mfn, index, old, 0);
+                if pte::is_table(old, table.level) {
+                    let gfns = self.gfns_of(mfn, index);
+                    self.unlink(pte::mfn(old), &gfns);
+                }
             }
-            self.unlink_below(mfn, table);
         }
         self.frames.fill(mfn, 0);
         self.event(cpu, Event::ClearPage { mfn, cleaned });
@@ -201,7 +207,7 @@ impl State {
 
     /// A root page is freed with its domain.
     pub(crate) fn drop_root(&mut self, mfn: Mfn) {
-        self.unlink(mfn);
+        self.unlink(mfn, &(0..0));
     }
 
     /// The page goes back to a pool or the heap: no table may point to it.
@@ -213,6 +219,7 @@ impl State {
             );
         }
         self.check_uncached(cpu, mfn);
+        self.check_out_of_reach(cpu, mfn);
         self.undirty(mfn);
     }
 

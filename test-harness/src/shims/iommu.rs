@@ -34,6 +34,9 @@ extern "C" fn xs_iommu_iotlb_flush(
     with(|m, cpu| {
         m.check_cleaned(d.addr(), "when the IOTLB is flushed");
         let rc = m.devices.iommu_flush();
+        if rc == 0 {
+            m.iotlb_flush(d.addr(), &(dfn..dfn.saturating_add(nr)));
+        }
         m.event(
             cpu,
             Event::IommuFlush {

@@ -258,6 +258,7 @@ extern "C" fn put_page(page: *mut page_info) {
             return;
         };
         m.event(cpu, Event::Put { mfn });
+        m.check_out_of_reach(cpu, mfn);
         let frame = m.frames.frame(mfn);
         if frame.refs == 0 {
             m.broken(
