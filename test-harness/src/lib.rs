@@ -75,6 +75,7 @@ mod radix;
 mod shims;
 mod snapshot;
 mod stage1;
+mod stand_in;
 pub mod symbols;
 mod tables;
 mod tlb;
