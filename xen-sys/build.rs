@@ -68,13 +68,31 @@ const FUNCTIONS: &[&str] = &[
     "dump_pt_walk",
 ];
 
+/// Functions that Rust defines, whose prototypes the headers have: for the
+/// checks in p2m-rs and mem_access-rs.
+const EXPORTS: &[&str] = &[
+    "p2m_.*",
+    "arch_[gs]et_paging_mempool_size",
+    "arch_p2m_set_access_required",
+    "dump_p2m_lookup",
+    "relinquish_p2m_mapping",
+    "setup_virt_paging",
+    "memory_type_changed",
+    "guest_physmap_.*",
+    "(un)?map_regions_p2mt",
+    "(un)?map_mmio_regions",
+    "map_dev_mmio_page",
+    "set_foreign_p2m_entry",
+    "gfn_to_mfn",
+    "get_page_from_gva",
+];
+
 /// Macros that become constants.
 const CONSTANTS: &[&str] = &[
     "XENLOG_.*",
     "SHUTDOWN_crash",
     "VM_EVENT_REASON_MEM_ACCESS",
     "MEM_ACCESS_.*",
-    "XEN_.*VERSION",
 ];
 
 /// Fields that Rust reads or writes: C type, field.
@@ -183,9 +201,14 @@ struct Compiler {
 
 impl Compiler {
     fn from_environment(tree: &Path) -> Result<Self, String> {
-        let program = variable("XEN_P2M_CC")?;
+        // make's CC may begin with a cache, and end with flags.
+        let cc = variable("XEN_P2M_CC")?;
+        let mut cc = cc
+            .split_whitespace()
+            .skip_while(|word| ["ccache", "distcc", "sccache"].contains(word));
+        let program = cc.next().ok_or("XEN_P2M_CC names no compiler")?.to_owned();
         let archiver = variable("XEN_P2M_AR")?;
-        let mut flags = Vec::new();
+        let mut flags: Vec<String> = cc.map(str::to_owned).collect();
         let mut words = variable("XEN_P2M_CFLAGS")?
             .split_whitespace()
             .map(str::to_owned)
@@ -321,30 +344,23 @@ impl Compiler {
             .raw_line("pub type mfn_t = ::core::ffi::c_ulong;");
         let mut flags = self.flags.iter();
         while let Some(flag) = flags.next() {
-            let wanted = [
-                "-I",
-                "-D",
-                "-std",
-                "-nostdinc",
-                "-fno-builtin",
-                "-fno-common",
-                "-f",
-            ]
-            .iter()
-            .any(|prefix| flag.starts_with(prefix));
+            // Of the rest, some only gcc knows.
+            let wanted = ["-I", "-D", "-U", "-std", "-nostdinc"]
+                .iter()
+                .any(|prefix| flag.starts_with(prefix));
             if flag == "-include" {
                 builder = builder.clang_arg(flag);
                 if let Some(file) = flags.next() {
                     builder = builder.clang_arg(file);
                 }
-            } else if wanted && !flag.starts_with("-fno-allow") {
+            } else if wanted {
                 builder = builder.clang_arg(flag);
             }
         }
         for ty in TYPES {
             builder = builder.allowlist_type(ty);
         }
-        for function in FUNCTIONS {
+        for function in FUNCTIONS.iter().chain(EXPORTS) {
             builder = builder.allowlist_function(function);
         }
         for constant in CONSTANTS {

@@ -116,9 +116,8 @@ bool xs_cpuinfo_vmid_16_bits(void);
 void noreturn xs_bug(void);
 
 /*
- * Constants and layout as gcc sees them in this tree: bindgen turns the
- * enumerators into Rust constants, and layout.rs asserts that clang agrees
- * (xs_layout[] in helpers.c is the same list, computed by gcc).
+ * Constants of this tree: bindgen turns the
+ * enumerators into Rust constants.
  */
 enum xs_const {
     XS_MEMF_no_owner = MEMF_no_owner,

@@ -56,13 +56,19 @@ trait Restricted {
 impl Restricted for ReadView<'_> {
     fn restricted_page(&self, ipa: Ipa, flags: Gv2mFlags) -> Option<PageRef> {
         let access = get_locked(self, Some(ipa.gfn())).ok()?;
-        if !is_the_cause(access, flags) {
-            return None;
-        }
-        // The type may forbid the access as well.
-        // UPSTREAM-DEFECT: B7: reads of read-only RAM are refused with it.
         let lookup = self.get(ipa.gfn());
-        if lookup.ty() != Some(P2mType::RamRw) {
+        let ty = lookup.ty()?;
+        let type_allows = if is_the_cause(access, flags) {
+            // UPSTREAM-DEFECT: B7: reads of read-only RAM are refused too.
+            ty == P2mType::RamRw
+        } else if !lookup.is_walkable() {
+            // Bit 0 was clear somewhere, to track what the guest touches (B5).
+            ty.is_ram() && !(flags.wants_write() && ty != P2mType::RamRw)
+        } else {
+            // The hardware failed for a good reason.
+            false
+        };
+        if !type_allows {
             return None;
         }
         Page::of(lookup.mfn()?)?.get(self.p2m().domain()?)

@@ -14,6 +14,8 @@
 //! symbols that C calls. The lock rule and its types are p2m-rs's.
 #![cfg_attr(target_os = "none", no_std)]
 
+#[cfg(target_os = "none")]
+mod checks;
 pub mod copy;
 pub mod ffi;
 pub mod settings;

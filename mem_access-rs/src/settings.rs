@@ -105,6 +105,8 @@ pub fn set(
         XenmemAccess::Default => p2m.default_access(),
     };
     // From here on no block is mapped any more.
+    // UPSTREAM-DEFECT: B6, what is left of it: this stays when the request
+    // fails, and for ever.
     p2m.enable_mem_access();
 
     let nr = u64::from(range.nr);

@@ -47,6 +47,8 @@ pub enum FaultKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// The fault was no restriction's.
+    // UPSTREAM-DEFECT: B13: the trap handler does not look, and a write to
+    // read-only RAM faults for ever.
     NotOurs,
     /// The fault was dealt with: let the guest try again (or wait for the
     /// monitor).
@@ -55,7 +57,7 @@ pub enum Verdict {
 
 /// Decides on a permission fault of the current vCPU.
 pub fn check(cx: &mut Unlocked<'_>, fault: Fault) -> Verdict {
-    let vcpu = Vcpu::current();
+    let vcpu = Vcpu::current(cx);
     let domain = vcpu.domain();
     if !domain.p2m().mem_access_enabled() {
         return Verdict::NotOurs;

@@ -102,7 +102,7 @@ pub enum SetWay {
 /// `p2m_set_way_flush`: a trapped set/way operation of the current vCPU.
 pub fn set_way(vcpu: &Vcpu) -> SetWay {
     debug_assert!(vcpu.is_current());
-    if Vcpu::current().domain().iommu_shares_tables() {
+    if vcpu.domain().iommu_shares_tables() {
         console::set_way_with_shared_tables();
         return SetWay::Undefined;
     }

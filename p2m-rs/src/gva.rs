@@ -35,8 +35,6 @@ pub fn get_page_from_gva(
     let mfn = match hardware {
         Some(maddr) => maddr.mfn(),
         // Access was restricted, and that may be why the walk failed.
-        // UPSTREAM-DEFECT: B5: an entry without bit 0 fails just so, and is
-        // then refused because no restriction is found.
         None if p2m.mem_access_enabled() => {
             return mem_access_check_and_get_page(cx, gva, flags, vcpu);
         }

@@ -82,8 +82,9 @@ pub fn relinquish(cx: &mut Unlocked<'_>, domain: &Domain) -> Result {
         let is_foreign_block = lookup.ty().is_some_and(P2mType::is_foreign) && level.pages() > 1;
 
         count += 1;
-        // A foreign block is 512 references: look before each (B4).
-        let look = count % PREEMPT_EVERY == 0 || is_foreign_block;
+        // A foreign block is 512 references: look before each (B4), but the
+        // first: each call gets on.
+        let look = count > 1 && (is_foreign_block || count % PREEMPT_EVERY == 0);
         if look && cpu::hypercall_preempt_check() {
             result = Err(Errno::Restart);
             break;
@@ -121,7 +122,9 @@ pub fn teardown(cx: &mut Unlocked<'_>, domain: &Domain) -> Result {
 
 fn free_tables(p2m: &mut WriteView<'_>) -> Result {
     let mut count = 0;
-    while p2m.free_any_table_page() {
+    // SAFETY: domain_relinquish_resources() empties the root and flushes
+    // (`clear_root_pages`) before it calls for this.
+    while unsafe { p2m.free_any_table_page() } {
         count += 1;
         if count % PREEMPT_EVERY == 0 && cpu::hypercall_preempt_check() {
             return Err(Errno::Restart);
@@ -143,8 +146,9 @@ pub fn final_teardown(domain: &Domain) {
     debug_assert!(domain.lock_pool().is_empty());
 
     if let Some(root) = p2m.root() {
-        // SAFETY: the domain never runs again, its devices are gone, and the
-        // VMID was flushed when the root was cleared.
+        // SAFETY: the domain never runs again, or never ran, and its devices
+        // are gone. What TLBs may hold of its VMID is flushed before the next
+        // owner of the VMID runs (`alloc_table`).
         unsafe { free_root(root, p2m_root_order().load(Relaxed)) };
     }
     p2m.set_root(None);

@@ -27,6 +27,10 @@
 //! [`locked_entry_write`]). Whatever a view hands out (a [`Lookup`], a table)
 //! borrows the view, so it cannot be used after the unlock (XSA-473).
 //!
+//! **What types cannot do.** Safe Rust may forget a guard (`ManuallyDrop`; the
+//! lint on `mem::forget` does not see it): the lock would stay taken, and the
+//! token be free. Nothing here does; in debug builds the second lock panics.
+//!
 //! **Flush.** Dropping a [`WriteGuard`] flushes the TLBs if anything was
 //! deferred, and only then unlocks, as C's `p2m_write_unlock` does.
 //!
@@ -141,10 +145,10 @@ pub struct WriteGuard<'g> {
 impl P2m {
     /// Takes the lock for reading (`p2m_read_lock`).
     pub fn read<'g>(&'g self, _cx: &'g mut Unlocked<'_>) -> ReadGuard<'g> {
+        nesting::enter();
         // SAFETY: the lock was initialised by p2m_init and lives as long as
         // the domain; the token proves that this CPU does not hold it.
         unsafe { sys::xs_read_lock(self.lock_ptr()) };
-        nesting::enter();
         ReadGuard {
             view: ReadView::new(self),
         }
@@ -152,9 +156,9 @@ impl P2m {
 
     /// Takes the lock for writing (`p2m_write_lock`).
     pub fn write<'g>(&'g self, _cx: &'g mut Unlocked<'_>) -> WriteGuard<'g> {
+        nesting::enter();
         // SAFETY: as for `read`.
         unsafe { sys::xs_write_lock(self.lock_ptr()) };
-        nesting::enter();
         WriteGuard {
             p2m: self,
             view: WriteView::new(self),
@@ -178,7 +182,8 @@ impl P2m {
     ///
     /// # Safety
     ///
-    /// The calling CPU holds the write lock, and no guard does.
+    /// The calling CPU holds the write lock, and no guard will release it
+    /// again.
     pub unsafe fn write_unlock(&self) {
         // The flush comes first: until it is complete nobody else may change
         // the tables (nor rely on them).
@@ -190,17 +195,17 @@ impl P2m {
 
 impl Drop for ReadGuard<'_> {
     fn drop(&mut self) {
-        nesting::leave();
         // SAFETY: taken when the guard was made, and released only here.
         unsafe { sys::xs_read_unlock(self.view.p2m.lock_ptr()) };
+        nesting::leave();
     }
 }
 
 impl Drop for WriteGuard<'_> {
     fn drop(&mut self) {
-        nesting::leave();
         // SAFETY: taken when the guard was made, and released only here.
         unsafe { self.p2m.write_unlock() };
+        nesting::leave();
     }
 }
 
@@ -234,7 +239,8 @@ mod nesting {
     use crate::globals::p2m_lock_held;
     use crate::xen::cpu;
 
-    /// Notes that this CPU took a p2m lock.
+    /// Notes that this CPU is about to take a p2m lock: a nested one would
+    /// wait for ever as soon as a writer is queued.
     pub(super) fn enter() {
         if cfg!(debug_assertions) {
             if let Some(held) = p2m_lock_held().get(cpu::id()) {
@@ -244,7 +250,7 @@ mod nesting {
         }
     }
 
-    /// Notes that this CPU is about to release its p2m lock.
+    /// Notes that this CPU has released its p2m lock.
     pub(super) fn leave() {
         if cfg!(debug_assertions) {
             if let Some(held) = p2m_lock_held().get(cpu::id()) {

@@ -25,6 +25,7 @@ use crate::xen::table::Entry;
 pub struct Lookup<'v> {
     level: Level,
     leaf: Option<(Pte, Mfn)>,
+    walkable: bool,
     _lock: PhantomData<&'v ()>,
 }
 
@@ -34,6 +35,7 @@ impl<'v> Lookup<'v> {
         Self {
             level,
             leaf: None,
+            walkable: false,
             _lock: PhantomData,
         }
     }
@@ -58,8 +60,13 @@ impl<'v> Lookup<'v> {
         self.leaf.and_then(|(pte, _)| pte.ty())
     }
 
-    /// Bit 0 of the entry: whether the guest has used the mapping since the
-    /// last invalidation. False for a hole.
+    /// Whether the hardware gets to the mapping: bit 0 of its entry and of all
+    /// above it. False for a hole.
+    pub fn is_walkable(&self) -> bool {
+        self.walkable
+    }
+
+    /// Bit 0 of the mapping's own entry (C's `valid`). False for a hole.
     pub fn hw_valid(&self) -> bool {
         self.leaf.is_some_and(|(pte, _)| pte.hw_valid())
     }
@@ -71,14 +78,18 @@ impl ReadView<'_> {
         if let Some(level) = self.hole_beyond_max(gfn) {
             return Lookup::hole(level);
         }
-        // There is a root entry for each frame up to the highest mapped one.
+        // There is a root entry for each frame up to the highest mapped one,
+        // unless p2m_init never got that far.
         let Some(mut table) = self.root_table(gfn) else {
-            debug_assert!(false, "no root for a frame that was mapped");
+            debug_assert!(self.p2m().root().is_none());
             return Lookup::hole(root_level());
         };
+        let mut walkable = true;
         loop {
             let level = table.level();
-            match table.entry(level.index(gfn)) {
+            let index = level.index(gfn);
+            walkable &= table.load(index).hw_valid();
+            match table.entry(index) {
                 Entry::Table(next) => table = next,
                 Entry::Empty => return Lookup::hole(level),
                 Entry::Leaf(pte) => {
@@ -86,6 +97,7 @@ impl ReadView<'_> {
                     return Lookup {
                         level,
                         leaf: Some((pte, pte.mfn().add(offset))),
+                        walkable,
                         _lock: PhantomData,
                     };
                 }

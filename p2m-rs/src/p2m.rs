@@ -3,9 +3,10 @@
 //!
 //! C keeps the definition (drivers and the rest of Xen use it), so this is a
 //! view on C's memory. What needs no lock is a method of [`P2m`]; the rest are
-//! methods of [`ReadView`] and [`WriteView`]. Every access is a relaxed
-//! atomic: some fields are read without the lock elsewhere in Xen, and
-//! nothing here orders anything; the lock and the barriers do.
+//! methods of [`ReadView`] and [`WriteView`]. Fields that change while the p2m
+//! is in use are accessed as relaxed atomics: some are read without the lock
+//! elsewhere in Xen, and nothing here orders anything; the lock and the
+//! barriers do.
 
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicU8, Ordering::Relaxed};
@@ -92,7 +93,9 @@ impl P2m {
         let c = self.0.get();
         // SAFETY: a live structure; changes in p2m_init and
         // p2m_final_teardown only.
-        Page::from_ptr(unsafe { (*c).root })
+        let root = unsafe { (*c).root };
+        // SAFETY: null or a page that p2m_init allocated.
+        unsafe { Page::from_ptr(root) }
     }
 
     /// Sets the root.

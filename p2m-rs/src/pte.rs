@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! A stage-2 translation table entry, bit by bit (C's `lpae_p2m_t`).
 //!
-//! | bits | field | Arm ARM (DDI 0487, D8.3) |
+//! | bits | field | meaning |
 //! |---|---|---|
 //! | 0 | valid | the walker may use the entry |
 //! | 1 | table | table descriptor (levels 0 to 2), page descriptor (level 3) |
@@ -41,37 +41,27 @@ const TYPE: u64 = 0xf << TYPE_SHIFT;
 /// (C's `P2M_PERM_MASK`).
 const PERMISSIONS: u64 = READ | WRITE | XN;
 
-/// Stage-2 MemAttr\[3:0\] and SH\[1:0\] of a mapping.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Attributes {
+/// Memory attributes of a mapping: stage-2 MemAttr\[3:0\] and SH\[1:0\].
+pub(crate) mod attributes {
+    use crate::types::P2mType;
+
     /// Device-nGnRE, outer shareable (the architecture ignores SH here).
-    Device,
-    /// Normal non-cacheable; must be outer shareable (Arm ARM, B2.10.1).
-    NonCacheable,
+    pub(crate) const DEVICE: (u64, u64) = (0x1, 0b10);
+    /// Normal non-cacheable; the architecture treats it as outer shareable.
+    pub(crate) const NON_CACHEABLE: (u64, u64) = (0x5, 0b10);
     /// Normal write-back, outer shareable.
-    CacheableOuter,
+    pub(crate) const CACHEABLE_OUTER: (u64, u64) = (0xf, 0b10);
     /// Normal write-back, inner shareable.
-    CacheableInner,
-}
+    pub(crate) const CACHEABLE_INNER: (u64, u64) = (0xf, 0b11);
 
-impl Attributes {
-    const fn of(ty: P2mType) -> Self {
+    /// Those of a type.
+    pub(super) const fn of(ty: P2mType) -> (u64, u64) {
         match ty {
-            P2mType::MmioDirectDev => Self::Device,
-            P2mType::MmioDirectNc => Self::NonCacheable,
-            P2mType::MmioDirectC => Self::CacheableOuter,
-            _ => Self::CacheableInner,
+            P2mType::MmioDirectDev => DEVICE,
+            P2mType::MmioDirectNc => NON_CACHEABLE,
+            P2mType::MmioDirectC => CACHEABLE_OUTER,
+            _ => CACHEABLE_INNER,
         }
-    }
-
-    const fn bits(self) -> u64 {
-        let (mattr, sh) = match self {
-            Self::Device => (0x1, 0b10),
-            Self::NonCacheable => (0x5, 0b10),
-            Self::CacheableOuter => (0xf, 0b10),
-            Self::CacheableInner => (0xf, 0b11),
-        };
-        mattr << MATTR_SHIFT | sh << SH_SHIFT
     }
 }
 
@@ -110,7 +100,8 @@ impl Pte {
     pub fn leaf(mfn: Mfn, ty: P2mType, access: P2mAccess, level: Level) -> Self {
         debug_assert!(mfn.base().raw() & !BASE == 0 && mfn.raw() >> 36 == 0);
         debug_assert!(level != Level::L0, "the architecture has no level-0 block");
-        let mut bits = VALID | AF | Attributes::of(ty).bits();
+        let (mattr, sh) = attributes::of(ty);
+        let mut bits = VALID | AF | mattr << MATTR_SHIFT | sh << SH_SHIFT;
         bits |= (mfn.raw() << PAGE_SHIFT) & BASE;
         bits |= (ty as u64) << TYPE_SHIFT;
         if level == Level::L3 {
@@ -137,6 +128,11 @@ impl Pte {
     }
 
     /// Bit 0: the hardware may use the entry (C's `lpae_is_valid`).
+    ///
+    /// If it is clear, no TLB or walk cache holds the entry or anything below
+    /// it, but while a flush is owed: bit 0 of a live entry is only cleared
+    /// with a flush before the unlock (breaks, `fault::invalidate_root`), or
+    /// where an entry above was clear already (`fault::resolve`).
     pub const fn hw_valid(self) -> bool {
         self.0 & VALID != 0
     }
@@ -176,7 +172,7 @@ impl Pte {
 
     /// Whether the two entries differ in permissions only, so that one may
     /// replace the other while live: break-before-make is for changes of
-    /// address, memory type and block size (Arm ARM, D8.16.1, R_WHZWS).
+    /// address, memory type and block size (DDI 0487K, D8.16.1, R_WHZWS).
     pub const fn differs_only_in_permissions(self, other: Self) -> bool {
         (self.0 ^ other.0) & !PERMISSIONS == 0
     }

@@ -7,11 +7,11 @@
 //! that no handle on it is left.
 #![forbid(unsafe_code)]
 
-use crate::level::{Level, TableIndex};
+use crate::level::Level;
 use crate::lock::WriteView;
 use crate::types::P2mType;
 use crate::xen::page::{is_xen_heap, Page};
-use crate::xen::table::{Owned, Removed, RemovedLeaf, RemovedTable};
+use crate::xen::table::{Owned, Removed, RemovedLeaf};
 
 impl WriteView<'_> {
     /// Releases whatever the entry owned. The IOMMU has forgotten it.
@@ -19,7 +19,7 @@ impl WriteView<'_> {
         match removed.into_owned() {
             Owned::Nothing => (),
             Owned::Leaf(leaf) => self.release_leaf(leaf),
-            Owned::Table(table) => self.release_table(table),
+            Owned::Table(table) => table.free(self, Self::release),
         }
     }
 
@@ -40,17 +40,5 @@ impl WriteView<'_> {
             }
         }
         leaf.put_references();
-    }
-
-    /// Releases a subtree. Nothing of it can be reached by a walk that begins
-    /// now; one flush makes sure that none is under way, and that no walk
-    /// cache holds a table.
-    fn release_table(&mut self, mut table: RemovedTable) {
-        self.tlb_flush_sync();
-        for index in TableIndex::all() {
-            let entry = table.take(index);
-            self.release(entry);
-        }
-        table.free(self);
     }
 }

@@ -2,8 +2,7 @@
 //! Stage 2 for the whole machine, at boot (`setup_virt_paging`).
 //!
 //! The IPA space is as large as the physical one, or smaller if an IOMMU
-//! cannot do as much. Its size decides the shape of the tables (Arm ARM,
-//! D8.2.7): a root at level 0, or up to 16 concatenated tables at level 1.
+//! cannot do as much. Its size decides the shape of the tables: a root at level 0, or up to 16 concatenated tables at level 1.
 #![forbid(unsafe_code)]
 
 use core::sync::atomic::Ordering::Relaxed;
@@ -90,9 +89,6 @@ pub fn all_cpus(on_other_cpus: unsafe extern "C" fn(*mut core::ffi::c_void)) {
         value |= u64::from(sys::XS_VTCR_VS);
     }
     let level = 2 - shape.sl0;
-    if level == 0 && shape.root_order > 0 {
-        console::bug("level-0 tables cannot be concatenated");
-    }
     p2m_root_order().store(shape.root_order, Relaxed);
     p2m_root_level().store(level, Relaxed);
     p2m_ipa_bits().store(64 - shape.t0sz, Relaxed);
@@ -105,6 +101,9 @@ pub fn all_cpus(on_other_cpus: unsafe extern "C" fn(*mut core::ffi::c_void)) {
     console::stage2_shape(4 - level, shape.root_order, value);
 
     vmid::init();
+    if level == 0 && shape.root_order > 0 {
+        console::bug("level-0 tables cannot be concatenated");
+    }
     vtcr().store(value, Relaxed);
     if cpu::has_at_speculate_at_boot() {
         let Some(root) = alloc_root(shape.root_order) else {

@@ -10,18 +10,34 @@
 //! table is walked to once, and stores to empty entries share one barrier.
 //!
 //! Order within a change, whatever the kind: settings tree (may fail), table
-//! entry, TLB flush (now or owed), IOMMU flush, references.
+//! entry, TLB flush (now or owed), IOMMU flush, references to pages.
 #![forbid(unsafe_code)]
 
 use crate::access::P2mAccess;
-use crate::addr::Gfn;
+use crate::addr::{Gfn, Mfn};
 use crate::error::{Errno, Result};
 use crate::level::{Level, TableIndex};
 use crate::lock::WriteView;
 use crate::pte::{Kind, Pte};
+use crate::types::P2mType;
 use crate::walk::{Missing, Reached};
 use crate::xen::table::{Owned, Removed, Slot, Table};
 use crate::xen::target::Target;
+
+/// What to map: frames from `mfn` on.
+#[derive(Clone, Copy)]
+struct Leaf {
+    mfn: Mfn,
+    ty: P2mType,
+    access: P2mAccess,
+}
+
+impl Leaf {
+    /// The entry that maps the frame `pages` further on.
+    fn pte(self, pages: u64, level: Level) -> Pte {
+        Pte::leaf(self.mfn.add(pages), self.ty, self.access, level)
+    }
+}
 
 /// Outcome of [`WriteView::set_access`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,16 +60,18 @@ impl WriteView<'_> {
     // UPSTREAM-DEFECT: B16: an existing mapping is replaced without a word.
     pub fn insert(&mut self, gfn: Gfn, nr: u64, target: Target, access: P2mAccess) -> Result {
         self.refuse_if_dying()?;
+        let (mfn, ty) = target.into_parts();
         let mut done = 0;
         while done < nr {
-            let (gfn, target) = (gfn.add(done), target.skip(done));
-            let mut level = self.block_level(gfn.raw() | target.mfn().raw() | (nr - done));
+            let (gfn, mfn) = (gfn.add(done), mfn.add(done));
+            let mut level = self.block_level(gfn.raw() | mfn.raw() | (nr - done));
             // Each page of a foreign block owns a reference, and a block is
             // dropped between two preemption checks (B4).
-            if target.ty().is_foreign() {
+            if ty.is_foreign() {
                 level = level.max(Level::L2);
             }
-            done += self.insert_run(gfn, level, (nr - done) >> level.order(), target, access)?;
+            let leaf = Leaf { mfn, ty, access };
+            done += self.insert_run(gfn, level, (nr - done) >> level.order(), leaf)?;
         }
         Ok(())
     }
@@ -81,8 +99,8 @@ impl WriteView<'_> {
     ///
     /// # Errors
     ///
-    /// As for [`Self::insert`]. Nothing has changed then, but that a block may
-    /// have been split.
+    /// As for [`Self::insert`]; nothing has changed then, but that a block may
+    /// have been split. Or those of the IOMMU's flush; then the access is set.
     pub fn set_access(&mut self, gfn: Gfn, access: P2mAccess) -> Result<AccessSet> {
         if let Some(level) = self.hole_beyond_max(gfn) {
             return Ok(AccessSet::Hole(level));
@@ -105,13 +123,14 @@ impl WriteView<'_> {
         };
         self.set_access_setting(gfn, access)?;
         let pte = Pte::leaf(old.mfn(), ty, access, Level::L3);
+        // The new entry takes over what the old one owned.
         match table.slot(self, index) {
             Slot::Live(live) => {
-                if !live.set_permissions(self, pte) {
+                if let Err(live) = live.set_permissions(self, pte) {
                     live.break_(self).flush(self).make(self, pte).inherited();
                 }
             }
-            Slot::Vacant(vacant) => vacant.make(self, pte).inherited(),
+            vacant => vacant.vacate(self).make(self, pte).inherited(),
         }
         self.publish(table, index, 1);
         self.iommu_flush(gfn, 1, old.hw_valid(), true)?;
@@ -147,25 +166,18 @@ impl WriteView<'_> {
 
     /// Maps at most `count` entries of `level`, in one table. Returns how many
     /// pages.
-    fn insert_run(
-        &mut self,
-        gfn: Gfn,
-        level: Level,
-        count: u64,
-        target: Target,
-        access: P2mAccess,
-    ) -> Result<u64> {
+    fn insert_run(&mut self, gfn: Gfn, level: Level, count: u64, leaf: Leaf) -> Result<u64> {
         let first = level.index(gfn);
         let limit = count.min(first.room());
         let replaced = {
             let Reached::Table(table) = self.walk_to(gfn, level, Missing::Create)? else {
                 return Err(Errno::NoEnt);
             };
-            let filled = self.fill(table, first, limit, gfn, target, access)?;
+            let filled = self.fill(table, first, limit, gfn, leaf)?;
             if filled > 0 {
                 return Ok(filled << level.order());
             }
-            self.replace(table, first, gfn, target, access)?
+            self.replace(table, first, gfn, leaf)?
         };
         if let Some(replaced) = replaced {
             self.release(replaced);
@@ -181,8 +193,7 @@ impl WriteView<'_> {
         first: TableIndex,
         limit: u64,
         gfn: Gfn,
-        target: Target,
-        access: P2mAccess,
+        leaf: Leaf,
     ) -> Result<u64> {
         let level = table.level();
         let mut filled = 0;
@@ -192,15 +203,15 @@ impl WriteView<'_> {
                 break;
             }
             let pages = filled << level.order();
-            result = self.set_access_setting(gfn.add(pages), access);
+            result = self.set_access_setting(gfn.add(pages), leaf.access);
             if result.is_err() {
                 break;
             }
-            let leaf = Pte::leaf(target.mfn().add(pages), target.ty(), access, level);
+            let pte = leaf.pte(pages, level);
             table
                 .slot(self, index)
                 .vacate(self)
-                .make(self, leaf)
+                .make(self, pte)
                 .inherited();
             filled += 1;
         }
@@ -219,20 +230,20 @@ impl WriteView<'_> {
 
     /// Replaces the mapping or the table at one entry. Returns what is to be
     /// released.
+    // UPSTREAM-DEFECT: B18: as in `split`.
     fn replace(
         &self,
         table: Table<'_>,
         index: TableIndex,
         gfn: Gfn,
-        target: Target,
-        access: P2mAccess,
+        leaf: Leaf,
     ) -> Result<Option<Removed>> {
         let level = table.level();
-        let leaf = Pte::leaf(target.mfn(), target.ty(), access, level);
+        let pte = leaf.pte(0, level);
         let old = table.load(index);
-        self.set_access_setting(gfn, access)?;
+        self.set_access_setting(gfn, leaf.access)?;
 
-        let removed = table.slot(self, index).vacate(self).make(self, leaf);
+        let removed = table.slot(self, index).vacate(self).make(self, pte);
         self.publish(table, index, 1);
         self.count_mapped(level, 1);
         self.note_mapped(gfn, gfn.add(level.pages() - 1));
@@ -242,10 +253,10 @@ impl WriteView<'_> {
         {
             // The new mapping is there and owns what the caller gave (B11).
             // But a device may still reach what was there before: keep that.
-            removed.inherited();
+            removed.leak();
             return Ok(None);
         }
-        if old.kind(level) == Kind::Leaf && old.mfn() == leaf.mfn() {
+        if old.kind(level) == Kind::Leaf && old.mfn() == pte.mfn() {
             self.release_same_frame(removed);
             return Ok(None);
         }
@@ -285,8 +296,7 @@ impl WriteView<'_> {
             let removed = table.slot(self, first).clear(self);
             if let Err(errno) = self.iommu_flush(gfn, level.pages(), removed.was_live(), false) {
                 // A device may still reach the pages: keep the references.
-                // (and the tables, which teardown frees).
-                removed.inherited();
+                removed.leak();
                 return Err(errno);
             }
             removed
@@ -307,12 +317,15 @@ impl WriteView<'_> {
         let level = table.level();
         let mut cleared = 0;
         let mut was_live = false;
+        let mut result = Ok(());
         for index in first.run(limit) {
-            let old = table.load(index);
-            if !owns_nothing(old, level) {
+            if !owns_nothing(table.load(index), level) {
                 break;
             }
-            self.set_access_setting(gfn.add(cleared << level.order()), P2mAccess::Rwx)?;
+            result = self.set_access_setting(gfn.add(cleared << level.order()), P2mAccess::Rwx);
+            if result.is_err() {
+                break;
+            }
             let removed = table.slot(self, index).clear(self);
             was_live |= removed.was_live();
             if let Owned::Leaf(leaf) = removed.into_owned() {
@@ -321,7 +334,7 @@ impl WriteView<'_> {
             cleared += 1;
         }
         self.iommu_flush(gfn, cleared << level.order(), was_live, false)?;
-        Ok(cleared)
+        result.map(|()| cleared)
     }
 }
 

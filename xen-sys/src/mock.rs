@@ -8,7 +8,7 @@
 // C's names, and types whose meaning is C's: documented there.
 #![allow(missing_docs, non_camel_case_types, non_upper_case_globals)]
 
-use core::ffi::{c_char, c_int, c_uint, c_ulong, c_void, CStr};
+use core::ffi::{c_int, c_uint, c_ulong, c_void, CStr};
 
 pub type gfn_t = c_ulong;
 pub type mfn_t = c_ulong;
@@ -337,9 +337,6 @@ impl<T> From<*mut T> for PrintkArg {
         Self::Pointer(value.addr())
     }
 }
-
-/// A C string argument (`%s`).
-pub type c_string = *const c_char;
 
 /// As in the real face; formatted by the harness.
 #[macro_export]

@@ -39,7 +39,7 @@ unsafe fn insert(
     t: sys::p2m_type_t,
 ) -> Result {
     // SAFETY: the exported function's contract.
-    let target = unsafe { target(mfn, t) }?;
+    let target = unsafe { target(mfn, nr, t) }?;
     // SAFETY: the exported function's contract.
     let d = unsafe { domain(d) };
     // SAFETY: the exported function's contract: no p2m lock is held.

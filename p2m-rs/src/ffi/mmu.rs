@@ -176,7 +176,7 @@ pub unsafe extern "C" fn p2m_set_entry(
     let p = unsafe { p2m(p) };
     let gfn = Gfn::new(sgfn);
     // SAFETY: the caller vouches for the frames that are to be mapped.
-    let target = Mfn::from_c(smfn).map(|_| unsafe { target(smfn, t) });
+    let target = Mfn::from_c(smfn).map(|_| unsafe { target(smfn, nr, t) });
     let access = P2mAccess::from_c(a.into()).ok_or(Errno::Inval);
     // SAFETY: the caller holds the write lock.
     to_c(unsafe {

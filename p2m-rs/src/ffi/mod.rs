@@ -3,8 +3,8 @@
 //! is what they share.
 //!
 //! A body converts, calls, converts back. Its first line says what the caller
-//! must hold: `unlocked` mints the token of [`crate::lock`], `locked_read` and
-//! `locked_write` are for functions that C calls with the p2m lock held. The
+//! must hold: `unlocked` mints the token of [`crate::lock`], `locked_entry_read` and
+//! `locked_entry_write` are for functions that C calls with the p2m lock held. The
 //! remaining ones take no p2m lock.
 //!
 //! # Safety
@@ -19,7 +19,7 @@
 
 use xen_sys as sys;
 
-use crate::addr::Mfn;
+use crate::addr::{Mfn, PAGE_SHIFT};
 use crate::error::{Errno, Result};
 use crate::lock::{unlocked_entry, Unlocked};
 use crate::p2m::P2m;
@@ -29,6 +29,8 @@ use crate::xen::page::PageRef;
 use crate::xen::target::Target;
 use crate::xen::vcpu::Vcpu;
 
+#[cfg(target_os = "none")]
+mod checks;
 pub mod generic;
 pub mod mmu;
 
@@ -64,10 +66,15 @@ pub(crate) unsafe fn output<T>(place: *mut T, value: T) {
     }
 }
 
-/// Frames that the caller vouches for; an error for what is no type or frame.
-pub(crate) unsafe fn target(mfn: sys::mfn_t, t: sys::p2m_type_t) -> Result<Target> {
+/// `nr` frames that the caller vouches for; an error for what is no type, or
+/// beyond all physical memory.
+pub(crate) unsafe fn target(mfn: sys::mfn_t, nr: u64, t: sys::p2m_type_t) -> Result<Target> {
     let ty = P2mType::from_c(t.into()).ok_or(Errno::Inval)?;
-    let mfn = Mfn::from_c(mfn).ok_or(Errno::Inval)?;
+    let end = mfn.checked_add(nr).ok_or(Errno::Inval)?;
+    if end > 1 << (sys::XS_PADDR_BITS - PAGE_SHIFT) {
+        return Err(Errno::Inval);
+    }
+    let mfn = Mfn::new(mfn);
     // SAFETY: the exported function's contract.
     Ok(unsafe { Target::vouched(mfn, ty) })
 }

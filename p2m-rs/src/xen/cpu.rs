@@ -13,6 +13,12 @@ pub fn id() -> usize {
     unsafe { sys::xs_smp_processor_id() as usize }
 }
 
+/// What runs on this CPU (`current`); never null.
+pub(crate) fn current_vcpu() -> *mut sys::vcpu {
+    // SAFETY: reads a per-CPU variable.
+    unsafe { sys::xs_current() }
+}
+
 /// Numbers of all CPUs that may ever come up (`for_each_possible_cpu`).
 pub fn all_possible() -> impl Iterator<Item = usize> {
     let mut cpu = -1;

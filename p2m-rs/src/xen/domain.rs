@@ -62,6 +62,15 @@ impl Domain {
         unsafe { is_dying.read_volatile() != 0 }
     }
 
+    /// Whether the domain has crashed or shut down, or is about to.
+    pub(crate) fn is_shutting_down(&self) -> bool {
+        let c = self.as_ptr();
+        // SAFETY: a place inside the live structure.
+        let is_shutting_down = unsafe { &raw const (*c).is_shutting_down };
+        // SAFETY: as for `is_dying`.
+        unsafe { is_shutting_down.read_volatile() }
+    }
+
     /// The hardware domain takes its tables from the heap, without limit.
     pub fn is_hardware_domain(&self) -> bool {
         // SAFETY: looks at the live structure.

@@ -2,6 +2,7 @@
 //! The IOMMU that may walk the same tables.
 
 use xen_sys as sys;
+use xen_sys::arch;
 
 use crate::addr::Gfn;
 use crate::error::{Errno, Result};
@@ -61,6 +62,9 @@ impl WriteView<'_> {
         if is_live {
             flags |= sys::XS_IOMMU_FLUSHF_added;
         }
+        // The stores to the tables come first: an SMMU is told by a write to a
+        // device register, which nothing else orders after them.
+        arch::dsb_sy();
         // SAFETY: a live domain; the drivers take their own locks, inside the
         // p2m lock.
         let rc = unsafe { sys::xs_iommu_iotlb_flush(domain.as_ptr(), gfn.raw(), pages, flags) };

@@ -16,7 +16,11 @@ pub struct Page(NonNull<sys::page_info>);
 
 impl Page {
     /// From C; `None` for null.
-    pub(crate) fn from_ptr(page: *mut sys::page_info) -> Option<Self> {
+    ///
+    /// # Safety
+    ///
+    /// Null, or an entry of the frame table.
+    pub(crate) unsafe fn from_ptr(page: *mut sys::page_info) -> Option<Self> {
         NonNull::new(page).map(Self)
     }
 
@@ -28,7 +32,9 @@ impl Page {
             return None;
         }
         // SAFETY: the frame has an entry, as just checked.
-        Self::from_ptr(unsafe { sys::xs_mfn_to_page(mfn.raw()) })
+        let page = unsafe { sys::xs_mfn_to_page(mfn.raw()) };
+        // SAFETY: that entry.
+        unsafe { Self::from_ptr(page) }
     }
 
     /// For C.

@@ -96,7 +96,9 @@ impl PoolView<'_> {
     /// heap. Does not change the total.
     fn pop(&mut self) -> Option<Page> {
         // SAFETY: the pool's lock is held.
-        Page::from_ptr(unsafe { sys::xs_page_list_remove_head(self.0.pool_freelist()) })
+        let page = unsafe { sys::xs_page_list_remove_head(self.0.pool_freelist()) };
+        // SAFETY: null or a page of the list.
+        unsafe { Page::from_ptr(page) }
     }
 
     /// Puts a page in; it must be in no other list. Does not change the total.
@@ -197,12 +199,15 @@ impl WriteView<'_> {
     /// Frees one page of the list, whatever table it is. Says whether there
     /// was one.
     ///
-    /// For `p2m_teardown` only: the root is empty and the TLBs are flushed, so
-    /// that no table of the list is reachable.
-    pub(crate) fn free_any_table_page(&mut self) -> bool {
+    /// # Safety
+    ///
+    /// No table of the list can be reached: the root is empty and the TLBs
+    /// were flushed since.
+    pub(crate) unsafe fn free_any_table_page(&mut self) -> bool {
         // SAFETY: the write lock is held.
         let page = unsafe { sys::xs_page_list_remove_head(self.p2m().pages_ptr()) };
-        let Some(page) = Page::from_ptr(page) else {
+        // SAFETY: null or a page of the list.
+        let Some(page) = (unsafe { Page::from_ptr(page) }) else {
             return false;
         };
         self.give_back(page);
@@ -238,7 +243,9 @@ impl crate::p2m::P2m {
 /// `domain`.
 fn heap_page(domain: &Domain) -> Option<Page> {
     // SAFETY: allocates.
-    Page::from_ptr(unsafe { sys::alloc_domheap_pages(domain.as_ptr(), 0, sys::XS_MEMF_no_owner) })
+    let page = unsafe { sys::alloc_domheap_pages(domain.as_ptr(), 0, sys::XS_MEMF_no_owner) };
+    // SAFETY: null or the page.
+    unsafe { Page::from_ptr(page) }
 }
 
 /// Gives such a page back.
@@ -250,8 +257,9 @@ fn free_heap_page(page: Page) {
 /// 2^`order` zeroed pages for a root, cleaned to memory (`p2m_allocate_root`).
 pub(crate) fn alloc_root(order: u32) -> Option<Page> {
     // SAFETY: allocates.
-    let root =
-        Page::from_ptr(unsafe { sys::alloc_domheap_pages(core::ptr::null_mut(), order, 0) })?;
+    let root = unsafe { sys::alloc_domheap_pages(core::ptr::null_mut(), order, 0) };
+    // SAFETY: null or the first page.
+    let root = unsafe { Page::from_ptr(root) }?;
     for page in (0..1 << order).filter_map(|n| root.nth(n)) {
         // SAFETY: just allocated.
         unsafe { page.clear_and_clean() };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! C functions that may take a p2m lock somewhere inside. All of them are
 //! here, and all take the token: none can be called while this CPU holds a
-//! p2m lock.
+//! p2m lock. (Beside them, what belongs to their subject.)
 
 use xen_sys as sys;
 
@@ -62,8 +62,10 @@ pub fn mem_access_check_and_get_page(
     // SAFETY: a live vCPU, and no p2m lock is held.
     let page =
         unsafe { p2m_mem_access_check_and_get_page(gva.raw(), flags.to_c().into(), vcpu.as_ptr()) };
+    // SAFETY: null or a page.
+    let page = unsafe { Page::from_ptr(page) }?;
     // SAFETY: the function returns a page together with a reference to it.
-    Page::from_ptr(page).map(|page| unsafe { PageRef::adopt(page) })
+    Some(unsafe { PageRef::adopt(page) })
 }
 
 /// Crashes the domain (`domain_crash`). For the current domain this dumps the
@@ -94,7 +96,7 @@ pub struct AccessEvent {
     pub flags: u32,
 }
 
-/// Whether somebody listens to the domain's monitor events.
+/// Whether somebody listens to the domain's monitor events. Takes no lock.
 pub fn has_monitor(domain: &Domain) -> bool {
     let c = domain.as_ptr();
     // SAFETY: a live structure; vm_event_check_ring copes with any value.

@@ -10,7 +10,7 @@ use crate::addr::Mfn;
 use crate::types::P2mType;
 
 /// Machine frames that may be mapped with the given type.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub struct Target {
     mfn: Mfn,
     ty: P2mType,
@@ -28,22 +28,9 @@ impl Target {
         Self { mfn, ty }
     }
 
-    /// The first frame.
-    pub fn mfn(self) -> Mfn {
-        self.mfn
-    }
-
-    /// The type.
-    pub fn ty(self) -> P2mType {
-        self.ty
-    }
-
-    /// What is left of the request after `pages` of it were mapped.
-    #[must_use]
-    pub fn skip(self, pages: u64) -> Self {
-        Self {
-            mfn: self.mfn.add(pages),
-            ..self
-        }
+    /// The first frame and the type. A request can be granted once: it may
+    /// come with references.
+    pub(crate) fn into_parts(self) -> (Mfn, P2mType) {
+        (self.mfn, self.ty)
     }
 }

@@ -5,6 +5,7 @@ use core::cell::UnsafeCell;
 
 use xen_sys as sys;
 
+use crate::lock::Unlocked;
 use crate::xen::cpu;
 use crate::xen::domain::Domain;
 
@@ -30,13 +31,12 @@ impl Vcpu {
         unsafe { &*vcpu.cast::<Self>() }
     }
 
-    /// The vCPU that runs on this CPU (`current`).
-    pub fn current() -> &'static Self {
-        // SAFETY: reads a per-CPU variable.
-        let vcpu = unsafe { sys::xs_current() };
-        // SAFETY: never null, and the vCPU lives while it runs; callers keep
-        // the reference no longer than the call that they serve.
-        unsafe { Self::from_ptr(vcpu) }
+    /// The vCPU that runs on this CPU (`current`), for as long as the call
+    /// that the token stands for: whatever is scheduled in between, the call
+    /// goes on as this vCPU.
+    pub fn current<'c>(_cx: &Unlocked<'c>) -> &'c Self {
+        // SAFETY: never null, and the vCPU lives while it serves a call.
+        unsafe { Self::from_ptr(cpu::current_vcpu()) }
     }
 
     /// For C.
@@ -62,9 +62,7 @@ impl Vcpu {
 
     /// Whether it runs on this CPU now.
     pub fn is_current(&self) -> bool {
-        // SAFETY: reads a per-CPU variable.
-        let current = unsafe { sys::xs_current() };
-        self.as_ptr() == current
+        self.as_ptr() == cpu::current_vcpu()
     }
 
     /// Whether it is a CPU's idle vCPU, which has no guest context.

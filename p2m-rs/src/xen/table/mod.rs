@@ -3,7 +3,7 @@
 //!
 //! **Reading** needs a view, that is the lock; a [`Table`] borrows it.
 //!
-//! **Writing** a live entry follows break-before-make (Arm ARM, D8.16.1): what
+//! **Writing** a live entry follows break-before-make (DDI 0487K, D8.16.1): what
 //! the TLBs may hold of the old entry must be gone before a new one with
 //! another address, type or size is written. The steps are types:
 //!
@@ -14,16 +14,28 @@
 //!                 └── set_permissions (no break needed)
 //! ```
 //!
-//! [`Vacant`] means that bit 0 was clear: no TLB holds the entry, though the
-//! p2m may know a mapping there.
+//! [`Vacant`] means that bit 0 is clear and no flush is owed: no TLB holds the
+//! entry, though the p2m may know a mapping there.
 //!
 //! **What was in the slot** comes back as a [`Removed`]: it owns the references
 //! of a leaf, or the whole subtree, and must be released
 //! ([`crate::retire`]).
 //!
-//! **Barriers.** Stores are plain; [`WriteView::publish`] makes them visible
-//! to the walkers. A table that is not linked yet ([`NewTable`]) is filled
-//! without any; linking it orders all of its stores first.
+//! **Barriers.** C has DSB SY before and after each store. Here stores are
+//! plain, and a barrier stands where the architecture asks for one:
+//!
+//! - *After new entries*: [`WriteView::publish`], once for a run of entries. A
+//!   walker is an observer of its own, and is sure to see a store only after a
+//!   DSB. Should it look before, it faults, and the fault finds the entry valid
+//!   ([`crate::fault::resolve`]).
+//! - *Before a table is linked*: the same, over the table, so that no walker
+//!   gets there before the entries. [`NewTable`]s are filled without barriers.
+//! - *After a break*: none of its own. The TLB flush begins with a DSB, and the
+//!   IOMMU flush is preceded by one ([`WriteView::iommu_flush`]).
+//! - *Before new entries*, for what the mapped pages hold: none. Their contents
+//!   were written before the write lock was taken, and taking it is a full
+//!   barrier (`atomic_cmpxchg`). Whoever fills a page *under* the lock and maps
+//!   it then must add one.
 //!
 //! On Arm64 Xen maps all memory, so a table needs no unmap (helpers.c refuses
 //! to compile where that is not so).
@@ -86,7 +98,9 @@ impl ReadView<'_> {
     /// Root page `number` as a table.
     fn root_page_table(&self, number: u64) -> Option<Table<'_>> {
         let root = self.p2m().root()?;
-        Table::map(root.mfn().add(number), root_level())
+        // SAFETY: a page of the root, which lives as long as the p2m; callers
+        // pass a number below root_pages().
+        unsafe { Table::map(root.mfn().add(number), root_level()) }
     }
 
     /// All pages of the root.
@@ -96,10 +110,14 @@ impl ReadView<'_> {
 }
 
 impl<'v> Table<'v> {
-    /// Maps a frame that holds a table of `level`. The caller has the frame
-    /// from the root or from a live entry.
-    fn map(mfn: Mfn, level: Level) -> Option<Self> {
-        // SAFETY: Xen maps every page that holds a table.
+    /// Maps a frame that holds a table of `level`.
+    ///
+    /// # Safety
+    ///
+    /// The frame holds a table of this p2m, root or below, that is not freed
+    /// during `'v`.
+    unsafe fn map(mfn: Mfn, level: Level) -> Option<Self> {
+        // SAFETY: a frame of memory, by the caller's promise: Xen maps all.
         let entries = NonNull::new(unsafe { sys::xs_map_domain_page(mfn.raw()) })?;
         Some(Self {
             entries,
@@ -137,10 +155,15 @@ impl<'v> Table<'v> {
     pub fn entry(self, index: TableIndex) -> Entry<'v> {
         let pte = self.load(index);
         match (pte.kind(self.level), self.level.next()) {
-            (Kind::Table(mfn), Some(next)) => match Self::map(mfn, next) {
-                Some(table) => Entry::Table(table),
-                None => Entry::Empty,
-            },
+            (Kind::Table(mfn), Some(next)) => {
+                // SAFETY: a table entry of the tree points to a table, which
+                // is freed only after the entry is gone and with an exclusive
+                // view, so not during 'v.
+                match unsafe { Self::map(mfn, next) } {
+                    Some(table) => Entry::Table(table),
+                    None => Entry::Empty,
+                }
+            }
             (Kind::Empty, _) => Entry::Empty,
             _ => Entry::Leaf(pte),
         }
@@ -156,9 +179,9 @@ impl<'v> Table<'v> {
 
 impl WriteView<'_> {
     /// Makes the stores to `count` entries from `first` on visible to every
-    /// walker: to the CPUs' and a coherent SMMU's by a DSB over the inner
-    /// shareable domain (Arm ARM, D8.2.6: a walk is an explicit observer), to
-    /// any other SMMU's by cleaning to the point of coherency.
+    /// walker: to the CPUs' and a coherent SMMU's, whose walks are inner
+    /// shareable as VTCR says, by a DSB over that domain; to any other SMMU's
+    /// by cleaning to the point of coherency.
     pub fn publish(&self, table: Table<'_>, first: TableIndex, count: u64) {
         debug_assert!(count <= first.room());
         if self.p2m().clean_pte() {

@@ -36,7 +36,9 @@ impl NewTable {
     }
 
     fn uninitialised(page: TablePage, level: Level) -> Option<Self> {
-        let table = Table::map(page.page().mfn(), level)?;
+        // SAFETY: the page is this table's alone, until it is linked; then it
+        // is the tree's, and this value is gone.
+        let table = unsafe { Table::map(page.page().mfn(), level) }?;
         Some(Self { page, table })
     }
 

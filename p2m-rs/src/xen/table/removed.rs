@@ -49,11 +49,6 @@ impl Removed {
         Self { pte, level }
     }
 
-    /// The entry that was removed.
-    pub fn pte(&self) -> Pte {
-        self.pte
-    }
-
     /// Whether the hardware may have used it.
     pub fn was_live(&self) -> bool {
         self.pte.hw_valid()
@@ -65,15 +60,27 @@ impl Removed {
         let _ = self;
     }
 
+    /// Keeps what the entry owned for ever: a device may still reach the
+    /// pages. (Tables are freed all the same, at teardown.)
+    pub fn leak(self) {
+        let _ = self;
+    }
+
     /// What it owned.
     pub fn into_owned(self) -> Owned {
         let Self { pte, level } = self;
         match (pte.kind(level), level.next()) {
             (Kind::Empty, _) => Owned::Nothing,
-            (Kind::Table(mfn), Some(next)) => match (Page::of(mfn), Table::map(mfn, next)) {
-                (Some(page), Some(table)) => Owned::Table(RemovedTable { page, table }),
-                _ => Owned::Nothing,
-            },
+            (Kind::Table(mfn), Some(next)) => {
+                // SAFETY: an entry of the tree pointed to this table, and this
+                // value is all that is left of the entry: the table is only
+                // freed through it.
+                let table = unsafe { Table::map(mfn, next) };
+                match (Page::of(mfn), table) {
+                    (Some(page), Some(table)) => Owned::Table(RemovedTable { page, table }),
+                    _ => Owned::Nothing,
+                }
+            }
             _ => Owned::Leaf(RemovedLeaf { pte, level }),
         }
     }
@@ -110,26 +117,24 @@ impl RemovedLeaf {
             }
         }
     }
-
-    /// Drops no reference: a device may still reach the pages.
-    pub fn leak(self) {
-        let _ = self;
-    }
 }
 
 impl RemovedTable {
-    /// What entry `index` held.
-    pub fn take(&mut self, index: TableIndex) -> Removed {
-        Removed {
-            pte: self.table.load(index),
-            level: self.table.level,
+    /// Frees the table, handing what its entries hold to `release`.
+    ///
+    /// No walk that begins now finds the table; one flush makes sure that none
+    /// is under way, and that no walk cache holds it. The view is exclusive, so
+    /// no handle on the table is left in this code.
+    pub(crate) fn free<'l>(
+        self,
+        write: &mut WriteView<'l>,
+        release: fn(&mut WriteView<'l>, Removed),
+    ) {
+        write.tlb_flush_sync();
+        for index in TableIndex::all() {
+            let entry = Removed::new(self.table.load(index), self.table.level);
+            release(write, entry);
         }
-    }
-
-    /// Gives the page back. All entries were taken, and the TLBs were flushed:
-    /// hence the exclusive view, with which no [`Table`] is left.
-    pub(crate) fn free(self, write: &mut WriteView<'_>) {
-        debug_assert!(!write.need_flush(), "a table is freed before the flush");
         // SAFETY: no entry points here, nothing is cached, and no handle is
         // left, as argued above.
         let page = unsafe { TablePage::from_removed(self.page) };

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! What Rust and C must agree on, checked against the tree's headers when the
+//! archive is built: values that cross the border, and every prototype.
+
+use static_assertions::const_assert_eq;
+use xen_sys as sys;
+
+use super::{generic, mmu};
+use crate::access::P2mAccess;
+use crate::addr::PAGE_SHIFT;
+use crate::pte::attributes;
+use crate::types::P2mType;
+
+macro_rules! same_value {
+    ($($ours:expr => $c:ident;)*) => { $(const_assert_eq!($ours as u64, sys::$c as u64);)* };
+}
+
+same_value! {
+    P2mType::RamRw => p2m_ram_rw;
+    P2mType::RamRo => p2m_ram_ro;
+    P2mType::MmioDirectDev => p2m_mmio_direct_dev;
+    P2mType::MmioDirectNc => p2m_mmio_direct_nc;
+    P2mType::MmioDirectC => p2m_mmio_direct_c;
+    P2mType::ForeignRw => p2m_map_foreign_rw;
+    P2mType::ForeignRo => p2m_map_foreign_ro;
+    P2mType::GrantRw => p2m_grant_map_rw;
+    P2mType::GrantRo => p2m_grant_map_ro;
+    P2mType::IommuRw => p2m_iommu_map_rw;
+    P2mType::IommuRo => p2m_iommu_map_ro;
+    P2mType::IommuRo as u64 + 1 => p2m_max_real_type;
+
+    P2mAccess::N => p2m_access_n;
+    P2mAccess::R => p2m_access_r;
+    P2mAccess::W => p2m_access_w;
+    P2mAccess::Rw => p2m_access_rw;
+    P2mAccess::X => p2m_access_x;
+    P2mAccess::Rx => p2m_access_rx;
+    P2mAccess::Wx => p2m_access_wx;
+    P2mAccess::Rwx => p2m_access_rwx;
+    P2mAccess::Rx2rw => p2m_access_rx2rw;
+    P2mAccess::N2rwx => p2m_access_n2rwx;
+    P2mAccess::RPw => p2m_access_r_pw;
+
+    attributes::DEVICE.0 => XS_MATTR_DEV;
+    attributes::NON_CACHEABLE.0 => XS_MATTR_MEM_NC;
+    attributes::CACHEABLE_INNER.0 => XS_MATTR_MEM;
+    attributes::CACHEABLE_OUTER.0 => XS_MATTR_MEM;
+    attributes::DEVICE.1 => XS_LPAE_SH_OUTER;
+    attributes::NON_CACHEABLE.1 => XS_LPAE_SH_OUTER;
+    attributes::CACHEABLE_OUTER.1 => XS_LPAE_SH_OUTER;
+    attributes::CACHEABLE_INNER.1 => XS_LPAE_SH_INNER;
+
+    PAGE_SHIFT => XS_PAGE_SHIFT;
+}
+
+/// Both elements of an array have one type: that of the header's prototype.
+macro_rules! same_prototype {
+    ($($module:ident: $($name:ident)*;)*) => {
+        $($(const _: () = { let _ = [sys::$name, $module::$name]; };)*)*
+    };
+}
+
+same_prototype! {
+    mmu: arch_get_paging_mempool_size p2m_set_allocation arch_set_paging_mempool_size
+        p2m_teardown_allocation p2m_dump_info dump_p2m_lookup p2m_save_state p2m_restore_state
+        p2m_force_tlb_flush_sync p2m_tlb_flush_sync p2m_get_entry p2m_set_entry
+        p2m_clear_root_pages p2m_domain_creation_finished p2m_resolve_translation_fault
+        p2m_teardown p2m_final_teardown p2m_init relinquish_p2m_mapping p2m_flush_vm
+        setup_virt_paging;
+    generic: p2m_write_unlock memory_type_changed p2m_lookup p2m_get_page_from_gfn
+        guest_physmap_mark_populate_on_demand p2m_pod_decrease_reservation p2m_insert_mapping
+        map_regions_p2mt unmap_regions_p2mt map_mmio_regions unmap_mmio_regions
+        map_dev_mmio_page guest_physmap_add_entry guest_physmap_remove_page
+        set_foreign_p2m_entry p2m_vmid_allocator_init p2m_alloc_vmid p2m_free_vmid
+        p2m_cache_flush_range p2m_set_way_flush p2m_toggle_cache gfn_to_mfn
+        get_page_from_gva p2m_restrict_ipa_bits;
+}
