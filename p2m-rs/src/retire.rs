@@ -23,6 +23,16 @@ impl WriteView<'_> {
         }
     }
 
+    /// Keeps what the entry owned for ever, for a device may still reach it;
+    /// but counts the mappings out, for the guest does not.
+    pub(crate) fn leak(&self, removed: Removed) {
+        match removed.into_owned() {
+            Owned::Nothing => (),
+            Owned::Leaf(leaf) => self.count_unmapped(leaf.level()),
+            Owned::Table(table) => table.leak(self, Self::leak),
+        }
+    }
+
     /// Drops a mapping's references and counts it out.
     // UPSTREAM-DEFECT: B15: a foreign page may be put before the TLB flush.
     pub(crate) fn release_leaf(&self, leaf: RemovedLeaf) {

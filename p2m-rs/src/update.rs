@@ -253,7 +253,7 @@ impl WriteView<'_> {
         {
             // The new mapping is there and owns what the caller gave (B11).
             // But a device may still reach what was there before: keep that.
-            removed.leak();
+            self.leak(removed);
             return Ok(None);
         }
         if old.kind(level) == Kind::Leaf && old.mfn() == pte.mfn() {
@@ -296,7 +296,7 @@ impl WriteView<'_> {
             let removed = table.slot(self, first).clear(self);
             if let Err(errno) = self.iommu_flush(gfn, level.pages(), removed.was_live(), false) {
                 // A device may still reach the pages: keep the references.
-                removed.leak();
+                self.leak(removed);
                 return Err(errno);
             }
             removed

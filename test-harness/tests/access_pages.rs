@@ -112,7 +112,6 @@ fn a_restriction_gives_no_page_that_is_not_plain_ram() {
 }
 
 #[test]
-#[ignore = "p2m-rs Page::get drops a reference that it did not get"]
 fn a_restriction_gives_no_page_of_another_owner() {
     let w = plain();
     let (d, v) = scene(&w, p2mt::RAM_RW, access::N, true);

@@ -199,7 +199,6 @@ fn the_pools_size_is_whole_pages_however_large() {
 }
 
 #[test]
-#[ignore = "p2m-rs lookup::get asserts that there is a root, in debug builds"]
 fn a_domain_whose_p2m_never_was_maps_nothing() {
     // DOMID_IO is such a domain, and a foreign mapping may name it.
     let w = plain();

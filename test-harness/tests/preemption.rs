@@ -112,7 +112,6 @@ fn relinquishing_can_stop_at_any_check_and_drops_each_reference_once() {
 }
 
 #[test]
-#[ignore = "p2m-rs lifecycle::relinquish stops before its first step, for ever"]
 fn relinquishing_gets_on_even_if_work_is_always_pending() {
     always(dying, relinquish, |w, d| w.snapshot(d).len());
 }

@@ -57,7 +57,8 @@ impl Page {
     pub fn get(self, domain: &Domain) -> Option<PageRef> {
         // SAFETY: an entry of the frame table; get_page copes with any state.
         let got = unsafe { sys::get_page(self.as_ptr(), domain.as_ptr()) };
-        got.then_some(PageRef(self))
+        // Lazily: a PageRef that was made gives a reference back.
+        got.then(|| PageRef(self))
     }
 
     /// Takes a reference whoever owns the page, and says whether that is

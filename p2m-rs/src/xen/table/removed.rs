@@ -60,12 +60,6 @@ impl Removed {
         let _ = self;
     }
 
-    /// Keeps what the entry owned for ever: a device may still reach the
-    /// pages. (Tables are freed all the same, at teardown.)
-    pub fn leak(self) {
-        let _ = self;
-    }
-
     /// What it owned.
     pub fn into_owned(self) -> Owned {
         let Self { pte, level } = self;
@@ -120,6 +114,17 @@ impl RemovedLeaf {
 }
 
 impl RemovedTable {
+    /// Hands what its entries hold to `each`, and leaves the table alone: it
+    /// stays on the list of pages, and is freed at teardown.
+    pub(crate) fn leak<'l>(self, write: &WriteView<'l>, each: fn(&WriteView<'l>, Removed)) {
+        for index in TableIndex::all() {
+            each(
+                write,
+                Removed::new(self.table.load(index), self.table.level),
+            );
+        }
+    }
+
     /// Frees the table, handing what its entries hold to `release`.
     ///
     /// No walk that begins now finds the table; one flush makes sure that none
