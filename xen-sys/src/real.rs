@@ -3,6 +3,7 @@
 
 // Generated text: C's names and C's habits, not ours to restyle.
 #[allow(
+    improper_ctypes,
     missing_docs,
     non_camel_case_types,
     non_snake_case,
