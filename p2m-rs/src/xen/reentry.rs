@@ -38,6 +38,8 @@ pub fn guest_walk(_cx: &mut Unlocked<'_>, vcpu: &Vcpu, gva: Gva) -> Option<Stage
     })
 }
 
+// bindgen's structures hold some that are empty, which the lint minds.
+#[allow(improper_ctypes)]
 unsafe extern "C" {
     /// Of mem_access-rs, or nobody's: see [`mem_access_check_and_get_page`].
     fn p2m_mem_access_check_and_get_page(
