@@ -18,26 +18,27 @@ const HELPERS_MEMBER: &str = "-helpers.o";
 /// `libxen_p2m.a`.
 pub(super) struct Archive {
     path: PathBuf,
-    symbols: Vec<Symbol>,
+    rust: Vec<Symbol>,
+    helpers: Vec<Symbol>,
 }
 
 impl Archive {
     /// Reads the symbols of our members.
     pub(super) fn open(path: &Path) -> Result<Self> {
         let shown = image::binutil("nm", &[], path)?;
-        let symbols: Vec<Symbol> = members(&shown)
-            .filter(|(name, _)| is_ours(name))
-            .flat_map(|(_, lines)| lines)
-            .filter_map(image::parse_symbol)
-            .collect();
-        ensure!(
-            !symbols.is_empty(),
-            "{} has no member of ours",
-            path.display()
-        );
+        let symbols = |wanted: fn(&str) -> bool| -> Vec<Symbol> {
+            members(&shown)
+                .filter(|(name, _)| wanted(name))
+                .flat_map(|(_, lines)| lines)
+                .filter_map(image::parse_symbol)
+                .collect()
+        };
+        let rust = symbols(is_rust);
+        ensure!(!rust.is_empty(), "{} has no Rust member", path.display());
         Ok(Self {
             path: path.to_path_buf(),
-            symbols,
+            rust,
+            helpers: symbols(is_helpers),
         })
     }
 
@@ -48,12 +49,13 @@ impl Archive {
 
     /// Global symbols that it defines.
     pub(super) fn exports(&self) -> BTreeSet<(char, String)> {
-        self.symbols.iter().filter_map(super::export).collect()
+        let ours = self.rust.iter().chain(&self.helpers);
+        ours.filter_map(super::export).collect()
     }
 
-    /// Functions, global and local.
+    /// Functions in Rust, global and local.
     pub(super) fn functions(&self) -> BTreeSet<String> {
-        self.symbols
+        self.rust
             .iter()
             .filter(|s| matches!(s.kind, 'T' | 't'))
             .map(|s| s.name.clone())
@@ -63,7 +65,7 @@ impl Archive {
     /// No bounds check, overflow check or formatting is left in a release build.
     pub(super) fn no_panic_machinery(&self) -> Result<String, String> {
         let found: Vec<&str> = self
-            .symbols
+            .rust
             .iter()
             .map(|s| s.name.as_str())
             .filter(|name| name.contains("panicking") || name.contains("4core3fmt"))
@@ -79,7 +81,7 @@ impl Archive {
     pub(super) fn no_fp_register(&self) -> Result<Result<String, String>> {
         let shown = image::binutil("objdump", &["-d", "--no-show-raw-insn"], &self.path)?;
         let mut count = 0;
-        for (name, lines) in members(&shown).filter(|(name, _)| name.starts_with(RUST_MEMBER)) {
+        for (name, lines) in members(&shown).filter(|(name, _)| is_rust(name)) {
             for line in lines {
                 let Some(instruction) = instruction(line) else {
                     continue;
@@ -100,7 +102,7 @@ impl Archive {
     pub(super) fn no_got_relocation(&self) -> Result<Result<String, String>> {
         let shown = image::binutil("readelf", &["-rW"], &self.path)?;
         let lines: Vec<&str> = members(&shown)
-            .filter(|(name, _)| is_ours(name))
+            .filter(|(name, _)| is_rust(name) || is_helpers(name))
             .flat_map(|(_, lines)| lines)
             .filter(|line| line.contains("R_AARCH64_"))
             .collect();
@@ -115,7 +117,7 @@ impl Archive {
     pub(super) fn no_eh_frame(&self) -> Result<Result<String, String>> {
         let shown = image::binutil("objdump", &["-h"], &self.path)?;
         let found = members(&shown)
-            .filter(|(name, _)| name.starts_with(RUST_MEMBER))
+            .filter(|(name, _)| is_rust(name))
             .flat_map(|(_, lines)| lines)
             .any(|line| line.contains(".eh_frame"));
         Ok(if found {
@@ -126,8 +128,12 @@ impl Archive {
     }
 }
 
-fn is_ours(member: &str) -> bool {
-    member.starts_with(RUST_MEMBER) || member.ends_with(HELPERS_MEMBER)
+fn is_rust(member: &str) -> bool {
+    member.starts_with(RUST_MEMBER)
+}
+
+fn is_helpers(member: &str) -> bool {
+    member.ends_with(HELPERS_MEMBER)
 }
 
 /// What binutils print of an archive, member by member. They head a member by `name.o:`,
