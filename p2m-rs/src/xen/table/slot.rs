@@ -80,12 +80,15 @@ pub struct Broken<'v> {
 }
 
 impl<'v> Slot<'v> {
-    /// Break and flush if need be; then a new entry may be written. A flush
-    /// that is owed is paid: the entry may have been cleared before it.
+    /// Break and flush if need be; then a new entry may be written. An empty
+    /// entry may have been cleared under this lock, with the flush still owed:
+    /// then it is paid.
     pub fn vacate(self, write: &WriteView<'_>) -> Vacant<'v> {
         match self {
             Self::Vacant(vacant) => {
-                write.tlb_flush_sync();
+                if vacant.place.table.load(vacant.place.index) == Pte::EMPTY {
+                    write.tlb_flush_sync();
+                }
                 vacant
             }
             Self::Live(live) => live.break_(write).flush(write),
