@@ -61,13 +61,15 @@ pub fn get_locked(p2m: &ReadView<'_>, gfn: Option<Gfn>) -> Result<P2mAccess> {
     }
 }
 
-/// The same, taking the lock (`p2m_get_mem_access`).
-///
-/// # Errors
-///
-/// As [`get_locked`].
-pub fn get(cx: &mut Unlocked<'_>, domain: &Domain, gfn: Option<Gfn>) -> Result<P2mAccess> {
-    get_locked(&domain.p2m().read(cx), gfn)
+/// The same, taking the lock (`p2m_get_mem_access`), and the domain's default
+/// access at that moment, which is what C leaves in the place of an answer.
+pub fn get(
+    cx: &mut Unlocked<'_>,
+    domain: &Domain,
+    gfn: Option<Gfn>,
+) -> (Result<P2mAccess>, P2mAccess) {
+    let p2m = domain.p2m().read(cx);
+    (get_locked(&p2m, gfn), p2m.default_access())
 }
 
 /// Sets the access that pages get which are mapped from now on

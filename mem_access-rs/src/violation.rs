@@ -62,7 +62,7 @@ pub fn check(cx: &mut Unlocked<'_>, fault: Fault) -> Verdict {
     if !domain.p2m().mem_access_enabled() {
         return Verdict::NotOurs;
     }
-    let Ok(access) = get(cx, domain, Some(fault.ipa.gfn())) else {
+    let (Ok(access), _) = get(cx, domain, Some(fault.ipa.gfn())) else {
         return Verdict::NotOurs;
     };
     if !is_violation(access, fault) {
