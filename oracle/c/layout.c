@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What the Rust side of the oracle checks and sets. */
+#include "shim.h"
+
+bool oracle_in_place;
+
+/* As in xen-sys/src/mock.rs, in the order of layout.rs. */
+const size_t oracle_layout[] = {
+    sizeof(struct domain),
+    offsetof(struct domain, arch.p2m),
+    offsetof(struct domain, arch.p2m.pages),
+    offsetof(struct domain, arch.p2m.vmid),
+    offsetof(struct domain, arch.p2m.vttbr),
+    offsetof(struct domain, arch.p2m.lowest_mapped_gfn),
+    offsetof(struct domain, arch.p2m.clean_pte),
+    offsetof(struct domain, arch.p2m.stats),
+    offsetof(struct domain, arch.p2m.default_access),
+    offsetof(struct domain, arch.p2m.mem_access_settings),
+    offsetof(struct domain, arch.p2m.last_vcpu_ran),
+    offsetof(struct domain, arch.paging),
+    sizeof(struct vcpu),
+    offsetof(struct vcpu, arch.need_flush_to_ram),
+    sizeof(vm_event_request_t),
+};
+
+/*
+ * Boot: the globals are as they were linked. setup_virt_paging() follows.
+ */
+void oracle_reset(void)
+{
+    p2m_ipa_bits = PADDR_BITS;
+    max_vmid = MAX_VMID_8_BIT;
+}
+
+/* What the Rust has as globals, too. */
+void oracle_globals(unsigned int globals[4])
+{
+    globals[0] = p2m_ipa_bits;
+    globals[1] = max_vmid;
+    globals[2] = p2m_root_order;
+    globals[3] = p2m_root_level;
+}
+
+/* Is bit 0 set in all entries that lead to @gfn? The p2m lock is held. */
+static bool walkable(struct p2m_domain *p2m, gfn_t gfn)
+{
+    unsigned int level = P2M_ROOT_LEVEL;
+    unsigned long root = gfn_x(gfn) >> (XEN_PT_LEVEL_ORDER(level) + XEN_PT_LPAE_SHIFT);
+    lpae_t *table;
+    DECLARE_OFFSETS(offsets, gfn_to_gaddr(gfn));
+
+    if ( root >= P2M_ROOT_PAGES )
+        return true;
+
+    for ( table = __map_domain_page(p2m->root + root); ; level++ )
+    {
+        lpae_t pte = table[offsets[level]];
+
+        if ( !lpae_is_valid(pte) )
+            return false;
+        if ( level == 3 || lpae_is_mapping(pte, level) )
+            return true;
+        table = map_domain_page(lpae_get_mfn(pte));
+    }
+}
+
+struct page_info *oracle_tracked_page(struct domain *d, gfn_t gfn, bool write)
+{
+    p2m_type_t t;
+    mfn_t mfn = p2m_get_entry(p2m_get_hostp2m(d), gfn, &t, NULL, NULL, NULL);
+    bool allowed = p2m_is_ram(t) && (!write || t == p2m_ram_rw);
+
+    if ( !allowed || !mfn_valid(mfn) || walkable(p2m_get_hostp2m(d), gfn) )
+        return NULL;
+
+    return get_page(mfn_to_page(mfn), d) ? mfn_to_page(mfn) : NULL;
+}
+
+/*
+ * Local variables:
+ * mode: C
+ * c-file-style: "BSD"
+ * c-basic-offset: 4
+ * indent-tabs-mode: nil
+ * End:
+ */

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Xen's C and the Rust live in one process: the C's symbols get a prefix. */
+
+/* p2m.c */
+#define p2m_write_unlock c_p2m_write_unlock
+#define memory_type_changed c_memory_type_changed
+#define p2m_lookup c_p2m_lookup
+#define p2m_get_page_from_gfn c_p2m_get_page_from_gfn
+#define guest_physmap_mark_populate_on_demand c_guest_physmap_mark_populate_on_demand
+#define p2m_pod_decrease_reservation c_p2m_pod_decrease_reservation
+#define p2m_insert_mapping c_p2m_insert_mapping
+#define map_regions_p2mt c_map_regions_p2mt
+#define unmap_regions_p2mt c_unmap_regions_p2mt
+#define map_mmio_regions c_map_mmio_regions
+#define unmap_mmio_regions c_unmap_mmio_regions
+#define map_dev_mmio_page c_map_dev_mmio_page
+#define guest_physmap_add_entry c_guest_physmap_add_entry
+#define guest_physmap_remove_page c_guest_physmap_remove_page
+#define set_foreign_p2m_entry c_set_foreign_p2m_entry
+#define p2m_vmid_allocator_init c_p2m_vmid_allocator_init
+#define p2m_alloc_vmid c_p2m_alloc_vmid
+#define p2m_free_vmid c_p2m_free_vmid
+#define p2m_cache_flush_range c_p2m_cache_flush_range
+#define p2m_set_way_flush c_p2m_set_way_flush
+#define p2m_toggle_cache c_p2m_toggle_cache
+#define gfn_to_mfn c_gfn_to_mfn
+#define get_page_from_gva c_get_page_from_gva
+#define p2m_restrict_ipa_bits c_p2m_restrict_ipa_bits
+#define p2m_ipa_bits c_p2m_ipa_bits
+#define max_vmid c_max_vmid
+
+/* mmu/p2m.c */
+#define arch_get_paging_mempool_size c_arch_get_paging_mempool_size
+#define p2m_set_allocation c_p2m_set_allocation
+#define arch_set_paging_mempool_size c_arch_set_paging_mempool_size
+#define p2m_teardown_allocation c_p2m_teardown_allocation
+#define p2m_dump_info c_p2m_dump_info
+#define dump_p2m_lookup c_dump_p2m_lookup
+#define p2m_save_state c_p2m_save_state
+#define p2m_restore_state c_p2m_restore_state
+#define p2m_force_tlb_flush_sync c_p2m_force_tlb_flush_sync
+#define p2m_tlb_flush_sync c_p2m_tlb_flush_sync
+#define p2m_get_entry c_p2m_get_entry
+#define p2m_set_entry c_p2m_set_entry
+#define p2m_clear_root_pages c_p2m_clear_root_pages
+#define p2m_domain_creation_finished c_p2m_domain_creation_finished
+#define p2m_resolve_translation_fault c_p2m_resolve_translation_fault
+#define p2m_teardown c_p2m_teardown
+#define p2m_final_teardown c_p2m_final_teardown
+#define p2m_init c_p2m_init
+#define relinquish_p2m_mapping c_relinquish_p2m_mapping
+#define p2m_flush_vm c_p2m_flush_vm
+#define setup_virt_paging c_setup_virt_paging
+#define p2m_root_order c_p2m_root_order
+#define p2m_root_level c_p2m_root_level
+
+/* mem_access.c */
+#define p2m_mem_access_check_and_get_page c_p2m_mem_access_check_and_get_page
+#define p2m_mem_access_check c_p2m_mem_access_check
+#define p2m_set_mem_access c_p2m_set_mem_access
+#define p2m_set_mem_access_multi c_p2m_set_mem_access_multi
+#define p2m_get_mem_access c_p2m_get_mem_access
+#define arch_p2m_set_access_required c_arch_p2m_set_access_required

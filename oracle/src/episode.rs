@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Two worlds in lock step through a list of operations.
+
+use std::collections::BTreeMap;
+
+use crate::compare::{self, same, Difference};
+use crate::exec::{self, Prepared};
+use crate::face::{C, RUST};
+use crate::lifetime;
+use crate::machine::{Machine, DOMAINS};
+use crate::op::{Kind, Op};
+use crate::side::Side;
+use crate::tree::{Stores, Trees, Unequal};
+use crate::xen_c;
+
+/// A cache flush of more pages than this is left out: it takes long.
+const FLUSHABLE: u64 = 3000;
+
+/// Each so many operations, everything is read again.
+const FULL: usize = 300;
+
+/// What an episode adds up to.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    /// Operations that agreed.
+    pub(crate) operations: u64,
+    /// Rules of the model that the C broke.
+    pub(crate) rules: BTreeMap<&'static str, u64>,
+}
+
+/// Where two sides parted.
+#[derive(Debug)]
+pub(crate) struct Parted {
+    /// Number of the operation.
+    pub(crate) at: usize,
+    pub(crate) difference: Difference,
+    /// What the operation answered, Rust and C.
+    pub(crate) answers: (exec::Outcome, exec::Outcome),
+}
+
+struct Pair<'t> {
+    machine: Machine,
+    shared: bool,
+    rust: Side,
+    c: Side,
+    trees: Vec<Trees>,
+    prepared: Prepared,
+    tally: &'t mut Tally,
+}
+
+/// Runs the operations, the first of which is [`Kind::Boot`].
+pub(crate) fn run(machine: Machine, ops: &[Op], tally: &mut Tally) -> Result<(), Box<Parted>> {
+    let boot = ops.first().filter(|op| op.kind == Kind::Boot);
+    let [speculate, vmid16, shares, pool, ..] = boot.map_or([0; 6], |op| op.args);
+    let config = machine.config(speculate != 0, vmid16 != 0, shares != 0);
+    xen_c::reset();
+    p2m_rs::globals::reset_for_test();
+    let c = Side::new(config, &C);
+    p2m_rs::globals::reset_for_test();
+    let rust = Side::new(config, &RUST);
+    let mut pair = Pair {
+        machine,
+        shared: config.iommu_shares_tables,
+        rust,
+        c,
+        trees: Vec::new(),
+        prepared: Prepared::default(),
+        tally,
+    };
+    let result = pair.boot(pool).and_then(|()| {
+        let steps = ops.iter().enumerate().skip(1);
+        let mut steps = steps.filter(|(_, op)| op.kind != Kind::Boot);
+        steps.try_for_each(|(at, op)| pair.step(at, op))
+    });
+    // Both worlds are judged here, not when they go.
+    pair.rust.world.abandon();
+    pair.c.world.abandon();
+    let Pair { rust, c, .. } = pair;
+    drop(rust);
+    drop(c);
+    result
+}
+
+impl Pair<'_> {
+    fn boot(&mut self, pool: u64) -> Result<(), Box<Parted>> {
+        let on = |side: &Side| {
+            let _here = side.enter();
+            (0..DOMAINS)
+                .flat_map(|d| lifetime::create(side, d, pool))
+                .collect::<exec::Outcome>()
+        };
+        let answers = (on(&self.rust), on(&self.c));
+        let whole = self.whole(&answers);
+        whole.map_err(|difference| parted(0, difference, answers))
+    }
+
+    fn step(&mut self, at: usize, op: &Op) -> Result<(), Box<Parted>> {
+        match op.kind {
+            Kind::Fail => {
+                (self.prepared.alloc, self.prepared.radix) = (op.args[0], op.args[1]);
+                return Ok(());
+            }
+            Kind::Preempt => {
+                self.prepared.preempt = op.args[0];
+                return Ok(());
+            }
+            Kind::CacheFlush | Kind::FlushVm => {
+                if self.trees.iter().map(Trees::flushable).sum::<u64>() > FLUSHABLE {
+                    return Ok(());
+                }
+            }
+            _ => {}
+        }
+        let there = {
+            let _here = self.rust.enter();
+            exec::resolve(&self.rust, op)
+        };
+        let prepared = std::mem::take(&mut self.prepared);
+        let on = |side: &Side| {
+            let _here = side.enter();
+            prepared.set(side);
+            let outcome = exec::step(side, op, prepared, there, self.shared);
+            Prepared::default().set(side);
+            outcome
+        };
+        let answers = (on(&self.rust), on(&self.c));
+        let compared = if op.kind == Kind::Destroy || at % FULL == 0 {
+            self.whole(&answers)
+        } else {
+            self.touched(&answers, false)
+        };
+        self.tally.operations += 1;
+        compared.map_err(|difference| parted(at, difference, answers))
+    }
+
+    /// Compares everything, however old.
+    fn whole(&mut self, answers: &(exec::Outcome, exec::Outcome)) -> Result<(), Difference> {
+        let root = self.machine.config(false, false, false).root();
+        self.trees = (0..DOMAINS)
+            .map(|d| Trees::of(&self.rust, &self.c, d, root))
+            .collect();
+        self.touched(answers, true)?;
+        compare::pools(&self.rust, &self.c)?;
+        compare::xenheap(&self.rust, &self.c)?;
+        compare::settings(&self.rust, &self.c, None)?;
+        same(&rust_globals(), &xen_c::globals(), || {
+            "p2m_ipa_bits, max_vmid, p2m_root_order, p2m_root_level".into()
+        })?;
+        self.rules(true)
+    }
+
+    /// Compares the answers, the structures, and what was stored to.
+    fn touched(
+        &mut self,
+        answers: &(exec::Outcome, exec::Outcome),
+        full: bool,
+    ) -> Result<(), Difference> {
+        let mut r = std::mem::take(&mut *self.rust.touched());
+        let mut c = std::mem::take(&mut *self.c.touched());
+        self.rules(false)?;
+        if answers.0 != answers.1 {
+            // They are shown in any case.
+            same(&"see below", &"", || "answer".into())?;
+        }
+        compare::structures(&self.rust, &self.c)?;
+        for list in [&mut r.tables, &mut c.tables] {
+            list.sort_unstable();
+            list.dedup();
+        }
+        let stores = Stores {
+            rust: &r.tables,
+            c: &c.tables,
+            full,
+        };
+        if full || !r.tables.is_empty() || !c.tables.is_empty() {
+            for (n, trees) in self.trees.iter_mut().enumerate() {
+                trees
+                    .compare(&self.rust, &self.c, &stores)
+                    .map_err(|unequal| word_difference(n, unequal))?;
+            }
+            compare::xenheap(&self.rust, &self.c)?;
+        }
+        if r.pool || c.pool || r.tables.len() > 1 {
+            compare::pools(&self.rust, &self.c)?;
+        }
+        r.references.extend(c.references);
+        r.references.sort_unstable();
+        r.references.dedup();
+        compare::references(&self.rust, &self.c, &r.references)?;
+        if !r.settings.is_empty() || !c.settings.is_empty() {
+            r.settings.extend(c.settings);
+            r.settings.sort_unstable();
+            r.settings.dedup();
+            compare::settings(&self.rust, &self.c, Some(&r.settings))?;
+        }
+        same(&r.icache, &c.icache, || {
+            "invalidations of the instruction cache".into()
+        })?;
+        if r.mapcache && !c.mapcache {
+            same(&true, &false, || "the mapcache was invalidated".into())?;
+        }
+        compare::neighbours(&self.rust, &self.c)
+    }
+
+    /// The Rust breaks no rule of the model that the C does not break as well.
+    fn rules(&mut self, check: bool) -> Result<(), Difference> {
+        let take = |side: &Side| {
+            if check {
+                side.world.violations()
+            } else {
+                side.world.take_violations()
+            }
+        };
+        let (rust, c) = (take(&self.rust), take(&self.c));
+        for broken in &c {
+            *self.tally.rules.entry(broken.rule).or_default() += 1;
+        }
+        let new = rust.iter().find(|broken| {
+            // A range that is mapped in part leaves references to its caller.
+            broken.rule != "R1"
+                // Without shared tables no IOMMU walks them.
+                && !(broken.rule == "P3" && !self.shared)
+                && !c.iter().any(|other| other.rule == broken.rule)
+        });
+        match new {
+            None => Ok(()),
+            Some(broken) => Err(Difference {
+                what: "a rule of the machine model is broken".into(),
+                rust: format!("{broken:?}"),
+                c: format!("{c:?}"),
+            }),
+        }
+    }
+}
+
+fn parted(
+    at: usize,
+    difference: Difference,
+    answers: (exec::Outcome, exec::Outcome),
+) -> Box<Parted> {
+    Box::new(Parted {
+        at,
+        difference,
+        answers,
+    })
+}
+
+fn word_difference(domain: usize, unequal: Unequal) -> Difference {
+    let Unequal {
+        gfn,
+        level,
+        rust,
+        c,
+    } = unequal;
+    Difference {
+        what: format!("entry for guest frame {gfn:#x} at level {level} of domain {domain}"),
+        rust: format!("{rust:#018x}"),
+        c: format!("{c:#018x}"),
+    }
+}
+
+/// As [`xen_c::globals`].
+fn rust_globals() -> [u32; 4] {
+    use std::sync::atomic::Ordering::Relaxed;
+    [
+        p2m_rs::globals::p2m_ipa_bits().load(Relaxed),
+        p2m_rs::globals::max_vmid().load(Relaxed),
+        p2m_rs::globals::p2m_root_order().load(Relaxed),
+        p2m_rs::globals::p2m_root_level().load(Relaxed),
+    ]
+}

@@ -1,0 +1,410 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Carrying an operation out on one side: what comes back is compared.
+
+use std::ptr::null;
+
+use test_harness::symbols::GuestHandle;
+use test_harness::{Preempt, Stage1Entry};
+use xen_sys::{hsr, npfec};
+
+use crate::face::call;
+use crate::lifetime;
+use crate::machine::{ram, MMIO};
+use crate::op::{Kind, Op};
+use crate::side::{Side, VCPUS};
+use crate::xen_c;
+
+/// What an operation answered: names and values.
+pub(crate) type Outcome = Vec<(&'static str, u64)>;
+
+pub(crate) const ERESTART: i32 = -85;
+
+/// What was prepared for the next operation.
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct Prepared {
+    pub(crate) alloc: u64,
+    pub(crate) radix: u64,
+    pub(crate) preempt: u64,
+}
+
+impl Prepared {
+    pub(crate) fn set(self, side: &Side) {
+        let some = |n: u64| (n != 0).then_some(n);
+        side.world.fail_allocation(some(self.alloc));
+        side.world.fail_radix(some(self.radix));
+        self.again(side);
+    }
+
+    /// The preemption, once more.
+    pub(crate) fn again(self, side: &Side) {
+        side.world.preempt(match self.preempt {
+            0 => Preempt::Never,
+            k => Preempt::At(k),
+        });
+    }
+
+    /// Calls `step` until it does not want to be called again.
+    pub(crate) fn through(self, side: &Side, mut step: impl FnMut() -> i32) -> Outcome {
+        for calls in 1.. {
+            let rc = step();
+            if rc != ERESTART {
+                return vec![("return", word(rc)), ("calls", calls)];
+            }
+            if calls < 64 {
+                self.again(side);
+            }
+        }
+        Vec::new()
+    }
+}
+
+pub(crate) fn word(rc: i32) -> u64 {
+    i64::from(rc) as u64
+}
+
+fn rc(rc: i32) -> Outcome {
+    vec![("return", word(rc))]
+}
+
+fn is_foreign(t: u64) -> bool {
+    t == 6 || t == 7
+}
+
+/// Carries `op` out on `side`, whose CPU 0 this thread is. `there` is the frame
+/// that a removal may mean, `shared` whether an IOMMU uses the tables.
+pub(crate) fn step(side: &Side, op: &Op, prepared: Prepared, there: u64, shared: bool) -> Outcome {
+    let f = side.face;
+    let [d, a, b, c, e, g] = op.args;
+    let ptr = side.domain(d);
+    match op.kind {
+        Kind::Boot | Kind::Fail | Kind::Preempt => Vec::new(),
+        Kind::Insert | Kind::MapRegions | Kind::SetEntry => {
+            if is_foreign(e) {
+                side.world.take_references(c, b);
+            }
+            let t = e as u32;
+            rc(match op.kind {
+                Kind::Insert => call!(f, p2m_insert_mapping(ptr, a, b, c, t)),
+                Kind::MapRegions => call!(f, map_regions_p2mt(ptr, a, b, c, t)),
+                _ => side.write_locked(d, || {
+                    call!(f, p2m_set_entry(side.p2m(d), a, b, c, t, g as u32))
+                }),
+            })
+        }
+        Kind::AddEntry => {
+            if is_foreign(e) {
+                side.world.take_references(b, 1 << c);
+            }
+            rc(call!(f, guest_physmap_add_entry(ptr, a, b, c, e as u32)))
+        }
+        Kind::MapMmio => rc(call!(f, map_mmio_regions(ptr, a, b, c))),
+        Kind::MapDev => rc(call!(f, map_dev_mmio_page(ptr, a, b))),
+        Kind::ClearEntry => rc(side.write_locked(d, || {
+            call!(f, p2m_set_entry(side.p2m(d), a, b, u64::MAX, 0, 7))
+        })),
+        Kind::Sparse => (0..b)
+            .map(|n| {
+                let rc = call!(
+                    f,
+                    p2m_insert_mapping(ptr, a.wrapping_add(n << 9), 1, c + n, 1)
+                );
+                ("return", word(rc))
+            })
+            .collect(),
+        Kind::Foreign => rc(call!(f, set_foreign_p2m_entry(ptr, side.domain(a), b, c))),
+        Kind::XenHeap => {
+            let result = call!(f, p2m_insert_mapping(ptr, a, 1, b, 1));
+            if result == 0 {
+                // SAFETY: a page of the machine.
+                let page = unsafe { xen_sys::xs_mfn_to_page(b) };
+                // SAFETY: a Xen heap page.
+                unsafe { xen_sys::xs_page_set_xenheap_gfn(page, a) };
+            }
+            rc(result)
+        }
+        Kind::UnmapRegions => rc(call!(f, unmap_regions_p2mt(ptr, a, b, there))),
+        Kind::UnmapMmio => rc(call!(f, unmap_mmio_regions(ptr, a, b, there))),
+        Kind::RemovePage => rc(call!(f, guest_physmap_remove_page(ptr, a, there, c as u32))),
+        Kind::GetEntry => get_entry(side, d, a),
+        Kind::Lookup => {
+            let mut t = 99;
+            let mfn = call!(f, p2m_lookup(ptr, a, &mut t));
+            let again = call!(f, gfn_to_mfn(ptr, a));
+            vec![("mfn", mfn), ("type", t.into()), ("gfn_to_mfn", again)]
+        }
+        Kind::PageFromGfn => {
+            let mut t = 99;
+            let page = call!(f, p2m_get_page_from_gfn(ptr, a, &mut t));
+            let (mfn, references) = side.page(page);
+            vec![
+                ("page", mfn),
+                ("references", references),
+                ("type", t.into()),
+            ]
+        }
+        Kind::SetAccess => {
+            let (nr, start, mask) = (b as u32, c as u32, e as u32);
+            let result = call!(f, p2m_set_mem_access(ptr, a, nr, start, mask, g as u32, 0));
+            vec![("return", result as u64)]
+        }
+        Kind::SetAccessFully => set_access_fully(side, op, prepared),
+        Kind::GetAccess => {
+            let mut access = 99;
+            let result = call!(f, p2m_get_mem_access(ptr, a, &mut access, 0));
+            // A failure leaves it alone here, but not in the C.
+            let access = if result == 0 { access } else { 0 };
+            vec![("return", word(result)), ("access", access.into())]
+        }
+        Kind::CheckAccess => {
+            if VCPUS[side.current()].is_none() {
+                return Vec::new();
+            }
+            let npfec = npfec { bits: b as u32 };
+            let npfec = npfec_of(npfec, b);
+            let ours = call!(f, p2m_mem_access_check(d, a, npfec));
+            vec![("return", ours.into())]
+        }
+        Kind::RequireListener => {
+            call!(f, arch_p2m_set_access_required(ptr, a != 0));
+            Vec::new()
+        }
+        Kind::Monitor => {
+            side.world.monitor_listens(side.d(d), a != 0);
+            side.world.monitor_answers(if b != 0 { -22 } else { 0 });
+            Vec::new()
+        }
+        Kind::Stage1 => {
+            let entry = Stage1Entry {
+                gfn: b,
+                writable: c != 0,
+            };
+            let v = side.vcpus[d as usize % 4];
+            side.world.stage1_map(v, a, entry);
+            xen_c::STAGE1.with_borrow_mut(|all| {
+                let stage1 = all.entry(v.pointer().addr()).or_default();
+                stage1.pages.insert(a >> 12, entry);
+            });
+            Vec::new()
+        }
+        Kind::Stage1Tables => {
+            let v = side.vcpus[d as usize % 4];
+            side.world.stage1_tables_in(v, a);
+            xen_c::STAGE1.with_borrow_mut(|all| {
+                all.entry(v.pointer().addr()).or_default().tables_in = Some(a);
+            });
+            Vec::new()
+        }
+        Kind::PageFromGva => {
+            let v = side.vcpu(d as usize % 4);
+            let (mfn, references) = side.page(call!(f, get_page_from_gva(v, a, b)));
+            vec![("page", mfn), ("references", references)]
+        }
+        Kind::CheckAndGet => {
+            let v = side.vcpu(side.current());
+            if VCPUS[side.current()].is_none() {
+                return Vec::new();
+            }
+            let page = call!(f, p2m_mem_access_check_and_get_page(d, a, v));
+            let (mfn, references) = side.page(page);
+            vec![("page", mfn), ("references", references)]
+        }
+        Kind::Finished => {
+            call!(f, p2m_domain_creation_finished(ptr));
+            Vec::new()
+        }
+        Kind::Resolve => {
+            let resolved = call!(f, p2m_resolve_translation_fault(ptr, a));
+            vec![("return", resolved.into())]
+        }
+        Kind::CacheFlush => {
+            let mut at = a;
+            let mut outcome =
+                prepared.through(side, || call!(f, p2m_cache_flush_range(ptr, &mut at, b)));
+            outcome.push(("start", at));
+            outcome
+        }
+        Kind::SetWay | Kind::Toggle | Kind::FlushVm => current_vcpu(side, op, shared),
+        Kind::Flush => {
+            side.write_locked(d, || {
+                call!(f, p2m_force_tlb_flush_sync(side.p2m(d)));
+                call!(f, p2m_tlb_flush_sync(side.p2m(d)));
+            });
+            Vec::new()
+        }
+        Kind::Pool => {
+            let mut outcome =
+                prepared.through(side, || call!(f, arch_set_paging_mempool_size(ptr, a)));
+            let mut bytes = 0;
+            call!(f, arch_get_paging_mempool_size(ptr, &mut bytes));
+            outcome.push(("bytes", bytes));
+            outcome
+        }
+        Kind::Vmids => lifetime::vmids(side),
+        Kind::Run => {
+            side.run(d as usize);
+            Vec::new()
+        }
+        Kind::Saturate => {
+            side.world.saturate(d, a != 0);
+            Vec::new()
+        }
+        Kind::OwnerFrees => {
+            if side.world.references(d) > 0 && (ram(0)..ram(3)).contains(&d) {
+                side.world.owner_frees(d);
+            }
+            Vec::new()
+        }
+        Kind::Permit => {
+            side.world.permit_iomem(side.d(d), a..a + b.min(64));
+            Vec::new()
+        }
+        Kind::Dump => {
+            call!(f, p2m_dump_info(ptr));
+            call!(f, dump_p2m_lookup(ptr, a));
+            Vec::new()
+        }
+        Kind::Constant => {
+            call!(f, memory_type_changed(ptr));
+            let nothing = GuestHandle { pointer: null() };
+            let multi = call!(
+                f,
+                p2m_set_mem_access_multi(ptr, nothing, nothing, 1, 0, 0x3F, 0)
+            );
+            vec![
+                (
+                    "populate",
+                    word(call!(f, guest_physmap_mark_populate_on_demand(ptr, a, 0))),
+                ),
+                (
+                    "decrease",
+                    call!(f, p2m_pod_decrease_reservation(ptr, a, 0)),
+                ),
+                ("multi", multi as u64),
+            ]
+        }
+        Kind::Kill => {
+            side.d(d).set_dying_state(1);
+            Vec::new()
+        }
+        Kind::Relinquish => {
+            if side.d(d).is_dying() {
+                rc(call!(f, relinquish_p2m_mapping(ptr)))
+            } else {
+                Vec::new()
+            }
+        }
+        Kind::Destroy => lifetime::destroy(side, op, prepared),
+    }
+}
+
+fn npfec_of(mut npfec: npfec, bits: u64) -> npfec {
+    // There are three kinds.
+    if bits >> 5 & 3 == 3 {
+        npfec.bits &= !(3 << 5);
+    }
+    npfec
+}
+
+fn get_entry(side: &Side, d: u64, gfn: u64) -> Outcome {
+    let (mut t, mut access, mut order, mut valid) = (99, 99, 99, false);
+    let mfn = side.read_locked(d, || {
+        call!(
+            side.face,
+            p2m_get_entry(
+                side.p2m(d),
+                gfn,
+                &mut t,
+                &mut access,
+                &mut order,
+                &mut valid
+            )
+        )
+    });
+    vec![
+        ("mfn", mfn),
+        ("type", t.into()),
+        ("access", access.into()),
+        ("order", order.into()),
+        ("valid", valid.into()),
+    ]
+}
+
+fn set_access_fully(side: &Side, op: &Op, prepared: Prepared) -> Outcome {
+    let [d, gfn, nr, access, ..] = op.args;
+    let mut outcome = Outcome::new();
+    let mut start = 0;
+    loop {
+        let result = call!(
+            side.face,
+            p2m_set_mem_access(
+                side.domain(d),
+                gfn,
+                nr as u32,
+                start,
+                0x3F,
+                access as u32,
+                0
+            )
+        );
+        if outcome.len() < 64 {
+            outcome.push(("return", result as u64));
+            prepared.again(side);
+        }
+        match u32::try_from(result) {
+            Ok(restart) if restart > start => start = restart,
+            _ => return outcome,
+        }
+    }
+}
+
+/// Operations that only the vCPU that runs may do.
+fn current_vcpu(side: &Side, op: &Op, shared: bool) -> Outcome {
+    let at = side.current();
+    let v = side.vcpu(at);
+    if VCPUS[at].is_none() {
+        return Vec::new();
+    }
+    match op.kind {
+        Kind::SetWay => {
+            call!(
+                side.face,
+                p2m_set_way_flush(v, std::ptr::null_mut(), hsr { bits: 0 })
+            );
+        }
+        Kind::Toggle => {
+            let [was_enabled, sctlr, ..] = op.args;
+            // SAFETY: the guest's write to its register.
+            unsafe { xen_sys::arch::write_sctlr_el1(sctlr) };
+            call!(side.face, p2m_toggle_cache(v, was_enabled != 0));
+        }
+        _ => {
+            // With shared tables the instruction is not emulated.
+            if !shared && side.vcpus[at].need_flush_to_ram() {
+                call!(side.face, p2m_flush_vm(v));
+            }
+        }
+    }
+    Vec::new()
+}
+
+/// The frame that a removal names: what is mapped, or what the operation says.
+pub(crate) fn resolve(side: &Side, op: &Op) -> u64 {
+    let named = match op.kind {
+        Kind::UnmapRegions | Kind::UnmapMmio => op.args[3],
+        Kind::RemovePage => op.args[2],
+        _ => return 0,
+    };
+    if named != crate::op::MATCHING {
+        return named;
+    }
+    let mut t = 0;
+    let mfn = call!(
+        side.face,
+        p2m_lookup(side.domain(op.args[0]), op.args[1], &mut t)
+    );
+    if mfn == u64::MAX {
+        MMIO[0]
+    } else {
+        mfn
+    }
+}

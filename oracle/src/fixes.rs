@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Where the Rust differs from the C on purpose (docs/differences.md), as edits
+//! that mend the C before it is compiled.
+//!
+//! So all that is compared is compared strictly: no observable is excused. Each
+//! edit calls `oracle_excused()` where the unmended C would have done other
+//! than what it does now; these calls are counted and shown, so an entry that
+//! nothing exercises is seen.
+
+/// A text of a C file and what takes its place.
+pub struct Edit {
+    /// Below `xen/arch/arm/`.
+    pub file: &'static str,
+    /// Occurs exactly once.
+    pub from: &'static str,
+    /// The mended text.
+    pub to: &'static str,
+}
+
+/// An entry of docs/differences.md.
+pub struct Fix {
+    /// As there, with a letter where one entry is several edits.
+    pub id: &'static str,
+    /// What the edits do.
+    pub what: &'static str,
+    /// The edits.
+    pub edits: &'static [Edit],
+}
+
+const MMU: &str = "mmu/p2m.c";
+
+/// All of them; `oracle_excused()` is called with the index.
+pub const FIXES: &[Fix] = &[
+    Fix {
+        id: "B1",
+        what: "p2m_invalidate_root visits all root pages (upstream 14c57887f3)",
+        edits: &[Edit {
+            file: MMU,
+            from: "    for ( i = 0; i < P2M_ROOT_LEVEL; i++ )\n        p2m_invalidate_table",
+            to: "    if ( P2M_ROOT_LEVEL != P2M_ROOT_PAGES ) oracle_excused(0);\n    for ( i = 0; i < P2M_ROOT_PAGES; i++ )\n        p2m_invalidate_table",
+        }],
+    },
+    Fix {
+        id: "B2",
+        what: "a split without memory frees only what it allocated",
+        edits: &[Edit {
+            file: MMU,
+            from: "            p2m_free_entry(p2m, split_pte, level);\n\n            rc = -ENOMEM;",
+            to: "            if ( split_pte.bits != entry->bits )\n                p2m_free_entry(p2m, split_pte, level);\n            else\n            {\n                p2m->stats.mappings[level]--;\n                if ( p2m_is_foreign(split_pte.p2m.type) ) oracle_excused(1);\n            }\n\n            rc = -ENOMEM;",
+        }],
+    },
+    Fix {
+        id: "B3",
+        what: "mapping a frame at its place drops the old mapping's reference",
+        edits: &[
+            Edit {
+                file: MMU,
+                from: "        p2m_free_entry(p2m, orig_pte, level);\n\nout:",
+                to: "    {\n        if ( !removing_mapping )\n        {\n            /* B12 */\n            oracle_excused(7);\n            p2m->stats.mappings[level]++;\n        }\n        p2m_free_entry(p2m, orig_pte, level);\n    }\n    else if ( p2m_is_valid(orig_pte) && !removing_mapping && !oracle_in_place &&\n              p2m_is_superpage(orig_pte, level) + (level == 3) &&\n              p2m_is_foreign(orig_pte.p2m.type) )\n    {\n        oracle_excused(2);\n        p2m_put_page(orig_pte, level);\n    }\n\nout:",
+            },
+            Edit {
+                file: "mem_access.c",
+                from: "            rc = p2m_set_entry(p2m, gfn, 1, mfn, t, a);",
+                to: "            oracle_in_place = true;\n            rc = p2m_set_entry(p2m, gfn, 1, mfn, t, a);\n            oracle_in_place = false;",
+            },
+        ],
+    },
+    Fix {
+        id: "B4a",
+        what: "foreign mappings are 2 MiB blocks at most",
+        edits: &[Edit {
+            file: MMU,
+            from: "        else if ( !(mask & ((1UL << FIRST_ORDER) - 1)) )\n            order = FIRST_ORDER;",
+            to: "        else if ( !(mask & ((1UL << FIRST_ORDER) - 1)) &&\n                  (!p2m_is_foreign(t) || (oracle_excused(3), false)) )\n            order = FIRST_ORDER;",
+        }],
+    },
+    Fix {
+        id: "B4b",
+        what: "relinquishing looks for preemption before each foreign block but the first",
+        edits: &[Edit {
+            file: MMU,
+            from: "              (p2m_is_foreign(t) && (order > XEN_PT_LEVEL_ORDER(2)))) &&",
+            to: "              (p2m_is_foreign(t) && (order >= XEN_PT_LEVEL_ORDER(2)) &&\n               count > 1 && (oracle_excused(4), true))) &&",
+        }],
+    },
+    Fix {
+        id: "B8",
+        what: "p2m_set_mem_access looks for preemption at each restart point passed, and counts in 64 bits",
+        edits: &[Edit {
+            file: "mem_access.c",
+            from: "        start += gfn_x(gfn_next_boundary(gfn, order)) - gfn_x(gfn);\n        /* Check for continuation if it is not the last iteration */\n        if ( nr > start && !(start & mask) && hypercall_preempt_check() )\n        {\n            rc = start;\n            break;\n        }",
+            to: "        {\n            uint32_t before = start;\n            uint64_t done = start + (gfn_x(gfn_next_boundary(gfn, order)) - gfn_x(gfn));\n\n            start = done >= nr ? nr : done;\n            if ( nr > start && (start & ~mask) > before )\n            {\n                if ( start & mask ) oracle_excused(5);\n                if ( hypercall_preempt_check() )\n                {\n                    rc = start & ~mask;\n                    break;\n                }\n            }\n        }",
+        }],
+    },
+    Fix {
+        id: "B5",
+        what: "a page that bit 0 keeps from the hardware is given out with mem_access, too",
+        edits: &[
+            Edit {
+                file: "mem_access.c",
+                from: "         * fault was correct.\n         */\n        goto err;",
+                to: "         * fault was correct.\n         */\n        goto tracked;",
+            },
+            Edit {
+                file: "mem_access.c",
+                from: "        if ( flag == GV2M_READ )\n            break;\n        else\n            goto err;",
+                to: "        if ( flag == GV2M_READ )\n            break;\n        else\n            goto tracked;",
+            },
+            Edit {
+                file: "mem_access.c",
+                from: "        if ( flag == GV2M_WRITE )\n            break;\n        else\n            goto err;",
+                to: "        if ( flag == GV2M_WRITE )\n            break;\n        else\n            goto tracked;",
+            },
+            Edit {
+                file: "mem_access.c",
+                from: "    if ( unlikely(!get_page(page, v->domain)) )\n        page = NULL;\n\nerr:",
+                to: "    if ( unlikely(!get_page(page, v->domain)) )\n        page = NULL;\n    goto err;\n\ntracked:\n    page = oracle_tracked_page(v->domain, gfn, flag & GV2M_WRITE);\n    if ( page ) oracle_excused(6);\n\nerr:",
+            },
+        ],
+    },
+    Fix {
+        id: "B12a",
+        what: "a mapping that takes another's place is counted in (with B3's edit)",
+        edits: &[],
+    },
+    Fix {
+        id: "B12b",
+        what: "a mapping of frame 0 is counted out when removed",
+        edits: &[Edit {
+            file: MMU,
+            from: "    if ( p2m_is_valid(orig_pte) &&\n         !mfn_eq(lpae_get_mfn(*entry), lpae_get_mfn(orig_pte)) )",
+            to: "    if ( p2m_is_valid(orig_pte) && removing_mapping &&\n         mfn_eq(lpae_get_mfn(*entry), lpae_get_mfn(orig_pte)) )\n        oracle_excused(8);\n    if ( p2m_is_valid(orig_pte) &&\n         (removing_mapping ||\n          !mfn_eq(lpae_get_mfn(*entry), lpae_get_mfn(orig_pte))) )",
+        }],
+    },
+    Fix {
+        id: "B12c",
+        what: "a split that fails half-way does not count as one",
+        edits: &[
+            Edit {
+                file: MMU,
+                from: "             * The current super-page is still in-place, so re-increment\n             * the stats.\n             */\n            p2m->stats.mappings[level]++;",
+                to: "             * The current super-page is still in-place, so re-increment\n             * the stats.\n             */\n            p2m->stats.mappings[level]++;\n            if ( split_pte.bits != entry->bits )\n            {\n                oracle_excused(9);\n                p2m->stats.shattered[level]--;\n            }",
+            },
+        ],
+    },
+];
+
+/// Differences that need no edit, because the operations steer around them.
+pub const AVOIDED: &[(&str, &str)] = &[
+    ("B11", "no IOTLB flush fails; none in 4.20 does"),
+    (
+        "B6",
+        "one thread: nobody sees the moment between two writes",
+    ),
+    (
+        "small things",
+        "types, accesses and orders are real ones; no INVALID_MFN is inserted",
+    ),
+];

@@ -1,0 +1,452 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Random operations: a pure function of machine, seed and episode.
+//!
+//! Guest frames are named near block boundaries of a few regions, so that
+//! ranges meet, overlap, split and fill up; and now and then far out. What no
+//! caller in Xen does is left out: a type or an access that is none, an order
+//! above 30, an insertion of INVALID_MFN (docs/differences.md, "Small things").
+
+use crate::machine::{ram, Machine, G1, M2, MMIO, XENHEAP, XENHEAP_FRAMES};
+use crate::op::{Kind, Op, MATCHING};
+use crate::rng::Rng;
+
+/// Operations of an episode.
+pub const LENGTH: u64 = 1500;
+
+struct Generator {
+    rng: Rng,
+    machine: Machine,
+    /// mem_access may be in use by now: everything is page by page, and slow.
+    pages_only: bool,
+}
+
+/// The operations of an episode.
+#[must_use]
+pub fn episode(machine: Machine, seed: u64, episode: u64) -> Vec<Op> {
+    let mut g = Generator {
+        rng: Rng::new(seed ^ machine.salt(), episode),
+        machine,
+        pages_only: false,
+    };
+    let large = g.rng.one_in(40);
+    let pool = if large {
+        1500
+    } else {
+        g.rng.of(&[0, 3, 24, 64, 64, 120])
+    };
+    let mut ops = vec![Op::new(
+        Kind::Boot,
+        &[
+            g.rng.one_in(4).into(),
+            g.rng.one_in(4).into(),
+            u64::from(!g.rng.one_in(4)),
+            pool,
+        ],
+    )];
+    let begin = g.rng.below(LENGTH / 2);
+    for n in 0..LENGTH {
+        g.pages_only = machine.access && n >= begin;
+        if g.rng.one_in(12) {
+            let k = 1 + g.rng.below(4);
+            ops.push(match g.rng.below(3) {
+                0 => Op::new(Kind::Fail, &[k, 0]),
+                1 => Op::new(Kind::Fail, &[0, k]),
+                _ => Op::new(Kind::Preempt, &[k]),
+            });
+        }
+        ops.push(g.operation());
+    }
+    if large {
+        let gfn = g.gfn() & !0x1FF;
+        ops.push(Op::new(Kind::Sparse, &[0, gfn, 1100, ram(0)]));
+        ops.push(g.operation());
+    }
+    for d in 0..3 {
+        if g.rng.one_in(2) {
+            ops.push(Op::new(Kind::Preempt, &[1 + g.rng.below(2)]));
+        }
+        ops.push(Op::new(Kind::Destroy, &[d, 8, g.rng.below(2)]));
+    }
+    ops
+}
+
+/// A gigabyte is mapped and unmapped in blocks only: page by page takes long.
+fn blocks(gfn: u64, nr: u64) -> u64 {
+    if nr < G1 {
+        gfn
+    } else {
+        gfn & !(G1 - 1)
+    }
+}
+
+impl Generator {
+    fn domain(&mut self) -> u64 {
+        self.rng.of(&[0, 0, 0, 0, 0, 0, 1, 2])
+    }
+
+    /// A frame offset near a block boundary.
+    fn offset(&mut self) -> u64 {
+        let block = self.rng.below(4) * M2;
+        block
+            + match self.rng.below(10) {
+                0..=4 => 0,
+                5..=6 => self.rng.below(6),
+                7..=8 => M2 - 1 - self.rng.below(4),
+                _ => self.rng.below(M2),
+            }
+    }
+
+    fn gfn(&mut self) -> u64 {
+        let limit = self.machine.gfn_limit();
+        let offset = self.offset();
+        match self.rng.below(40) {
+            0..=21 => offset,
+            22..=26 => G1 + offset,
+            27 => 3 * G1,
+            28..=31 => limit / 2 - M2 + offset,
+            32..=35 => limit - 2 * M2 + offset,
+            36 => limit + offset,
+            37 => (1 << 36) + offset,
+            38 => self
+                .rng
+                .of(&[u64::MAX, u64::MAX - offset, 1 << 63, 1 << 52, (1 << 52) + 5]),
+            _ => self.rng.below(limit),
+        }
+    }
+
+    /// A guest frame that is not INVALID_GFN.
+    fn real_gfn(&mut self) -> u64 {
+        match self.gfn() {
+            u64::MAX => 7,
+            gfn => gfn,
+        }
+    }
+
+    fn nr(&mut self) -> u64 {
+        match self.rng.below(60) {
+            0 => 0,
+            1..=30 => 1,
+            31..=45 => 1 + self.rng.below(9),
+            46..=52 if !self.pages_only => M2,
+            46 => M2,
+            53 if !self.pages_only => 2 * M2,
+            54 => M2 - 1,
+            55 => M2 + 1,
+            56..=57 if !self.pages_only => G1,
+            58 if !self.pages_only => G1 + M2,
+            _ => 2,
+        }
+    }
+
+    /// Device memory, of which frame 0 is one.
+    fn mmio(&mut self, nr: u64) -> u64 {
+        if nr >= G1 {
+            MMIO[1] + self.rng.below(3) * G1
+        } else {
+            match self.rng.below(8) {
+                0 => 0,
+                1..=3 => MMIO[0] + self.rng.below(12),
+                _ => MMIO[0] + self.offset(),
+            }
+        }
+    }
+
+    fn memory(&mut self, owner: u64, nr: u64) -> u64 {
+        if nr >= G1 {
+            return ram(owner);
+        }
+        ram(owner)
+            + if self.rng.one_in(3) {
+                self.rng.below(8)
+            } else {
+                self.offset()
+            }
+    }
+
+    /// Number, frame and type of a mapping that makes sense.
+    fn mapping(&mut self, d: u64) -> (u64, u64, u64) {
+        let nr = self.nr();
+        let other = (d + 1) % 3;
+        match self.rng.below(20) {
+            0..=8 => (nr, self.memory(d, nr), 1),
+            9..=10 => (nr, self.memory(d, nr), 2),
+            11..=13 => (nr, self.mmio(nr), 3 + self.rng.below(3)),
+            14 => self.foreign(nr, other),
+            15..=16 => (nr, self.memory(other, nr), 8 + self.rng.below(2)),
+            17 => (nr, self.memory(d, nr), 10 + self.rng.below(2)),
+            _ => (nr.min(4), self.memory(d, 1), 1),
+        }
+    }
+
+    /// A foreign range: mostly blocks, for pages have an operation of their own.
+    /// Its references are counted one by one, so that a gigabyte is rare.
+    fn foreign(&mut self, nr: u64, owner: u64) -> (u64, u64, u64) {
+        let nr = match self.rng.below(300) {
+            0 if !self.pages_only => G1,
+            0..=120 if !self.pages_only => M2,
+            _ => nr.min(2 * M2),
+        };
+        let mfn = ram(owner)
+            + if nr < M2 {
+                self.offset()
+            } else {
+                self.rng.below(4) * M2
+            };
+        let mfn = if nr == G1 { ram(owner) } else { mfn };
+        (nr, mfn, 6 + self.rng.below(2))
+    }
+
+    /// The highest order that fits the frames and is quick.
+    fn order(&mut self) -> u64 {
+        if self.pages_only {
+            return self.rng.of(&[0, 0, 1, 3]);
+        }
+        self.rng.of(&[0, 0, 0, 1, 2, 5, 9, 9, 10])
+    }
+
+    fn operation(&mut self) -> Op {
+        let kind = self.rng.below(1000);
+        let d = self.domain();
+        match kind {
+            0..=289 => self.insertion(d),
+            290..=469 => self.removal(d),
+            470..=599 => self.lookup(d),
+            600..=749 => self.access(d),
+            750..=859 => self.guest(d),
+            860..=929 => self.tracking(d),
+            _ => self.rare(d),
+        }
+    }
+
+    fn insertion(&mut self, d: u64) -> Op {
+        let (nr, mfn, t) = self.mapping(d);
+        let mut gfn = blocks(self.gfn(), nr);
+        if t == 6 || t == 7 {
+            // Likely a block.
+            gfn &= !(nr.min(M2) & M2).saturating_sub(1);
+        }
+        match self.rng.below(40) {
+            0..=15 => Op::new(Kind::Insert, &[d, gfn, nr, mfn, t]),
+            16..=18 => Op::new(Kind::MapRegions, &[d, gfn, nr, mfn, t]),
+            19..=21 => Op::new(Kind::MapMmio, &[d, gfn, nr, self.mmio(nr)]),
+            22 => Op::new(Kind::MapDev, &[d, gfn, self.mmio(1)]),
+            23..=27 => {
+                let order = self.order();
+                Op::new(Kind::AddEntry, &[d, gfn, mfn, order, t])
+            }
+            28..=30 => {
+                let access = self.set_access_value(11);
+                Op::new(Kind::SetEntry, &[d, gfn, nr, mfn, t, access])
+            }
+            31..=37 => {
+                let owner = (d + 1 + self.rng.below(2)) % 3;
+                let from = if self.rng.one_in(12) { d } else { owner };
+                let mfn = self.memory(from, 1);
+                Op::new(Kind::Foreign, &[d, owner, gfn, mfn])
+            }
+            38 => {
+                let mfn = XENHEAP + self.rng.below(XENHEAP_FRAMES);
+                Op::new(Kind::XenHeap, &[0, gfn, mfn])
+            }
+            _ if self.rng.one_in(8) => Op::new(Kind::Sparse, &[d, gfn, self.rng.below(6), mfn]),
+            _ => Op::new(Kind::Insert, &[d, gfn, nr, mfn, t]),
+        }
+    }
+
+    fn removal(&mut self, d: u64) -> Op {
+        let mut nr = self.nr();
+        let gfn = blocks(self.gfn(), nr);
+        // The C goes round past the last frame number, the Rust stops there.
+        if gfn.checked_add(nr).is_none() {
+            nr = 1;
+        }
+        let mfn = match self.rng.below(10) {
+            0 => self.memory(d, 1),
+            1 => self.rng.of(&[u64::MAX, 0, MMIO[0]]),
+            _ => MATCHING,
+        };
+        match self.rng.below(20) {
+            0..=8 => Op::new(Kind::UnmapRegions, &[d, gfn, nr, mfn]),
+            9..=11 => Op::new(Kind::UnmapMmio, &[d, gfn, nr, mfn]),
+            12..=16 => {
+                let order = if gfn > 1 << 60 { 0 } else { self.order() };
+                Op::new(Kind::RemovePage, &[d, gfn, mfn, order])
+            }
+            17 if !self.pages_only => {
+                // From here to far beyond the end.
+                let nr = self.rng.of(&[1 << 20, 1 << 30, 1 << 37]);
+                let gfn = gfn & (1 << 37) - G1;
+                Op::new(Kind::UnmapRegions, &[d, gfn, nr, mfn])
+            }
+            _ => Op::new(Kind::ClearEntry, &[d, gfn, nr]),
+        }
+    }
+
+    fn lookup(&mut self, d: u64) -> Op {
+        let gfn = self.gfn();
+        let kind = match self.rng.below(13) {
+            0..=3 => Kind::GetEntry,
+            4..=7 => Kind::Lookup,
+            _ => Kind::PageFromGfn,
+        };
+        Op::new(kind, &[d, gfn])
+    }
+
+    /// An access below `limit`; mostly one that shows.
+    fn set_access_value(&mut self, limit: u64) -> u64 {
+        if self.rng.one_in(3) {
+            7
+        } else {
+            self.rng.below(limit)
+        }
+    }
+
+    fn access(&mut self, d: u64) -> Op {
+        let gfn = self.gfn();
+        if !self.pages_only {
+            return match self.rng.below(3) {
+                0 => Op::new(Kind::GetAccess, &[d, gfn]),
+                1 => self.check(),
+                _ => self.insertion(d),
+            };
+        }
+        let nr = match self.rng.below(30) {
+            0 => self
+                .rng
+                .of(&[0, 0x8_0000, u64::from(u32::MAX), u64::from(u32::MAX) - 511]),
+            1..=2 => self.rng.below(2000),
+            3..=8 => self.rng.below(130),
+            _ => 1 + self.rng.below(4),
+        };
+        let access = self.set_access_value(12);
+        match self.rng.below(20) {
+            0..=4 => {
+                let start = if self.rng.one_in(4) {
+                    self.rng.below(nr + 2)
+                } else {
+                    0
+                };
+                let mask = self.rng.of(&[0x3F, 0x3F, 0, u64::from(u32::MAX)]);
+                let access = if self.rng.one_in(30) {
+                    12 + self.rng.below(300)
+                } else {
+                    access
+                };
+                Op::new(Kind::SetAccess, &[d, gfn, nr, start, mask, access])
+            }
+            5..=10 => {
+                let gfn = if self.rng.one_in(40) {
+                    u64::MAX
+                } else {
+                    self.real_gfn()
+                };
+                Op::new(Kind::SetAccessFully, &[d, gfn, nr, access])
+            }
+            11..=13 => Op::new(Kind::GetAccess, &[d, gfn]),
+            14..=18 => self.check(),
+            _ => match self.rng.below(4) {
+                0 => Op::new(Kind::RequireListener, &[d, self.rng.below(2)]),
+                _ => {
+                    let (listens, fails) = (self.rng.below(2), u64::from(self.rng.one_in(4)));
+                    Op::new(Kind::Monitor, &[d, listens, fails])
+                }
+            },
+        }
+    }
+
+    fn check(&mut self) -> Op {
+        let gpa = self.gfn() << 12 | self.rng.below(4096);
+        let gla = self.gva();
+        Op::new(Kind::CheckAccess, &[gpa, gla, self.rng.below(128)])
+    }
+
+    fn gva(&mut self) -> u64 {
+        0x40_0000 + (self.rng.below(12) << 12 | self.rng.below(4096))
+    }
+
+    fn guest(&mut self, _d: u64) -> Op {
+        let gva = self.gva();
+        let v = self.rng.below(4);
+        match self.rng.below(20) {
+            0..=3 => {
+                let gfn = self.real_gfn() & ((1 << 36) - 1);
+                Op::new(Kind::Stage1, &[v, gva, gfn, u64::from(!self.rng.one_in(3))])
+            }
+            4 => {
+                let gfn = self.real_gfn() & ((1 << 36) - 1);
+                Op::new(Kind::Stage1Tables, &[v, gfn])
+            }
+            5..=8 => Op::new(Kind::Run, &[self.rng.below(5)]),
+            9..=15 => Op::new(Kind::PageFromGva, &[v, gva, self.rng.below(2)]),
+            _ => Op::new(Kind::CheckAndGet, &[gva, self.rng.below(2)]),
+        }
+    }
+
+    fn tracking(&mut self, d: u64) -> Op {
+        match self.rng.below(14) {
+            0 => Op::new(Kind::Finished, &[d]),
+            1..=9 => Op::new(Kind::Resolve, &[d, self.gfn()]),
+            10 => Op::new(Kind::SetWay, &[]),
+            11 => Op::new(Kind::Toggle, &[self.rng.below(2), self.rng.below(8)]),
+            12 => Op::new(Kind::FlushVm, &[]),
+            _ => {
+                let start = self.gfn();
+                let end = self.rng.of(&[u64::MAX, start.wrapping_add(700), 0, G1]);
+                Op::new(Kind::CacheFlush, &[d, start, end])
+            }
+        }
+    }
+
+    fn rare(&mut self, d: u64) -> Op {
+        match self.rng.below(64) {
+            0..=7 => Op::new(Kind::Flush, &[d]),
+            8..=23 => {
+                let bytes = self.rng.of(&[0, 4, 10, 40, 64, 64, 90]) << 12;
+                let odd = u64::from(self.rng.one_in(16));
+                Op::new(Kind::Pool, &[d.min(1), bytes + odd])
+            }
+            24 => Op::new(Kind::Vmids, &[]),
+            25..=31 => Op::new(
+                Kind::Saturate,
+                &[self.memory(d, 1), u64::from(self.rng.one_in(3))],
+            ),
+            32..=34 => Op::new(Kind::OwnerFrees, &[self.memory(d, 1)]),
+            35..=37 => {
+                let mfn = self.mmio(1);
+                Op::new(Kind::Permit, &[d, mfn, 8])
+            }
+            38..=41 => Op::new(Kind::Dump, &[d, self.gfn() << 12]),
+            42 => Op::new(Kind::Constant, &[d, self.gfn()]),
+            43 => Op::new(Kind::Kill, &[d]),
+            44..=51 => Op::new(Kind::Relinquish, &[d]),
+            52..=53 => {
+                let pool = self.rng.of(&[2, 8, 64, 64]);
+                Op::new(Kind::Destroy, &[d, pool, u64::from(self.rng.one_in(3))])
+            }
+            _ => Op::new(Kind::Run, &[self.rng.below(5)]),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::episode;
+    use crate::machine::Machine;
+    use crate::op::Kind;
+
+    #[test]
+    fn a_seed_repeats_and_every_kind_comes() {
+        for machine in Machine::all() {
+            assert_eq!(episode(machine, 7, 3), episode(machine, 7, 3));
+        }
+        let machine = Machine {
+            access: true,
+            ..Machine::all().next().unwrap()
+        };
+        let all: Vec<_> = (0..40).flat_map(|n| episode(machine, 1, n)).collect();
+        for (kind, name, _) in crate::op::KINDS {
+            assert!(all.iter().any(|op| op.kind == *kind), "{name}");
+        }
+        assert_eq!(all.first().map(|op| op.kind), Some(Kind::Boot));
+    }
+}

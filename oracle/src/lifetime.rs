@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Domains and VMIDs that come and go.
+
+use crate::exec::{word, Outcome, Prepared};
+use crate::face::call;
+use crate::op::Op;
+use crate::side::{Side, VCPUS};
+
+/// Number of the hardware domain, whose tables come from the heap.
+const HARDWARE: u64 = 2;
+
+/// What `domain_relinquish_resources()` and `arch_domain_destroy()` do, with
+/// every continuation; then a new domain in the same place.
+pub(crate) fn destroy(side: &Side, op: &Op, prepared: Prepared) -> Outcome {
+    let [d, pool, fail, ..] = op.args;
+    let (f, ptr) = (side.face, side.domain(d));
+    if VCPUS[side.current()] == usize::try_from(d % 3).ok() {
+        side.run(VCPUS.len() - 1);
+    }
+    side.d(d).set_dying_state(1);
+    let mut outcome = prepared.through(side, || call!(f, relinquish_p2m_mapping(ptr)));
+    call!(f, p2m_clear_root_pages(side.p2m(d)));
+    prepared.again(side);
+    outcome.extend(prepared.through(side, || call!(f, p2m_teardown(ptr))));
+    prepared.again(side);
+    outcome.extend(prepared.through(side, || call!(f, p2m_teardown_allocation(ptr))));
+    call!(f, p2m_final_teardown(ptr));
+    // For a domain that never was.
+    call!(f, p2m_final_teardown(ptr));
+    outcome.push(("heap", side.world.heap_in_use()));
+    // What was prepared is for the end; without a root nobody would go on.
+    Prepared::default().set(side);
+    renew(side, d);
+    if fail != 0 {
+        side.world.fail_allocation(Some(1));
+        outcome.push(("p2m_init without memory", word(side.init(d))));
+        side.world.fail_allocation(None);
+        call!(f, p2m_final_teardown(ptr));
+        renew(side, d);
+    }
+    outcome.extend(create(side, d, pool));
+    outcome
+}
+
+/// The structure as `alloc_domain_struct()` leaves it.
+fn renew(side: &Side, d: u64) {
+    side.d(d).set_dying_state(0);
+    // SAFETY: a place in a live structure.
+    let arch = unsafe { &raw mut (*side.domain(d)).arch };
+    // SAFETY: plain words, numbers and null pointers.
+    unsafe { std::ptr::write_bytes(arch, 0, 1) };
+    // SAFETY: a field of a live structure.
+    unsafe { (*side.domain(d)).is_shutting_down = false };
+}
+
+/// `p2m_init()` and the pool.
+pub(crate) fn create(side: &Side, d: u64, pool: u64) -> Outcome {
+    let mut outcome = vec![("p2m_init", word(side.init(d)))];
+    if d % 3 != HARDWARE {
+        outcome.push(("p2m_set_allocation", word(side.set_pool(d, pool))));
+    }
+    outcome
+}
+
+/// Takes VMIDs until none is left (or 300, of 65536), then a domain comes,
+/// and gives them back.
+pub(crate) fn vmids(side: &Side) -> Outcome {
+    let f = side.face;
+    let scratch = side.scratch.pointer();
+    let mut taken = Vec::new();
+    let last = loop {
+        let rc = call!(f, p2m_alloc_vmid(scratch));
+        if rc != 0 || taken.len() == 300 {
+            break rc;
+        }
+        taken.push(side.scratch.vmid());
+    };
+    let sum: u64 = (1..)
+        .zip(&taken)
+        .map(|(n, v): (u64, &u16)| n * u64::from(*v))
+        .sum();
+    let mut outcome = vec![
+        ("vmids", taken.len() as u64),
+        ("their sum", sum),
+        ("return", word(last)),
+    ];
+    if last != 0 {
+        outcome.push(("p2m_init", word(call!(f, p2m_init(scratch)))));
+        call!(f, p2m_final_teardown(scratch));
+    } else {
+        taken.push(side.scratch.vmid());
+    }
+    for vmid in taken {
+        // SAFETY: a field of a live structure.
+        unsafe { (*scratch).arch.p2m.vmid = vmid };
+        call!(f, p2m_free_vmid(scratch));
+    }
+    // SAFETY: as above.
+    unsafe { (*scratch).arch.p2m.vmid = 0 };
+    outcome
+}

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! The process that has both implementations in it.
+
+use std::fmt::Write;
+
+// The Rust exports are reached through their C symbols.
+use mem_access_rs as _;
+
+use crate::episode::{self, Parted, Tally};
+use crate::exec::Outcome;
+use crate::fixes::FIXES;
+use crate::generate;
+use crate::machine::Machine;
+use crate::op::Op;
+use crate::xen_c;
+
+/// Runs episodes; says on stdout where it is and what came of it.
+///
+/// # Errors
+///
+/// The difference that ended it.
+pub fn work(machine: Machine, seed: u64, episodes: u64) -> Result<(), String> {
+    let top = 0_u8;
+    xen_c::begin((&raw const top).addr());
+    let mut tally = Tally::default();
+    for n in 0..episodes {
+        println!("at {n}");
+        let ops = generate::episode(machine, seed, n);
+        episode::run(machine, &ops, &mut tally).map_err(|parted| described(&ops, &parted))?;
+    }
+    let fixes: Vec<String> = FIXES
+        .iter()
+        .zip(xen_c::excused())
+        .map(|(fix, count)| format!("{}:{count}", fix.id))
+        .collect();
+    let rules: Vec<String> = tally
+        .rules
+        .iter()
+        .map(|(rule, count)| format!("{rule}:{count}"))
+        .collect();
+    println!(
+        "done operations={} fixes={} rules={}",
+        tally.operations,
+        fixes.join(","),
+        rules.join(",")
+    );
+    Ok(())
+}
+
+/// Carries one list out.
+///
+/// # Errors
+///
+/// The difference that ended it.
+pub fn replay(machine: Machine, ops: &[Op]) -> Result<(), String> {
+    let top = 0_u8;
+    xen_c::begin((&raw const top).addr());
+    episode::run(machine, ops, &mut Tally::default()).map_err(|parted| described(ops, &parted))
+}
+
+fn shown(outcome: &Outcome) -> String {
+    let mut text = String::new();
+    for (name, value) in outcome.iter().take(40) {
+        let signed = *value as i64;
+        let _ = if (-200..0).contains(&signed) {
+            write!(text, " {name}={signed}")
+        } else {
+            write!(text, " {name}={value:#x}")
+        };
+    }
+    text
+}
+
+fn described(ops: &[Op], parted: &Parted) -> String {
+    let op = ops.get(parted.at).map(ToString::to_string);
+    let difference = &parted.difference;
+    format!(
+        "{} after `{}`\nRust: {}\nC:    {}\nanswers: Rust{}; C{}",
+        difference.what,
+        op.unwrap_or_default(),
+        difference.rust,
+        difference.c,
+        shown(&parted.answers.0),
+        shown(&parted.answers.1),
+    )
+}
