@@ -7,7 +7,7 @@ use p2m_rs::access::P2mAccess;
 use p2m_rs::addr::Gfn;
 use p2m_rs::error::{Errno, Result};
 use p2m_rs::lock::{ReadView, Unlocked};
-use p2m_rs::update::AccessSet;
+use p2m_rs::restrict::AccessSet;
 use p2m_rs::xen::cpu;
 use p2m_rs::xen::domain::Domain;
 
@@ -115,8 +115,11 @@ pub fn set(
     let mut done = u64::from(range.start);
     while done < nr {
         let gfn = range.gfn.add(done);
-        let pages = match p2m.set_access(gfn, access)? {
-            AccessSet::Done => 1,
+        // Up to the next restart point, for there preemption is looked for.
+        let mask = u64::from(range.mask);
+        let max = (nr - done).min(mask - (done & mask) + 1);
+        let pages = match p2m.set_access(gfn, max, access)? {
+            AccessSet::Done(pages) => pages,
             AccessSet::Hole(level) => gfn
                 .next_boundary(level.order())
                 .raw()
@@ -124,7 +127,7 @@ pub fn set(
         };
         let before = done;
         done = done.saturating_add(pages);
-        let restart = done & !u64::from(range.mask);
+        let restart = done & !mask;
         if done < nr && restart > before && cpu::hypercall_preempt_check() {
             // Below `nr`, which has 32 bits.
             if let Ok(restart) = u32::try_from(restart) {

@@ -7,7 +7,8 @@
 //! 1. [`lock`]: the rule that no p2m lock is taken under a p2m lock, as types;
 //! 2. [`addr`], [`level`], [`types`], [`access`], [`pte`]: the vocabulary;
 //! 3. [`xen::table`]: how an entry may change (break-before-make as types);
-//! 4. [`lookup`], [`walk`], [`split`], [`update`], [`retire`]: the work;
+//! 4. [`lookup`], [`walk`], [`split`], [`update`], [`restrict`], [`retire`]: the
+//!    work;
 //! 5. [`fault`], [`cache`], [`gva`], [`context`]: what a guest's traps need;
 //! 6. [`lifecycle`], [`allocation`], [`vmid`], [`setup`], [`globals`]: from
 //!    boot to the end of a domain;
@@ -32,6 +33,7 @@ pub mod lookup;
 pub mod mapping;
 pub mod p2m;
 pub mod pte;
+pub mod restrict;
 pub mod retire;
 pub mod setup;
 pub mod split;

@@ -2,8 +2,9 @@
 //! Changing mappings (`p2m_set_entry`, `__p2m_set_entry`).
 //!
 //! C has one function for three things, told apart by INVALID_MFN and by
-//! comparing frames. Here they are three: [`WriteView::insert`],
-//! [`WriteView::remove`], [`WriteView::set_access`].
+//! comparing frames. Here they are three: [`WriteView::insert`] and
+//! [`WriteView::remove`] in this file, [`WriteView::set_access`] in
+//! [`crate::restrict`].
 //!
 //! A range is worked on in *runs*: consecutive entries of one table, at the
 //! largest level that frame numbers and the rest of the count allow. So a
@@ -21,7 +22,7 @@ use crate::lock::WriteView;
 use crate::pte::{Kind, Pte};
 use crate::types::P2mType;
 use crate::walk::{Missing, Reached};
-use crate::xen::table::{Owned, Removed, Slot, Table};
+use crate::xen::table::{Owned, Removed, Table};
 use crate::xen::target::Target;
 
 /// What to map: frames from `mfn` on.
@@ -37,15 +38,6 @@ impl Leaf {
     fn pte(self, pages: u64, level: Level) -> Pte {
         Pte::leaf(self.mfn.add(pages), self.ty, self.access, level)
     }
-}
-
-/// Outcome of [`WriteView::set_access`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AccessSet {
-    /// The page has the access now.
-    Done,
-    /// Nothing is mapped in the entry of this level.
-    Hole(Level),
 }
 
 impl WriteView<'_> {
@@ -94,49 +86,6 @@ impl WriteView<'_> {
         Ok(())
     }
 
-    /// Restricts the access to one page, or lifts the restriction. The mapping
-    /// and what it owns stay.
-    ///
-    /// # Errors
-    ///
-    /// As for [`Self::insert`]; nothing has changed then, but that a block may
-    /// have been split. Or those of the IOMMU's flush; then the access is set.
-    pub fn set_access(&mut self, gfn: Gfn, access: P2mAccess) -> Result<AccessSet> {
-        if let Some(level) = self.hole_beyond_max(gfn) {
-            return Ok(AccessSet::Hole(level));
-        }
-        if let Err(dying) = self.refuse_if_dying() {
-            let lookup = self.get(gfn);
-            return match lookup.mfn() {
-                Some(_) => Err(dying),
-                None => Ok(AccessSet::Hole(lookup.level())),
-            };
-        }
-        let table = match self.walk_to(gfn, Level::L3, Missing::Stop)? {
-            Reached::Table(table) => table,
-            Reached::Hole(level) => return Ok(AccessSet::Hole(level)),
-        };
-        let index = Level::L3.index(gfn);
-        let old = table.load(index);
-        let Some(ty) = old.ty() else {
-            return Ok(AccessSet::Hole(Level::L3));
-        };
-        self.set_access_setting(gfn, access)?;
-        let pte = Pte::leaf(old.mfn(), ty, access, Level::L3);
-        // The new entry takes over what the old one owned.
-        match table.slot(self, index) {
-            Slot::Live(live) => {
-                if let Err(live) = live.set_permissions(self, pte) {
-                    live.break_(self).flush(self).make(self, pte).inherited();
-                }
-            }
-            vacant => vacant.vacate(self).make(self, pte).inherited(),
-        }
-        self.publish(table, index, 1);
-        self.iommu_flush(gfn, 1, old.hw_valid(), true)?;
-        Ok(AccessSet::Done)
-    }
-
     /// Removes exactly the mapping that a lookup found at `gfn`, also of a
     /// dying domain (`relinquish_p2m_mapping`). `gfn` is its first frame.
     ///
@@ -148,7 +97,7 @@ impl WriteView<'_> {
     }
 
     /// No mapping may appear once relinquishing has begun.
-    fn refuse_if_dying(&self) -> Result {
+    pub(crate) fn refuse_if_dying(&self) -> Result {
         match self.p2m().domain() {
             Some(domain) if !domain.is_dying() => Ok(()),
             _ => Err(Errno::NoMem),
