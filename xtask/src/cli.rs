@@ -24,6 +24,8 @@ pub(crate) enum Action {
     BuildXen(BuildArgs),
     /// Run every check: format, lints, host tests, gates on the image, a boot
     Test(TestArgs),
+    /// Compare the Rust p2m with Xen's C, operation by operation
+    Diff(DiffArgs),
     /// Show what this machine has and what it lacks
     Doctor,
 }
@@ -58,6 +60,9 @@ pub(crate) struct BuildArgs {
     /// Your own Xen tree, which is copied and never changed [default: Debian's source package]
     #[arg(long, value_name = "PATH")]
     pub(crate) xen_tree: Option<PathBuf>,
+    /// With the self-test that `diff` runs.
+    #[arg(skip)]
+    pub(crate) selftest: bool,
 }
 
 /// What to boot and how.
@@ -88,6 +93,41 @@ pub(crate) struct TestArgs {
     pub(crate) host: bool,
 }
 
+/// What to compare.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct DiffArgs {
+    /// How many operations
+    #[arg(long, value_name = "N", default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) ops: u64,
+    /// Which operations
+    #[arg(long, value_name = "S", default_value = "1", value_parser = seed)]
+    pub(crate) seed: u64,
+    /// QEMU's CPU model; it decides the shape of the tables' root
+    #[arg(long, value_name = "NAME", default_value = "max")]
+    pub(crate) cpu: String,
+    /// Number of processors
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=8))]
+    pub(crate) smp: u32,
+    /// Build Xen with CONFIG_DEBUG=y
+    #[arg(long)]
+    pub(crate) debug: bool,
+    /// All shapes of root, debug and release, one and four processors
+    #[arg(long, conflicts_with_all = ["cpu", "smp", "debug"])]
+    pub(crate) matrix: bool,
+    /// Your own Xen tree [default: Debian's source package]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) xen_tree: Option<PathBuf>,
+}
+
+/// A number, also in the form in which a seed is shown.
+fn seed(text: &str) -> Result<u64, String> {
+    let parsed = match text.strip_prefix("0x") {
+        Some(hex) => u64::from_str_radix(hex, 16),
+        None => text.parse(),
+    };
+    parsed.map_err(|_| "not a number".to_owned())
+}
+
 impl BootArgs {
     /// A boot with the defaults.
     pub(crate) fn of(p2m: P2m) -> Self {
@@ -96,6 +136,7 @@ impl BootArgs {
                 p2m,
                 debug: false,
                 xen_tree: None,
+                selftest: false,
             },
             cpu: "max".to_owned(),
             smp: 2,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Build, boot and test commands: `cargo xtask boot | build-xen | test | doctor`.
+//! Build, boot and test commands: `cargo xtask boot | build-xen | test | diff | doctor`.
 //!
 //! Results go to stdout, progress and errors to stderr; the exit code is 0 only if all that was
 //! asked for passed.
@@ -17,6 +17,7 @@ mod progress;
 #[cfg(test)]
 mod readme;
 mod rust_toolchain;
+mod selftest;
 mod table;
 mod test;
 mod tools;
@@ -63,6 +64,7 @@ fn run(cli: &Cli) -> Result<bool> {
             Ok(true)
         }
         Action::Test(args) => Ok(test::run(&paths, progress, *args)),
+        Action::Diff(args) => selftest::run(&paths, progress, args),
         Action::Doctor => Ok(doctor::run(&paths)),
     }
 }

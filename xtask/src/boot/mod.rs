@@ -4,12 +4,12 @@
 //! `images` makes what is booted, `qemu` runs it (and `hang` says where it got stuck), `console` reads the log, `steps` lists what dom0
 //! does and how each is judged, `report` judges the rest.
 
-mod console;
+pub(crate) mod console;
 mod cpio;
-mod cpu;
+pub(crate) mod cpu;
 mod hang;
 mod images;
-mod qemu;
+pub(crate) mod qemu;
 mod report;
 mod steps;
 

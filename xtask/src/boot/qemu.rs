@@ -171,15 +171,16 @@ impl Machine {
 }
 
 /// QEMU's way to have a comma in a value.
-fn commas(path: &Path) -> String {
+pub(crate) fn commas(path: &Path) -> String {
     path.to_string_lossy().replace(',', ",,")
 }
 
 /// A child process that does not survive its owner.
-struct Running(Child);
+pub(crate) struct Running(Child);
 
 impl Running {
-    fn start(command: &mut Command) -> Result<Self> {
+    /// Starts it.
+    pub(crate) fn start(command: &mut Command) -> Result<Self> {
         command
             .spawn()
             .map(Self)
@@ -190,7 +191,8 @@ impl Running {
         Ok(self.0.wait().context("cannot wait for QEMU")?.success())
     }
 
-    fn watch(
+    /// Waits for its end, or until it must be ended; `cpus` says where it hangs.
+    pub(crate) fn watch(
         &mut self,
         log: &Path,
         limits: Limits,

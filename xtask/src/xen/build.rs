@@ -85,7 +85,10 @@ pub(crate) fn build(paths: &Paths, progress: Progress, args: &BuildArgs) -> Resu
         name,
     };
     make_tree(paths, progress, &xen.tree, &source, &series)?;
-    let fragment = Fragment::new(version, args.p2m, args.debug, !series.is_empty());
+    let mut fragment = Fragment::new(version, args.p2m, args.debug, !series.is_empty());
+    if args.selftest {
+        fragment.add_selftest();
+    }
     let make = Make {
         paths,
         xen: &xen,
@@ -104,7 +107,8 @@ fn absolute(path: &Path) -> Result<PathBuf> {
 /// `4.20-rust-release`; a user's tree adds a hash of where it is.
 fn name(release: Version, args: &BuildArgs, user_tree: Option<&Path>) -> String {
     let kind = if args.debug { "debug" } else { "release" };
-    let base = format!("{release}-{}-{kind}", args.p2m);
+    let test = if args.selftest { "-selftest" } else { "" };
+    let base = format!("{release}-{}-{kind}{test}", args.p2m);
     match user_tree {
         None => base,
         Some(tree) => {
@@ -238,9 +242,13 @@ mod tests {
             p2m: P2m::C,
             debug: false,
             xen_tree: None,
+            selftest: false,
         };
         let version = Version::new(4, 20);
         assert_eq!(name(version, &args, None), "4.20-c-release");
+        args.selftest = true;
+        assert_eq!(name(version, &args, None), "4.20-c-release-selftest");
+        args.selftest = false;
         args.p2m = P2m::Rust;
         args.debug = true;
         assert_eq!(name(version, &args, None), "4.20-rust-debug");

@@ -29,6 +29,11 @@ impl Fragment {
         Self(options)
     }
 
+    /// With the self-test of the p2m.
+    pub(crate) fn add_selftest(&mut self) {
+        self.0.push(("CONFIG_P2M_SELFTEST", true));
+    }
+
     /// As lines of a `.config`.
     pub(crate) fn text(&self) -> String {
         self.0

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Running the self-test of a built Xen under QEMU.
+
+use std::path::Path;
+
+use anyhow::{bail, Context, Result};
+
+use super::log::Run;
+use crate::boot::console::Console;
+use crate::boot::qemu::{self, Ended, Limits, Running};
+use crate::command;
+use crate::progress::Progress;
+use crate::tools::QEMU;
+use crate::xen::build::BuiltXen;
+
+/// Enough for a 1 GiB block of the machine's own memory.
+const MEMORY_MIB: u32 = 4096;
+
+/// What the self-test is asked for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Request {
+    /// Where its random numbers begin.
+    pub(super) seed: u64,
+    /// How many operations.
+    pub(super) ops: u64,
+    /// The operations to print one by one.
+    pub(super) window: Option<(u64, u64)>,
+}
+
+/// The machine to run it on.
+#[derive(Clone, Debug)]
+pub(super) struct Machine {
+    /// QEMU's `-cpu`.
+    pub(super) cpu: String,
+    /// Number of processors.
+    pub(super) smp: u32,
+}
+
+impl Request {
+    /// For Xen's command line.
+    fn parameter(self) -> String {
+        let base = format!("p2m-selftest=seed={},ops={}", self.seed, self.ops);
+        match self.window {
+            None => base,
+            Some((from, to)) => format!("{base},print-from={from},print-to={to}"),
+        }
+    }
+}
+
+/// Runs it, with the console going to a file in `dir`.
+pub(super) fn run(
+    progress: Progress,
+    xen: &BuiltXen,
+    machine: &Machine,
+    request: Request,
+    dir: &Path,
+) -> Result<Run> {
+    let log = dir.join(format!("{}.log", xen.p2m));
+    std::fs::File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
+    let binary = xen.binary();
+    let mut qemu = command::bound(QEMU);
+    qemu.args(["-machine", "virt,virtualization=on,gic-version=3"])
+        .args(["-cpu", &machine.cpu, "-smp", &machine.smp.to_string()])
+        .args(["-m", &MEMORY_MIB.to_string()])
+        .args(["-nodefaults", "-no-user-config", "-display", "none"])
+        .arg("-kernel")
+        .arg(&binary)
+        // Never started, but without a kernel Xen takes the command line for dom0's.
+        .arg("-device")
+        .arg(format!(
+            "guest-loader,addr=0x49000000,kernel={},bootargs=none",
+            qemu::commas(&binary)
+        ))
+        .arg("-append")
+        .arg(format!("console=dtuart noreboot {}", request.parameter()))
+        .arg("-serial")
+        .arg(format!("file:{}", qemu::commas(&log)));
+    let mut task = progress.start(format!(
+        "Self-test of {} on {}, {} CPUs",
+        xen.name, machine.cpu, machine.smp
+    ));
+    let seconds = 120 + request.ops / 100;
+    let limits = Limits::new(Some(seconds), xen.debug);
+    let ended = Running::start(&mut qemu)?.watch(&log, limits, &mut task, Vec::new)?;
+    task.done();
+    match ended {
+        Ended::ByItself { success: true } | Ended::Crash(_) => Ok(Run::of(&Console::read(&log)?)),
+        other => bail!("{}: {other}; see {}", xen.name, log.display()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Request;
+
+    #[test]
+    fn parameter_for_xen() {
+        let mut request = Request {
+            seed: 7,
+            ops: 5,
+            window: None,
+        };
+        assert_eq!(request.parameter(), "p2m-selftest=seed=7,ops=5");
+        request.window = Some((1, 2));
+        assert_eq!(
+            request.parameter(),
+            "p2m-selftest=seed=7,ops=5,print-from=1,print-to=2"
+        );
+    }
+}

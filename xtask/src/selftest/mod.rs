@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! The C and the Rust p2m, operation by operation inside the hypervisor.
+//!
+//! Xen is built twice with `CONFIG_P2M_SELFTEST=y`, once with each p2m, and both run the same random
+//! operations on a machine each. Where their hashes part, both run again with the operations in
+//! between printed one by one, and the first that differs is named.
+
+mod log;
+mod machine;
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+
+use crate::boot::cpu;
+use crate::cli::{BuildArgs, DiffArgs, P2m};
+use crate::lock;
+use crate::paths::Paths;
+use crate::progress::Progress;
+use crate::table::{self, Row, Status};
+use crate::tools::{self, Use};
+use crate::xen::build::{self, BuiltXen};
+
+use log::{Op, Run};
+use machine::{Machine, Request};
+
+/// Every shape of the root table that QEMU has a CPU for, and the default.
+const CPUS: [&str; 4] = ["cortex-a53", "cortex-a57", "neoverse-n1", "max"];
+
+/// The two that are compared.
+#[derive(Debug)]
+struct Pair {
+    c: BuiltXen,
+    rust: BuiltXen,
+}
+
+/// One comparison.
+#[derive(Clone, Debug)]
+struct Cell {
+    cpu: String,
+    smp: u32,
+    debug: bool,
+}
+
+impl Cell {
+    fn name(&self) -> String {
+        let kind = if self.debug { "debug" } else { "release" };
+        format!("{} {kind} smp {}", self.cpu, self.smp)
+    }
+}
+
+/// Builds, runs and compares; true when all agree.
+pub(crate) fn run(paths: &Paths, progress: Progress, args: &DiffArgs) -> Result<bool> {
+    let mut uses = Use::build(P2m::Rust);
+    uses.push(Use::Boot);
+    tools::require(paths, progress, &uses)?;
+    let cells = cells(args);
+    let mut rows = Vec::new();
+    for debug in [false, true] {
+        let of_kind: Vec<&Cell> = cells.iter().filter(|cell| cell.debug == debug).collect();
+        if of_kind.is_empty() {
+            continue;
+        }
+        let pair = lock::alone(paths, progress, || {
+            Ok(Pair {
+                c: built(paths, progress, args, P2m::C, debug)?,
+                rust: built(paths, progress, args, P2m::Rust, debug)?,
+            })
+        })?;
+        for cell in of_kind {
+            let result = compare(paths, progress, &pair, cell, args);
+            rows.push(Row::of(
+                &cell.name(),
+                result.unwrap_or_else(|error| Err(format!("{error:#}"))),
+            ));
+        }
+    }
+    table::print(&format!("C and Rust p2m in Xen, seed {}", args.seed), &rows);
+    let count = |status| rows.iter().filter(|row| row.status == status).count();
+    println!(
+        "{} passed, {} failed",
+        count(Status::Pass),
+        count(Status::Fail)
+    );
+    Ok(table::all_passed(&rows))
+}
+
+/// What is to be compared.
+fn cells(args: &DiffArgs) -> Vec<Cell> {
+    if !args.matrix {
+        return vec![Cell {
+            cpu: args.cpu.clone(),
+            smp: args.smp,
+            debug: args.debug,
+        }];
+    }
+    let mut cells = Vec::new();
+    for debug in [false, true] {
+        for cpu in CPUS {
+            for smp in [1, 4] {
+                cells.push(Cell {
+                    cpu: cpu.to_owned(),
+                    smp,
+                    debug,
+                });
+            }
+        }
+    }
+    cells
+}
+
+fn built(
+    paths: &Paths,
+    progress: Progress,
+    args: &DiffArgs,
+    p2m: P2m,
+    debug: bool,
+) -> Result<BuiltXen> {
+    let args = BuildArgs {
+        p2m,
+        debug,
+        xen_tree: args.xen_tree.clone(),
+        selftest: true,
+    };
+    build::build(paths, progress, &args)
+}
+
+/// Compares on one machine: what agrees, or what does not.
+fn compare(
+    paths: &Paths,
+    progress: Progress,
+    pair: &Pair,
+    cell: &Cell,
+    args: &DiffArgs,
+) -> Result<Result<String, String>> {
+    let machine = Machine {
+        cpu: cpu::argument(&cell.cpu)?,
+        smp: cell.smp,
+    };
+    let dir = paths.run(&format!("diff-{}", cell.name().replace(' ', "-")));
+    lock::booting(&dir, || {
+        let ask = |ops, window| {
+            let request = Request {
+                seed: args.seed,
+                ops,
+                window,
+            };
+            both(progress, pair, &machine, request, &dir)
+        };
+        let (c, rust) = ask(args.ops, None)?;
+        let Some((from, to)) = log::part(&c, &rust) else {
+            return Ok(agreement(&c, &rust));
+        };
+        let to = to.unwrap_or(args.ops);
+        let (c, rust) = ask(to, Some((from, to)))?;
+        let mut text = format!("all agrees before operation {from}\n");
+        match log::first_difference(&c, &rust) {
+            Some((Some(a), Some(b))) => {
+                text.push_str(&difference(a, b));
+                let number = a.number;
+                let (c, rust) = ask(number.saturating_add(1), Some((number, number)))?;
+                text.push_str(&entries(&c, &rust));
+            }
+            Some((Some(last), None)) => text.push_str(&ended("Rust", &rust, last)),
+            Some((None, Some(last))) => text.push_str(&ended("C", &c, last)),
+            _ => text.push_str("and no operation up to the next checkpoint shows a difference"),
+        }
+        text.push_str(&format!(
+            "\nto see it again: cargo xtask diff --seed {} --ops {to} --cpu {} --smp {}{}",
+            args.seed,
+            cell.cpu,
+            cell.smp,
+            if cell.debug { " --debug" } else { "" }
+        ));
+        Ok(Err(text))
+    })
+}
+
+/// Runs both at the same time.
+fn both(
+    progress: Progress,
+    pair: &Pair,
+    machine: &Machine,
+    request: Request,
+    dir: &Path,
+) -> Result<(Run, Run)> {
+    std::thread::scope(|scope| {
+        let c = scope.spawn(|| machine::run(progress, &pair.c, machine, request, dir));
+        let rust = machine::run(progress, &pair.rust, machine, request, dir);
+        let c = c.join().ok().context("the thread of the C run panicked")?;
+        Ok((c?, rust?))
+    })
+}
+
+/// The hashes agree; did each come to a good end?
+fn agreement(c: &Run, rust: &Run) -> Result<String, String> {
+    for (name, run) in [("C", c), ("Rust", rust)] {
+        if let Some(failure) = run.failure() {
+            return Err(format!("{name}: {failure}"));
+        }
+    }
+    let hash = c.hashes.last().map_or("", |(_, hash)| hash.as_str());
+    Ok(format!(
+        "{} operations agree, no page is lost ({hash})",
+        c.end.unwrap_or_default()
+    ))
+}
+
+fn difference(c: &Op, rust: &Op) -> String {
+    let (same, c_own) = c.against(rust);
+    let (_, rust_own) = rust.against(c);
+    format!(
+        "operation {}, {}: {same}\nC:    {c_own}\nRust: {rust_own}",
+        c.number, c.name
+    )
+}
+
+fn ended(who: &str, run: &Run, missed: &Op) -> String {
+    format!(
+        "{who} ended in operation {}, {}: {}",
+        missed.number,
+        missed.name,
+        run.failure().unwrap_or_default()
+    )
+}
+
+/// The table entries that only one of them has; the first few.
+fn entries(c: &Run, rust: &Run) -> String {
+    const SHOWN: usize = 4;
+    let only = |who: &str, one: &Run, other: &Run| -> String {
+        one.entries
+            .iter()
+            .filter(|entry| !other.entries.contains(entry))
+            .take(SHOWN)
+            .map(|entry| format!("\nentry only in {who}: {entry}"))
+            .collect()
+    };
+    only("C", c, rust) + &only("Rust", rust, c)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{cells, entries};
+    use crate::cli::{Action, Cli};
+    use crate::selftest::log::Run;
+    use clap::Parser;
+
+    #[test]
+    fn the_matrix() -> Result<(), String> {
+        let Action::Diff(mut args) =
+            Cli::parse_from(["xtask", "diff", "--debug", "--smp", "2"]).command
+        else {
+            return Err("another command".to_owned());
+        };
+        assert_eq!(cells(&args).len(), 1);
+        args.matrix = true;
+        assert_eq!(cells(&args).len(), 16);
+        Ok(())
+    }
+
+    #[test]
+    fn entries_of_one_only() {
+        let run = |entries: &[&str]| Run {
+            entries: entries.iter().map(|&entry| entry.to_owned()).collect(),
+            ..Run::default()
+        };
+        let text = entries(&run(&["a", "b"]), &run(&["a", "c"]));
+        assert_eq!(text, "\nentry only in C: b\nentry only in Rust: c");
+    }
+}
