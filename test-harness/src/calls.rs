@@ -30,6 +30,7 @@ pub const INVALID: u64 = u64::MAX;
 /// A call of an exported function.
 macro_rules! call {
     ($name:ident($($argument:expr),* $(,)?)) => {{
+        let _call = crate::work::begin(stringify!($name));
         // SAFETY: handles point to structures that the world keeps alive,
         // other pointers are to locals.
         unsafe { c::$name($($argument),*) }

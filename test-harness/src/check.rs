@@ -51,6 +51,7 @@ impl State {
         for astray in self.cpus.astray() {
             self.broken("T6", astray);
         }
+        self.check_vmids();
         let mut foreign: BTreeMap<Mfn, u64> = BTreeMap::new();
         let mut pooled = HashSet::new();
         for i in 0..self.domains.domains.len() {

@@ -36,6 +36,24 @@ impl World {
         self.locked(|m| m.cpus.preempt_checks)
     }
 
+    /// Stops Xen when a call takes more steps than this (rule W2).
+    pub fn max_steps(&self, steps: u64) {
+        self.locked(|m| m.work.max_steps = steps);
+    }
+
+    /// Runs `body` as what an exported function does.
+    pub fn as_call<R>(&self, name: &'static str, body: impl FnOnce() -> R) -> R {
+        let _call = crate::work::begin(name);
+        body()
+    }
+
+    /// The most table entries, and the most pages, that a function which can be
+    /// preempted went through between two looks.
+    #[must_use]
+    pub fn most_work(&self) -> (u64, u64) {
+        self.locked(|m| m.work.most)
+    }
+
     /// Heap pages in use.
     #[must_use]
     pub fn heap_in_use(&self) -> u64 {

@@ -116,6 +116,30 @@ pub enum Event {
     MapcacheInvalidate,
 }
 
+impl Event {
+    /// Whether other CPUs can tell that it happened, or when: the places at
+    /// which a scheduler may switch. Loads are not among them: every store to a
+    /// live table is, and so are both ends of the lock around a load (rule L4).
+    #[must_use]
+    pub fn is_visible(&self) -> bool {
+        matches!(
+            self,
+            Self::PteStore { .. }
+                | Self::ClearPage { .. }
+                | Self::TlbiVmid { .. }
+                | Self::TlbiVmidLocal { .. }
+                | Self::Lock { .. }
+                | Self::Get { .. }
+                | Self::Put { .. }
+                | Self::IommuFlush { .. }
+                | Self::PreemptCheck { .. }
+                | Self::DoSoftirq
+                | Self::AddressTranslation { .. }
+                | Self::MonitorTraps { .. }
+        )
+    }
+}
+
 /// The system registers that the p2m writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs)]
@@ -163,7 +187,7 @@ pub trait Checker: Send {
 pub(crate) struct Log {
     ring: VecDeque<(usize, Event)>,
     capacity: usize,
-    total: u64,
+    visible: u64,
     checkers: Vec<Box<dyn Checker>>,
 }
 
@@ -172,12 +196,12 @@ impl Log {
         Self {
             ring: VecDeque::new(),
             capacity,
-            total: 0,
+            visible: 0,
             checkers: Vec::new(),
         }
     }
 
-    pub(crate) fn push(&mut self, cpu: usize, event: Event) -> Option<Violation> {
+    pub(crate) fn push(&mut self, cpu: usize, event: Event, visible: bool) -> Option<Violation> {
         let found = self
             .checkers
             .iter_mut()
@@ -185,8 +209,8 @@ impl Log {
         if self.ring.len() == self.capacity {
             self.ring.pop_front();
         }
+        self.visible += u64::from(visible);
         self.ring.push_back((cpu, event));
-        self.total += 1;
         found
     }
 
@@ -194,8 +218,9 @@ impl Log {
         self.checkers.push(checker);
     }
 
-    pub(crate) fn total(&self) -> u64 {
-        self.total
+    /// Visible events so far.
+    pub(crate) fn visible(&self) -> u64 {
+        self.visible
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &(usize, Event)> {

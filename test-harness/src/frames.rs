@@ -34,6 +34,37 @@ const MEMORY_CHUNK: u64 = 16;
 #[repr(C, align(4096))]
 struct Page([AtomicU64; WORDS]);
 
+impl Page {
+    const fn of(value: u64) -> Self {
+        let mut words = [const { AtomicU64::new(0) }; WORDS];
+        let mut i = 0;
+        while i < WORDS {
+            words[i] = AtomicU64::new(value);
+            i += 1;
+        }
+        Self(words)
+    }
+}
+
+// Ready-made, to be copied: most of a short test's time would go into filling.
+#[allow(clippy::declare_interior_mutable_const)] // a copy of it is what is wanted
+const ZEROES: Page = Page::of(0);
+#[allow(clippy::declare_interior_mutable_const)]
+const POISONED: Page = Page::of(POISON);
+#[allow(clippy::declare_interior_mutable_const)]
+const DEAD: Page = Page::of(FREED);
+
+/// What a page is filled with.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Fill {
+    /// By `clear_page()`.
+    Zeroes,
+    /// [`POISON`].
+    Poison,
+    /// [`FREED`].
+    Freed,
+}
+
 /// Where a frame is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Life {
@@ -204,26 +235,25 @@ impl Frames {
             .then_some(chunk * PAGE_INFOS + index)
     }
 
-    fn page(&mut self, mfn: Mfn) -> &Page {
+    fn page(&mut self, mfn: Mfn) -> &mut Page {
         let (chunk, index) = (mfn / MEMORY_CHUNK, (mfn % MEMORY_CHUNK) as usize);
         let pages = self.memory.entry(chunk).or_insert_with(|| {
-            let pages: Vec<_> = (0..MEMORY_CHUNK)
-                .map(|_| Page([const { AtomicU64::new(POISON) }; WORDS]))
-                .collect();
+            let pages: Vec<_> = (0..MEMORY_CHUNK).map(|_| POISONED).collect();
             self.memory_at.insert(pages.as_ptr().addr(), chunk);
             pages
         });
-        &pages[index]
+        &mut pages[index]
     }
 
     /// The words of a page that are not zero, with their index.
     pub(crate) fn words(&mut self, mfn: Mfn) -> Vec<(usize, u64)> {
-        let words = self
-            .page(mfn)
-            .0
-            .iter()
-            .map(|word| word.load(Ordering::Relaxed));
-        words.enumerate().filter(|&(_, word)| word != 0).collect()
+        let mut found = Vec::new();
+        for (index, word) in self.page(mfn).0.iter_mut().enumerate() {
+            if *word.get_mut() != 0 {
+                found.push((index, *word.get_mut()));
+            }
+        }
+        found
     }
 
     /// The address at which the page is mapped.
@@ -255,10 +285,12 @@ impl Frames {
         self.page(mfn).0[index].swap(value, Ordering::Relaxed)
     }
 
-    pub(crate) fn fill(&mut self, mfn: Mfn, value: u64) {
-        for word in &self.page(mfn).0 {
-            word.store(value, Ordering::Relaxed);
-        }
+    pub(crate) fn fill(&mut self, mfn: Mfn, with: Fill) {
+        *self.page(mfn) = match with {
+            Fill::Zeroes => ZEROES,
+            Fill::Poison => POISONED,
+            Fill::Freed => DEAD,
+        };
     }
 
     pub(crate) fn alloc(&mut self, order: u32, owner: Option<usize>) -> Option<Mfn> {
@@ -275,7 +307,7 @@ impl Frames {
             self.take_run(order)
         }?;
         for m in mfn..mfn + (1 << order) {
-            self.fill(m, POISON);
+            self.fill(m, Fill::Poison);
             *self.frame(m) = Frame {
                 life: Life::Heap { order: 0 },
                 owner,
@@ -321,7 +353,7 @@ impl Frames {
             other => return Err(format!("frame {mfn:#x} is freed, but it is {other:?}")),
         }
         for m in mfn..mfn + (1 << order) {
-            self.fill(m, FREED);
+            self.fill(m, Fill::Freed);
             *self.frame(m) = Frame {
                 life: Life::Free,
                 ..ABSENT

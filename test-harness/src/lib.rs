@@ -25,7 +25,9 @@
 //! | T2 | a TLBI comes after an ISB that follows the write of VTTBR_EL2 |
 //! | T3 | TLBs hold nothing stale when the write lock is dropped |
 //! | T4 | no table is freed while an entry points to it or a walk cache may hold it |
+//! | T5 | no page that nobody owns is put while TLBs may hold it: an owned one is flushed before it comes again |
 //! | T6 | interrupts are off while a foreign VTTBR_EL2 is loaded, and it is put back |
+//! | T7 | a VMID is one domain's, flushed before that runs; a CPU's TLB is flushed before another of its vCPUs runs there |
 //! | P1 | a table is in memory before it is linked, when the IOMMU reads memory |
 //! | P2 | so is each changed word, before the IOTLB flush and the unlock |
 //! | P3 | no page is put, no table freed, before the IOTLB flush of where it was mapped |
@@ -34,6 +36,8 @@
 //! | R2 | pool = free pages + tables in use |
 //! | R4 | the statistics count the tree |
 //! | R5 | each table is reachable once and listed; nobody touches a free page |
+//! | W1 | what can be preempted looks for it every so many entries and pages |
+//! | W2 | each call ends |
 //! | A1 | values have the meaning that they claim |
 //!
 //! The model sees all that the code does as one list of [`Event`]s; a
@@ -79,6 +83,8 @@ mod stand_in;
 pub mod symbols;
 mod tables;
 mod tlb;
+mod vmids;
+pub mod work;
 mod world;
 
 pub use calls::{Entry, Page, INVALID};

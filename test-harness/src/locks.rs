@@ -1,13 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Who holds which lock: the owner model behind rules L0 to L3.
+//! Who holds which lock: the owner model behind rules L0 to L3, and Xen's
+//! queued rwlock (`common/rwlock.c`).
 //!
-//! The queued rwlock of Xen lets a waiting writer block new readers, also a
-//! CPU that reads already. Rule L1 (no second read lock by one CPU) does not
-//! depend on a schedule: one thread is enough to find that deadlock. Where a
-//! rule is broken the lock is granted all the same, so the test goes on and
-//! reports the rule at its end.
+//! A reader gets in at once unless a writer is in or waits. Everybody else
+//! queues, first come, first served; a writer at the head of the queue
+//! announces itself and waits for the readers to leave. So a CPU that reads,
+//! and reads again, waits for the writer that waits for it.
+//!
+//! Rule L1 (no second read lock by one CPU) does not depend on a schedule: one
+//! thread is enough to find that deadlock. Where a rule is broken the lock is
+//! granted all the same, so the test goes on and reports the rule at its end;
+//! not so under a test's own scheduler, where the CPU waits as on hardware.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use xen_sys::XS_NR_CPUS;
 
@@ -18,7 +23,10 @@ const CPUS: usize = XS_NR_CPUS as usize;
 pub(crate) struct Rw {
     readers: [u32; CPUS],
     writer: Option<(usize, u32)>,
-    waiting_writers: u32,
+    /// The writer at the head of the queue, once no other writer is in.
+    announced: Option<usize>,
+    /// CPUs that found the lock taken.
+    queue: VecDeque<usize>,
 }
 
 /// One spinlock: its holder.
@@ -32,6 +40,8 @@ pub(crate) struct Spin {
 pub(crate) struct Locks {
     rw: BTreeMap<usize, Rw>,
     spin: BTreeMap<usize, Spin>,
+    /// CPUs really wait for themselves.
+    pub(crate) strict: bool,
 }
 
 /// What an attempt to take a lock gives.
@@ -53,8 +63,29 @@ impl Rw {
         self.writer.is_some_and(|(holder, _)| holder == cpu)
     }
 
-    fn other_reader(&self, cpu: usize) -> Option<usize> {
-        (0..CPUS).find(|&c| c != cpu && self.readers[c] > 0)
+    fn reader(&self, but: Option<usize>) -> Option<usize> {
+        (0..CPUS).find(|&c| Some(c) != but && self.readers[c] > 0)
+    }
+
+    /// Joins the queue, unless there already; whether it is this CPU's turn.
+    fn queue_up(&mut self, cpu: usize) -> bool {
+        if !self.queue.contains(&cpu) {
+            self.queue.push_back(cpu);
+        }
+        self.queue.front() == Some(&cpu)
+    }
+
+    fn leave_queue(&mut self, cpu: usize) {
+        self.queue.retain(|&c| c != cpu);
+        self.announced = self.announced.filter(|&c| c != cpu);
+    }
+
+    /// Somebody who is in the way, for a report.
+    fn blocker(&self, cpu: usize) -> usize {
+        let writer = self.writer.map(|(holder, _)| holder);
+        let first = self.announced.or_else(|| self.queue.front().copied());
+        let reader = self.reader(Some(cpu));
+        writer.or(reader).or(first).unwrap_or(cpu)
     }
 }
 
@@ -95,45 +126,53 @@ impl Locks {
     }
 
     pub(crate) fn try_read(&mut self, lock: usize, cpu: usize) -> Attempt {
+        let strict = self.strict;
         let state = self.rw.entry(lock).or_default();
-        let mine = state.holds(cpu);
-        match state.writer {
-            Some((holder, _)) if !mine => return Attempt::Busy(holder),
-            // Fair, as Xen's: a writer that waits goes first.
-            None if state.waiting_writers > 0 && !mine => return Attempt::Busy(cpu),
-            _ => {}
+        let granted = state.writes(cpu) || !strict && state.holds(cpu);
+        let queued = state.queue.contains(&cpu);
+        let free = state.writer.is_none() && state.announced.is_none();
+        if granted || !queued && free || state.queue_up(cpu) && state.writer.is_none() {
+            state.leave_queue(cpu);
+            state.readers[cpu] += 1;
+            return Attempt::Taken;
         }
-        state.readers[cpu] += 1;
-        Attempt::Taken
+        Attempt::Busy(state.blocker(cpu))
     }
 
     pub(crate) fn try_write(&mut self, lock: usize, cpu: usize) -> Attempt {
+        let strict = self.strict;
         let state = self.rw.entry(lock).or_default();
-        match state.writer {
-            Some((holder, depth)) if holder == cpu => state.writer = Some((cpu, depth + 1)),
-            Some((holder, _)) => return Attempt::Busy(holder),
-            None => match state.other_reader(cpu) {
-                Some(reader) => return Attempt::Busy(reader),
-                None => state.writer = Some((cpu, 1)),
-            },
+        if let Some((holder, depth)) = state.writer {
+            if holder == cpu {
+                state.writer = Some((cpu, depth + 1));
+                return Attempt::Taken;
+            }
         }
+        let no_reader = state.reader((!strict).then_some(cpu)).is_none();
+        let free = state.writer.is_none() && state.announced.is_none() && no_reader;
+        let queued = state.queue.contains(&cpu);
+        if queued || !free {
+            if !state.queue_up(cpu) || state.writer.is_some() {
+                return Attempt::Busy(state.blocker(cpu));
+            }
+            // From here on no new reader gets in.
+            state.announced = Some(cpu);
+            if !no_reader {
+                return Attempt::Busy(state.blocker(cpu));
+            }
+            state.leave_queue(cpu);
+        }
+        state.writer = Some((cpu, 1));
         Attempt::Taken
-    }
-
-    pub(crate) fn wait_to_write(&mut self, lock: usize, waits: bool) {
-        let state = self.rw.entry(lock).or_default();
-        state.waiting_writers = if waits {
-            state.waiting_writers + 1
-        } else {
-            state.waiting_writers.saturating_sub(1)
-        };
     }
 
     /// Grants a lock that is in somebody's hands, after that was reported.
     pub(crate) fn force(&mut self, lock: usize, cpu: usize, write: bool) {
         let state = self.rw.entry(lock).or_default();
+        state.leave_queue(cpu);
         if write {
             *state = Rw {
+                queue: std::mem::take(&mut state.queue),
                 writer: Some((cpu, 1)),
                 ..Rw::default()
             };
@@ -213,11 +252,12 @@ impl Locks {
         Ok(())
     }
 
-    /// As Xen's `rw_is_locked()`: anybody, in any mode.
+    /// As Xen's `rw_is_locked()`: anybody, in any mode, also a writer that
+    /// waits.
     pub(crate) fn rw_is_locked(&self, lock: usize) -> bool {
-        self.rw
-            .get(&lock)
-            .is_some_and(|s| s.writer.is_some() || s.readers.iter().any(|&n| n > 0))
+        self.rw.get(&lock).is_some_and(|s| {
+            s.writer.is_some() || s.announced.is_some() || s.reader(None).is_some()
+        })
     }
 
     pub(crate) fn rw_is_write_locked(&self, lock: usize) -> bool {

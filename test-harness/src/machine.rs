@@ -27,6 +27,8 @@ use crate::radix::Radix;
 use crate::stage1::Guests;
 use crate::tables::Tables;
 use crate::tlb::Tlb;
+use crate::vmids::Vmids;
+use crate::work::Work;
 
 /// Everything that the mock knows.
 pub(crate) struct State {
@@ -47,6 +49,8 @@ pub(crate) struct State {
     pub(crate) tables: Tables,
     pub(crate) tlb: Tlb,
     pub(crate) iotlb: Iotlb,
+    pub(crate) vmids: Vmids,
+    pub(crate) work: Work,
 }
 
 impl State {
@@ -68,12 +72,25 @@ impl State {
             tables: Tables::default(),
             tlb: Tlb::default(),
             iotlb: Iotlb::default(),
+            vmids: Vmids::default(),
+            work: Work::default(),
         }
     }
 
     /// Notes an event; a subscribed checker may find fault with it.
     pub(crate) fn event(&mut self, cpu: usize, event: Event) {
-        if let Some(Violation { rule, what }) = self.log.push(cpu, event) {
+        let visible = event.is_visible();
+        self.note(cpu, event, visible);
+    }
+
+    /// Notes an event that no other CPU can tell: a store to a table of its own.
+    pub(crate) fn private_event(&mut self, cpu: usize, event: Event) {
+        self.note(cpu, event, false);
+    }
+
+    fn note(&mut self, cpu: usize, event: Event, visible: bool) {
+        self.count_work(cpu, &event);
+        if let Some(Violation { rule, what }) = self.log.push(cpu, event, visible) {
             self.broken(rule, what);
         }
     }
@@ -95,18 +112,24 @@ impl State {
     }
 }
 
-/// Who runs, for tests that bring their own scheduler.
+/// Who runs, for tests that bring their own scheduler: each task of it is a
+/// CPU, and CPUs wait for locks as on hardware, themselves included.
 ///
 /// The default is OS threads: a CPU number for each attached thread.
 pub trait Scheduler: Send + Sync {
     /// The CPU on which the caller runs; `None` for the thread's own.
-    fn cpu(&self) -> Option<usize> {
-        None
-    }
-    /// After each mock function that caused an event: a chance to switch.
-    fn yield_point(&self) {}
-    /// The caller waits for a lock; `false` when nobody is left to drop it.
-    fn block(&self) -> bool;
+    fn cpu(&self) -> Option<usize>;
+    /// After each step that other CPUs can tell ([`Event::is_visible`]): a
+    /// chance to switch.
+    fn yield_point(&self);
+    /// How often [`Scheduler::wake`] was called. Nobody else runs between a
+    /// look at a lock and this.
+    fn wakes(&self) -> u64;
+    /// The caller waits until there were more than `seen` wakes; `false` when
+    /// nobody is left to cause one.
+    fn block(&self, seen: u64) -> bool;
+    /// A lock was dropped.
+    fn wake(&self);
 }
 
 /// A machine: shared by every thread that is attached to it.
@@ -149,8 +172,10 @@ pub(crate) fn die(text: &str) -> ! {
 
 impl Machine {
     pub(crate) fn new(config: Config, scheduler: Option<Box<dyn Scheduler>>) -> Self {
+        let mut state = State::new(config);
+        state.locks.strict = scheduler.is_some();
         Self {
-            state: Mutex::new(State::new(config)),
+            state: Mutex::new(state),
             bell: Condvar::new(),
             attached: AtomicUsize::new(0),
             scheduler,
@@ -174,11 +199,20 @@ impl Machine {
         }
     }
 
+    /// A lock was dropped: whoever waits looks again.
+    pub(crate) fn wake(&self) {
+        match &self.scheduler {
+            Some(scheduler) => scheduler.wake(),
+            None => self.bell.notify_all(),
+        }
+    }
+
     /// Lets others run until something changed; `false` for a deadlock.
     pub(crate) fn block(&self, state: MutexGuard<'_, State>) -> bool {
         if let Some(scheduler) = &self.scheduler {
+            let seen = scheduler.wakes();
             drop(state);
-            return scheduler.block();
+            return scheduler.block(seen);
         }
         if self.attached.load(Ordering::SeqCst) < 2 {
             return false;
@@ -196,12 +230,16 @@ impl Machine {
 pub(crate) fn with<R>(body: impl FnOnce(&mut State, usize) -> R) -> R {
     let here = here();
     let cpu = here.machine.cpu(&here);
-    let (result, yields) = {
+    let (result, yields, endless) = {
         let mut state = here.machine.lock();
-        let before = state.log.total();
+        let before = state.log.visible();
         let result = body(&mut state, cpu);
-        (result, state.log.total() != before)
+        let yields = state.log.visible() != before;
+        (result, yields, state.work.endless.take())
     };
+    if let Some(text) = endless {
+        stop(text);
+    }
     if yields {
         here.machine.yield_point();
     }

@@ -53,6 +53,7 @@ impl World {
             let c = &mut m.cpus.cpus[0];
             (c.irqs_off, c.switching) = (false, false);
             c.home_vttbr = c.vttbr;
+            m.enter_guest(0, v);
         });
     }
 

@@ -12,7 +12,7 @@ use std::ops::Range;
 
 use crate::config::Iommu;
 use crate::event::{Event, Mfn};
-use crate::frames::WORDS;
+use crate::frames::{Fill, WORDS};
 use crate::hash::WordMap;
 use crate::machine::State;
 use crate::pte;
@@ -129,15 +129,17 @@ impl State {
     pub(crate) fn store_entry(&mut self, cpu: usize, mfn: Mfn, index: usize, value: u64) {
         self.check_store(cpu, mfn);
         let old = self.frames.store(mfn, index, value);
-        self.event(
-            cpu,
-            Event::PteStore {
-                mfn,
-                index,
-                old,
-                new: value,
-            },
-        );
+        let store = Event::PteStore {
+            mfn,
+            index,
+            old,
+            new: value,
+        };
+        if self.tables.live.contains_key(&mfn) {
+            self.event(cpu, store);
+        } else {
+            self.private_event(cpu, store);
+        }
         self.dirty(mfn, index..index + 1);
         let Some(table) = self.tables.live.get(&mfn).copied() else {
             return;
@@ -173,8 +175,13 @@ impl State {
                 }
             }
         }
-        self.frames.fill(mfn, 0);
-        self.event(cpu, Event::ClearPage { mfn, cleaned });
+        self.frames.fill(mfn, Fill::Zeroes);
+        let clear = Event::ClearPage { mfn, cleaned };
+        if self.tables.live.contains_key(&mfn) {
+            self.event(cpu, clear);
+        } else {
+            self.private_event(cpu, clear);
+        }
         if cleaned {
             self.undirty(mfn);
         } else {

@@ -8,6 +8,7 @@
 //! - T1, break-before-make (Arm ARM, R_WHZWS): no new valid value while an old
 //!   one may be cached that differs in more than permissions;
 //! - T3: nothing is remembered any more when the write lock is dropped;
+//! - T5: nor is a page put that nobody owns;
 //! - T4: a table that was taken out is not freed while it may be cached.
 //!
 //! A word under an invalid entry cannot be walked to, unless that entry itself
@@ -121,6 +122,28 @@ impl State {
                 format!("the write lock is dropped with {stale} changed words that TLBs may hold"),
             );
             self.tlb.words.retain(|_, (_, d)| *d != domain);
+        }
+    }
+
+    /// A reference to a page is dropped. One with an owner may still be cached:
+    /// `page_alloc.c` flushes before it hands it out again.
+    pub(crate) fn check_leaf_uncached(&mut self, cpu: usize, mfn: Mfn) {
+        if self.tlb.words.is_empty() || self.frames.frame(mfn).owner.is_some() {
+            return;
+        }
+        let covers = |(&(table, _), &(entry, _)): (&(Mfn, usize), &(u64, usize))| {
+            let level = self.tables.live.get(&table).map(|t| t.level);
+            level.is_some_and(|level| {
+                let first = pte::mfn(entry);
+                pte::is_leaf(entry, level)
+                    && (first..first + (1 << pte::order(level))).contains(&mfn)
+            })
+        };
+        if self.tlb.words.iter().any(covers) {
+            self.broken(
+                "T5",
+                format!("CPU {cpu} puts frame {mfn:#x}, which has no owner and TLBs may hold"),
+            );
         }
     }
 

@@ -210,6 +210,7 @@ impl World {
             c.irqs_off = false;
             c.switching = false;
             c.home_vttbr = c.vttbr;
+            m.enter_guest(cpu, v);
         });
     }
 
@@ -244,6 +245,11 @@ impl World {
             m.check();
             std::mem::take(&mut m.violations)
         })
+    }
+
+    /// Notes the rules that the state breaks now.
+    pub fn check_rules(&self) {
+        self.locked(State::check);
     }
 
     /// Panics if any rule is broken.

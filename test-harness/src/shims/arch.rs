@@ -149,6 +149,7 @@ extern "C" fn xs_flush_guest_tlb() {
         let (vmid, broken) = m.cpus.tlbi(cpu);
         m.noted_rule(broken);
         m.tlb_flush(vmid);
+        m.vmid_flushed(vmid);
         let irqs_on = !m.cpus.cpus[cpu].irqs_off;
         m.event(cpu, Event::TlbiVmid { vmid, irqs_on });
     });
@@ -159,13 +160,17 @@ extern "C" fn xs_flush_guest_tlb_local() {
     with(|m, cpu| {
         let (vmid, broken) = m.cpus.tlbi(cpu);
         m.noted_rule(broken);
+        m.vmid_flushed_locally(cpu, Some(vmid));
         m.event(cpu, Event::TlbiVmidLocal { vmid });
     });
 }
 
 #[unsafe(no_mangle)]
 extern "C" fn xs_flush_all_guests_tlb_local() {
-    with(|m, cpu| m.event(cpu, Event::TlbiAllLocal));
+    with(|m, cpu| {
+        m.vmid_flushed_locally(cpu, None);
+        m.event(cpu, Event::TlbiAllLocal);
+    });
 }
 
 #[unsafe(no_mangle)]

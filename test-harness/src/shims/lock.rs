@@ -31,15 +31,12 @@ fn acquire(
     if let Some((id, what)) = rule(&state, cpu) {
         state.broken(id, what);
     }
-    let mut queued = false;
+    let mut waited = false;
     loop {
         match attempt(&mut state, cpu) {
             Attempt::Taken => break,
             Attempt::Busy(holder) => {
-                if op == LockOp::Write && !queued {
-                    state.locks.wait_to_write(lock, true);
-                    queued = true;
-                }
+                waited = true;
                 let moved = here.machine.block(state);
                 state = here.machine.lock();
                 if !moved {
@@ -53,11 +50,12 @@ fn acquire(
             }
         }
     }
-    if queued {
-        state.locks.wait_to_write(lock, false);
-    }
     state.event(cpu, Event::Lock { lock, op });
     drop(state);
+    if waited {
+        // The next in the queue may get in, too.
+        here.machine.wake();
+    }
     here.machine.yield_point();
 }
 
@@ -66,13 +64,16 @@ fn release(
     op: LockOp,
     unlock: impl FnOnce(&mut State, usize) -> Result<(), (&'static str, String)>,
 ) {
-    with(|m, cpu| {
-        if let Err((id, what)) = unlock(m, cpu) {
-            m.broken(id, what);
-        }
-        m.event(cpu, Event::Lock { lock, op });
-    });
-    machine::here().machine.bell.notify_all();
+    let here = machine::here();
+    let cpu = here.machine.cpu(&here);
+    let mut state = here.machine.lock();
+    if let Err((id, what)) = unlock(&mut state, cpu) {
+        state.broken(id, what);
+    }
+    state.event(cpu, Event::Lock { lock, op });
+    drop(state);
+    here.machine.wake();
+    here.machine.yield_point();
 }
 
 #[unsafe(no_mangle)]

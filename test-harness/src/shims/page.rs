@@ -120,6 +120,7 @@ fn list_add(pg: *mut page_info, head: *mut page_list_head, tail: bool) {
                 format!("CPU {cpu} lists frame {mfn:#x}, which is not allocated"),
             );
         }
+        m.work_done(cpu, 0, 1);
         m.retire_table(cpu, mfn);
         let added = m.lists.add(head.addr(), mfn, tail);
         m.noted("R0", added);
@@ -259,6 +260,7 @@ extern "C" fn put_page(page: *mut page_info) {
         };
         m.event(cpu, Event::Put { mfn });
         m.check_out_of_reach(cpu, mfn);
+        m.check_leaf_uncached(cpu, mfn);
         let frame = m.frames.frame(mfn);
         if frame.refs == 0 {
             m.broken(

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! How much work a call does, in all and between two looks whether to preempt.
+//!
+//! Rule W1: the functions that can be preempted look often enough. Rule W2: no
+//! call goes on for ever; it cannot be made to return, so Xen stops.
+
+use xen_sys::XS_NR_CPUS;
+
+use crate::event::Event;
+use crate::machine::{with, State};
+
+/// Table entries read or written between two looks: 512 steps of a whole walk,
+/// a removal and what goes with it.
+pub const MAX_ENTRIES: u64 = 16 * 512;
+
+/// Pages put, freed, allocated or cleaned between two looks: all of a block,
+/// after the last page before it that did not make Xen look.
+pub const MAX_PAGES: u64 = 2 * 512;
+
+/// Steps of one call, looks included.
+pub const MAX_STEPS: u64 = 1 << 24;
+
+const PREEMPTIBLE: [&str; 6] = [
+    "relinquish_p2m_mapping",
+    "p2m_teardown",
+    "p2m_teardown_allocation",
+    "p2m_set_mem_access",
+    "p2m_cache_flush_range",
+    "arch_set_paging_mempool_size",
+];
+
+/// The call that a CPU is in.
+#[derive(Debug, Clone, Copy)]
+struct Call {
+    name: &'static str,
+    looks: bool,
+    entries: u64,
+    pages: u64,
+    steps: u64,
+}
+
+/// The calls of all CPUs.
+#[derive(Debug)]
+pub(crate) struct Work {
+    calls: [Option<Call>; XS_NR_CPUS as usize],
+    pub(crate) max_steps: u64,
+    /// The call that Xen must be stopped for.
+    pub(crate) endless: Option<String>,
+    /// The most entries and pages seen between two looks.
+    pub(crate) most: (u64, u64),
+}
+
+impl Default for Work {
+    fn default() -> Self {
+        Self {
+            calls: [None; XS_NR_CPUS as usize],
+            max_steps: MAX_STEPS,
+            endless: None,
+            most: (0, 0),
+        }
+    }
+}
+
+/// Ends the call when dropped.
+pub(crate) struct InCall;
+
+/// The CPU enters an exported function.
+pub(crate) fn begin(name: &'static str) -> InCall {
+    with(|m, cpu| {
+        m.work.calls[cpu] = Some(Call {
+            name,
+            looks: PREEMPTIBLE.contains(&name),
+            entries: 0,
+            pages: 0,
+            steps: 0,
+        });
+    });
+    InCall
+}
+
+impl Drop for InCall {
+    fn drop(&mut self) {
+        with(|m, cpu| m.work.calls[cpu] = None);
+    }
+}
+
+impl State {
+    /// An event is work of the call that caused it.
+    pub(crate) fn count_work(&mut self, cpu: usize, event: &Event) {
+        let (entries, pages) = match event {
+            Event::PteLoad { .. } | Event::PteStore { .. } => (1, 0),
+            Event::Put { .. } | Event::FlushPageToRam { .. } => (0, 1),
+            Event::Free { order, .. } | Event::Alloc { order, .. } => (0, 1 << order),
+            Event::PreemptCheck { .. } => {
+                if let Some(call) = &mut self.work.calls[cpu] {
+                    (call.entries, call.pages) = (0, 0);
+                }
+                (0, 0)
+            }
+            _ => (0, 0),
+        };
+        self.work_done(cpu, entries, pages);
+    }
+
+    /// So much was done.
+    pub(crate) fn work_done(&mut self, cpu: usize, entries: u64, pages: u64) {
+        let Some(call) = &mut self.work.calls[cpu] else {
+            return;
+        };
+        call.entries += entries;
+        call.pages += pages;
+        call.steps += 1;
+        let Call { name, steps, .. } = *call;
+        if steps == self.work.max_steps {
+            self.work.endless = Some(format!("W2: {name}() has not returned after {steps} steps"));
+        }
+        if !call.looks {
+            return;
+        }
+        let most = &mut self.work.most;
+        *most = (most.0.max(call.entries), most.1.max(call.pages));
+        if call.entries > MAX_ENTRIES || call.pages > MAX_PAGES {
+            let done = format!(
+                "{name}(): {} table entries and {} pages without a look whether to preempt",
+                call.entries, call.pages
+            );
+            call.looks = false;
+            self.broken("W1", done);
+        }
+    }
+}

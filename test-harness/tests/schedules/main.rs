@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! The p2m on several CPUs, schedule by schedule.
+//!
+//! Not a stress test: a scheduler decides at every lock operation, store to a
+//! live table, TLB flush, reference, allocation and preemption check which CPU
+//! goes on. With two CPUs every schedule is tried; with four, as many as asked
+//! for (`cargo test --release -p test-harness --test schedules -- --ignored`).
+//! The rwlock is Xen's: queued, a waiting writer keeps new readers out.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)] // a test may stop on the spot
+
+#[path = "../common/mod.rs"]
+mod common;
+mod explorer;
+mod scenes;
+
+use explorer::{explore, Search};
+
+/// Executions of each scene with more than two CPUs, of either kind.
+const SHORT: usize = 50;
+const LONG: usize = 100_000;
+
+/// No schedule may fail.
+#[track_caller]
+fn all_pass(search: Search, scene: fn()) -> usize {
+    let outcome = explore(search, scene);
+    let n = outcome.schedules;
+    if let Some(text) = outcome.failure {
+        panic!("schedule {n}: {text}");
+    }
+    println!("{n} schedules");
+    n
+}
+
+#[test]
+fn the_lock_of_old_deadlocks_within_a_hundred_schedules() {
+    for search in [Search::Random(100), Search::Priorities(100)] {
+        let found = explore(search, scenes::copy_and_restrict_as_of_old);
+        assert!(found.failure.is_some_and(|text| text.contains("deadlock")));
+        println!("deadlock in schedule {}", found.schedules);
+    }
+}
+
+#[test]
+fn one_lookup_and_one_insertion_agree_in_every_schedule() {
+    all_pass(Search::Exhaustive, scenes::lookup_and_insert);
+}
+
+#[test]
+#[ignore = "minutes: the block's 512 pages are torn down each time"]
+fn one_lookup_and_one_split_agree_in_every_schedule() {
+    all_pass(Search::Exhaustive, scenes::lookup_and_split);
+}
+
+#[test]
+fn one_copy_and_one_restriction_agree_in_every_schedule() {
+    all_pass(Search::Exhaustive, scenes::copy_and_restrict);
+}
+
+/// A test of so many schedules now, and of many more when asked.
+macro_rules! scenes {
+    ($($scene:ident: $short:ident, $long:ident;)*) => { $(
+        #[test]
+        fn $short() {
+            all_pass(Search::Random(SHORT), scenes::$scene);
+            all_pass(Search::Priorities(SHORT), scenes::$scene);
+        }
+
+        #[test]
+        #[ignore = "minutes"]
+        fn $long() {
+            all_pass(Search::Random(LONG / 2), scenes::$scene);
+            all_pass(Search::Priorities(LONG / 2), scenes::$scene);
+        }
+    )* };
+}
+
+scenes! {
+    changes_of_one_block: four_cpus_change_one_block, long_four_cpus_change_one_block;
+    faults: four_cpus_resolve_faults, long_four_cpus_resolve_faults;
+    copies: four_cpus_copy_and_restrict, long_four_cpus_copy_and_restrict;
+    killing: a_domain_is_killed_under_three_cpus, long_a_domain_is_killed_under_three_cpus;
+    foreign_pages: four_cpus_share_a_page, long_four_cpus_share_a_page;
+    pool: four_cpus_use_one_pool, long_four_cpus_use_one_pool;
+    births_and_deaths: domains_come_and_go, long_domains_come_and_go;
+}
