@@ -151,8 +151,6 @@ pub(crate) fn step(side: &Side, op: &Op, prepared: Prepared, there: u64, shared:
         Kind::GetAccess => {
             let mut access = 99;
             let result = call!(f, p2m_get_mem_access(ptr, a, &mut access, 0));
-            // A failure leaves it alone here, but not in the C.
-            let access = if result == 0 { access } else { 0 };
             vec![("return", word(result)), ("access", access.into())]
         }
         Kind::CheckAccess => {

@@ -11,7 +11,7 @@ use crate::op::{Kind, Op, MATCHING};
 use crate::rng::Rng;
 
 /// Operations of an episode.
-pub const LENGTH: u64 = 1500;
+pub const LENGTH: u64 = 4000;
 
 struct Generator {
     rng: Rng,
@@ -122,18 +122,19 @@ impl Generator {
         }
     }
 
+    /// A number of pages. Large ones are rare, for they cost as many steps where
+    /// they do not fit a block.
     fn nr(&mut self) -> u64 {
-        match self.rng.below(60) {
+        let large = !self.pages_only || self.rng.one_in(10);
+        match self.rng.below(120) {
             0 => 0,
-            1..=30 => 1,
-            31..=45 => 1 + self.rng.below(9),
-            46..=52 if !self.pages_only => M2,
-            46 => M2,
-            53 if !self.pages_only => 2 * M2,
-            54 => M2 - 1,
-            55 => M2 + 1,
-            56..=57 if !self.pages_only => G1,
-            58 if !self.pages_only => G1 + M2,
+            1..=69 => 1,
+            70..=105 => 1 + self.rng.below(9),
+            106..=112 if large => M2,
+            113 if large => 2 * M2,
+            114 if large => self.rng.of(&[M2 - 1, M2 + 1]),
+            115..=118 if !self.pages_only => G1,
+            119 if !self.pages_only => G1 + M2,
             _ => 2,
         }
     }
@@ -183,7 +184,7 @@ impl Generator {
     fn foreign(&mut self, nr: u64, owner: u64) -> (u64, u64, u64) {
         let nr = match self.rng.below(300) {
             0 if !self.pages_only => G1,
-            0..=120 if !self.pages_only => M2,
+            1..=120 if !self.pages_only => M2,
             _ => nr.min(2 * M2),
         };
         let mfn = ram(owner)
@@ -221,9 +222,9 @@ impl Generator {
     fn insertion(&mut self, d: u64) -> Op {
         let (nr, mfn, t) = self.mapping(d);
         let mut gfn = blocks(self.gfn(), nr);
-        if t == 6 || t == 7 {
-            // Likely a block.
-            gfn &= !(nr.min(M2) & M2).saturating_sub(1);
+        if nr == M2 && !self.rng.one_in(4) {
+            // Most that are as long as a block are one.
+            gfn &= !(M2 - 1);
         }
         match self.rng.below(40) {
             0..=15 => Op::new(Kind::Insert, &[d, gfn, nr, mfn, t]),
@@ -275,7 +276,7 @@ impl Generator {
             17 if !self.pages_only => {
                 // From here to far beyond the end.
                 let nr = self.rng.of(&[1 << 20, 1 << 30, 1 << 37]);
-                let gfn = gfn & (1 << 37) - G1;
+                let gfn = gfn & ((1 << 37) - G1);
                 Op::new(Kind::UnmapRegions, &[d, gfn, nr, mfn])
             }
             _ => Op::new(Kind::ClearEntry, &[d, gfn, nr]),
@@ -318,6 +319,12 @@ impl Generator {
             3..=8 => self.rng.below(130),
             _ => 1 + self.rng.below(4),
         };
+        // Holes far out are small ones, and the hypercall refuses them.
+        let gfn = if nr > 2000 && gfn != u64::MAX {
+            gfn & ((1 << 37) - 1)
+        } else {
+            gfn
+        };
         let access = self.set_access_value(12);
         match self.rng.below(20) {
             0..=4 => {
@@ -335,11 +342,7 @@ impl Generator {
                 Op::new(Kind::SetAccess, &[d, gfn, nr, start, mask, access])
             }
             5..=10 => {
-                let gfn = if self.rng.one_in(40) {
-                    u64::MAX
-                } else {
-                    self.real_gfn()
-                };
+                let gfn = if self.rng.one_in(40) { u64::MAX } else { gfn };
                 Op::new(Kind::SetAccessFully, &[d, gfn, nr, access])
             }
             11..=13 => Op::new(Kind::GetAccess, &[d, gfn]),
@@ -417,9 +420,9 @@ impl Generator {
             }
             38..=41 => Op::new(Kind::Dump, &[d, self.gfn() << 12]),
             42 => Op::new(Kind::Constant, &[d, self.gfn()]),
-            43 => Op::new(Kind::Kill, &[d]),
+            43 if self.rng.one_in(2) => Op::new(Kind::Kill, &[d]),
             44..=51 => Op::new(Kind::Relinquish, &[d]),
-            52..=53 => {
+            52 => {
                 let pool = self.rng.of(&[2, 8, 64, 64]);
                 Op::new(Kind::Destroy, &[d, pool, u64::from(self.rng.one_in(3))])
             }

@@ -96,8 +96,11 @@ pub(crate) struct TestArgs {
 /// What to compare.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct DiffArgs {
-    /// How many operations
-    #[arg(long, value_name = "N", default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1..))]
+    /// On this machine, both in one process, instead of inside Xen
+    #[arg(long, conflicts_with_all = ["cpu", "smp", "debug", "matrix"])]
+    pub(crate) host: bool,
+    /// How many operations; with --host over all machines, and 4000000 by default
+    #[arg(long, value_name = "N", default_value_t = 100_000, default_value_if("host", "true", "4000000"), value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) ops: u64,
     /// Which operations
     #[arg(long, value_name = "S", default_value = "1", value_parser = seed)]
@@ -114,6 +117,15 @@ pub(crate) struct DiffArgs {
     /// All shapes of root, debug and release, one and four processors
     #[arg(long, conflicts_with_all = ["cpu", "smp", "debug"])]
     pub(crate) matrix: bool,
+    /// Only machines with this in their name, such as 40-noncoherent-access; may be repeated
+    #[arg(long = "config", value_name = "NAME", requires = "host")]
+    pub(crate) machine: Vec<String>,
+    /// Carry out the operations in this file instead
+    #[arg(long, value_name = "FILE", requires = "host")]
+    pub(crate) replay: Option<PathBuf>,
+    /// Plant a mistake in the C (oracle/src/mutations.rs), which must be found
+    #[arg(long, value_name = "NAME", requires = "host")]
+    pub(crate) mutation: Option<String>,
     /// Your own Xen tree [default: Debian's source package]
     #[arg(long, value_name = "PATH")]
     pub(crate) xen_tree: Option<PathBuf>,

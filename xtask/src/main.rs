@@ -8,6 +8,7 @@ mod apt;
 mod boot;
 mod cli;
 mod command;
+mod diff;
 mod doctor;
 mod files;
 mod gates;
@@ -64,6 +65,7 @@ fn run(cli: &Cli) -> Result<bool> {
             Ok(true)
         }
         Action::Test(args) => Ok(test::run(&paths, progress, *args)),
+        Action::Diff(args) if args.host => diff::run(&paths, progress, args),
         Action::Diff(args) => selftest::run(&paths, progress, args),
         Action::Doctor => Ok(doctor::run(&paths)),
     }

@@ -29,6 +29,8 @@ pub(crate) enum Use {
     Rust,
     /// Booting.
     Boot,
+    /// Compiling Xen's C for this machine.
+    Oracle,
 }
 
 impl Use {
@@ -49,10 +51,10 @@ pub(crate) struct Tool {
     /// The Debian package that has it.
     pub(crate) package: &'static str,
     /// When it is needed.
-    pub(crate) needed_for: Use,
+    pub(crate) needed_for: &'static [Use],
 }
 
-const fn tool(name: &'static str, package: &'static str, needed_for: Use) -> Tool {
+const fn tool(name: &'static str, package: &'static str, needed_for: &'static [Use]) -> Tool {
     Tool {
         name,
         package,
@@ -68,20 +70,24 @@ const LIBCLANG: &str = "libclang";
 
 /// Everything that may have to be installed. apt, dpkg, tar, df and setpriv are on every Debian.
 pub(crate) const TOOLS: &[Tool] = &[
-    tool("aarch64-linux-gnu-gcc", CROSS_GCC, Use::Build),
-    tool("aarch64-linux-gnu-ld", CROSS_BINUTILS, Use::Build),
-    tool("gcc", "gcc", Use::Build),
-    tool("/usr/include/stdio.h", "libc6-dev", Use::Build),
-    tool("make", "make", Use::Build),
-    tool("flex", "flex", Use::Build),
-    tool("bison", "bison", Use::Build),
-    tool("patch", "patch", Use::Build),
-    tool("python3", "python3", Use::Build),
-    tool("xz", "xz-utils", Use::Build),
+    tool("aarch64-linux-gnu-gcc", CROSS_GCC, &[Use::Build]),
+    tool("aarch64-linux-gnu-ld", CROSS_BINUTILS, &[Use::Build]),
+    tool("gcc", "gcc", &[Use::Build, Use::Oracle]),
+    tool(
+        "/usr/include/stdio.h",
+        "libc6-dev",
+        &[Use::Build, Use::Oracle],
+    ),
+    tool("make", "make", &[Use::Build]),
+    tool("flex", "flex", &[Use::Build]),
+    tool("bison", "bison", &[Use::Build]),
+    tool("patch", "patch", &[Use::Build]),
+    tool("python3", "python3", &[Use::Build]),
+    tool("xz", "xz-utils", &[Use::Build, Use::Oracle]),
     // cargo fetches what core's source depends on.
-    tool(CERTIFICATES, "ca-certificates", Use::Rust),
-    tool(LIBCLANG, "libclang-dev", Use::Rust),
-    tool(QEMU, "qemu-system-arm", Use::Boot),
+    tool(CERTIFICATES, "ca-certificates", &[Use::Rust]),
+    tool(LIBCLANG, "libclang-dev", &[Use::Rust]),
+    tool(QEMU, "qemu-system-arm", &[Use::Boot]),
 ];
 
 #[cfg(target_arch = "aarch64")]
@@ -125,7 +131,7 @@ impl Tool {
 pub(crate) fn missing(uses: &[Use]) -> Result<Vec<String>> {
     let mut packages: Vec<String> = TOOLS
         .iter()
-        .filter(|tool| uses.contains(&tool.needed_for) && !tool.is_there())
+        .filter(|tool| tool.needed_for.iter().any(|n| uses.contains(n)) && !tool.is_there())
         .map(|tool| tool.package.to_owned())
         .collect();
     packages.dedup();
