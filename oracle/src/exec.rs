@@ -4,15 +4,14 @@
 use std::ptr::null;
 
 use test_harness::symbols::GuestHandle;
-use test_harness::{Preempt, Stage1Entry};
-use xen_sys::{hsr, npfec};
+use test_harness::Preempt;
 
 use crate::face::call;
+use crate::guest;
 use crate::lifetime;
 use crate::machine::{ram, MMIO};
 use crate::op::{Kind, Op};
-use crate::side::{Side, VCPUS};
-use crate::xen_c;
+use crate::side::Side;
 
 /// What an operation answered: names and values.
 pub(crate) type Outcome = Vec<(&'static str, u64)>;
@@ -153,59 +152,17 @@ pub(crate) fn step(side: &Side, op: &Op, prepared: Prepared, there: u64, shared:
             let result = call!(f, p2m_get_mem_access(ptr, a, &mut access, 0));
             vec![("return", word(result)), ("access", access.into())]
         }
-        Kind::CheckAccess => {
-            if VCPUS[side.current()].is_none() {
-                return Vec::new();
-            }
-            let npfec = npfec { bits: b as u32 };
-            let npfec = npfec_of(npfec, b);
-            let ours = call!(f, p2m_mem_access_check(d, a, npfec));
-            vec![("return", ours.into())]
-        }
-        Kind::RequireListener => {
-            call!(f, arch_p2m_set_access_required(ptr, a != 0));
-            Vec::new()
-        }
-        Kind::Monitor => {
-            side.world.monitor_listens(side.d(d), a != 0);
-            side.world.monitor_answers(if b != 0 { -22 } else { 0 });
-            Vec::new()
-        }
-        Kind::Stage1 => {
-            let entry = Stage1Entry {
-                gfn: b,
-                writable: c != 0,
-            };
-            let v = side.vcpus[d as usize % 4];
-            side.world.stage1_map(v, a, entry);
-            xen_c::STAGE1.with_borrow_mut(|all| {
-                let stage1 = all.entry(v.pointer().addr()).or_default();
-                stage1.pages.insert(a >> 12, entry);
-            });
-            Vec::new()
-        }
-        Kind::Stage1Tables => {
-            let v = side.vcpus[d as usize % 4];
-            side.world.stage1_tables_in(v, a);
-            xen_c::STAGE1.with_borrow_mut(|all| {
-                all.entry(v.pointer().addr()).or_default().tables_in = Some(a);
-            });
-            Vec::new()
-        }
-        Kind::PageFromGva => {
-            let v = side.vcpu(d as usize % 4);
-            let (mfn, references) = side.page(call!(f, get_page_from_gva(v, a, b)));
-            vec![("page", mfn), ("references", references)]
-        }
-        Kind::CheckAndGet => {
-            let v = side.vcpu(side.current());
-            if VCPUS[side.current()].is_none() {
-                return Vec::new();
-            }
-            let page = call!(f, p2m_mem_access_check_and_get_page(d, a, v));
-            let (mfn, references) = side.page(page);
-            vec![("page", mfn), ("references", references)]
-        }
+        Kind::CheckAccess
+        | Kind::RequireListener
+        | Kind::Monitor
+        | Kind::Stage1
+        | Kind::Stage1Tables
+        | Kind::PageFromGva
+        | Kind::CheckAndGet
+        | Kind::SetWay
+        | Kind::Toggle
+        | Kind::FlushVm
+        | Kind::Run => guest::step(side, op, shared),
         Kind::Finished => {
             call!(f, p2m_domain_creation_finished(ptr));
             Vec::new()
@@ -216,12 +173,15 @@ pub(crate) fn step(side: &Side, op: &Op, prepared: Prepared, there: u64, shared:
         }
         Kind::CacheFlush => {
             let mut at = a;
-            let mut outcome =
-                prepared.through(side, || call!(f, p2m_cache_flush_range(ptr, &mut at, b)));
-            outcome.push(("start", at));
+            let mut stops = Vec::new();
+            let mut outcome = prepared.through(side, || {
+                let rc = call!(f, p2m_cache_flush_range(ptr, &mut at, b));
+                stops.push(("start", at));
+                rc
+            });
+            outcome.extend(stops);
             outcome
         }
-        Kind::SetWay | Kind::Toggle | Kind::FlushVm => current_vcpu(side, op, shared),
         Kind::Flush => {
             side.write_locked(d, || {
                 call!(f, p2m_force_tlb_flush_sync(side.p2m(d)));
@@ -238,10 +198,6 @@ pub(crate) fn step(side: &Side, op: &Op, prepared: Prepared, there: u64, shared:
             outcome
         }
         Kind::Vmids => lifetime::vmids(side),
-        Kind::Run => {
-            side.run(d as usize);
-            Vec::new()
-        }
         Kind::Saturate => {
             side.world.saturate(d, a != 0);
             Vec::new()
@@ -295,14 +251,6 @@ pub(crate) fn step(side: &Side, op: &Op, prepared: Prepared, there: u64, shared:
     }
 }
 
-fn npfec_of(mut npfec: npfec, bits: u64) -> npfec {
-    // There are three kinds.
-    if bits >> 5 & 3 == 3 {
-        npfec.bits &= !(3 << 5);
-    }
-    npfec
-}
-
 fn get_entry(side: &Side, d: u64, gfn: u64) -> Outcome {
     let (mut t, mut access, mut order, mut valid) = (99, 99, 99, false);
     let mfn = side.read_locked(d, || {
@@ -353,36 +301,6 @@ fn set_access_fully(side: &Side, op: &Op, prepared: Prepared) -> Outcome {
             _ => return outcome,
         }
     }
-}
-
-/// Operations that only the vCPU that runs may do.
-fn current_vcpu(side: &Side, op: &Op, shared: bool) -> Outcome {
-    let at = side.current();
-    let v = side.vcpu(at);
-    if VCPUS[at].is_none() {
-        return Vec::new();
-    }
-    match op.kind {
-        Kind::SetWay => {
-            call!(
-                side.face,
-                p2m_set_way_flush(v, std::ptr::null_mut(), hsr { bits: 0 })
-            );
-        }
-        Kind::Toggle => {
-            let [was_enabled, sctlr, ..] = op.args;
-            // SAFETY: the guest's write to its register.
-            unsafe { xen_sys::arch::write_sctlr_el1(sctlr) };
-            call!(side.face, p2m_toggle_cache(v, was_enabled != 0));
-        }
-        _ => {
-            // With shared tables the instruction is not emulated.
-            if !shared && side.vcpus[at].need_flush_to_ram() {
-                call!(side.face, p2m_flush_vm(v));
-            }
-        }
-    }
-    Vec::new()
 }
 
 /// The frame that a removal names: what is mapped, or what the operation says.

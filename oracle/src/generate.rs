@@ -8,17 +8,11 @@
 
 use crate::machine::{ram, Machine, G1, M2, MMIO, XENHEAP, XENHEAP_FRAMES};
 use crate::op::{Kind, Op, MATCHING};
+use crate::places::{blocks, Generator};
 use crate::rng::Rng;
 
 /// Operations of an episode.
 pub const LENGTH: u64 = 4000;
-
-struct Generator {
-    rng: Rng,
-    machine: Machine,
-    /// mem_access may be in use by now: everything is page by page, and slow.
-    pages_only: bool,
-}
 
 /// The operations of an episode.
 #[must_use]
@@ -54,7 +48,11 @@ pub fn episode(machine: Machine, seed: u64, episode: u64) -> Vec<Op> {
                 _ => Op::new(Kind::Preempt, &[k]),
             });
         }
-        ops.push(g.operation());
+        let op = g.operation();
+        if can_be_preempted(op.kind) && g.rng.one_in(2) {
+            ops.push(Op::new(Kind::Preempt, &[1 + g.rng.below(4)]));
+        }
+        ops.push(op);
     }
     if large {
         let gfn = g.gfn() & !0x1FF;
@@ -70,141 +68,16 @@ pub fn episode(machine: Machine, seed: u64, episode: u64) -> Vec<Op> {
     ops
 }
 
-/// A gigabyte is mapped and unmapped in blocks only: page by page takes long.
-fn blocks(gfn: u64, nr: u64) -> u64 {
-    if nr < G1 {
-        gfn
-    } else {
-        gfn & !(G1 - 1)
-    }
+/// What stops for pending work is often told that there is some.
+fn can_be_preempted(kind: Kind) -> bool {
+    use Kind::{CacheFlush, Destroy, Pool, Relinquish, SetAccessFully};
+    matches!(
+        kind,
+        CacheFlush | Destroy | Pool | Relinquish | SetAccessFully
+    )
 }
 
 impl Generator {
-    fn domain(&mut self) -> u64 {
-        self.rng.of(&[0, 0, 0, 0, 0, 0, 1, 2])
-    }
-
-    /// A frame offset near a block boundary.
-    fn offset(&mut self) -> u64 {
-        let block = self.rng.below(4) * M2;
-        block
-            + match self.rng.below(10) {
-                0..=4 => 0,
-                5..=6 => self.rng.below(6),
-                7..=8 => M2 - 1 - self.rng.below(4),
-                _ => self.rng.below(M2),
-            }
-    }
-
-    fn gfn(&mut self) -> u64 {
-        let limit = self.machine.gfn_limit();
-        let offset = self.offset();
-        match self.rng.below(40) {
-            0..=21 => offset,
-            22..=26 => G1 + offset,
-            27 => 3 * G1,
-            28..=31 => limit / 2 - M2 + offset,
-            32..=35 => limit - 2 * M2 + offset,
-            36 => limit + offset,
-            37 => (1 << 36) + offset,
-            38 => self
-                .rng
-                .of(&[u64::MAX, u64::MAX - offset, 1 << 63, 1 << 52, (1 << 52) + 5]),
-            _ => self.rng.below(limit),
-        }
-    }
-
-    /// A guest frame that is not INVALID_GFN.
-    fn real_gfn(&mut self) -> u64 {
-        match self.gfn() {
-            u64::MAX => 7,
-            gfn => gfn,
-        }
-    }
-
-    /// A number of pages. Large ones are rare, for they cost as many steps where
-    /// they do not fit a block.
-    fn nr(&mut self) -> u64 {
-        let large = !self.pages_only || self.rng.one_in(10);
-        match self.rng.below(120) {
-            0 => 0,
-            1..=69 => 1,
-            70..=105 => 1 + self.rng.below(9),
-            106..=112 if large => M2,
-            113 if large => 2 * M2,
-            114 if large => self.rng.of(&[M2 - 1, M2 + 1]),
-            115..=118 if !self.pages_only => G1,
-            119 if !self.pages_only => G1 + M2,
-            _ => 2,
-        }
-    }
-
-    /// Device memory, of which frame 0 is one.
-    fn mmio(&mut self, nr: u64) -> u64 {
-        if nr >= G1 {
-            MMIO[1] + self.rng.below(3) * G1
-        } else {
-            match self.rng.below(8) {
-                0 => 0,
-                1..=3 => MMIO[0] + self.rng.below(12),
-                _ => MMIO[0] + self.offset(),
-            }
-        }
-    }
-
-    fn memory(&mut self, owner: u64, nr: u64) -> u64 {
-        if nr >= G1 {
-            return ram(owner);
-        }
-        ram(owner)
-            + if self.rng.one_in(3) {
-                self.rng.below(8)
-            } else {
-                self.offset()
-            }
-    }
-
-    /// Number, frame and type of a mapping that makes sense.
-    fn mapping(&mut self, d: u64) -> (u64, u64, u64) {
-        let nr = self.nr();
-        let other = (d + 1) % 3;
-        match self.rng.below(20) {
-            0..=8 => (nr, self.memory(d, nr), 1),
-            9..=10 => (nr, self.memory(d, nr), 2),
-            11..=13 => (nr, self.mmio(nr), 3 + self.rng.below(3)),
-            14 => self.foreign(nr, other),
-            15..=16 => (nr, self.memory(other, nr), 8 + self.rng.below(2)),
-            17 => (nr, self.memory(d, nr), 10 + self.rng.below(2)),
-            _ => (nr.min(4), self.memory(d, 1), 1),
-        }
-    }
-
-    /// A foreign range: mostly blocks, for pages have an operation of their own.
-    /// Its references are counted one by one, so that a gigabyte is rare.
-    fn foreign(&mut self, nr: u64, owner: u64) -> (u64, u64, u64) {
-        let nr = match self.rng.below(300) {
-            0 if !self.pages_only => G1,
-            1..=120 if !self.pages_only => M2,
-            _ => nr.min(2 * M2),
-        };
-        let mfn = ram(owner)
-            + if nr < M2 {
-                self.offset()
-            } else {
-                self.rng.below(4) * M2
-            };
-        let mfn = if nr == G1 { ram(owner) } else { mfn };
-        (nr, mfn, 6 + self.rng.below(2))
-    }
-
-    /// The highest order that fits the frames and is quick.
-    fn order(&mut self) -> u64 {
-        if self.pages_only {
-            return self.rng.of(&[0, 0, 1, 3]);
-        }
-        self.rng.of(&[0, 0, 0, 1, 2, 5, 9, 9, 10])
-    }
-
     fn operation(&mut self) -> Op {
         let kind = self.rng.below(1000);
         let d = self.domain();

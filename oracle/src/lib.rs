@@ -12,9 +12,9 @@
 //! |---|---|
 //! | [`machine`] | the configurations, and where memory is |
 //! | [`op`] | an operation as data |
-//! | [`generate`], [`rng`] | random operations from a seed |
+//! | [`generate`], [`places`], [`rng`] | random operations from a seed |
 //! | [`face`], [`xen_c`] | the exports twice; what the C asks for |
-//! | [`side`], [`exec`], [`lifetime`] | carrying an operation out on one side |
+//! | [`side`], [`exec`], [`guest`], [`lifetime`] | carrying an operation out on one side |
 //! | [`episode`], [`compare`], [`tree`] | lock step |
 //! | [`work`], [`supervise`], [`shrink`] | processes; a short sequence for a difference |
 //! | [`fixes`], [`mutations`] | edits of the C: on purpose, and to prove that the comparison bites |
@@ -34,6 +34,7 @@ pub mod generate;
 pub mod machine;
 pub mod mutations;
 pub mod op;
+mod places;
 pub mod rng;
 pub mod shrink;
 pub mod supervise;
@@ -46,6 +47,8 @@ mod episode;
 mod exec;
 #[cfg(xen_c)]
 mod face;
+#[cfg(xen_c)]
+mod guest;
 #[cfg(xen_c)]
 mod lifetime;
 #[cfg(xen_c)]

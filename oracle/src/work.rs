@@ -6,6 +6,7 @@ use std::fmt::Write;
 // The Rust exports are reached through their C symbols.
 use mem_access_rs as _;
 
+use crate::compare::Difference;
 use crate::episode::{self, Parted, Tally};
 use crate::exec::Outcome;
 use crate::fixes::FIXES;
@@ -73,14 +74,13 @@ fn shown(outcome: &Outcome) -> String {
 
 fn described(ops: &[Op], parted: &Parted) -> String {
     let op = ops.get(parted.at).map(ToString::to_string);
-    let difference = &parted.difference;
-    format!(
-        "{} after `{}`\nRust: {}\nC:    {}\nanswers: Rust{}; C{}",
-        difference.what,
-        op.unwrap_or_default(),
-        difference.rust,
-        difference.c,
-        shown(&parted.answers.0),
-        shown(&parted.answers.1),
-    )
+    let Difference { what, rust, c } = &parted.difference;
+    let mut text = format!("{what} after `{}`\n", op.unwrap_or_default());
+    // Answers that differ are shown with the others.
+    if !rust.is_empty() || !c.is_empty() {
+        let _ = write!(text, "Rust: {rust}\nC:    {c}\n");
+    }
+    let (rust, c) = &parted.answers;
+    let _ = write!(text, "answers: Rust{}; C{}", shown(rust), shown(c));
+    text
 }

@@ -4,6 +4,8 @@
 //! The crate `oracle` does the work, built with the C of a pristine Xen tree, one process a
 //! machine; here it is built, run on all processors, and its answers are put into a table.
 
+mod bite;
+
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -51,7 +53,11 @@ pub(crate) fn run(paths: &Paths, progress: Progress, args: &DiffArgs) -> Result<
     if !args.host {
         bail!("only the comparison on the host exists: cargo xtask diff --host");
     }
-    let oracle = lock::alone(paths, progress, || build(paths, progress, args))?;
+    if args.mutation.as_deref() == Some("all") {
+        return bite::run(paths, progress, args);
+    }
+    let mutation = args.mutation.as_deref();
+    let oracle = lock::alone(paths, progress, || build(paths, progress, args, mutation))?;
     if let Some(file) = &args.replay {
         let status = Command::new(&oracle).arg("replay").arg(file).status()?;
         if status.success() {
@@ -223,7 +229,12 @@ fn report(names: &[String], results: &BTreeMap<usize, Outcome>) -> bool {
 }
 
 /// The oracle, with the C of a pristine tree in it.
-fn build(paths: &Paths, progress: Progress, args: &DiffArgs) -> Result<PathBuf> {
+fn build(
+    paths: &Paths,
+    progress: Progress,
+    args: &DiffArgs,
+    mutation: Option<&str>,
+) -> Result<PathBuf> {
     tools::require(paths, progress, &[Use::Oracle])?;
     let tree = pristine(paths, progress, args)?;
     let task = progress.start("Building the oracle with Xen's C");
@@ -243,7 +254,7 @@ fn build(paths: &Paths, progress: Progress, args: &DiffArgs) -> Result<PathBuf> 
         .arg(&target)
         .current_dir(paths.root())
         .env("XEN_P2M_ORACLE_TREE", &tree);
-    match &args.mutation {
+    match mutation {
         Some(mutation) => cargo.env("XEN_P2M_ORACLE_MUTATION", mutation),
         None => cargo.env_remove("XEN_P2M_ORACLE_MUTATION"),
     };

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Does the comparison bite? `cargo xtask diff --host --mutation all` plants each mistake of
+//! `oracle/src/mutations.rs` in the C, one at a time, and each must be found.
+
+use std::sync::atomic::AtomicU64;
+use std::sync::Mutex;
+
+use anyhow::{ensure, Result};
+
+use super::{build, compare, Meter};
+use crate::cli::DiffArgs;
+use crate::files;
+use crate::lock;
+use crate::paths::Paths;
+use crate::progress::Progress;
+use crate::table::{self, Row};
+
+/// Machines to look for a mistake on, one after another: one has mem_access, one a level-0 root.
+const MACHINES: [&str; 2] = ["40-off-access", "48-noncoherent-plain"];
+
+/// Operations on each, at most.
+const OPERATIONS: u64 = 80_000;
+
+/// Plants each mistake; true when all are found.
+pub(super) fn run(paths: &Paths, progress: Progress, args: &DiffArgs) -> Result<bool> {
+    let source = paths.root().join("oracle/src/mutations.rs");
+    let names = names(&files::read_text(&source)?);
+    ensure!(!names.is_empty(), "{} has no mutations", source.display());
+    let mut rows = Vec::new();
+    for name in &names {
+        let oracle = lock::alone(paths, progress, || build(paths, progress, args, Some(name)))?;
+        let task = Mutex::new(progress.start(format!("Looking for the mistake `{name}`")));
+        let meter = Meter {
+            task: &task,
+            done: AtomicU64::new(0),
+            total: OPERATIONS * MACHINES.len() as u64,
+        };
+        let mut found = Err("no difference".to_owned());
+        for machine in MACHINES {
+            let dir = paths.run("diff").join(name);
+            let outcome = compare(&oracle, machine, args.seed, OPERATIONS, &dir, &meter)?;
+            if !outcome.passed {
+                println!("{name} on {machine}:\n{}", outcome.details);
+                found = Ok(outcome.summary);
+                break;
+            }
+        }
+        rows.push(Row::of(name, found));
+    }
+    table::print("Mistakes planted in the C, and what gave them away", &rows);
+    let passed = rows.iter().filter(|row| row.status == table::Status::Pass);
+    let passed = passed.count();
+    println!("{passed} passed, {} failed", rows.len() - passed);
+    Ok(table::all_passed(&rows))
+}
+
+/// The names in the table of mutations.
+fn names(source: &str) -> Vec<String> {
+    source
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("name: \"")?.strip_suffix("\","))
+        .map(str::to_owned)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::names;
+
+    #[test]
+    fn names_of_the_mutations() {
+        let source = include_str!("../../../oracle/src/mutations.rs");
+        let names = names(source);
+        assert_eq!(names.len(), source.matches("    Mutation {").count());
+        assert!(names.contains(&"permission".to_owned()));
+    }
+}
