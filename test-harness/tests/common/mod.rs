@@ -3,9 +3,16 @@
 //! place for a guest's memory.
 
 // Each test binary has a copy and uses its own part of it.
-#![allow(dead_code, unreachable_pub, unused_imports, clippy::unwrap_used)]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    unused_imports,
+    clippy::unwrap_used,
+    clippy::indexing_slicing
+)]
 
 pub mod by_hand;
+pub mod reference;
 
 // The exports are reached through their C symbols.
 use mem_access_rs as _;

@@ -1,0 +1,288 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! A p2m as a map, and the operations on it: what the tables must say after
+//! any sequence of them. Random tests and the fuzzer share it.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+
+use arbitrary::{Result, Unstructured};
+use p2m_rs::globals::{attach_for_test, machine_for_test, reset_for_test, Machine};
+use test_harness::{Config, Domain, Snapshot, World, INVALID};
+
+use super::{access, errno, machines, p2mt, ram, M2};
+
+/// A mapped page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Page {
+    mfn: u64,
+    t: u32,
+    access: u32,
+}
+
+/// What a domain's p2m should be.
+pub struct Model {
+    pages: BTreeMap<u64, Page>,
+    default_access: u32,
+    limit: u64,
+}
+
+#[derive(Debug, Clone)]
+pub enum Op {
+    Insert { gfn: u64, nr: u64, mfn: u64, t: u32 },
+    Foreign { gfn: u64, mfn: u64 },
+    Remove { gfn: u64, nr: u64, honest: bool },
+    SetAccess { gfn: u64, nr: u64, access: u32 },
+    DefaultAccess { access: u32 },
+    Invalidate,
+    Resolve { gfn: u64 },
+}
+
+/// Two stretches that matter, in frames from their start: the low end with its
+/// 2 MiB boundaries, and the last 4 MiB of the address space and a bit beyond.
+pub fn place(limit: u64, top: bool, offset: u64) -> u64 {
+    if top {
+        limit - 2 * M2 + offset
+    } else {
+        offset
+    }
+}
+
+fn is_any_ram(t: u32) -> bool {
+    [p2mt::RAM_RW, p2mt::RAM_RO].contains(&t) || (p2mt::FOREIGN_RW..=p2mt::GRANT_RO).contains(&t)
+}
+
+/// The memory of the scenario's two domains.
+fn is_memory(mfn: u64) -> bool {
+    (ram(0)..ram(0) + 8 * M2).contains(&mfn) || (ram(1)..ram(1) + 16).contains(&mfn)
+}
+
+impl Model {
+    fn step(&mut self, d: Domain, owner: Domain, op: &Op) {
+        match *op {
+            Op::Insert { gfn, nr, mfn, t } => {
+                let fits = nr.min(self.limit.saturating_sub(gfn));
+                for i in 0..fits {
+                    let page = Page {
+                        mfn: mfn + i,
+                        t,
+                        access: self.default_access,
+                    };
+                    self.pages.insert(gfn + i, page);
+                }
+                let expected = if fits == nr { 0 } else { errno::EINVAL };
+                assert_eq!(d.insert(gfn, nr, mfn, t), expected, "{op:?}");
+            }
+            Op::Foreign { gfn, mfn } => {
+                let fits = gfn < self.limit;
+                if fits {
+                    let page = Page {
+                        mfn,
+                        t: p2mt::FOREIGN_RW,
+                        access: self.default_access,
+                    };
+                    self.pages.insert(gfn, page);
+                }
+                let expected = if fits { 0 } else { errno::EINVAL };
+                assert_eq!(d.map_foreign(owner, gfn, mfn), expected, "{op:?}");
+            }
+            Op::Remove { gfn, nr, honest } => self.remove(d, gfn, nr, honest),
+            Op::SetAccess { gfn, nr, access } => {
+                for (_, page) in self.pages.range_mut(gfn..gfn + nr) {
+                    page.access = access;
+                }
+                let rc = d.set_access_fully(gfn, u32::try_from(nr).unwrap(), access);
+                assert_eq!(rc, 0, "{op:?}");
+            }
+            Op::DefaultAccess { access } => {
+                self.default_access = access;
+                assert_eq!(d.set_access(INVALID, 0, 0, access), 0);
+            }
+            Op::Invalidate => d.creation_finished(),
+            Op::Resolve { gfn } => {
+                // Each fault makes one level valid: the guest comes back until
+                // it gets through, or until nothing is found.
+                let answers: Vec<bool> = (0..4).map(|_| d.resolve(gfn)).collect();
+                let mapped = self.pages.contains_key(&gfn);
+                assert_eq!(answers[3], mapped, "{op:?}");
+                assert!(!mapped || answers[0], "{op:?}");
+            }
+        }
+    }
+
+    /// An honest caller names the frame that is there (or, where the first
+    /// page is not mapped, the one that would fit the rest).
+    fn remove(&mut self, d: Domain, gfn: u64, nr: u64, honest: bool) {
+        let first = self.pages.range(gfn..gfn + nr).next();
+        let there = first.map_or(ram(0), |(&at, page)| page.mfn.wrapping_sub(at - gfn));
+        let mfn = if honest { there } else { there ^ 1 };
+        let matches = |(&at, page): (&u64, &Page)| {
+            !is_any_ram(page.t) || page.mfn == mfn.wrapping_add(at - gfn) && is_memory(mfn)
+        };
+        // Beyond the end of the address space nothing is there to remove, and
+        // the frame number is refused.
+        let agrees = self.pages.range(gfn..gfn + nr).all(matches);
+        let expected = if !agrees {
+            errno::EILSEQ
+        } else if gfn + nr > self.limit {
+            errno::EINVAL
+        } else {
+            0
+        };
+        assert_eq!(
+            d.remove(gfn, nr, mfn),
+            expected,
+            "remove {gfn:#x} {nr} {mfn:#x}"
+        );
+        if agrees {
+            for at in gfn..gfn + nr {
+                self.pages.remove(&at);
+            }
+        }
+    }
+
+    /// The tables say what the model says.
+    fn agrees_with(&self, d: Domain, snapshot: &Snapshot) {
+        let mut seen = 0;
+        for (&gfn, leaf) in snapshot {
+            for i in 0..1 << leaf.order {
+                let page = self.pages.get(&(gfn + i));
+                let page = page.unwrap_or_else(|| panic!("gfn {:#x} must not be mapped", gfn + i));
+                assert_eq!(
+                    (leaf.mfn + i, leaf.p2m_type),
+                    (page.mfn, page.t),
+                    "gfn {gfn:#x}+{i}"
+                );
+                let (read, write, execute) = rights(page.t, page.access);
+                assert_eq!(
+                    (leaf.read, leaf.write, leaf.execute),
+                    (read, write, execute),
+                    "{page:?}"
+                );
+                seen += 1;
+            }
+        }
+        assert_eq!(seen, self.pages.len(), "pages are missing from the tables");
+        for (&gfn, page) in self.pages.iter().step_by(97) {
+            assert_eq!(d.lookup(gfn), (Some(page.mfn), page.t));
+            let expected = if d.mem_access_enabled() {
+                page.access
+            } else {
+                access::RWX
+            };
+            assert_eq!(d.access(gfn), (0, expected), "access of gfn {gfn:#x}");
+        }
+    }
+}
+
+/// Rights of a mapping: what the type gives and the access leaves.
+fn rights(t: u32, a: u32) -> (bool, bool, bool) {
+    let ram = [p2mt::RAM_RW, p2mt::RAM_RO].contains(&t);
+    let read_only = [p2mt::RAM_RO, p2mt::FOREIGN_RO, p2mt::GRANT_RO].contains(&t);
+    let (read, write, execute) = match a {
+        access::N | access::N2RWX => (false, false, false),
+        access::R | access::R_PW => (true, false, false),
+        access::W => (false, true, false),
+        access::RW => (true, true, false),
+        access::X => (false, false, true),
+        access::RX | access::RX2RW => (true, false, true),
+        access::WX => (false, true, true),
+        _ => (true, true, true),
+    };
+    (read, write && !read_only, execute && ram)
+}
+
+impl Op {
+    /// An operation from a fuzzer's bytes; the ranges are those of the random
+    /// tests.
+    fn from_bytes(limit: u64, bytes: &mut Unstructured<'_>) -> Result<Self> {
+        let kind = bytes.int_in_range(0..=6)?;
+        let at = |bytes: &mut Unstructured<'_>| -> Result<u64> {
+            Ok(bytes.int_in_range(0..=3)? * M2 + bytes.int_in_range(0..=5)?)
+        };
+        let gfn = place(limit, bytes.arbitrary()?, at(bytes)?);
+        let nr = match bytes.int_in_range(0..=10)? {
+            8 => M2,
+            9 => M2 + 1,
+            10 => 2 * M2,
+            few => few + 1,
+        };
+        let access = bytes.int_in_range(access::N..=access::R_PW)?;
+        Ok(match kind {
+            0 => Self::Insert {
+                gfn,
+                nr,
+                mfn: ram(0) + at(bytes)?,
+                t: *bytes.choose(&[
+                    p2mt::RAM_RW,
+                    p2mt::RAM_RO,
+                    p2mt::MMIO_DEV,
+                    p2mt::MMIO_C,
+                    p2mt::GRANT_RW,
+                    p2mt::GRANT_RO,
+                ])?,
+            },
+            1 => Self::Foreign {
+                gfn,
+                mfn: ram(1) + bytes.int_in_range(0..=15)?,
+            },
+            2 => Self::Remove {
+                gfn,
+                nr,
+                honest: bytes.ratio(4, 5)?,
+            },
+            3 => Self::SetAccess { gfn, nr, access },
+            4 => Self::DefaultAccess { access },
+            5 => Self::Invalidate,
+            _ => Self::Resolve { gfn },
+        })
+    }
+}
+
+/// Runs the operations on a machine and on the map, and compares after each.
+pub fn run(w: World, config: Config, ops: &[Op]) {
+    let (d, owner) = (w.domain(128), w.domain(0));
+    w.ram(ram(0), 8 * M2, d);
+    w.ram(ram(1), 16, owner);
+    let mut model = Model {
+        pages: BTreeMap::new(),
+        default_access: access::RWX,
+        limit: config.gfn_limit(),
+    };
+    for op in ops {
+        model.step(d, owner, op);
+        model.agrees_with(d, &w.snapshot(d));
+        w.check();
+    }
+    w.destroy(d);
+    w.destroy(owner);
+    w.check();
+    assert_eq!(w.heap_in_use(), 0, "pages are leaked");
+}
+
+/// The globals of the code under test, for each machine: those of a test are
+/// never freed, and a fuzzer runs for long.
+static GLOBALS: Mutex<BTreeMap<usize, Machine>> = Mutex::new(BTreeMap::new());
+
+/// A fuzzer's input: the first byte picks the machine, the rest are at most 24
+/// operations.
+pub fn run_bytes(input: &[u8]) {
+    let mut bytes = Unstructured::new(input);
+    let machines: Vec<_> = machines().collect();
+    let Ok(which) = bytes.choose_index(machines.len()) else {
+        return;
+    };
+    let config = machines[which];
+    let mut ops = Vec::new();
+    while !bytes.is_empty() && ops.len() < 24 {
+        match Op::from_bytes(config.gfn_limit(), &mut bytes) {
+            Ok(op) => ops.push(op),
+            Err(_) => break,
+        }
+    }
+    let mut globals = GLOBALS.lock().unwrap();
+    attach_for_test(*globals.entry(which).or_insert_with(|| {
+        reset_for_test();
+        machine_for_test()
+    }));
+    run(World::new(config), config, &ops);
+}
