@@ -99,8 +99,8 @@ pub(crate) struct DiffArgs {
     /// On this machine, both in one process, instead of inside Xen
     #[arg(long, conflicts_with_all = ["cpu", "smp", "debug", "matrix"])]
     pub(crate) host: bool,
-    /// How many operations; with --host over all machines, and 4000000 by default
-    #[arg(long, value_name = "N", default_value_t = 100_000, default_value_if("host", "true", "4000000"), value_parser = clap::value_parser!(u64).range(1..))]
+    /// How many operations; with --host over all machines, and 3000000 by default
+    #[arg(long, value_name = "N", default_value_t = 100_000, default_value_if("host", "true", "3000000"), value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) ops: u64,
     /// Which operations
     #[arg(long, value_name = "S", default_value = "1", value_parser = seed)]
