@@ -13,27 +13,30 @@ use crate::machine::{with, State};
 /// a removal and what goes with it.
 pub const MAX_ENTRIES: u64 = 16 * 512;
 
-/// Pages put, freed, allocated or cleaned between two looks: all of a block,
-/// after the last page before it that did not make Xen look.
-pub const MAX_PAGES: u64 = 2 * 512;
+/// What can be preempted, and the pages that it may put, free, allocate, list
+/// or clean between two looks.
+pub const PREEMPTIBLE: [(&str, u64); 6] = [
+    // All of a foreign block, and 511 single pages that do not make Xen look.
+    ("relinquish_p2m_mapping", 2 * 512),
+    ("p2m_teardown", 512),
+    // One page, allocated or freed, is one more or less on a list.
+    ("p2m_teardown_allocation", 2),
+    ("arch_set_paging_mempool_size", 2),
+    // 64 pages in two blocks, each split twice at most.
+    ("p2m_set_mem_access", 4),
+    // 512 units of work, of which a page is ten.
+    ("p2m_cache_flush_range", 52),
+];
 
 /// Steps of one call, looks included.
 pub const MAX_STEPS: u64 = 1 << 24;
-
-const PREEMPTIBLE: [&str; 6] = [
-    "relinquish_p2m_mapping",
-    "p2m_teardown",
-    "p2m_teardown_allocation",
-    "p2m_set_mem_access",
-    "p2m_cache_flush_range",
-    "arch_set_paging_mempool_size",
-];
 
 /// The call that a CPU is in.
 #[derive(Debug, Clone, Copy)]
 struct Call {
     name: &'static str,
-    looks: bool,
+    /// The most pages between two looks; `None` if it need not look.
+    max_pages: Option<u64>,
     entries: u64,
     pages: u64,
     steps: u64,
@@ -69,7 +72,10 @@ pub(crate) fn begin(name: &'static str) -> InCall {
     with(|m, cpu| {
         m.work.calls[cpu] = Some(Call {
             name,
-            looks: PREEMPTIBLE.contains(&name),
+            max_pages: PREEMPTIBLE
+                .iter()
+                .find(|(n, _)| *n == name)
+                .map(|&(_, pages)| pages),
             entries: 0,
             pages: 0,
             steps: 0,
@@ -114,17 +120,17 @@ impl State {
         if steps == self.work.max_steps {
             self.work.endless = Some(format!("W2: {name}() has not returned after {steps} steps"));
         }
-        if !call.looks {
+        let Some(max_pages) = call.max_pages else {
             return;
-        }
+        };
         let most = &mut self.work.most;
         *most = (most.0.max(call.entries), most.1.max(call.pages));
-        if call.entries > MAX_ENTRIES || call.pages > MAX_PAGES {
+        if call.entries > MAX_ENTRIES || call.pages > max_pages {
             let done = format!(
                 "{name}(): {} table entries and {} pages without a look whether to preempt",
                 call.entries, call.pages
             );
-            call.looks = false;
+            call.max_pages = None;
             self.broken("W1", done);
         }
     }

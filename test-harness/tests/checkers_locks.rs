@@ -120,6 +120,18 @@ fn l4_live_tables_are_read_and_written_under_their_lock() {
 }
 
 #[test]
+fn l4_the_mmu_translates_under_the_lock() {
+    let w = plain();
+    let d = guest(&w, 0);
+    w.run(0, w.vcpu(d));
+    let mut pa = 0;
+    let mut translate = || xen!(xs_gvirt_to_maddr(0, &mut pa, 0));
+    assert_eq!(broken(&w, || assert_ne!(translate(), 0)), ["L4"]);
+    let locked = broken(&w, || assert_ne!(d.read_locked(&mut translate), 0));
+    assert_eq!(locked, [] as [&str; 0]);
+}
+
+#[test]
 fn l5_nothing_that_may_take_the_lock_is_called_under_it() {
     let w = plain();
     let d = guest(&w, 0);

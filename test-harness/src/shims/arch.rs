@@ -18,6 +18,23 @@ impl State {
     }
 }
 
+impl State {
+    /// The MMU reads the current domain's tables like any other reader: an
+    /// entry that is being replaced would make the translation fail.
+    fn check_walk_is_locked(&mut self, cpu: usize) {
+        let current = self.domains.vcpu(self.cpus.cpus[cpu].current);
+        let lock = current
+            .and_then(|v| self.domains.by_address(v.domain))
+            .map(|d| d.lock_address());
+        if lock.is_none_or(|lock| !self.locks.holds(lock, cpu)) {
+            self.broken(
+                "L4",
+                format!("CPU {cpu} translates through stage 2 with no lock"),
+            );
+        }
+    }
+}
+
 macro_rules! register {
     ($read:ident, $write:ident, $field:ident, $name:ident) => {
         #[unsafe(no_mangle)]
@@ -223,6 +240,7 @@ fn translate(
 /// `pa` can be written.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn xs_gvirt_to_maddr(va: vaddr_t, pa: *mut paddr_t, flags: c_uint) -> u64 {
+    with(State::check_walk_is_locked);
     match translate(va, flags, State::at_stage12) {
         Some(maddr) => {
             // SAFETY: the caller's promise.

@@ -57,6 +57,11 @@ fn one_copy_and_one_restriction_agree_in_every_schedule() {
     all_pass(Search::Exhaustive, scenes::copy_and_restrict);
 }
 
+#[test]
+fn one_copy_and_one_replacement_agree_in_every_schedule() {
+    all_pass(Search::Exhaustive, scenes::copy_and_replace);
+}
+
 /// A test of so many schedules now, and of many more when asked.
 macro_rules! scenes {
     ($($scene:ident: $short:ident, $long:ident;)*) => { $(

@@ -3,7 +3,7 @@
 //! loose, and says what must be true whatever the schedule was; the rules of
 //! the machine are checked on top.
 
-use test_harness::{Domain, Preempt, Stage1Entry, Vcpu, World};
+use test_harness::{Domain, Page, Preempt, Stage1Entry, Vcpu, World};
 
 use crate::common::{access, errno, p2mt, ram, M2};
 use crate::explorer::{machine, together};
@@ -103,7 +103,26 @@ pub(crate) fn copy_and_restrict() {
     end(&w, &[d]);
 }
 
-/// The same with the lock of old: `get_page_from_gva()` before Xen commit
+/// The buffer's page is replaced, and for a moment there is none: Xen gets the
+/// one or the other.
+pub(crate) fn copy_and_replace() {
+    let w = machine();
+    let (d, v) = with_buffer(&w);
+    together(
+        || {
+            w.run(0, v);
+            let page = v.page_from_gva(BUFFER, true).map(Page::put);
+            assert!(
+                page == Some(ram(0)) || page == Some(ram(0) + 5),
+                "{page:x?}"
+            );
+        },
+        &[&|| assert_eq!(d.insert(BUFFER_GFN, 1, ram(0) + 5, p2mt::RAM_RW), 0)],
+    );
+    end(&w, &[d]);
+}
+
+/// [`copy_and_restrict`] with the lock of old: `get_page_from_gva()` before Xen commit
 /// 0012ae8afb held it over the whole of the software's part.
 pub(crate) fn copy_and_restrict_as_of_old() {
     let w = machine();
