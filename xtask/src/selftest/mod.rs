@@ -68,11 +68,11 @@ pub(crate) fn run(paths: &Paths, progress: Progress, args: &DiffArgs) -> Result<
             })
         })?;
         for cell in of_kind {
-            let result = compare(paths, progress, &pair, cell, args);
-            rows.push(Row::of(
-                &cell.name(),
-                result.unwrap_or_else(|error| Err(format!("{error:#}"))),
-            ));
+            let result = compare(paths, progress, &pair, cell, args)
+                .unwrap_or_else(|error| Err(format!("{error:#}")));
+            let (Ok(text) | Err(text)) = &result;
+            progress.say(&format!("{}: {text}", cell.name()));
+            rows.push(Row::of(&cell.name(), result));
         }
     }
     table::print(&format!("C and Rust p2m in Xen, seed {}", args.seed), &rows);
