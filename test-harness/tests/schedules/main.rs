@@ -4,7 +4,7 @@
 //! Not a stress test: a scheduler decides at every lock operation, store to a
 //! live table, TLB flush, reference, allocation and preemption check which CPU
 //! goes on. With two CPUs every schedule is tried; with four, as many as asked
-//! for (`cargo test --release -p test-harness --test schedules -- --ignored`).
+//! for (the `long_` tests; see the README of this crate).
 //! The rwlock is Xen's: queued, a waiting writer keeps new readers out.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)] // a test may stop on the spot
