@@ -66,6 +66,8 @@ impl Restricted for ReadView<'_> {
             ty.is_ram() && !(flags.wants_write() && ty != P2mType::RamRw)
         } else {
             // The hardware failed for a good reason.
+            // UPSTREAM-DEFECT: or because it could not read the guest's own
+            // tables, when they are restricted and the page is not.
             false
         };
         if !type_allows {
