@@ -103,6 +103,18 @@ impl Archive {
         })
     }
 
+    /// Downloads one file of the archive into `dir`; its hash must be `sha256`.
+    pub(crate) fn file(&self, path: &str, sha256: &str, dir: &Path) -> Result<()> {
+        let name = path.rsplit('/').next().unwrap_or(path);
+        let url = format!("{}/{}", sources::mirror()?.trim_end_matches('/'), path);
+        self.run("/usr/lib/apt/apt-helper", |helper| {
+            helper
+                .args(["download-file", &url])
+                .arg(dir.join(name))
+                .arg(format!("SHA256:{sha256}"))
+        })
+    }
+
     /// The first package that `package` depends on (a metapackage's real one).
     pub(crate) fn dependency(&self, package: &str) -> Result<String> {
         let shown = command::output(self.command("apt-cache").args(["depends", package]))?;
@@ -154,6 +166,7 @@ fn reason(output: &str) -> Option<&'static str> {
         "Unable to connect",
         "Network is unreachable",
         "Failed to fetch",
+        "Download Failed",
         "Could not handshake",
     ]) {
         return Some(

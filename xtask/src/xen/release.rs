@@ -27,6 +27,23 @@ pub(crate) fn debian_suite(release: Version) -> Result<&'static str> {
     }
 }
 
+/// A file of Debian's archive, by its path and hash.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PoolFile {
+    /// Below the mirror's address.
+    pub(crate) path: &'static str,
+    /// In hexadecimal.
+    pub(crate) sha256: &'static str,
+}
+
+/// The source that the patches of a release were made for and are tested with.
+pub(crate) fn tested_tarball(release: Version) -> Option<PoolFile> {
+    (release == DEFAULT).then_some(PoolFile {
+        path: "pool/main/x/xen/xen_4.20.3+127-gc42374a105.orig.tar.xz",
+        sha256: "df0831854a55a8f31cb3cb85036f2edc928e2ef098d77f815f5714bfafac68f3",
+    })
+}
+
 /// The release of a Xen tree; fails with a clear sentence when it is not one.
 pub(crate) fn of_tree(tree: &Path) -> Result<Version> {
     let makefile = tree.join("xen/Makefile");

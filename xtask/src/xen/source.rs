@@ -33,8 +33,7 @@ impl Source {
             let task = progress.start(format!("Downloading Xen {version}'s source"));
             files::make_whole(paths, &dir, suite, |scratch| {
                 let archive = Archive::open(paths, suite)?;
-                archive.update()?;
-                archive.source("xen", scratch)
+                fetch(&archive, version, scratch)
             })?;
             task.done();
         }
@@ -113,6 +112,18 @@ impl Source {
             }
         }
     }
+}
+
+/// The tarball that the patches were made for, as long as the mirror has it; then the release's
+/// present one, which is the same but for later fixes.
+fn fetch(archive: &Archive, version: Version, into: &Path) -> Result<()> {
+    if let Some(tested) = release::tested_tarball(version) {
+        if archive.file(tested.path, tested.sha256, into).is_ok() {
+            return Ok(());
+        }
+    }
+    archive.update()?;
+    archive.source("xen", into)
 }
 
 /// The files of a user's tree that are source: what git knows or would add, or, without git, all
