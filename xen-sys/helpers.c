@@ -62,6 +62,11 @@ struct page_info *xs_page_list_remove_head(struct page_list_head *head)
     return page_list_remove_head(head);
 }
 
+struct page_info *xs_page_list_last(const struct page_list_head *head)
+{
+    return page_list_last(head);
+}
+
 bool xs_page_list_empty(const struct page_list_head *head)
 {
     return page_list_empty(head);
@@ -82,6 +87,73 @@ void xs_clean_dcache_va_range(const void *p, unsigned long size)
 
 void xs_invalidate_icache(void) { invalidate_icache(); }
 void xs_flush_guest_tlb(void) { flush_guest_tlb(); }
+
+/*
+ * By address, for the VMID in VTTBR_EL2 and all CPUs: first what the TLBs hold
+ * of stage 2 for these IPAs, then what they hold of stage 1, for it may be
+ * combined with what was stage 2 before. In this order, or a walk in between
+ * would combine them anew (DDI 0487K, D8.17.6). What asm/arm64/flushtlb.h says
+ * of ARM64_WORKAROUND_REPEAT_TLBI holds here too: any broadcast TLBI does as the
+ * second one, so VMALLE1IS is the second one of those by IPA.
+ */
+#define TLBI_STAGE1_AND_WAIT                        \
+    "dsb  ish;"                                     \
+    "tlbi vmalle1is;"                               \
+    ALTERNATIVE(                                    \
+        "nop; nop;",                                \
+        "dsb  ish;"                                 \
+        "tlbi vale2is, xzr;",                       \
+        ARM64_WORKAROUND_REPEAT_TLBI,               \
+        CONFIG_ARM64_WORKAROUND_REPEAT_TLBI)        \
+    "dsb  ish;"                                     \
+    "isb;"
+
+/* @count entries that span 2^@order frames each, from @gfn on. */
+void xs_flush_guest_tlb_by_ipa(uint64_t gfn, uint64_t count, unsigned int order)
+{
+    asm volatile ( "dsb ishst" ::: "memory" );
+    for ( ; count; count--, gfn += 1UL << order )
+        asm volatile ( "tlbi ipas2e1is, %0" :: "r" (gfn) : "memory" );
+    asm volatile ( TLBI_STAGE1_AND_WAIT ::: "memory" );
+}
+
+/*
+ * All of @nr frames from @gfn on, with FEAT_TLBIRANGE: RIPAS2E1IS takes
+ * (NUM + 1) << (5 * SCALE + 1) of them (DDI 0487K, C5.5). @nr is below 2^21, and
+ * @gfn + @nr at most 2^37.
+ */
+void xs_flush_guest_tlb_range(uint64_t gfn, uint64_t nr)
+{
+    unsigned int scale;
+
+    asm volatile ( "dsb ishst" ::: "memory" );
+    if ( nr & 1 )
+        asm volatile ( "tlbi ipas2e1is, %0" :: "r" (gfn++) : "memory" );
+    for ( scale = 0; scale <= 3; scale++ )
+    {
+        unsigned int shift = 5 * scale + 1;
+        uint64_t num = (nr >> shift) & 0x1f;
+        uint64_t op = (1UL << 46) | ((uint64_t)scale << 44) |
+                      ((num - 1) << 39) | gfn;
+
+        if ( !num )
+            continue;
+        /* RIPAS2E1IS, which the assembler may not know. */
+        asm volatile ( "sys #4, c8, c0, #2, %0" :: "r" (op) : "memory" );
+        gfn += num << shift;
+    }
+    asm volatile ( TLBI_STAGE1_AND_WAIT ::: "memory" );
+}
+
+/* FEAT_TLBIRANGE on all CPUs. */
+bool xs_has_tlb_range(void) { return system_cpuinfo.isa64.tlb >= 2; }
+
+/* What this CPU holds of stage 1 for the VMID in VTTBR_EL2. */
+void xs_flush_guest_stage1_tlb_local(void)
+{
+    asm volatile ( "dsb nshst; tlbi vmalle1; dsb nsh; isb" ::: "memory" );
+}
+
 void xs_flush_guest_tlb_local(void) { flush_guest_tlb_local(); }
 void xs_flush_all_guests_tlb_local(void) { flush_all_guests_tlb_local(); }
 

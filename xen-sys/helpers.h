@@ -62,6 +62,7 @@ void xs_page_list_add(struct page_info *pg, struct page_list_head *head);
 void xs_page_list_add_tail(struct page_info *pg, struct page_list_head *head);
 void xs_page_list_del(struct page_info *pg, struct page_list_head *head);
 struct page_info *xs_page_list_remove_head(struct page_list_head *head);
+struct page_info *xs_page_list_last(const struct page_list_head *head);
 bool xs_page_list_empty(const struct page_list_head *head);
 
 /* Radix tree entries that hold a small integer. */
@@ -73,6 +74,10 @@ void xs_radix_tree_replace_slot(void **slot, void *item);
 void xs_clean_dcache_va_range(const void *p, unsigned long size);
 void xs_invalidate_icache(void);
 void xs_flush_guest_tlb(void);
+void xs_flush_guest_tlb_by_ipa(uint64_t gfn, uint64_t count, unsigned int order);
+void xs_flush_guest_tlb_range(uint64_t gfn, uint64_t nr);
+bool xs_has_tlb_range(void);
+void xs_flush_guest_stage1_tlb_local(void);
 void xs_flush_guest_tlb_local(void);
 void xs_flush_all_guests_tlb_local(void);
 void xs_isb_if_at_speculate(void);

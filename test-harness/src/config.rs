@@ -26,6 +26,8 @@ pub struct Config {
     pub iommu_shares_tables: bool,
     /// The CPU needs the AT speculation workaround.
     pub at_speculate: bool,
+    /// FEAT_TLBIRANGE: TLB invalidation by range of addresses.
+    pub tlb_range: bool,
     /// Frames in the heap for single-page allocations.
     pub heap_pages: u64,
     /// Events kept for inspection.
@@ -40,6 +42,7 @@ impl Default for Config {
             iommu: Iommu::Off,
             iommu_shares_tables: false,
             at_speculate: false,
+            tlb_range: false,
             heap_pages: 1 << 16,
             log_capacity: 1 << 14,
         }

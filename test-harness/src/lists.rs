@@ -105,6 +105,10 @@ impl Lists {
         self.heads.get(&list).and_then(|h| h.first)
     }
 
+    pub(crate) fn last(&self, list: usize) -> Option<Mfn> {
+        self.heads.get(&list).and_then(|h| h.last)
+    }
+
     pub(crate) fn is_linked(&self, mfn: Mfn) -> bool {
         self.links.contains_key(&mfn)
     }

@@ -225,6 +225,7 @@ unsafe extern "C" {
     pub fn xs_page_list_add_tail(pg: *mut page_info, head: *mut page_list_head);
     pub fn xs_page_list_del(pg: *mut page_info, head: *mut page_list_head);
     pub fn xs_page_list_remove_head(head: *mut page_list_head) -> *mut page_info;
+    pub fn xs_page_list_last(head: *const page_list_head) -> *mut page_info;
     pub fn xs_page_list_empty(head: *const page_list_head) -> bool;
     pub fn alloc_domheap_pages(d: *mut domain, order: c_uint, memflags: c_uint) -> *mut page_info;
     pub fn free_domheap_pages(pg: *mut page_info, order: c_uint);
@@ -250,6 +251,10 @@ unsafe extern "C" {
     pub fn xs_clean_dcache_va_range(p: *const c_void, size: c_ulong);
     pub fn xs_invalidate_icache();
     pub fn xs_flush_guest_tlb();
+    pub fn xs_flush_guest_tlb_by_ipa(gfn: u64, count: u64, order: c_uint);
+    pub fn xs_flush_guest_tlb_range(gfn: u64, nr: u64);
+    pub fn xs_has_tlb_range() -> bool;
+    pub fn xs_flush_guest_stage1_tlb_local();
     pub fn xs_flush_guest_tlb_local();
     pub fn xs_flush_all_guests_tlb_local();
     pub fn xs_isb_if_at_speculate();

@@ -173,6 +173,26 @@ extern "C" fn xs_flush_guest_tlb() {
 }
 
 #[unsafe(no_mangle)]
+extern "C" fn xs_flush_guest_tlb_by_ipa(_gfn: u64, _count: u64, _order: c_uint) {
+    xs_flush_guest_tlb();
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn xs_flush_guest_tlb_range(_gfn: u64, _nr: u64) {
+    xs_flush_guest_tlb();
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn xs_has_tlb_range() -> bool {
+    with(|m, _| m.config.tlb_range)
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn xs_flush_guest_stage1_tlb_local() {
+    xs_flush_guest_tlb_local();
+}
+
+#[unsafe(no_mangle)]
 extern "C" fn xs_flush_guest_tlb_local() {
     with(|m, cpu| {
         let (vmid, broken) = m.cpus.tlbi(cpu);

@@ -167,6 +167,14 @@ extern "C" fn xs_page_list_remove_head(head: *mut page_list_head) -> *mut page_i
 }
 
 #[unsafe(no_mangle)]
+extern "C" fn xs_page_list_last(head: *const page_list_head) -> *mut page_info {
+    with(|m, _| {
+        let last = m.lists.last(head.addr());
+        last.map_or(null_mut(), |mfn| m.frames.info(mfn))
+    })
+}
+
+#[unsafe(no_mangle)]
 extern "C" fn xs_page_list_empty(head: *const page_list_head) -> bool {
     with(|m, _| m.lists.first(head.addr()).is_none())
 }
