@@ -27,7 +27,35 @@ bool xs_spin_is_locked(const spinlock_t *l) { return spin_is_locked(l); }
 mfn_t xs_page_to_mfn(const struct page_info *pg) { return page_to_mfn(pg); }
 struct page_info *xs_mfn_to_page(mfn_t mfn) { return mfn_to_page(mfn); }
 bool xs_mfn_valid(mfn_t mfn) { return mfn_valid(mfn); }
-bool xs_is_xen_heap_mfn(mfn_t mfn) { return is_xen_heap_mfn(mfn); }
+
+/*
+ * How many of @nr frames from @mfn on come before the first for which
+ * is_xen_heap_mfn() holds. Frames of one group of the frame table are all there
+ * if its first and its last one are, and their page_info are neighbours: neither
+ * the table's holes nor the hole in machine addresses begin inside a group.
+ */
+unsigned long xs_before_xen_heap(unsigned long mfn, unsigned long nr)
+{
+    const unsigned long group = min(PDX_GROUP_COUNT + 0UL, 1UL << MAX_ORDER);
+    unsigned long i, last = mfn + nr - 1;
+
+    if ( !((mfn ^ last) & ~(group - 1)) &&
+         mfn_valid(_mfn(mfn)) && mfn_valid(_mfn(last)) )
+    {
+        const struct page_info *pg = mfn_to_page(_mfn(mfn));
+
+        for ( i = 0; i < nr; i++ )
+            if ( is_xen_heap_page(&pg[i]) )
+                break;
+    }
+    else
+        for ( i = 0; i < nr; i++ )
+            if ( is_xen_heap_mfn(_mfn(mfn + i)) )
+                break;
+
+    return i;
+}
+
 
 void xs_page_set_xenheap_gfn(struct page_info *pg, gfn_t gfn)
 {

@@ -52,7 +52,7 @@ bool xs_spin_is_locked(const spinlock_t *l);
 mfn_t xs_page_to_mfn(const struct page_info *pg);
 struct page_info *xs_mfn_to_page(mfn_t mfn);
 bool xs_mfn_valid(mfn_t mfn);
-bool xs_is_xen_heap_mfn(mfn_t mfn);
+unsigned long xs_before_xen_heap(unsigned long mfn, unsigned long nr);
 void xs_page_set_xenheap_gfn(struct page_info *pg, gfn_t gfn);
 uint64_t *xs_map_domain_page(mfn_t mfn);
 void xs_clear_page(void *page);

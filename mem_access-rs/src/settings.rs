@@ -7,7 +7,6 @@ use p2m_rs::access::P2mAccess;
 use p2m_rs::addr::Gfn;
 use p2m_rs::error::{Errno, Result};
 use p2m_rs::lock::{ReadView, Unlocked};
-use p2m_rs::restrict::AccessSet;
 use p2m_rs::xen::cpu;
 use p2m_rs::xen::domain::Domain;
 
@@ -50,14 +49,10 @@ pub fn get_locked(p2m: &ReadView<'_>, gfn: Option<Gfn>) -> Result<P2mAccess> {
     let Some(gfn) = gfn else {
         return Ok(p2m.default_access());
     };
-    match p2m.access_setting(gfn) {
-        Some(setting) => setting,
-        // No restriction, if there is a page at all.
-        None => p2m
-            .get(gfn)
-            .mfn()
-            .map(|_| P2mAccess::Rwx)
-            .ok_or(Errno::Srch),
+    let lookup = p2m.get(gfn);
+    match lookup.mfn() {
+        Some(_) => lookup.setting().ok_or(Errno::Range),
+        None => Err(Errno::Srch),
     }
 }
 
@@ -87,9 +82,9 @@ pub fn set_default(cx: &mut Unlocked<'_>, domain: &Domain, access: XenmemAccess)
 /// Sets the access of all mapped pages of a range (`p2m_set_mem_access`).
 /// Holes are skipped.
 ///
-/// Preemption is looked for whenever a possible restart point was passed, also
-/// inside a hole, whatever the alignment of the range; and `start` is counted
-/// in 64 bits, so that it cannot wrap (B8).
+/// Preemption is looked for after each table of 512 pages and each hole,
+/// whatever the alignment of the range, once a possible restart point was passed;
+/// and `start` is counted in 64 bits, so that it cannot wrap (B8).
 ///
 /// # Errors
 ///
@@ -111,29 +106,19 @@ pub fn set(
     // fails, and for ever.
     p2m.enable_mem_access();
 
-    let nr = u64::from(range.nr);
-    let mut done = u64::from(range.start);
-    while done < nr {
-        let gfn = range.gfn.add(done);
-        // Up to the next restart point, for there preemption is looked for.
-        let mask = u64::from(range.mask);
-        let max = (nr - done).min(mask - (done & mask) + 1);
-        let pages = match p2m.set_access(gfn, max, access)? {
-            AccessSet::Done(pages) => pages,
-            AccessSet::Hole(level) => gfn
-                .next_boundary(level.order())
-                .raw()
-                .wrapping_sub(gfn.raw()),
-        };
-        let before = done;
-        done = done.saturating_add(pages);
-        let restart = done & !mask;
-        if done < nr && restart > before && cpu::hypercall_preempt_check() {
-            // Below `nr`, which has 32 bits.
-            if let Ok(restart) = u32::try_from(restart) {
-                return Ok(Progress::RestartAt(restart));
-            }
-        }
+    let (start, nr) = (u64::from(range.start), u64::from(range.nr));
+    let Some(pages) = nr.checked_sub(start).filter(|&pages| pages > 0) else {
+        return Ok(Progress::Done);
+    };
+    let restart_at = |done: u64| start.saturating_add(done) & !u64::from(range.mask);
+    // A restart point that gets on.
+    let mut stop = |done| restart_at(done) > start && cpu::hypercall_preempt_check();
+    let done = p2m.set_access(range.gfn.add(start), pages, access, &mut stop)?;
+    if done >= pages {
+        return Ok(Progress::Done);
     }
-    Ok(Progress::Done)
+    // Below `nr`, which has 32 bits.
+    u32::try_from(restart_at(done))
+        .map(Progress::RestartAt)
+        .map_err(|_| Errno::Inval)
 }

@@ -15,12 +15,14 @@ use crate::addr::Gfn;
 use crate::error::{to_c, Errno, Result};
 use crate::fault::invalidate_root;
 use crate::lock::{ReadView, Unlocked};
+use crate::pte::Pte;
 use crate::types::P2mType;
 use crate::xen::console;
 use crate::xen::cpu;
 use crate::xen::domain::Domain;
 use crate::xen::page::flush_to_ram;
 use crate::xen::reentry::do_softirq;
+use crate::xen::table::Table;
 use crate::xen::vcpu::Vcpu;
 
 /// Work between two looks for pending softirqs, in units of a skipped hole.
@@ -29,17 +31,34 @@ const BUDGET: u32 = 512;
 /// What cleaning one page counts.
 const PAGE_COST: u32 = 10;
 
+/// Which RAM to clean.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Clean {
+    /// All whose own entry has bit 0: what the toolstack wrote counts, whether
+    /// the guest has touched it or not.
+    Mapped,
+    /// What the guest can have touched since bit 0 was cleared: not what lies
+    /// below an entry without it.
+    Touched,
+}
+
 /// `p2m_cache_flush_range`: cleans and invalidates the RAM in
 /// `*start .. end`. The page tables do not change, so a read lock does.
 ///
 /// # Errors
 ///
 /// [`Errno::Restart`]: a softirq is pending; `*start` says where to go on.
-pub fn flush_range(cx: &mut Unlocked<'_>, domain: &Domain, start: &mut Gfn, end: Gfn) -> Result {
+pub fn flush_range(
+    cx: &mut Unlocked<'_>,
+    domain: &Domain,
+    start: &mut Gfn,
+    end: Gfn,
+    clean: Clean,
+) -> Result {
     let p2m = domain.p2m().read(cx);
     let end = end.min(p2m.max_mapped_gfn().add(1));
     let mut gfn = (*start).max(p2m.lowest_mapped_gfn());
-    let result = p2m.flush_until(&mut gfn, end);
+    let result = p2m.flush_until(&mut gfn, end, clean);
     if result.is_ok() {
         cpu::invalidate_icache();
     }
@@ -50,35 +69,68 @@ pub fn flush_range(cx: &mut Unlocked<'_>, domain: &Domain, start: &mut Gfn, end:
 impl ReadView<'_> {
     /// Cleans page by page: a block may be larger than what Xen maps at once,
     /// and takes long. The p2m is looked up once a mapping.
-    fn flush_until(&self, gfn: &mut Gfn, end: Gfn) -> Result {
+    fn flush_until(&self, gfn: &mut Gfn, end: Gfn, clean: Clean) -> Result {
         let mut spent = 0;
         while *gfn < end {
             if preempt(&mut spent) {
                 return Err(Errno::Restart);
             }
-            let lookup = self.get(*gfn);
-            let next = gfn.next_boundary(lookup.order());
-            let ram = lookup.ty().is_some_and(P2mType::is_any_ram) && lookup.hw_valid();
-            let Some(first) = lookup.mfn().filter(|_| ram) else {
-                spent += 1;
-                *gfn = next;
-                continue;
+            let table = match clean {
+                Clean::Mapped => self.last_table(*gfn).map(|(table, _)| table),
+                Clean::Touched => self.last_touched_table(*gfn),
             };
-            let mut page = 0;
-            let pages = next.min(end).raw() - gfn.raw();
-            while page < pages {
-                if preempt(&mut spent) {
-                    *gfn = gfn.add(page);
-                    return Err(Errno::Restart);
+            let Some(table) = table else {
+                *gfn = end;
+                break;
+            };
+            // Entry by entry, to the end of the table or to a table below.
+            let level = table.level();
+            for index in level.index(*gfn).run(u64::MAX) {
+                let pte = table.load(index);
+                let goes_down = pte.hw_valid() || clean == Clean::Mapped;
+                if *gfn >= end || goes_down && table.next(pte).is_some() {
+                    break;
                 }
-                spent += PAGE_COST;
-                flush_to_ram(first.add(page));
-                page += 1;
+                let next = gfn.next_boundary(level.order());
+                if is_to_clean(pte) {
+                    let first = pte.mfn().add(level.offset(*gfn));
+                    let pages = next.min(end).raw() - gfn.raw();
+                    for page in 0..pages {
+                        if preempt(&mut spent) {
+                            return Err(Errno::Restart);
+                        }
+                        spent += PAGE_COST;
+                        flush_to_ram(first.add(page));
+                        *gfn = gfn.add(1);
+                    }
+                } else {
+                    if preempt(&mut spent) {
+                        return Err(Errno::Restart);
+                    }
+                    spent += 1;
+                    *gfn = next;
+                }
             }
-            *gfn = gfn.add(pages);
         }
         Ok(())
     }
+
+    /// The table whose entry ends the walk to `gfn` for the hardware.
+    fn last_touched_table(&self, gfn: Gfn) -> Option<Table<'_>> {
+        let mut table = self.root_table(gfn)?;
+        loop {
+            let pte = table.load(table.level().index(gfn));
+            match table.next(pte) {
+                Some(next) if pte.hw_valid() => table = next,
+                _ => return Some(table),
+            }
+        }
+    }
+}
+
+/// Whether the entry maps RAM that the hardware may have used through it.
+fn is_to_clean(pte: Pte) -> bool {
+    pte.hw_valid() && pte.ty().is_some_and(P2mType::is_any_ram)
 }
 
 /// Whether to stop for a softirq, once the budget is spent.
@@ -137,7 +189,7 @@ pub fn flush_vm(cx: &mut Unlocked<'_>, vcpu: &Vcpu) {
 
     let mut start = Gfn::new(0);
     let result = loop {
-        match flush_range(cx, vcpu.domain(), &mut start, Gfn::new(!0)) {
+        match flush_range(cx, vcpu.domain(), &mut start, Gfn::new(!0), Clean::Touched) {
             Err(Errno::Restart) => do_softirq(cx),
             result => break result,
         }

@@ -38,7 +38,8 @@ pub fn restore(vcpu: &Vcpu) {
     cpu::isb();
 
     // TLB entries are tagged with VMID and ASID, not with the vCPU: another
-    // vCPU of the domain may have used an ASID here for something else.
+    // vCPU of the domain may have used an ASID here for something else. Stage 2
+    // is the domain's, and so the same for both (C flushes that as well).
     let Some(last) = p2m.last_vcpu_ran(cpu::id()) else {
         return;
     };
@@ -46,7 +47,7 @@ pub fn restore(vcpu: &Vcpu) {
     let this = u8::try_from(vcpu.id()).unwrap_or(NO_VCPU);
     let previous = last.load(Relaxed);
     if previous != NO_VCPU && previous != this {
-        tlb::flush_current_vmid_locally();
+        tlb::flush_current_stage1_locally();
     }
     last.store(this, Relaxed);
 }

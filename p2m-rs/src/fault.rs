@@ -5,7 +5,7 @@
 //! To learn which memory a guest touches, Xen clears bit 0 of the root's
 //! entries and leaves the rest as it is. On the fault, the entry gets its bit
 //! back, and if it points to a table the bits of *that* table's entries are
-//! cleared instead: tracking moves down one level with each fault.
+//! cleared instead: what is not touched stays without.
 #![forbid(unsafe_code)]
 
 use crate::addr::Gfn;
@@ -33,12 +33,13 @@ pub(crate) fn invalidate_root(cx: &mut Unlocked<'_>, domain: &Domain) {
         p2m.invalidate_table(table);
     }
     // What the TLBs hold would hide the next access.
-    p2m.set_need_flush(true);
+    p2m.owe_whole_flush();
 }
 
 /// `p2m_resolve_translation_fault`: whether the guest may try again, because
 /// the entry was usable after all (another CPU had it broken for a moment), or
-/// is now.
+/// is now. All entries on the way get their bit 0 back in one go. (C mends one a
+/// fault, so that a touched page costs as many faults as there are levels.)
 pub fn resolve(cx: &mut Unlocked<'_>, domain: &Domain, gfn: Gfn) -> bool {
     let p2m = domain.p2m().write(cx);
     if gfn > p2m.max_mapped_gfn() {
@@ -50,34 +51,29 @@ pub fn resolve(cx: &mut Unlocked<'_>, domain: &Domain, gfn: Gfn) -> bool {
     };
     loop {
         let index = table.level().index(gfn);
-        let pte = table.load(index);
         let entry = table.entry(index);
-        if !pte.hw_valid() {
-            return p2m.validate(table, index, &entry);
+        let lacks_bit = !table.load(index).hw_valid();
+        match entry {
+            Entry::Empty => return false,
+            // No flush: the entry above has been without bit 0 since a flush,
+            // so the TLBs hold nothing of what is below it.
+            Entry::Table(below) if lacks_bit => p2m.invalidate_table(below),
+            Entry::Table(_) | Entry::Leaf(_) => {}
+        }
+        if lacks_bit {
+            // The table below is invalid before a walker can get there.
+            p2m.pay_barrier();
+            table.set_hw_valid(&p2m, index, true);
+            p2m.stored(table, index, 1);
         }
         match entry {
             Entry::Table(next) => table = next,
-            Entry::Leaf(_) => return true,
-            Entry::Empty => return false,
+            Entry::Leaf(_) | Entry::Empty => return true,
         }
     }
 }
 
 impl WriteView<'_> {
-    /// Gives an entry its bit 0 back; a table below is invalidated first.
-    fn validate(&self, table: Table<'_>, index: TableIndex, entry: &Entry<'_>) -> bool {
-        match entry {
-            Entry::Empty => return false,
-            // No flush: the entry above has been without bit 0 since a flush,
-            // so the TLBs hold nothing of what is below it.
-            Entry::Table(below) => self.invalidate_table(*below),
-            Entry::Leaf(_) => (),
-        }
-        table.set_hw_valid(self, index, true);
-        self.publish(table, index, 1);
-        true
-    }
-
     /// Clears bit 0 of all entries of a table (`p2m_invalidate_table`). The
     /// caller flushes, if the table could be walked.
     fn invalidate_table(&self, table: Table<'_>) {
@@ -86,6 +82,6 @@ impl WriteView<'_> {
                 table.set_hw_valid(self, index, false);
             }
         }
-        self.publish(table, TableIndex::FIRST, ENTRIES as u64);
+        self.stored(table, TableIndex::FIRST, ENTRIES as u64);
     }
 }

@@ -80,16 +80,14 @@ impl Level {
         }
     }
 
-    /// The largest block that `mask` (all frame numbers and counts that must
-    /// be multiples of it, ORed) allows: 1 GiB, 2 MiB or 4 KiB.
-    pub const fn largest_block(mask: u64) -> Self {
-        if mask & (Self::L1.pages() - 1) == 0 {
-            Self::L1
-        } else if mask & (Self::L2.pages() - 1) == 0 {
-            Self::L2
-        } else {
-            Self::L3
-        }
+    /// Pages of the entry that holds `gfn`, from `gfn` to the entry's end.
+    pub const fn pages_from(self, gfn: Gfn) -> u64 {
+        self.pages() - self.offset(gfn)
+    }
+
+    /// Pages of the entry that holds `gfn` that come before `gfn`.
+    pub const fn offset(self, gfn: Gfn) -> u64 {
+        gfn.raw() & (self.pages() - 1)
     }
 }
 
@@ -106,6 +104,15 @@ impl TableIndex {
         // The mask keeps nine bits.
         #[allow(clippy::cast_possible_truncation)]
         Self((index & (ENTRIES as u64 - 1)) as u16)
+    }
+
+    /// The entry `count` further on; `None` past the end of the table.
+    pub const fn advanced(self, count: u64) -> Option<Self> {
+        if count < self.room() {
+            Some(Self::truncate(self.0 as u64 + count))
+        } else {
+            None
+        }
     }
 
     /// As an offset into a table.

@@ -7,12 +7,13 @@
 //! 1. [`lock`]: the rule that no p2m lock is taken under a p2m lock, as types;
 //! 2. [`addr`], [`level`], [`types`], [`access`], [`pte`]: the vocabulary;
 //! 3. [`xen::table`]: how an entry may change (break-before-make as types);
-//! 4. [`lookup`], [`walk`], [`split`], [`update`], [`restrict`], [`retire`]: the
+//! 4. [`owed`]: what may wait until the lock is released;
+//! 5. [`lookup`], [`update`], [`remove`], [`split`], [`restrict`], [`merge`], [`retire`]: the
 //!    work;
-//! 5. [`fault`], [`cache`], [`gva`], [`context`]: what a guest's traps need;
-//! 6. [`lifecycle`], [`allocation`], [`vmid`], [`setup`], [`globals`]: from
+//! 6. [`fault`], [`cache`], [`gva`], [`context`]: what a guest's traps need;
+//! 7. [`lifecycle`], [`allocation`], [`vmid`], [`setup`], [`globals`]: from
 //!    boot to the end of a domain;
-//! 7. [`ffi`]: every symbol that C calls, in the C's order.
+//! 8. [`ffi`]: every symbol that C calls, in the C's order.
 #![cfg_attr(target_os = "none", no_std)]
 
 pub mod access;
@@ -31,8 +32,11 @@ pub mod lifecycle;
 pub mod lock;
 pub mod lookup;
 pub mod mapping;
+pub mod merge;
+pub mod owed;
 pub mod p2m;
 pub mod pte;
+pub mod remove;
 pub mod restrict;
 pub mod retire;
 pub mod setup;
@@ -40,5 +44,4 @@ pub mod split;
 pub mod types;
 pub mod update;
 pub mod vmid;
-pub mod walk;
 pub mod xen;

@@ -8,15 +8,15 @@
 //! ([`clear_root_pages`]), table pages are freed ([`teardown`]), and at last,
 //! without preemption, what is small ([`final_teardown`]) (XSA-410).
 
+use crate::addr::Gfn;
 use crate::allocation;
 use crate::error::{Errno, Result};
 use crate::globals::p2m_root_order;
+use crate::level::Level;
 use crate::lock::{Unlocked, WriteView};
 use crate::p2m::P2m;
 use crate::setup::generate_vttbr;
-use crate::types::P2mType;
 use crate::vmid;
-use crate::xen::access_tree;
 use crate::xen::console;
 use crate::xen::cpu;
 use crate::xen::domain::Domain;
@@ -40,7 +40,6 @@ pub fn init(cx: &mut Unlocked<'_>, domain: &Domain) -> Result {
     domain.init_pool();
     // An IOMMU that shares the tables may not snoop the caches.
     p2m.init_fields(domain.is_iommu_enabled() && !domain.has_coherent_iommu_walk());
-    access_tree::init(p2m);
     for last in cpu::all_possible().filter_map(|cpu| p2m.last_vcpu_ran(cpu)) {
         last.store(NO_VCPU, Relaxed);
     }
@@ -73,33 +72,56 @@ pub fn relinquish(cx: &mut Unlocked<'_>, domain: &Domain) -> Result {
     let mut p2m = domain.p2m().write(cx);
     let end = p2m.max_mapped_gfn().add(1);
     let mut gfn = p2m.lowest_mapped_gfn();
-    let mut count = 0;
     let mut result = Ok(());
+    // What the domain's TLBs hold is of no use to anybody any more.
+    p2m.owe_whole_flush();
+    // Each call gets on by one step.
+    let mut look = false;
     while gfn < end {
-        let lookup = p2m.get(gfn);
-        let level = lookup.level();
-        let is_mapped = lookup.mfn().is_some();
-        let is_foreign_block = lookup.ty().is_some_and(P2mType::is_foreign) && level.pages() > 1;
-
-        count += 1;
-        // A foreign block is 512 references: look before each (B4), but the
-        // first: each call gets on.
-        let look = count > 1 && (is_foreign_block || count % PREEMPT_EVERY == 0);
         if look && cpu::hypercall_preempt_check() {
             result = Err(Errno::Restart);
             break;
         }
-        if is_mapped {
-            result = p2m.remove_mapping(gfn, level);
-            if result.is_err() {
-                console::cannot_remove(domain, gfn, level.order());
+        look = true;
+        if p2m.owes_many_tables() {
+            p2m.settle();
+            p2m.owe_whole_flush();
+            continue;
+        }
+        match p2m.relinquish_step(gfn) {
+            Ok(next) => gfn = next,
+            Err(errno) => {
+                console::cannot_remove(domain, gfn, 0);
+                result = Err(errno);
                 break;
             }
         }
-        gfn = gfn.next_boundary(level.order());
     }
     p2m.set_lowest_mapped_gfn(gfn);
     result
+}
+
+impl WriteView<'_> {
+    /// Unmaps at most one table's worth of pages or blocks, or one block of
+    /// foreign pages, which is as many references (B4). Returns where to go on.
+    fn relinquish_step(&mut self, gfn: Gfn) -> Result<Gfn> {
+        let Some((table, _)) = self.last_table(gfn) else {
+            // Beyond the root there is nothing.
+            return Ok(self.max_mapped_gfn().add(1));
+        };
+        let level = table.level();
+        if level == Level::L3 {
+            // All of the table, by the one entry that points to it.
+            let end = gfn.next_boundary(Level::L2.order());
+            let first = end.raw() - Level::L2.pages();
+            self.remove_any(Gfn::new(first), Level::L2.pages())?;
+            return Ok(end);
+        }
+        let first = level.index(gfn);
+        let (done, result) = self.clear_run(table, first, gfn, first.room());
+        let start = gfn.raw() - level.offset(gfn);
+        result.map(|()| Gfn::new(start + done))
+    }
 }
 
 /// `p2m_clear_root_pages`: no walk finds anything any more. The domain will
@@ -153,6 +175,5 @@ pub fn final_teardown(domain: &Domain) {
     }
     p2m.set_root(None);
     vmid::free(domain);
-    access_tree::destroy(p2m);
     p2m.set_domain(None);
 }

@@ -31,8 +31,9 @@
 //! lint on `mem::forget` does not see it): the lock would stay taken, and the
 //! token be free. Nothing here does; in debug builds the second lock panics.
 //!
-//! **Flush.** Dropping a [`WriteGuard`] flushes the TLBs if anything was
-//! deferred, and only then unlocks, as C's `p2m_write_unlock` does.
+//! **Debts.** Dropping a [`WriteGuard`] first pays what changes of the tables
+//! left to be paid ([`crate::owed`]): barrier, TLB flush, tables to free. Only
+//! then it unlocks, as C's `p2m_write_unlock` does.
 //!
 //! [`Lookup`]: crate::lookup::Lookup
 
@@ -42,6 +43,7 @@ use core::ops::{Deref, DerefMut};
 
 use xen_sys as sys;
 
+use crate::owed::Owed;
 use crate::p2m::P2m;
 
 /// Proof that the current chain of calls holds no p2m lock.
@@ -75,6 +77,7 @@ pub struct ReadView<'l> {
 /// What may be done with the p2m lock held for writing.
 pub struct WriteView<'l> {
     read: ReadView<'l>,
+    owed: Owed,
 }
 
 /// Runs `f` under a lock that the C caller took, for reading at least.
@@ -89,14 +92,17 @@ pub unsafe fn locked_entry_read<R>(p2m: &P2m, f: impl FnOnce(&ReadView<'_>) -> R
 }
 
 /// Runs `f` under a lock that the C caller took for writing. The caller
-/// unlocks with `p2m_write_unlock`, which does the deferred flush.
+/// unlocks with `p2m_write_unlock`, which does what of the flush is left.
 ///
 /// # Safety
 ///
 /// As for [`locked_entry_read`], with the write lock.
 pub unsafe fn locked_entry_write<R>(p2m: &P2m, f: impl FnOnce(&mut WriteView<'_>) -> R) -> R {
     debug_assert!(p2m.is_write_locked());
-    f(&mut WriteView::new(p2m))
+    let mut view = WriteView::new(p2m);
+    let result = f(&mut view);
+    view.hand_over();
+    result
 }
 
 impl<'l> ReadView<'l> {
@@ -115,9 +121,14 @@ impl<'l> ReadView<'l> {
 
 impl<'l> WriteView<'l> {
     fn new(p2m: &'l P2m) -> Self {
-        Self {
-            read: ReadView::new(p2m),
-        }
+        let read = ReadView::new(p2m);
+        let owed = Owed::new(read.need_flush());
+        Self { read, owed }
+    }
+
+    /// What must be done before the unlock.
+    pub(crate) fn owed(&self) -> &Owed {
+        &self.owed
     }
 }
 
@@ -187,7 +198,7 @@ impl P2m {
     pub unsafe fn write_unlock(&self) {
         // The flush comes first: until it is complete nobody else may change
         // the tables (nor rely on them).
-        WriteView::new(self).tlb_flush_sync();
+        WriteView::new(self).settle();
         // SAFETY: held for writing, by the caller's promise.
         unsafe { sys::xs_write_unlock(self.lock_ptr()) };
     }
@@ -203,8 +214,9 @@ impl Drop for ReadGuard<'_> {
 
 impl Drop for WriteGuard<'_> {
     fn drop(&mut self) {
+        self.view.settle();
         // SAFETY: taken when the guard was made, and released only here.
-        unsafe { self.p2m.write_unlock() };
+        unsafe { sys::xs_write_unlock(self.p2m.lock_ptr()) };
         nesting::leave();
     }
 }

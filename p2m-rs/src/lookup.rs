@@ -15,10 +15,10 @@ use crate::addr::{Gfn, Mfn, PAGE_SHIFT};
 use crate::globals::root_level;
 use crate::level::Level;
 use crate::lock::ReadView;
-use crate::pte::Pte;
+use crate::pte::{Kind, Pte};
 use crate::types::P2mType;
 use crate::xen::page::{Page, PageRef};
-use crate::xen::table::Entry;
+use crate::xen::table::Table;
 
 /// What is mapped at a frame, or how large the hole is that holds it.
 #[derive(Clone, Copy)]
@@ -60,6 +60,11 @@ impl<'v> Lookup<'v> {
         self.leaf.and_then(|(pte, _)| pte.ty())
     }
 
+    /// The access that introspection set; `None` for a hole.
+    pub fn setting(&self) -> Option<P2mAccess> {
+        self.leaf.and_then(|(pte, _)| pte.setting())
+    }
+
     /// Whether the hardware gets to the mapping: bit 0 of its entry and of all
     /// above it. False for a hole.
     pub fn is_walkable(&self) -> bool {
@@ -78,29 +83,35 @@ impl ReadView<'_> {
         if let Some(level) = self.hole_beyond_max(gfn) {
             return Lookup::hole(level);
         }
-        // There is a root entry for each frame up to the highest mapped one,
-        // unless p2m_init never got that far.
-        let Some(mut table) = self.root_table(gfn) else {
-            debug_assert!(self.p2m().root().is_none());
+        let Some((table, above)) = self.last_table(gfn) else {
             return Lookup::hole(root_level());
         };
+        let level = table.level();
+        let pte = table.load(level.index(gfn));
+        match pte.kind(level) {
+            Kind::Leaf => Lookup {
+                level,
+                leaf: Some((pte, pte.mfn().add(level.offset(gfn)))),
+                walkable: above && pte.hw_valid(),
+                _lock: PhantomData,
+            },
+            Kind::Empty | Kind::Table(_) => Lookup::hole(level),
+        }
+    }
+
+    /// The table whose entry ends the walk to `gfn`, and whether bit 0 is set
+    /// in all entries above. None for a frame beyond the root's.
+    pub(crate) fn last_table(&self, gfn: Gfn) -> Option<(Table<'_>, bool)> {
+        let mut table = self.root_table(gfn)?;
         let mut walkable = true;
         loop {
-            let level = table.level();
-            let index = level.index(gfn);
-            walkable &= table.load(index).hw_valid();
-            match table.entry(index) {
-                Entry::Table(next) => table = next,
-                Entry::Empty => return Lookup::hole(level),
-                Entry::Leaf(pte) => {
-                    let offset = gfn.raw() & (level.pages() - 1);
-                    return Lookup {
-                        level,
-                        leaf: Some((pte, pte.mfn().add(offset))),
-                        walkable,
-                        _lock: PhantomData,
-                    };
+            let pte = table.load(table.level().index(gfn));
+            match table.next(pte) {
+                Some(next) => {
+                    walkable &= pte.hw_valid();
+                    table = next;
                 }
+                None => return Some((table, walkable)),
             }
         }
     }
@@ -125,13 +136,15 @@ impl ReadView<'_> {
         Some(level)
     }
 
-    /// The access that a mapped frame has (`p2m_mem_access_radix_get`).
+    /// The access of a frame that was looked up
+    /// (`p2m_mem_access_radix_get`).
     // UPSTREAM-DEFECT: B20: no caller of p2m_get_entry asks for it.
-    pub fn access_of(&self, gfn: Gfn) -> Option<P2mAccess> {
-        if !self.p2m().mem_access_enabled() {
-            return Some(self.default_access());
+    pub fn access_of(&self, lookup: &Lookup<'_>) -> Option<P2mAccess> {
+        if self.p2m().mem_access_enabled() {
+            lookup.setting()
+        } else {
+            Some(self.default_access())
         }
-        self.access_setting(gfn).unwrap_or(Ok(P2mAccess::Rwx)).ok()
     }
 
     /// The page mapped at `gfn`, with a reference, and the mapping's type

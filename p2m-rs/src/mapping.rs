@@ -7,6 +7,7 @@
 use crate::addr::{Gfn, Mfn};
 use crate::error::{Errno, Result};
 use crate::lock::{Unlocked, WriteView};
+use crate::pte::Kind;
 use crate::types::P2mType;
 use crate::xen::domain::Domain;
 use crate::xen::page::Page;
@@ -47,6 +48,7 @@ pub fn remove(
 impl WriteView<'_> {
     /// Checks that all RAM in the range is what the caller believes.
     fn check_maps(&self, start: Gfn, nr: u64, mfn: Option<Mfn>) -> Result {
+        let believed = mfn.filter(|mfn| Page::of(*mfn).is_some());
         let mut done = 0;
         while done < nr {
             let gfn = start.add(done);
@@ -54,14 +56,24 @@ impl WriteView<'_> {
                 // Nothing is mapped from here on.
                 break;
             }
-            let lookup = self.get(gfn);
-            if lookup.ty().is_some_and(P2mType::is_any_ram) {
-                let believed = mfn.filter(|mfn| Page::of(*mfn).is_some());
-                if believed.map(|mfn| mfn.add(done)) != lookup.mfn() {
-                    return Err(Errno::IlSeq);
+            let Some((table, _)) = self.last_table(gfn) else {
+                break;
+            };
+            // All entries of a table at once, but what is below another table.
+            let level = table.level();
+            for index in level.index(gfn).run(u64::MAX) {
+                let (gfn, pte) = (start.add(done), table.load(index));
+                if done >= nr || matches!(pte.kind(level), Kind::Table(_)) {
+                    break;
                 }
+                if pte.ty().is_some_and(P2mType::is_any_ram) {
+                    let mapped = pte.mfn().add(level.offset(gfn));
+                    if believed.map(|mfn| mfn.add(done)) != Some(mapped) {
+                        return Err(Errno::IlSeq);
+                    }
+                }
+                done += level.pages_from(gfn);
             }
-            done += gfn.next_boundary(lookup.order()).raw() - gfn.raw();
         }
         Ok(())
     }

@@ -63,13 +63,6 @@ impl P2m {
         unsafe { &raw mut (*c).pages }
     }
 
-    /// The tree of access settings.
-    pub(crate) fn access_tree_ptr(&self) -> *mut sys::radix_tree_root {
-        let c = self.0.get();
-        // SAFETY: a place inside the live structure.
-        unsafe { &raw mut (*c).mem_access_settings }
-    }
-
     /// The domain, once `p2m_init` has got far enough to set it.
     pub fn domain(&self) -> Option<&Domain> {
         let c = self.0.get();
@@ -214,7 +207,7 @@ impl ReadView<'_> {
 }
 
 impl WriteView<'_> {
-    /// Owes a TLB flush, or pays it ([`crate::xen::tlb`]).
+    /// Leaves a TLB flush to C's unlock, or pays it ([`crate::owed`]).
     pub(crate) fn set_need_flush(&self, need: bool) {
         field!(self.p2m(), AtomicBool, need_flush).store(need, Relaxed);
     }
@@ -247,16 +240,16 @@ impl WriteView<'_> {
         count.store(count.load(Relaxed).wrapping_add(n), Relaxed);
     }
 
-    /// Counts one leaf fewer at `level`.
-    pub(crate) fn count_unmapped(&self, level: Level) {
+    /// Counts `n` leaves fewer at `level`.
+    pub(crate) fn count_unmapped(&self, level: Level, n: u64) {
         let count = field!(self.p2m(), AtomicU64, stats.mappings[level as usize]);
-        count.store(count.load(Relaxed).wrapping_sub(1), Relaxed);
+        count.store(count.load(Relaxed).wrapping_sub(n), Relaxed);
     }
 
-    /// Counts one more split of a leaf at `level`.
-    pub(crate) fn count_shattered(&self, level: Level) {
+    /// Counts `n` more splits of leaves at `level` (modulo 2^64).
+    pub(crate) fn count_shattered(&self, level: Level, n: u64) {
         let count = field!(self.p2m(), AtomicU64, stats.shattered[level as usize]);
-        count.store(count.load(Relaxed).wrapping_add(1), Relaxed);
+        count.store(count.load(Relaxed).wrapping_add(n), Relaxed);
     }
 }
 

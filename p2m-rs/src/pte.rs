@@ -12,6 +12,13 @@
 //! | 47:12 | base | output address or next table |
 //! | 54 | XN | no instruction fetch |
 //! | 58:55 | type | ignored by hardware: [`P2mType`] |
+//! | 62:59 | setting | ignored by hardware: access that introspection set |
+//!
+//! **Bits 62:59** may be given to the hardware (PBHA), one by one, by
+//! VTCR_EL2.HWU59 to HWU62, which Xen leaves 0 (DDI 0487K, D8.3.2); an SMMUv3
+//! that walks the same tables has STE.S2HWU59 to 62 for it, and Xen's driver
+//! leaves them 0 too. An SMMUv2 may take bits of them for allocation hints,
+//! which change no translation.
 //!
 //! **Two validities.** [`Pte::hw_valid`] is bit 0, what the hardware sees.
 //! [`Pte::is_mapped`] says that the type is not `p2m_invalid`, what the p2m
@@ -36,6 +43,10 @@ const BASE: u64 = ((1 << 36) - 1) << PAGE_SHIFT;
 const XN: u64 = 1 << 54;
 const TYPE_SHIFT: u32 = 55;
 const TYPE: u64 = 0xf << TYPE_SHIFT;
+const SETTING_SHIFT: u32 = 59;
+const SETTING: u64 = 0xf << SETTING_SHIFT;
+/// No restriction is stored as 0, so that most entries are as in C.
+const UNRESTRICTED: u64 = P2mAccess::Rwx as u64;
 
 /// S2AP and XN: what may change in a live entry without break-before-make
 /// (C's `P2M_PERM_MASK`).
@@ -63,6 +74,21 @@ pub(crate) mod attributes {
             _ => CACHEABLE_INNER,
         }
     }
+}
+
+/// S2AP and XN for a type and an access.
+fn rights(ty: P2mType, access: P2mAccess) -> u64 {
+    let mut bits = 0;
+    if access.allows_read() {
+        bits |= READ;
+    }
+    if ty.is_writable() && access.allows_write() {
+        bits |= WRITE;
+    }
+    if !(ty.is_executable() && access.allows_execute()) {
+        bits |= XN;
+    }
+    bits
 }
 
 /// A translation table entry, as a value (not its place in a table).
@@ -107,16 +133,33 @@ impl Pte {
         if level == Level::L3 {
             bits |= TABLE;
         }
-        if access.allows_read() {
-            bits |= READ;
-        }
-        if ty.is_writable() && access.allows_write() {
-            bits |= WRITE;
-        }
-        if !(ty.is_executable() && access.allows_execute()) {
-            bits |= XN;
-        }
-        Self(bits)
+        Self(bits | rights(ty, access))
+    }
+
+    /// The same mapping, with the access that introspection sets. Without
+    /// introspection an entry has no setting (C's radix tree is not in use
+    /// then).
+    #[must_use]
+    pub fn with_setting(self, access: P2mAccess) -> Self {
+        let code = u64::from(access.to_c()) ^ UNRESTRICTED;
+        Self(self.0 & !SETTING | code << SETTING_SHIFT)
+    }
+
+    /// The access that introspection set; `None` for a code that none has.
+    pub const fn setting(self) -> Option<P2mAccess> {
+        P2mAccess::from_c((self.0 & SETTING) >> SETTING_SHIFT ^ UNRESTRICTED)
+    }
+
+    /// The same mapping, of type `ty`, restricted to `access`.
+    #[must_use]
+    pub fn restricted(self, ty: P2mType, access: P2mAccess) -> Self {
+        Self(self.0 & !PERMISSIONS | rights(ty, access)).with_setting(access)
+    }
+
+    /// The entry `pages` frames further on in a run of consecutive ones.
+    #[must_use]
+    pub const fn advanced(self, pages: u64) -> Self {
+        Self(self.0 & !BASE | self.0.wrapping_add(pages << PAGE_SHIFT) & BASE)
     }
 
     /// Points at the next table (C's `page_to_p2m_table`). The hardware
@@ -174,7 +217,13 @@ impl Pte {
     /// replace the other while live: break-before-make is for changes of
     /// address, memory type and block size (DDI 0487K, D8.16.1, R_WHZWS).
     pub const fn differs_only_in_permissions(self, other: Self) -> bool {
-        (self.0 ^ other.0) & !PERMISSIONS == 0
+        (self.0 ^ other.0) & !(PERMISSIONS | SETTING) == 0
+    }
+
+    /// The block that begins with this leaf of the level below.
+    #[must_use]
+    pub const fn as_block(self) -> Self {
+        Self(self.0 & !TABLE)
     }
 
     /// Entry `index` of the table that replaces this block, one level further

@@ -2,89 +2,221 @@
 //! Changing the access of what is mapped, for introspection (what
 //! `p2m_set_mem_access` makes of `p2m_get_entry` and `p2m_set_entry`).
 //!
-//! A range is worked on a table at a time. Permissions may change in a live
-//! entry without break-before-make; one flush at the unlock does for all.
+//! The setting is part of the entry ([`crate::pte`], bits 62:59): C has a radix
+//! tree beside the tables for it. Permissions may change in a live entry
+//! without break-before-make; one flush at the unlock does for all. A block is
+//! replaced by a table that is restricted already, and all blocks that one
+//! table holds by one flush.
 #![forbid(unsafe_code)]
 
 use crate::access::P2mAccess;
 use crate::addr::Gfn;
-use crate::error::Result;
-use crate::level::Level;
+use crate::error::{Errno, Result};
+use crate::level::{Level, TableIndex};
 use crate::lock::WriteView;
 use crate::pte::Pte;
-use crate::walk::{Missing, Reached};
-use crate::xen::table::Slot;
+use crate::split::Change;
+use crate::xen::table::{Entry, Pending, Table};
 
-/// Outcome of [`WriteView::set_access`].
+/// A range whose access is to change.
+#[derive(Clone, Copy)]
+struct Request {
+    first: Gfn,
+    pages: u64,
+    access: P2mAccess,
+}
+
+impl Change for Request {
+    fn fits(&self, level: Level, _gfn: Gfn, _pages: u64) -> bool {
+        level == Level::L3
+    }
+
+    fn entry(&self, part: Pte, _level: Level, _gfn: Gfn) -> Pte {
+        match part.ty() {
+            Some(ty) => part.restricted(ty, self.access),
+            None => part,
+        }
+    }
+
+    fn replaces(&self) -> bool {
+        false
+    }
+}
+
+/// How far a call got, and whether it should go on.
+struct Course<'s> {
+    done: u64,
+    stop: &'s mut dyn FnMut(u64) -> bool,
+}
+
+/// Whether to go on to the next entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AccessSet {
-    /// So many pages are dealt with: those that are mapped have the access.
-    Done(u64),
-    /// Nothing is mapped in the entry of this level.
-    Hole(Level),
+enum Go {
+    On,
+    /// Not before tables are freed: there are many.
+    Settle,
+    /// The caller was told to stop.
+    Stop,
 }
 
 impl WriteView<'_> {
-    /// Restricts the access to the pages from `gfn` on, or lifts the
-    /// restriction: at most `max` of them (not 0), and none past the table that
-    /// holds the first. The mappings and what they own stay; pages that are
-    /// not mapped are skipped.
+    /// Restricts the access to `pages` pages from `first` on, or lifts the
+    /// restriction. The mappings and what they own stay; pages that are not
+    /// mapped are skipped. After each table of pages, `stop` is asked with the
+    /// number of pages done. Returns that number.
+    ///
+    /// A block whose restriction is lifted as a whole is put together again
+    /// ([`crate::merge`]).
     ///
     /// # Errors
     ///
     /// As for [`WriteView::insert`]; the pages before the failing one have the
-    /// access then, and a block may have been split. Or those of the IOMMU's
-    /// flush; then the access is set.
-    pub fn set_access(&mut self, gfn: Gfn, max: u64, access: P2mAccess) -> Result<AccessSet> {
-        if let Some(level) = self.hole_beyond_max(gfn) {
-            return Ok(AccessSet::Hole(level));
-        }
-        if let Err(dying) = self.refuse_if_dying() {
-            let lookup = self.get(gfn);
-            return match lookup.mfn() {
-                Some(_) => Err(dying),
-                None => Ok(AccessSet::Hole(lookup.level())),
-            };
-        }
-        let table = match self.walk_to(gfn, Level::L3, Missing::Stop)? {
-            Reached::Table(table) => table,
-            Reached::Hole(level) => return Ok(AccessSet::Hole(level)),
+    /// access then. Or those of the IOMMU's flush; then the access is set.
+    pub fn set_access(
+        &mut self,
+        first: Gfn,
+        pages: u64,
+        access: P2mAccess,
+        stop: &mut dyn FnMut(u64) -> bool,
+    ) -> Result<u64> {
+        let request = Request {
+            first,
+            pages,
+            access,
         };
-        let first = Level::L3.index(gfn);
-        let mut pages = 0;
-        let (mut changed, mut was_live) = (false, false);
-        let mut result = Ok(());
-        for index in first.run(max) {
-            let old = table.load(index);
-            if let Some(ty) = old.ty() {
-                result = self.set_access_setting(gfn.add(pages), access);
-                if result.is_err() {
+        let mut course = Course { done: 0, stop };
+        while course.done < pages {
+            let gfn = first.add(course.done);
+            if let Some(level) = self.hole_beyond_max(gfn) {
+                course.done += level.pages_from(gfn);
+                if (course.stop)(course.done) {
                     break;
                 }
-                let pte = Pte::leaf(old.mfn(), ty, access, Level::L3);
-                self.change_permissions(table.slot(self, index), pte);
-                changed = true;
-                was_live |= old.hw_valid();
+                continue;
             }
-            pages += 1;
+            let table = self.root_table(gfn).ok_or(Errno::Inval)?;
+            match self.restrict_in(table, &request, &mut course) {
+                Ok(Go::On) => {}
+                Ok(Go::Settle) => self.settle(),
+                Ok(Go::Stop) => break,
+                // Tables ran out, while some wait to be freed.
+                Err(Errno::NoMem) if self.owes_tables() => self.settle(),
+                Err(errno) => return Err(errno),
+            }
         }
-        if changed {
-            self.publish(table, first, pages);
-            self.iommu_flush(gfn, pages, was_live, true)?;
-        }
-        result.map(|()| AccessSet::Done(pages))
+        Ok(course.done.min(pages))
     }
 
-    /// Replaces a mapping by one of the same frame and type, which takes over
-    /// what it owned.
-    fn change_permissions(&self, slot: Slot<'_>, pte: Pte) {
-        match slot {
-            Slot::Live(live) => {
-                if let Err(live) = live.set_permissions(self, pte) {
-                    live.break_(self).flush(self).make(self, pte).inherited();
-                }
-            }
-            vacant => vacant.vacate(self).make(self, pte).inherited(),
+    /// Goes on in a table of the tree, to its end.
+    fn restrict_in(
+        &self,
+        table: Table<'_>,
+        request: &Request,
+        course: &mut Course<'_>,
+    ) -> Result<Go> {
+        let level = table.level();
+        let first = level.index(request.first.add(course.done));
+        if level == Level::L3 {
+            return self.restrict_pages(table, first, request, course);
         }
+        let mut pending = Pending::none(self, table);
+        for index in first.run(u64::MAX) {
+            if course.done >= request.pages {
+                break;
+            }
+            let before = course.done;
+            let gfn = request.first.add(before);
+            let go = match table.entry(index) {
+                Entry::Empty => {
+                    course.done += level.pages_from(gfn);
+                    Go::On
+                }
+                Entry::Table(below) => self.restrict_in(below, request, course)?,
+                Entry::Leaf(block) => {
+                    self.restrict_block(&mut pending, index, block, request, course)?;
+                    // Of a larger block only the first 2 MiB: on with the rest.
+                    if level < Level::L2 {
+                        pending.complete();
+                    }
+                    match table.next(table.load(index)) {
+                        Some(below) if level < Level::L2 => {
+                            self.restrict_in(below, request, course)?
+                        }
+                        _ => Go::On,
+                    }
+                }
+            };
+            // All of the entry in one call: it may be a block again.
+            let whole = level.offset(gfn) == 0 && course.done - before >= level.pages();
+            if whole && request.access == P2mAccess::Rwx {
+                self.merge(&mut pending, table, index, gfn);
+            }
+            let asks = level == Level::L2 && course.done < request.pages;
+            if go != Go::On {
+                return Ok(go);
+            }
+            if asks && (course.stop)(course.done) {
+                return Ok(Go::Stop);
+            }
+            if self.owes_many_tables() {
+                return Ok(Go::Settle);
+            }
+        }
+        Ok(Go::On)
+    }
+
+    /// Replaces a block by tables, down to pages for the first 2 MiB of the
+    /// range in it: these have the access.
+    fn restrict_block(
+        &self,
+        pending: &mut Pending<'_>,
+        index: TableIndex,
+        block: Pte,
+        request: &Request,
+        course: &mut Course<'_>,
+    ) -> Result {
+        self.refuse_if_dying()?;
+        let gfn = request.first.add(course.done);
+        let pages = Level::L2.pages_from(gfn).min(request.pages - course.done);
+        let (new, (done, result)) = self.reshape(block, pending.level(), gfn, pages, request);
+        if let Some(new) = new {
+            pending.link(index, gfn, new).inherited();
+            course.done += done;
+            if self.has_iommu() {
+                pending.complete();
+            }
+            self.iommu_flush(gfn, done, block.hw_valid(), true)?;
+        }
+        result
+    }
+
+    /// Gives the access to the pages of the range that are mapped in a table
+    /// of pages.
+    fn restrict_pages(
+        &self,
+        table: Table<'_>,
+        first: TableIndex,
+        request: &Request,
+        course: &mut Course<'_>,
+    ) -> Result<Go> {
+        let gfn = request.first.add(course.done);
+        let count = first.room().min(request.pages - course.done);
+        let alive = self.refuse_if_dying();
+        let mut refused = Ok(());
+        let set = table.set_permissions(self, gfn, first, count, |old| {
+            let ty = old.ty()?;
+            if alive.is_err() {
+                refused = alive;
+                return None;
+            }
+            Some(old.restricted(ty, request.access).with_hw_valid(true))
+        });
+        refused?;
+        course.done += count;
+        if set.any {
+            self.stored(table, first, count);
+            self.iommu_flush(gfn, count, set.any_live, true)?;
+        }
+        Ok(Go::On)
     }
 }

@@ -3,24 +3,34 @@
 //!
 //! A mapping's references may go at once: the pages have an owner, and Xen's
 //! allocator flushes before it hands such a page out again. A *table* has no
-//! owner: it is freed only after the flush, and with an exclusive view, so
-//! that no handle on it is left.
+//! owner: it is freed with what is owed before the unlock, after the flush
+//! ([`crate::owed`]).
 #![forbid(unsafe_code)]
 
+use crate::addr::Mfn;
 use crate::level::Level;
 use crate::lock::WriteView;
 use crate::types::P2mType;
-use crate::xen::page::{is_xen_heap, Page};
-use crate::xen::table::{Owned, Removed, RemovedLeaf};
+use crate::xen::page::{pages_before_xen_heap, Page};
+use crate::xen::table::{Owned, Removed, RemovedLeaf, RemovedTable};
 
 impl WriteView<'_> {
     /// Releases whatever the entry owned. The IOMMU has forgotten it.
-    pub(crate) fn release(&mut self, removed: Removed) {
+    pub(crate) fn release(&self, removed: Removed) {
         match removed.into_owned() {
             Owned::Nothing => (),
-            Owned::Leaf(leaf) => self.release_leaf(leaf),
-            Owned::Table(table) => table.free(self, Self::release),
+            Owned::Leaf(leaf) => Retired::at(self, leaf.level()).add(leaf),
+            Owned::Table(table) => self.release_table(table),
         }
+    }
+
+    fn release_table(&self, table: RemovedTable) {
+        let mut retired = Retired::at(self, table.level());
+        table.free(self, |entry| match entry.into_owned() {
+            Owned::Nothing => (),
+            Owned::Leaf(leaf) => retired.add(leaf),
+            Owned::Table(below) => self.release_table(below),
+        });
     }
 
     /// Keeps what the entry owned for ever, for a device may still reach it;
@@ -28,27 +38,88 @@ impl WriteView<'_> {
     pub(crate) fn leak(&self, removed: Removed) {
         match removed.into_owned() {
             Owned::Nothing => (),
-            Owned::Leaf(leaf) => self.count_unmapped(leaf.level()),
-            Owned::Table(table) => table.leak(self, Self::leak),
+            Owned::Leaf(leaf) => self.count_unmapped(leaf.level(), 1),
+            Owned::Table(table) => table.leak(|entry| self.leak(entry)),
+        }
+    }
+}
+
+/// Mappings of one level that are out of their table. What must be done for
+/// all of them is done once, on drop.
+pub(crate) struct Retired<'v> {
+    write: &'v WriteView<'v>,
+    level: Level,
+    count: u64,
+    /// A run of consecutive pages of RAM.
+    run: Option<(Mfn, u64)>,
+    any_ram: bool,
+}
+
+impl<'v> Retired<'v> {
+    /// None yet.
+    pub(crate) fn at(write: &'v WriteView<'v>, level: Level) -> Self {
+        Self {
+            write,
+            level,
+            count: 0,
+            run: None,
+            any_ram: false,
         }
     }
 
-    /// Drops a mapping's references and counts it out.
+    /// Drops a mapping's references.
     // UPSTREAM-DEFECT: B15: a foreign page may be put before the TLB flush.
-    pub(crate) fn release_leaf(&self, leaf: RemovedLeaf) {
-        let is_ram = leaf.ty().is_some_and(P2mType::is_ram);
-        if is_ram {
-            if let Some(domain) = self.p2m().domain() {
-                domain.invalidate_ioreq_mapcache();
-            }
-        }
-        self.count_unmapped(leaf.level());
-        // Xen's heap remembers where its pages are mapped (M2P).
-        if is_ram && leaf.level() == Level::L3 && is_xen_heap(leaf.mfn()) {
-            if let Some(page) = Page::of(leaf.mfn()) {
-                page.forget_xenheap_gfn();
+    pub(crate) fn add(&mut self, leaf: RemovedLeaf) {
+        self.count += 1;
+        if leaf.ty().is_some_and(P2mType::is_ram) {
+            self.any_ram = true;
+            if self.level == Level::L3 {
+                self.add_page(leaf.mfn());
             }
         }
         leaf.put_references();
+    }
+
+    fn add_page(&mut self, mfn: Mfn) {
+        match &mut self.run {
+            Some((first, pages)) if first.add(*pages) == mfn => *pages += 1,
+            run => {
+                let before = run.replace((mfn, 1));
+                forget_xenheap_gfns(before);
+            }
+        }
+    }
+}
+
+impl Drop for Retired<'_> {
+    fn drop(&mut self) {
+        forget_xenheap_gfns(self.run.take());
+        if self.count > 0 {
+            self.write.count_unmapped(self.level, self.count);
+        }
+        if self.any_ram {
+            if let Some(domain) = self.write.p2m().domain() {
+                domain.invalidate_ioreq_mapcache();
+            }
+        }
+    }
+}
+
+/// Xen's heap remembers where its pages are mapped (M2P): not any more.
+fn forget_xenheap_gfns(run: Option<(Mfn, u64)>) {
+    let Some((mut mfn, mut pages)) = run else {
+        return;
+    };
+    loop {
+        let skipped = pages_before_xen_heap(mfn, pages);
+        if skipped >= pages {
+            return;
+        }
+        mfn = mfn.add(skipped);
+        if let Some(page) = Page::of(mfn) {
+            page.forget_xenheap_gfn();
+        }
+        mfn = mfn.add(1);
+        pages -= skipped + 1;
     }
 }

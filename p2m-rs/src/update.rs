@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Changing mappings (`p2m_set_entry`, `__p2m_set_entry`).
+//! Mapping (`p2m_set_entry`, `__p2m_set_entry`).
 //!
 //! C has one function for three things, told apart by INVALID_MFN and by
-//! comparing frames. Here they are three: [`WriteView::insert`] and
-//! [`WriteView::remove`] in this file, [`WriteView::set_access`] in
-//! [`crate::restrict`].
+//! comparing frames. Here they are three: [`WriteView::insert`] in this file,
+//! [`WriteView::remove`] in [`crate::remove`] and [`WriteView::set_access`] in
+//! [`crate::restrict`]. All three go down the tables once, from each table into
+//! those below that the range touches.
 //!
-//! A range is worked on in *runs*: consecutive entries of one table, at the
-//! largest level that frame numbers and the rest of the count allow. So a
-//! table is walked to once, and stores to empty entries share one barrier.
+//! A range is mapped with the largest blocks that fit, also where only its
+//! middle is aligned. (C takes one size for the whole of a range, so that one
+//! page too many makes pages of a gigabyte.) A new table is complete before
+//! anything points to it, and so are the tables below it.
 //!
-//! Order within a change, whatever the kind: settings tree (may fail), table
-//! entry, TLB flush (now or owed), IOMMU flush, references to pages.
+//! Order within a change, whatever the kind: table entry, TLB flush (now or
+//! owed), IOMMU flush, references to pages.
 #![forbid(unsafe_code)]
 
 use crate::access::P2mAccess;
@@ -20,23 +22,59 @@ use crate::error::{Errno, Result};
 use crate::level::{Level, TableIndex};
 use crate::lock::WriteView;
 use crate::pte::{Kind, Pte};
+use crate::split::Change;
 use crate::types::P2mType;
-use crate::walk::{Missing, Reached};
-use crate::xen::table::{Owned, Removed, Table};
+use crate::xen::table::{Entry, NewTable, Owned, Pending, Removed, Slot, Table};
 use crate::xen::target::Target;
 
-/// What to map: frames from `mfn` on.
+/// How much of a range is done, and why no more.
+pub(crate) type Progress = (u64, Result);
+
+/// What to map where. Offsets are in pages from `gfn` on.
 #[derive(Clone, Copy)]
-struct Leaf {
+struct Request {
+    gfn: Gfn,
     mfn: Mfn,
     ty: P2mType,
     access: P2mAccess,
+    /// The access to remember, while introspection is in use.
+    setting: P2mAccess,
+    /// Level of the largest blocks.
+    largest: Level,
 }
 
-impl Leaf {
-    /// The entry that maps the frame `pages` further on.
-    fn pte(self, pages: u64, level: Level) -> Pte {
-        Pte::leaf(self.mfn.add(pages), self.ty, self.access, level)
+impl Request {
+    fn gfn(&self, offset: u64) -> Gfn {
+        self.gfn.add(offset)
+    }
+
+    fn offset(&self, gfn: Gfn) -> u64 {
+        gfn.raw().wrapping_sub(self.gfn.raw())
+    }
+
+    /// Whether what remains at `offset` may begin with a leaf of `level`.
+    fn fits(&self, level: Level, offset: u64, pages: u64) -> bool {
+        let frames = self.gfn(offset).raw() | self.mfn.add(offset).raw();
+        level >= self.largest && pages >= level.pages() && frames & (level.pages() - 1) == 0
+    }
+
+    /// The leaf at `offset`.
+    fn leaf(&self, offset: u64, level: Level) -> Pte {
+        Pte::leaf(self.mfn.add(offset), self.ty, self.access, level).with_setting(self.setting)
+    }
+}
+
+impl Change for Request {
+    fn fits(&self, level: Level, gfn: Gfn, pages: u64) -> bool {
+        self.fits(level, self.offset(gfn), pages)
+    }
+
+    fn entry(&self, _part: Pte, level: Level, gfn: Gfn) -> Pte {
+        self.leaf(self.offset(gfn), level)
+    }
+
+    fn replaces(&self) -> bool {
+        true
     }
 }
 
@@ -53,47 +91,40 @@ impl WriteView<'_> {
     pub fn insert(&mut self, gfn: Gfn, nr: u64, target: Target, access: P2mAccess) -> Result {
         self.refuse_if_dying()?;
         let (mfn, ty) = target.into_parts();
+        let introspected = self.p2m().mem_access_enabled();
+        let request = Request {
+            gfn,
+            mfn,
+            ty,
+            access,
+            setting: if introspected { access } else { P2mAccess::Rwx },
+            largest: match (introspected, ty.is_foreign()) {
+                // Introspection is by pages.
+                (true, _) => Level::L3,
+                // Each page of a foreign block owns a reference, and a block
+                // is dropped between two preemption checks (B4).
+                (false, true) => Level::L2,
+                (false, false) => Level::L1,
+            },
+        };
         let mut done = 0;
-        while done < nr {
-            let (gfn, mfn) = (gfn.add(done), mfn.add(done));
-            let mut level = self.block_level(gfn.raw() | mfn.raw() | (nr - done));
-            // Each page of a foreign block owns a reference, and a block is
-            // dropped between two preemption checks (B4).
-            if ty.is_foreign() {
-                level = level.max(Level::L2);
+        let result = loop {
+            let (more, result) = self.insert_from_root(&request, done, nr);
+            done += more;
+            if result.is_ok() || !self.owes_tables() {
+                break result;
             }
-            let leaf = Leaf { mfn, ty, access };
-            done += self.insert_run(gfn, level, (nr - done) >> level.order(), leaf)?;
+            // Tables ran out, while tables that were taken out wait to be
+            // freed.
+            self.settle();
+        };
+        if done > 0 {
+            // The mappings are there and own what the caller gave: an IOMMU
+            // that did not flush is no failure of the insertion (B11). It was
+            // logged, and the domain shut down.
+            let _logged = self.iommu_flush(gfn, done, false, true);
         }
-        Ok(())
-    }
-
-    /// Unmaps `nr` frames from `gfn` on. Holes are no error.
-    ///
-    /// # Errors
-    ///
-    /// As for [`Self::insert`]; a block that cannot be split stays whole
-    /// (XSA-222). Also if the IOMMU may still reach what was unmapped; then no
-    /// reference is dropped.
-    pub fn remove(&mut self, gfn: Gfn, nr: u64) -> Result {
-        self.refuse_if_dying()?;
-        let mut done = 0;
-        while done < nr {
-            let gfn = gfn.add(done);
-            let level = self.block_level(gfn.raw() | (nr - done));
-            done += self.remove_run(gfn, level, (nr - done) >> level.order())?;
-        }
-        Ok(())
-    }
-
-    /// Removes exactly the mapping that a lookup found at `gfn`, also of a
-    /// dying domain (`relinquish_p2m_mapping`). `gfn` is its first frame.
-    ///
-    /// # Errors
-    ///
-    /// As for [`Self::remove`].
-    pub(crate) fn remove_mapping(&mut self, gfn: Gfn, level: Level) -> Result {
-        self.remove_run(gfn, level, 1).map(|_| ())
+        result
     }
 
     /// No mapping may appear once relinquishing has begun.
@@ -104,98 +135,202 @@ impl WriteView<'_> {
         }
     }
 
-    /// Level of the next run: pages only while introspection is in use.
-    fn block_level(&self, mask: u64) -> Level {
-        if self.p2m().mem_access_enabled() {
-            Level::L3
-        } else {
-            Level::largest_block(mask)
-        }
-    }
-
-    /// Maps at most `count` entries of `level`, in one table. Returns how many
-    /// pages.
-    fn insert_run(&mut self, gfn: Gfn, level: Level, count: u64, leaf: Leaf) -> Result<u64> {
-        let first = level.index(gfn);
-        let limit = count.min(first.room());
-        let replaced = {
-            let Reached::Table(table) = self.walk_to(gfn, level, Missing::Create)? else {
-                return Err(Errno::NoEnt);
+    fn insert_from_root(&self, request: &Request, start: u64, end: u64) -> Progress {
+        let mut at = start;
+        while at < end {
+            let gfn = request.gfn(at);
+            let Some(table) = self.root_table(gfn) else {
+                return (at - start, Err(Errno::Inval));
             };
-            let filled = self.fill(table, first, limit, gfn, leaf)?;
-            if filled > 0 {
-                return Ok(filled << level.order());
+            let (more, result) = self.insert_in(table, request, at, end);
+            at += more;
+            if result.is_err() {
+                return (at - start, result);
             }
-            self.replace(table, first, gfn, leaf)?
-        };
-        if let Some(replaced) = replaced {
-            self.release(replaced);
         }
-        Ok(level.pages())
+        (at - start, Ok(()))
     }
 
-    /// Fills empty entries, up to the first that is not empty. Returns how
-    /// many.
-    fn fill(
+    /// Maps the part of `start .. end` that a table of the tree spans.
+    fn insert_in(&self, table: Table<'_>, request: &Request, start: u64, end: u64) -> Progress {
+        let level = table.level();
+        let mut pending = Pending::none(self, table);
+        let (mut at, mut index) = (start, Some(level.index(request.gfn(start))));
+        while let Some(entry) = index.filter(|_| at < end) {
+            let gfn = request.gfn(at);
+            let (more, result) = if request.fits(level, at, end - at) {
+                self.map_run(table, &mut pending, request, at, end)
+            } else {
+                let part_end = end.min(at + level.pages_from(gfn));
+                self.insert_below(table, &mut pending, request, at, part_end)
+            };
+            at += more;
+            if result.is_err() {
+                return (at - start, result);
+            }
+            index = entry.advanced((level.offset(gfn) + more) >> level.order());
+        }
+        (at - start, Ok(()))
+    }
+
+    /// Maps leaves of the table's level: as many as there are empty entries,
+    /// or one in the place of what is there.
+    fn map_run(
         &self,
         table: Table<'_>,
-        first: TableIndex,
-        limit: u64,
-        gfn: Gfn,
-        leaf: Leaf,
-    ) -> Result<u64> {
+        pending: &mut Pending<'_>,
+        request: &Request,
+        at: u64,
+        end: u64,
+    ) -> Progress {
         let level = table.level();
-        let mut filled = 0;
-        let mut result = Ok(());
-        for index in first.run(limit) {
-            if table.load(index) != Pte::EMPTY {
-                break;
-            }
-            let pages = filled << level.order();
-            result = self.set_access_setting(gfn.add(pages), leaf.access);
-            if result.is_err() {
-                break;
-            }
-            let pte = leaf.pte(pages, level);
-            table
-                .slot(self, index)
-                .vacate(self)
-                .make(self, pte)
-                .inherited();
-            filled += 1;
-        }
+        let (gfn, first) = (request.gfn(at), level.index(request.gfn(at)));
+        let leaf = request.leaf(at, level);
+        let filled = table.fill_empty(self, first, (end - at) >> level.order(), |n| {
+            leaf.advanced(n << level.order())
+        });
         if filled > 0 {
-            let pages = filled << level.order();
-            self.publish(table, first, filled);
-            self.count_mapped(level, filled);
-            self.note_mapped(gfn, gfn.add(pages - 1));
-            // The mappings are there and own what the caller gave: an IOMMU
-            // that did not flush is no failure of the insertion (B11). It was
-            // logged, and the domain shut down.
-            let _logged = self.iommu_flush(gfn, pages, false, true);
+            self.account(level, gfn, filled);
+            return (filled << level.order(), Ok(()));
         }
-        result.map(|()| filled)
+        self.replace(table, pending, first, gfn, leaf);
+        (level.pages(), Ok(()))
     }
 
-    /// Replaces the mapping or the table at one entry. Returns what is to be
-    /// released.
+    /// Maps a part of what one entry spans, in the table below it, which is
+    /// created if need be.
+    fn insert_below(
+        &self,
+        table: Table<'_>,
+        pending: &mut Pending<'_>,
+        request: &Request,
+        at: u64,
+        end: u64,
+    ) -> Progress {
+        let gfn = request.gfn(at);
+        let index = table.level().index(gfn);
+        match table.entry(index) {
+            Entry::Table(below) => self.insert_in(below, request, at, end),
+            Entry::Empty => {
+                let (new, progress) = self.build(table.level(), request, at, end);
+                if let Some(new) = new {
+                    pending.link(index, gfn, new).inherited();
+                }
+                progress
+            }
+            // References of a part of it are dropped one by one, after the
+            // flush.
+            Entry::Leaf(block) if block.ty().is_some_and(P2mType::is_foreign) => {
+                match self.split(table, index, gfn) {
+                    Ok(below) => self.insert_in(below, request, at, end),
+                    Err(errno) => (0, Err(errno)),
+                }
+            }
+            Entry::Leaf(block) => {
+                let (new, progress) = self.reshape(block, table.level(), gfn, end - at, request);
+                if let Some(new) = new {
+                    pending.link(index, gfn, new).inherited();
+                    self.note_mapped(gfn, gfn.add(progress.0 - 1));
+                    if self.has_iommu() {
+                        pending.complete();
+                    }
+                    let _logged = self.iommu_flush(gfn, progress.0, block.hw_valid(), true);
+                }
+                progress
+            }
+        }
+    }
+
+    /// A new table under an entry of level `above`, in which `at .. end` is
+    /// mapped, or a prefix.
+    // UPSTREAM-DEFECT: B9: no memory is reported as -ENOENT, and what was
+    // mapped by the same call stays. B10: an intermediate table that becomes
+    // empty again may be kept.
+    fn build(
+        &self,
+        above: Level,
+        request: &Request,
+        at: u64,
+        end: u64,
+    ) -> (Option<NewTable>, Progress) {
+        let out_of_tables = (None, (0, Err(Errno::NoEnt)));
+        let (Some(level), Some(page)) = (above.next(), self.alloc_table_page()) else {
+            return out_of_tables;
+        };
+        let gfn = request.gfn(at);
+        if end - at == above.pages() && request.fits(level, at, end - at) {
+            let leaf = request.leaf(at, level);
+            let new = NewTable::full(page, level, |n| leaf.advanced(n << level.order()));
+            self.account(level, gfn, (end - at) >> level.order());
+            return (new, (end - at, Ok(())));
+        }
+        let Some(mut new) = NewTable::empty(page, level) else {
+            return out_of_tables;
+        };
+        let progress = self.build_parts(&mut new, request, at, end);
+        (Some(new), progress)
+    }
+
+    /// Maps `start .. end` in an empty new table.
+    fn build_parts(&self, new: &mut NewTable, request: &Request, start: u64, end: u64) -> Progress {
+        let level = new.level();
+        let mut at = start;
+        while at < end {
+            let gfn = request.gfn(at);
+            let index = level.index(gfn);
+            if request.fits(level, at, end - at) {
+                let count = (end - at) >> level.order();
+                let leaf = request.leaf(at, level);
+                new.fill(index, count, |n| leaf.advanced(n << level.order()));
+                self.account(level, gfn, count);
+                at += count << level.order();
+                continue;
+            }
+            let part_end = end.min(at + level.pages_from(gfn));
+            let (below, (more, result)) = self.build(level, request, at, part_end);
+            if let Some(below) = below {
+                new.attach(self, index, below);
+            }
+            at += more;
+            if result.is_err() {
+                return (at - start, result);
+            }
+        }
+        (at - start, Ok(()))
+    }
+
+    /// Replaces the mapping or the table at one entry.
     // UPSTREAM-DEFECT: B18: as in `split`.
     fn replace(
         &self,
         table: Table<'_>,
+        pending: &mut Pending<'_>,
         index: TableIndex,
         gfn: Gfn,
-        leaf: Leaf,
-    ) -> Result<Option<Removed>> {
+        leaf: Pte,
+    ) {
         let level = table.level();
-        let pte = leaf.pte(0, level);
         let old = table.load(index);
-        self.set_access_setting(gfn, leaf.access)?;
-
-        let removed = table.slot(self, index).vacate(self).make(self, pte);
-        self.publish(table, index, 1);
-        self.count_mapped(level, 1);
-        self.note_mapped(gfn, gfn.add(level.pages() - 1));
+        let removed = match table.slot(self, index) {
+            Slot::Vacant(vacant) => {
+                let removed = vacant.make(self, leaf);
+                self.stored(table, index, 1);
+                removed
+            }
+            Slot::Live(live) => match live.set_permissions(self, gfn, leaf) {
+                Ok(removed) => {
+                    self.stored(table, index, 1);
+                    removed
+                }
+                Err(_) => pending.map(index, gfn, leaf),
+            },
+        };
+        self.account(level, gfn, 1);
+        // What owns nothing may be let go of at once, and the flush wait for
+        // that of its neighbours. References go after the flush.
+        if removed.may_own() || self.has_iommu() {
+            pending.complete();
+        }
         if self
             .iommu_flush(gfn, level.pages(), old.hw_valid(), true)
             .is_err()
@@ -203,95 +338,25 @@ impl WriteView<'_> {
             // The new mapping is there and owns what the caller gave (B11).
             // But a device may still reach what was there before: keep that.
             self.leak(removed);
-            return Ok(None);
-        }
-        if old.kind(level) == Kind::Leaf && old.mfn() == pte.mfn() {
+        } else if old.kind(level) == Kind::Leaf && old.mfn() == leaf.mfn() {
             self.release_same_frame(removed);
-            return Ok(None);
+        } else {
+            self.release(removed);
         }
-        Ok(Some(removed))
     }
 
     /// Releases a mapping whose place another mapping of the same frame took:
     /// its references go (B3), the page stays where it is.
     fn release_same_frame(&self, removed: Removed) {
         if let Owned::Leaf(leaf) = removed.into_owned() {
-            self.count_unmapped(leaf.level());
+            self.count_unmapped(leaf.level(), 1);
             leaf.put_references();
         }
     }
 
-    /// Clears at most `count` entries of `level`, in one table or in the hole
-    /// that is there instead. Returns how many pages.
-    fn remove_run(&mut self, gfn: Gfn, level: Level, count: u64) -> Result<u64> {
-        let first = level.index(gfn);
-        let limit = count.min(first.room());
-        let removed = {
-            let table = match self.walk_to(gfn, level, Missing::Stop)? {
-                Reached::Table(table) => table,
-                Reached::Hole(hole) => {
-                    let rest = gfn
-                        .next_boundary(hole.order())
-                        .raw()
-                        .wrapping_sub(gfn.raw());
-                    return Ok(rest.min(count << level.order()));
-                }
-            };
-            let cleared = self.clear_plain(table, first, limit, gfn)?;
-            if cleared > 0 {
-                return Ok(cleared << level.order());
-            }
-            self.set_access_setting(gfn, P2mAccess::Rwx)?;
-            let removed = table.slot(self, first).clear(self);
-            if let Err(errno) = self.iommu_flush(gfn, level.pages(), removed.was_live(), false) {
-                // A device may still reach the pages: keep the references.
-                self.leak(removed);
-                return Err(errno);
-            }
-            removed
-        };
-        self.release(removed);
-        Ok(level.pages())
-    }
-
-    /// Clears entries that are empty or whose mapping owns no reference, up to
-    /// the first other one. Returns how many.
-    fn clear_plain(
-        &self,
-        table: Table<'_>,
-        first: TableIndex,
-        limit: u64,
-        gfn: Gfn,
-    ) -> Result<u64> {
-        let level = table.level();
-        let mut cleared = 0;
-        let mut was_live = false;
-        let mut result = Ok(());
-        for index in first.run(limit) {
-            if !owns_nothing(table.load(index), level) {
-                break;
-            }
-            result = self.set_access_setting(gfn.add(cleared << level.order()), P2mAccess::Rwx);
-            if result.is_err() {
-                break;
-            }
-            let removed = table.slot(self, index).clear(self);
-            was_live |= removed.was_live();
-            if let Owned::Leaf(leaf) = removed.into_owned() {
-                self.release_leaf(leaf);
-            }
-            cleared += 1;
-        }
-        self.iommu_flush(gfn, cleared << level.order(), was_live, false)?;
-        result.map(|()| cleared)
-    }
-}
-
-/// Whether the entry is empty, or a mapping without references.
-fn owns_nothing(pte: Pte, level: Level) -> bool {
-    match pte.kind(level) {
-        Kind::Empty => true,
-        Kind::Table(_) => false,
-        Kind::Leaf => !pte.ty().is_some_and(|ty| ty.is_foreign()),
+    /// Counts `count` new leaves of `level` from `gfn` on.
+    fn account(&self, level: Level, gfn: Gfn, count: u64) {
+        self.count_mapped(level, count);
+        self.note_mapped(gfn, gfn.add((count << level.order()) - 1));
     }
 }

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! What a test may turn on the machine, and what it may read off.
 
+use std::collections::BTreeMap;
 use std::sync::PoisonError;
 
 use crate::config::Iommu;
 use crate::cpu::Preempt;
 use crate::devices::MonitorRequest;
 use crate::event::{Checker, Event, Mfn};
+use crate::pte;
+use crate::snapshot::Visitor;
 use crate::world::{attach, Domain, World};
 
 impl World {
@@ -202,9 +205,18 @@ impl World {
         })
     }
 
-    /// What a domain's tree of access settings holds.
+    /// What the entries of a domain's tables say of the access that
+    /// introspection set (bits 62:59), where it is a restriction.
     #[must_use]
-    pub fn access_settings(&self, d: Domain) -> std::collections::BTreeMap<u64, i64> {
+    pub fn access_settings(&self, d: Domain) -> BTreeMap<u64, i64> {
+        let mut settings = Settings::default();
+        self.locked(|m| m.visit(d.address(), &mut settings));
+        settings.0
+    }
+
+    /// What a domain's tree of access settings holds: where C keeps them.
+    #[must_use]
+    pub fn access_tree(&self, d: Domain) -> BTreeMap<u64, i64> {
         self.locked(|m| m.radix.integers(d.access_tree()))
     }
 
@@ -245,5 +257,21 @@ impl World {
         use crate::stage1::Want;
         let want = if write { Want::Write } else { Want::Read };
         self.locked(|m| m.hardware_walk(cpu, ipa, want).is_some())
+    }
+}
+
+/// `XENMEM_access_rwx`.
+const RWX: i64 = 7;
+
+/// Access settings by guest frame.
+#[derive(Default)]
+struct Settings(BTreeMap<u64, i64>);
+
+impl Visitor for Settings {
+    fn leaf(&mut self, gfn: u64, _level: u32, entry: u64) {
+        let setting = i64::from(pte::setting(entry));
+        if setting != RWX {
+            self.0.insert(gfn, setting);
+        }
     }
 }

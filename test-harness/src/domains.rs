@@ -2,6 +2,7 @@
 //! The domains and vCPUs of a machine: the C structures and what the mock
 //! notes beside them.
 
+use crate::world::Domain;
 use xen_sys::{
     arch_domain, arch_vcpu, domain, p2m_domain, p2m_stats, page_list_head, paging_domain,
     radix_tree_root, rwlock_t, vcpu, vm_event_domain,
@@ -45,6 +46,13 @@ pub(crate) struct Domains {
 unsafe impl Send for Domains {}
 
 impl Domains {
+    /// Whether this is the list of some domain's table pages.
+    pub(crate) fn has_tables_in(&self, list: usize) -> bool {
+        self.domains
+            .iter()
+            .any(|d| Domain(d.pointer).pages_head() == list)
+    }
+
     pub(crate) fn by_address(&self, address: usize) -> Option<&DomainRecord> {
         self.domains.iter().find(|d| d.pointer.addr() == address)
     }

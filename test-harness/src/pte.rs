@@ -25,6 +25,13 @@ pub fn p2m_type(entry: u64) -> u32 {
     (entry >> 55 & 0xF) as u32
 }
 
+/// Bits 62:59, which hardware ignores and the p2m keeps the access setting in:
+/// C's number for it, with the bits of "unrestricted" (7) flipped.
+#[must_use]
+pub fn setting(entry: u64) -> u32 {
+    (entry >> 59 & 0xF) as u32 ^ 7
+}
+
 /// Xen's notion: the type says that something is mapped.
 #[must_use]
 pub fn is_mapped(entry: u64) -> bool {

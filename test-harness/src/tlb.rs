@@ -23,7 +23,7 @@ use crate::pte;
 use crate::world::Domain;
 
 /// S2AP and XN.
-const PERMISSIONS: u64 = pte::READ | pte::WRITE | pte::XN;
+const PERMISSIONS: u64 = pte::READ | pte::WRITE | pte::XN | 0xF << 59;
 
 /// Old values that may be cached, and the tables that went with them.
 #[derive(Debug, Default)]

@@ -9,9 +9,9 @@ use xen_sys::XS_NR_CPUS;
 use crate::event::Event;
 use crate::machine::{with, State};
 
-/// Table entries read or written between two looks: 512 steps of a whole walk,
-/// a removal and what goes with it.
-pub const MAX_ENTRIES: u64 = 16 * 512;
+/// Table entries read or written between two looks: a table is read, copied
+/// and changed, and walked to.
+pub const MAX_ENTRIES: u64 = 4 * 512;
 
 /// What can be preempted, and the pages that it may put, free, allocate, list
 /// or clean between two looks.

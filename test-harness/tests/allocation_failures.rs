@@ -196,42 +196,23 @@ fn an_empty_heap_fails_the_hardware_domains_operation_and_nothing_else() {
 }
 
 #[test]
-fn a_setting_that_cannot_be_stored_leaves_access_and_entry_alone() {
-    for old in [access::RWX, access::R] {
-        let w = deep();
-        let d = w.domain(16);
-        w.ram(ram(0), G1, d);
-        assert_eq!(d.insert(G1, 4, ram(0), p2mt::RAM_RW), 0);
-        assert_eq!(d.set_access(G1, 1, 0, old), 0);
-        let before = w.snapshot(d);
-        w.fail_radix(Some(1));
-        assert_eq!(
-            d.set_access(G1 + 1, 1, 0, access::N),
-            i64::from(errno::ENOMEM)
-        );
-        w.fail_radix(None);
-        assert_eq!(w.snapshot(d), before);
-        assert_eq!(d.access(G1 + 1), (0, access::RWX));
-        w.check();
-    }
-}
-
-#[test]
-fn an_insertion_whose_setting_cannot_be_stored_maps_nothing() {
+fn access_settings_need_no_memory() {
     let w = deep();
     let d = w.domain(16);
     w.ram(ram(0), G1, d);
-    assert_eq!(d.set_access(u64::MAX, 0, 0, access::R), 0);
-    assert_eq!(d.insert(G1, 1, ram(0), p2mt::RAM_RW), 0);
-    let before = w.snapshot(d);
+    assert_eq!(d.insert(G1, 8, ram(0), p2mt::RAM_RW), 0);
     w.fail_radix(Some(1));
-    assert_eq!(d.insert(G1 + 1, 1, ram(0) + 1, p2mt::RAM_RW), errno::ENOMEM);
-    assert_eq!(w.snapshot(d), before);
-    // In the middle of a range a prefix stays, whole and with its setting.
-    w.fail_radix(Some(3));
-    assert_eq!(d.insert(G1 + 1, 5, ram(0) + 1, p2mt::RAM_RW), errno::ENOMEM);
-    assert_eq!(w.snapshot(d).len(), 3);
-    assert_eq!(w.access_settings(d).len(), 3);
+    w.fail_allocation(Some(1));
+    let free = w.free_pool_pages(d);
+    for a in [access::N, access::RX, access::RWX, access::R] {
+        assert_eq!(d.set_access(G1, 8, 0, a), 0);
+        assert_eq!(d.access(G1 + 7), (0, a));
+    }
+    // What is mapped from now on is restricted as well.
+    assert_eq!(d.set_access(u64::MAX, 0, 0, access::R), 0);
+    assert_eq!(d.insert(G1 + 8, 3, ram(0) + 8, p2mt::RAM_RW), 0);
+    assert_eq!(w.access_settings(d).len(), 11);
+    assert_eq!(w.free_pool_pages(d), free);
     w.check();
 }
 

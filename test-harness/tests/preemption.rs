@@ -199,7 +199,8 @@ fn setting_accesses_can_stop_at_any_check() {
         },
         |w, d| (w.snapshot(d), w.access_settings(d)),
     );
-    assert!(checks >= 15, "only {checks} checks for 1088 pages");
+    // After each table of 512 pages but the last.
+    assert!(checks >= 2, "only {checks} checks for 1088 pages");
 }
 
 #[test]

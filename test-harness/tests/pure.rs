@@ -188,11 +188,29 @@ proptest! {
     }
 
     #[test]
-    fn the_largest_block_divides_the_mask(mask in 1u64..1 << 40) {
-        let level = Level::largest_block(mask);
-        prop_assert_eq!(mask % level.pages(), 0);
-        prop_assert!(level == Level::L1 || mask % (level.pages() << 9) != 0);
-        prop_assert!(level != Level::L0, "the architecture has no such block");
+    fn an_entry_spans_what_comes_before_a_frame_and_what_is_left(gfn in 0u64..1 << 52, level in 0usize..4) {
+        let (level, gfn) = (LEVELS[level], Gfn::new(gfn));
+        prop_assert_eq!(level.offset(gfn) + level.pages_from(gfn), level.pages());
+        prop_assert_eq!(gfn.raw() + level.pages_from(gfn), gfn.next_boundary(level.order()).raw());
+    }
+
+    #[test]
+    fn a_run_of_entries_of_a_table_ends_with_the_table(at in 0u64..512, count in 0u64..1024) {
+        let index = TableIndex::truncate(at);
+        let next = index.advanced(count).map(TableIndex::get);
+        prop_assert_eq!(next, (at + count < 512).then_some((at + count) as usize));
+    }
+
+    #[test]
+    fn an_entry_remembers_its_access_setting_in_bits_the_hardware_ignores(
+        a in prop::sample::select(P2mAccess::ALL.to_vec()),
+        bits: u64,
+    ) {
+        let pte = Pte::from_bits(bits);
+        let set = pte.with_setting(a);
+        prop_assert_eq!(set.setting(), Some(a));
+        prop_assert_eq!((set.bits() ^ bits) & !(0xF << 59), 0);
+        prop_assert!(pte.differs_only_in_permissions(set));
     }
 
     #[test]

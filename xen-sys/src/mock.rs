@@ -216,7 +216,7 @@ unsafe extern "C" {
     pub fn xs_page_to_mfn(pg: *const page_info) -> mfn_t;
     pub fn xs_mfn_to_page(mfn: mfn_t) -> *mut page_info;
     pub fn xs_mfn_valid(mfn: mfn_t) -> bool;
-    pub fn xs_is_xen_heap_mfn(mfn: mfn_t) -> bool;
+    pub fn xs_before_xen_heap(mfn: c_ulong, nr: c_ulong) -> c_ulong;
     pub fn xs_page_set_xenheap_gfn(pg: *mut page_info, gfn: gfn_t);
     pub fn xs_map_domain_page(mfn: mfn_t) -> *mut u64;
     pub fn xs_clear_page(page: *mut c_void);

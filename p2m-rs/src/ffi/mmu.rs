@@ -139,7 +139,7 @@ pub unsafe extern "C" fn p2m_get_entry(
         locked_entry_read(p, |view| {
             let found = view.get(gfn);
             let wanted = found.mfn().filter(|_| !a.is_null());
-            let access = wanted.and_then(|_| view.access_of(gfn));
+            let access = wanted.and_then(|_| view.access_of(&found));
             (
                 found.mfn(),
                 found.ty(),

@@ -2,7 +2,6 @@
 //! The IOMMU that may walk the same tables.
 
 use xen_sys as sys;
-use xen_sys::arch;
 
 use crate::addr::Gfn;
 use crate::error::{Errno, Result};
@@ -31,6 +30,11 @@ impl Domain {
 }
 
 impl WriteView<'_> {
+    /// Whether an IOMMU may hold entries of this p2m.
+    pub(crate) fn has_iommu(&self) -> bool {
+        self.p2m().domain().is_some_and(Domain::is_iommu_enabled)
+    }
+
     /// Makes the IOMMU forget `pages` frames from `gfn` on
     /// (`iommu_iotlb_flush`). `was_live` and `is_live` say whether the
     /// hardware could use the old entries, and can use the new ones; if
@@ -64,7 +68,7 @@ impl WriteView<'_> {
         }
         // The stores to the tables come first: an SMMU is told by a write to a
         // device register, which nothing else orders after them.
-        arch::dsb_sy();
+        self.barrier_for_devices();
         // SAFETY: a live domain; the drivers take their own locks, inside the
         // p2m lock.
         let rc = unsafe { sys::xs_iommu_iotlb_flush(domain.as_ptr(), gfn.raw(), pages, flags) };

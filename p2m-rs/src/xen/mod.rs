@@ -6,7 +6,6 @@
 //! crate is safe Rust. One file a subject; raw C types do not leave this
 //! directory.
 
-pub mod access_tree;
 pub mod console;
 pub mod cpu;
 pub mod domain;

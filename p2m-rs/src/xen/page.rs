@@ -88,10 +88,11 @@ impl Page {
     }
 }
 
-/// Whether the frame belongs to Xen's heap (`is_xen_heap_mfn`).
-pub(crate) fn is_xen_heap(mfn: Mfn) -> bool {
-    // SAFETY: looks a number up.
-    unsafe { sys::xs_is_xen_heap_mfn(mfn.raw()) }
+/// How many of `pages` frames from `mfn` on come before the first that belongs
+/// to Xen's heap (`is_xen_heap_mfn`); all if none does.
+pub(crate) fn pages_before_xen_heap(mfn: Mfn, pages: u64) -> u64 {
+    // SAFETY: looks numbers up.
+    unsafe { sys::xs_before_xen_heap(mfn.raw(), pages) }
 }
 
 /// Cleans and invalidates a frame in the data caches (`flush_page_to_ram`).

@@ -196,6 +196,26 @@ impl WriteView<'_> {
         self.give_back(page.0);
     }
 
+    /// Keeps the page of a table that was taken out of the tree until TLBs have
+    /// forgotten it: moves it to the end of the list of pages.
+    pub(crate) fn free_table_page_later(&self, page: TablePage) {
+        // SAFETY: the write lock is held; every TablePage is in this list.
+        unsafe { sys::xs_page_list_del(page.0.as_ptr(), self.p2m().pages_ptr()) };
+        // SAFETY: the write lock is held; just taken off.
+        unsafe { sys::xs_page_list_add_tail(page.0.as_ptr(), self.p2m().pages_ptr()) };
+        self.owe_table();
+    }
+
+    /// Frees the last page of the list, where tables wait that were taken out.
+    pub(crate) fn free_last_table_page(&mut self) {
+        // SAFETY: the write lock is held.
+        let page = unsafe { sys::xs_page_list_last(self.p2m().pages_ptr()) };
+        // SAFETY: null or a page of the list.
+        if let Some(page) = unsafe { Page::from_ptr(page) } {
+            self.free_table_page(TablePage(page));
+        }
+    }
+
     /// Frees one page of the list, whatever table it is. Says whether there
     /// was one.
     ///

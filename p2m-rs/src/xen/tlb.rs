@@ -1,17 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Flushing a domain's TLB entries.
+//! Flushing a domain's TLB entries: all of them, or those of a range.
 //!
 //! The architecture flushes for the VMID in VTTBR_EL2 only, so for a domain
 //! that does not run here VTTBR_EL2 is switched for the moment, with
 //! interrupts masked. The flush itself is Xen's helper (VMALLS12E1IS between
 //! DSB ISHST and DSB ISH, ISB), which knows about CPUs that want the TLBI
-//! repeated (XSA-493).
+//! repeated (XSA-493), or one of the same build for IPAs (`helpers.c`).
+//!
+//! **By address or all?** A flush of the whole VMID is one instruction, and the
+//! guest then walks anew for each page that it uses, on each CPU: up to the
+//! thousand or two that its TLBs hold. A flush by IPA is one broadcast for each
+//! entry, and one for stage 1. [`MAX_BY_IPA`] is where the second is clearly
+//! less work than the first. With FEAT_TLBIRANGE any range takes five
+//! broadcasts at most.
 
 use xen_sys as sys;
 use xen_sys::arch;
 
 use crate::globals::empty_root;
-use crate::lock::WriteView;
+use crate::level::Level;
 use crate::p2m::P2m;
 use crate::setup::generate_vttbr;
 use crate::xen::cpu::{self, IrqsOff};
@@ -44,25 +51,49 @@ impl Drop for OtherVttbr {
     }
 }
 
-impl WriteView<'_> {
-    /// Flushes now what TLBs hold for the domain, whether owed or not
-    /// (`p2m_force_tlb_flush_sync`).
-    pub fn force_tlb_flush_sync(&self) {
-        flush_vmid_of(self.p2m());
-        self.set_need_flush(false);
-    }
+/// Most invalidations by IPA that one flush may consist of.
+const MAX_BY_IPA: u64 = 8;
 
-    /// Flushes if a flush is owed (`p2m_tlb_flush_sync`).
-    pub fn tlb_flush_sync(&self) {
-        if self.need_flush() {
-            self.force_tlb_flush_sync();
-        }
+/// Most frames that one flush by range may cover: the sum of what RIPAS2E1IS
+/// takes at its four scales.
+const MAX_RANGE: u64 = 1 << 21;
+
+/// RIPAS2E1IS has 37 bits for a frame number.
+const RANGE_END: u64 = 1 << 37;
+
+/// All that TLBs hold for the domain, both stages, on all CPUs; waits for it.
+pub(crate) fn flush_vmid(p2m: &P2m) {
+    with_vmid_of(p2m, || {
+        // SAFETY: invalidates what can be read from the tables again.
+        unsafe { sys::xs_flush_guest_tlb() }
+    });
+}
+
+/// What TLBs hold of the frames `first .. end`, of entries that span at least
+/// what one of `granule` does, on all CPUs; waits for it. `first` is a multiple
+/// of that.
+pub(crate) fn flush_range(p2m: &P2m, first: u64, end: u64, granule: Level) {
+    let pages = end.saturating_sub(first);
+    let count = pages.div_ceil(granule.pages());
+    // SAFETY: reads what the boot found.
+    let by_range = || unsafe { sys::xs_has_tlb_range() };
+    if count == 1 || count <= MAX_BY_IPA && !by_range() {
+        with_vmid_of(p2m, || {
+            // SAFETY: invalidates what can be read from the tables again.
+            unsafe { sys::xs_flush_guest_tlb_by_ipa(first, count, granule.order()) }
+        });
+    } else if pages < MAX_RANGE && end <= RANGE_END && by_range() {
+        with_vmid_of(p2m, || {
+            // SAFETY: as above.
+            unsafe { sys::xs_flush_guest_tlb_range(first, pages) }
+        });
+    } else {
+        flush_vmid(p2m);
     }
 }
 
-/// Invalidates all stage-1 and stage-2 entries of the domain's VMID, on all
-/// CPUs, and waits for it.
-fn flush_vmid_of(p2m: &P2m) {
+/// Runs a flush with the domain's VMID in VTTBR_EL2.
+fn with_vmid_of(p2m: &P2m, flush: impl FnOnce()) {
     // SAFETY: Xen runs at EL2.
     let current = unsafe { arch::read_vttbr_el2() };
     let _other = (current != p2m.vttbr()).then(|| {
@@ -76,19 +107,30 @@ fn flush_vmid_of(p2m: &P2m) {
         };
         OtherVttbr::load(vttbr, current)
     });
-    // SAFETY: invalidates what can be read from the tables again.
-    unsafe { sys::xs_flush_guest_tlb() };
+    flush();
 }
 
-/// This CPU's entries of the VMID in VTTBR_EL2.
-pub(crate) fn flush_current_vmid_locally() {
-    // SAFETY: as in `flush_vmid_of`.
-    unsafe { sys::xs_flush_guest_tlb_local() };
+/// Earlier stores are complete for all observers, devices too.
+pub(crate) fn all_stores_are_complete() {
+    arch::dsb_sy();
+}
+
+/// Earlier stores to tables are visible to the walkers of all CPUs, and of a
+/// coherent SMMU.
+pub(crate) fn stores_are_visible() {
+    arch::dsb_ishst();
+}
+
+/// What this CPU holds of stage 1 for the VMID in VTTBR_EL2; what it holds of
+/// stage 2 stays.
+pub(crate) fn flush_current_stage1_locally() {
+    // SAFETY: as in `flush_vmid`.
+    unsafe { sys::xs_flush_guest_stage1_tlb_local() };
 }
 
 /// This CPU's entries of all guests.
 pub(crate) fn flush_all_guests_locally() {
-    // SAFETY: as in `flush_vmid_of`.
+    // SAFETY: as in `flush_vmid`.
     unsafe { sys::xs_flush_all_guests_tlb_local() };
 }
 

@@ -43,8 +43,12 @@ extern "C" fn xs_mfn_valid(mfn: mfn_t) -> bool {
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn xs_is_xen_heap_mfn(mfn: mfn_t) -> bool {
-    with(|m, _| m.frames.is_ram(mfn) && m.frames.frame(mfn).xenheap.is_some())
+extern "C" fn xs_before_xen_heap(first: u64, nr: u64) -> u64 {
+    with(|m, _| {
+        let mut frames = first..first + nr;
+        let is_xen_heap = |mfn| m.frames.is_ram(mfn) && m.frames.frame(mfn).xenheap.is_some();
+        frames.position(is_xen_heap).map_or(nr, |n| n as u64)
+    })
 }
 
 #[unsafe(no_mangle)]
@@ -121,7 +125,10 @@ fn list_add(pg: *mut page_info, head: *mut page_list_head, tail: bool) {
             );
         }
         m.work_done(cpu, 0, 1);
-        m.retire_table(cpu, mfn);
+        // A list of tables keeps the page; any other frees it.
+        if !m.domains.has_tables_in(head.addr()) {
+            m.retire_table(cpu, mfn);
+        }
         let added = m.lists.add(head.addr(), mfn, tail);
         m.noted("R0", added);
     });

@@ -5,17 +5,16 @@
 //!
 //! **Writing** a live entry follows break-before-make (DDI 0487K, D8.16.1): what
 //! the TLBs may hold of the old entry must be gone before a new one with
-//! another address, type or size is written. The steps are types:
+//! another address, type or size is valid. The steps are types:
 //!
 //! ```text
-//! Table::slot ─┬─ Vacant ────────────────────────────── make / link ─► Removed
-//!              └─ Live ── break_ ─► Broken ── flush ─► Vacant
-//!                 │                   └── leave_empty ─► Removed (flush owed)
-//!                 └── set_permissions (no break needed)
+//! Table::fill_empty ─────────────────────────────────────── empty entries
+//! Table::slot ─┬─ Vacant ── make ─────────────► Removed     bit 0 is clear
+//!              ├─ Live ── set_permissions                   no break needed
+//!              └─ clear ──────────────────────► Removed     flush owed
+//! Pending ────── map / link ──────────────────► Removed     break: bit 0 clear
+//!              └─ complete                                  one flush; make
 //! ```
-//!
-//! [`Vacant`] means that bit 0 is clear and no flush is owed: no TLB holds the
-//! entry, though the p2m may know a mapping there.
 //!
 //! **What was in the slot** comes back as a [`Removed`]: it owns the references
 //! of a leaf, or the whole subtree, and must be released
@@ -24,12 +23,15 @@
 //! **Barriers.** C has DSB SY before and after each store. Here stores are
 //! plain, and a barrier stands where the architecture asks for one:
 //!
-//! - *After new entries*: [`WriteView::publish`], once for a run of entries. A
-//!   walker is an observer of its own, and is sure to see a store only after a
-//!   DSB. Should it look before, it faults, and the fault finds the entry valid
+//! - *After new entries*: one DSB ISHST before the lock is released
+//!   ([`crate::owed`]), or the one that a TLB flush begins with. A walker is an
+//!   observer of its own, and is sure to see a store only after a DSB. Should
+//!   it look before, it faults, and the fault finds the entry valid
 //!   ([`crate::fault::resolve`]).
-//! - *Before a table is linked*: the same, over the table, so that no walker
-//!   gets there before the entries. [`NewTable`]s are filled without barriers.
+//! - *Before a pointer to a new table is valid*: one for all tables that are
+//!   linked together ([`Pending`]), so that no walker gets there before the
+//!   entries. A [`NewTable`] is filled without barriers, and so are the tables
+//!   that are attached to it.
 //! - *After a break*: none of its own. The TLB flush begins with a DSB, and the
 //!   IOMMU flush is preceded by one ([`WriteView::iommu_flush`]).
 //! - *Before new entries*, for what the mapped pages hold: none. Their contents
@@ -37,16 +39,22 @@
 //!   barrier (`atomic_cmpxchg`). Whoever fills a page *under* the lock and maps
 //!   it then must add one.
 //!
+//! KVM (`kvm_pgtable_stage2_map`) and Hafnium (`arch_mm_sync_table_writes`) do
+//! the same: one barrier an operation. An IOMMU that does not snoop the caches
+//! is another matter: each store is cleaned to memory at once.
+//!
 //! On Arm64 Xen maps all memory, so a table needs no unmap (helpers.c refuses
 //! to compile where that is not so).
 
 mod new;
+mod pending;
 mod removed;
 mod slot;
 
 pub use new::NewTable;
+pub use pending::Pending;
 pub use removed::{Owned, Removed, RemovedLeaf, RemovedTable};
-pub use slot::{Broken, Live, Slot, Vacant};
+pub use slot::{Live, Slot, Vacant};
 
 use core::ffi::c_void;
 use core::marker::PhantomData;
@@ -154,19 +162,23 @@ impl<'v> Table<'v> {
     #[inline]
     pub fn entry(self, index: TableIndex) -> Entry<'v> {
         let pte = self.load(index);
-        match (pte.kind(self.level), self.level.next()) {
-            (Kind::Table(mfn), Some(next)) => {
-                // SAFETY: a table entry of the tree points to a table, which
-                // is freed only after the entry is gone and with an exclusive
-                // view, so not during 'v.
-                match unsafe { Self::map(mfn, next) } {
-                    Some(table) => Entry::Table(table),
-                    None => Entry::Empty,
-                }
-            }
-            (Kind::Empty, _) => Entry::Empty,
-            _ => Entry::Leaf(pte),
+        match pte.kind(self.level) {
+            Kind::Empty => Entry::Empty,
+            Kind::Leaf => Entry::Leaf(pte),
+            Kind::Table(_) => self.next(pte).map_or(Entry::Empty, Entry::Table),
         }
+    }
+
+    /// The table that `pte`, an entry of this table, points to, if it does.
+    #[inline]
+    pub(crate) fn next(self, pte: Pte) -> Option<Self> {
+        let Kind::Table(mfn) = pte.kind(self.level) else {
+            return None;
+        };
+        // SAFETY: a table entry of the tree points to a table, which is freed
+        // only after the entry is gone and with an exclusive view, so not
+        // during 'v.
+        unsafe { Self::map(mfn, self.level.next()?) }
     }
 
     /// Clears or sets bit 0 of an entry. The rest of the entry stays, so this
@@ -178,11 +190,11 @@ impl<'v> Table<'v> {
 }
 
 impl WriteView<'_> {
-    /// Makes the stores to `count` entries from `first` on visible to every
-    /// walker: to the CPUs' and a coherent SMMU's, whose walks are inner
-    /// shareable as VTCR says, by a DSB over that domain; to any other SMMU's
-    /// by cleaning to the point of coherency.
-    pub fn publish(&self, table: Table<'_>, first: TableIndex, count: u64) {
+    /// `count` entries from `first` on were written. Walkers must see them: the
+    /// CPUs' and a coherent SMMU's, whose walks are inner shareable as VTCR
+    /// says, after a barrier, which is owed; any other SMMU's after cleaning
+    /// to the point of coherency, which is done at once.
+    pub(crate) fn stored(&self, table: Table<'_>, first: TableIndex, count: u64) {
         debug_assert!(count <= first.room());
         if self.p2m().clean_pte() {
             let start = table.at(first).cast::<c_void>();
@@ -190,7 +202,7 @@ impl WriteView<'_> {
             // DSB SY.
             unsafe { sys::xs_clean_dcache_va_range(start, count * size_of::<u64>() as u64) };
         } else {
-            arch::dsb_ishst();
+            self.owe_barrier();
         }
     }
 }
@@ -199,7 +211,7 @@ impl WriteView<'_> {
     /// Clears all pages of the root and cleans them to memory. A flush is
     /// owed. The tables below stay on the list of pages.
     pub(crate) fn clear_root(&mut self) {
-        self.set_need_flush(true);
+        self.owe_whole_flush();
         let Some(root) = self.p2m().root() else {
             return;
         };

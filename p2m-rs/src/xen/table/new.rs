@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Tables that are not part of the tree yet.
+//! Tables that are not part of the tree yet. Their stores need no barrier, and
+//! nothing in them can be cached.
 
 use xen_sys as sys;
 
 use super::Table;
 use crate::level::{Level, TableIndex, ENTRIES};
 use crate::lock::WriteView;
-use crate::pte::Pte;
+use crate::pte::{Kind, Pte};
+use crate::xen::page::Page;
 use crate::xen::pool::TablePage;
 
-/// A table that nothing points to yet. Its stores need no barrier.
+/// A table that nothing points to yet.
 #[must_use = "a new table must be linked or given back"]
 pub struct NewTable {
     page: TablePage,
@@ -25,14 +27,17 @@ impl NewTable {
         Some(new)
     }
 
+    /// A table of `level` with the entry `pte(n)` at the `n`th place.
+    pub(crate) fn full(page: TablePage, level: Level, pte: impl Fn(u64) -> Pte) -> Option<Self> {
+        let mut new = Self::uninitialised(page, level)?;
+        new.fill(TableIndex::FIRST, ENTRIES as u64, pte);
+        Some(new)
+    }
+
     /// A table of `level` that maps what `block` maps, in 512 parts.
     pub(crate) fn split_of(page: TablePage, block: Pte, level: Level) -> Option<Self> {
-        let new = Self::uninitialised(page, level)?;
-        for index in TableIndex::all() {
-            new.table
-                .store(index, block.child(index.get() as u64, level));
-        }
-        Some(new)
+        let first = block.child(0, level);
+        Self::full(page, level, |n| first.advanced(n << level.order()))
     }
 
     fn uninitialised(page: TablePage, level: Level) -> Option<Self> {
@@ -42,28 +47,76 @@ impl NewTable {
         Some(Self { page, table })
     }
 
-    /// The entry that points here.
-    pub(super) fn pointer(&self) -> Pte {
-        Pte::table(self.page.page().mfn())
+    /// The level of its entries.
+    pub(crate) fn level(&self) -> Level {
+        self.table.level
     }
 
-    /// The table, to be filled or linked.
-    pub(super) fn table<'v>(&self) -> Table<'v> {
-        self.table
-    }
-
-    /// Entry `index`, which a split has filled.
+    /// Entry `index`.
     pub(crate) fn load(&self, index: TableIndex) -> Pte {
         self.table.load(index)
     }
 
-    /// Replaces a block of this table by a table of its parts.
-    pub(crate) fn replace_by(&mut self, write: &WriteView<'_>, index: TableIndex, lower: Self) {
-        // Ordered before the link of this table, by that link's barrier; the
-        // lower table must be clean on its own for a non-coherent walker.
-        if write.p2m().clean_pte() {
-            write.publish(lower.table, TableIndex::FIRST, ENTRIES as u64);
+    /// Writes `count` entries from `first` on: `pte(n)` to the `n`th of them.
+    pub(crate) fn fill(&mut self, first: TableIndex, count: u64, pte: impl Fn(u64) -> Pte) {
+        for (n, index) in (0..).zip(first.run(count)) {
+            self.table.store(index, pte(n));
         }
-        self.table.store(index, lower.pointer());
+    }
+
+    /// Changes `count` entries from `first` on, each to what `change` makes of
+    /// it.
+    pub(crate) fn change(
+        &mut self,
+        first: TableIndex,
+        count: u64,
+        mut change: impl FnMut(Pte) -> Pte,
+    ) {
+        for index in first.run(count) {
+            self.table.store(index, change(self.table.load(index)));
+        }
+    }
+
+    /// Points the entry at a table one level further down, which becomes part
+    /// of this one.
+    pub(crate) fn attach(&mut self, write: &WriteView<'_>, index: TableIndex, below: Self) {
+        // Ordered before the link of this table by that link's barrier.
+        below.clean(write);
+        let pointer = below.into_pointer();
+        self.table.store(index, pointer);
+    }
+
+    /// For an IOMMU that does not snoop: the entries to memory, before
+    /// anything points here.
+    pub(super) fn clean(&self, write: &WriteView<'_>) {
+        if write.p2m().clean_pte() {
+            write.stored(self.table, TableIndex::FIRST, ENTRIES as u64);
+        }
+    }
+
+    /// The entry that points here.
+    pub(super) fn into_pointer(self) -> Pte {
+        Pte::table(self.page.page().mfn())
+    }
+
+    /// Gives the page back, and those of the tables below.
+    pub(crate) fn discard(self, write: &WriteView<'_>) {
+        if let Some(below) = self.table.level.next() {
+            for index in TableIndex::all() {
+                let Kind::Table(mfn) = self.load(index).kind(self.table.level) else {
+                    continue;
+                };
+                let Some(page) = Page::of(mfn) else {
+                    continue;
+                };
+                // SAFETY: `attach` put the page here, and this table, which
+                // nothing points to, goes with this value.
+                let page = unsafe { TablePage::from_removed(page) };
+                if let Some(table) = Self::uninitialised(page, below) {
+                    table.discard(write);
+                }
+            }
+        }
+        write.free_table_page(self.page);
     }
 }

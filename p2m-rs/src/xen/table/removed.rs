@@ -2,7 +2,7 @@
 //! What an entry owned, once it is out of its table.
 
 use super::Table;
-use crate::addr::Mfn;
+use crate::addr::{Gfn, Mfn};
 use crate::level::{Level, TableIndex};
 use crate::lock::WriteView;
 use crate::pte::{Kind, Pte};
@@ -49,9 +49,38 @@ impl Removed {
         Self { pte, level }
     }
 
+    /// Of a new table that nothing points to: never live there.
+    pub(crate) fn of_unlinked(pte: Pte, level: Level) -> Self {
+        Self::new(pte.with_hw_valid(false), level)
+    }
+
     /// Whether the hardware may have used it.
     pub fn was_live(&self) -> bool {
         self.pte.hw_valid()
+    }
+
+    /// Whether it maps foreign pages, whose references go with it, or is a
+    /// table, below which there may be some.
+    pub(crate) fn may_own(&self) -> bool {
+        match self.pte.kind(self.level) {
+            Kind::Empty => false,
+            Kind::Table(_) => true,
+            Kind::Leaf => self.pte.ty().is_some_and(P2mType::is_foreign),
+        }
+    }
+
+    /// A flush is owed if the hardware may have used it. `gfn` is looked up
+    /// there. Below a table there may be pages, each cached on its own.
+    pub(super) fn owe_flush(&self, write: &WriteView<'_>, gfn: Gfn) {
+        if !self.was_live() {
+            return;
+        }
+        let granule = match self.pte.kind(self.level) {
+            Kind::Table(_) => Level::L3,
+            _ => self.level,
+        };
+        let first = Gfn::new(gfn.raw() & !(self.level.pages() - 1));
+        write.owe_flush(first, self.level.pages(), granule);
     }
 
     /// Gives up ownership to the entry that took its place: one with other
@@ -116,33 +145,32 @@ impl RemovedLeaf {
 impl RemovedTable {
     /// Hands what its entries hold to `each`, and leaves the table alone: it
     /// stays on the list of pages, and is freed at teardown.
-    pub(crate) fn leak<'l>(self, write: &WriteView<'l>, each: fn(&WriteView<'l>, Removed)) {
+    pub(crate) fn leak(self, each: impl Fn(Removed)) {
         for index in TableIndex::all() {
-            each(
-                write,
-                Removed::new(self.table.load(index), self.table.level),
-            );
+            each(Removed::new(self.table.load(index), self.table.level));
         }
     }
 
-    /// Frees the table, handing what its entries hold to `release`.
-    ///
-    /// No walk that begins now finds the table; one flush makes sure that none
-    /// is under way, and that no walk cache holds it. The view is exclusive, so
-    /// no handle on the table is left in this code.
-    pub(crate) fn free<'l>(
-        self,
-        write: &mut WriteView<'l>,
-        release: fn(&mut WriteView<'l>, Removed),
-    ) {
-        write.tlb_flush_sync();
+    /// Hands what its entries hold to `each`, and frees the table: later, with
+    /// what is owed before the lock is released. No walk that begins now finds
+    /// the table, but one may be under way, and walk caches may hold it until
+    /// the flush.
+    pub(crate) fn free(self, write: &WriteView<'_>, mut each: impl FnMut(Removed)) {
         for index in TableIndex::all() {
-            let entry = Removed::new(self.table.load(index), self.table.level);
-            release(write, entry);
+            each(Removed::new(self.table.load(index), self.table.level));
         }
-        // SAFETY: no entry points here, nothing is cached, and no handle is
-        // left, as argued above.
+        self.free_only(write);
+    }
+
+    /// The same for a table whose mappings went over to a block.
+    pub(crate) fn free_only(self, write: &WriteView<'_>) {
+        // SAFETY: no entry points here any more.
         let page = unsafe { TablePage::from_removed(self.page) };
-        write.free_table_page(page);
+        write.free_table_page_later(page);
+    }
+
+    /// The level of its entries.
+    pub(crate) fn level(&self) -> Level {
+        self.table.level
     }
 }

@@ -1,55 +1,130 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Changing an entry that may be live: break-before-make, as types. The
-//! parent's documentation has the picture.
+//! Changing one entry that may be live. The parent's documentation has the
+//! picture.
 //!
 //! What was in an entry is what the store replaced, looked at again at that
 //! moment: two slots for one entry cannot both come to own it.
 
-use super::{NewTable, Removed, Table};
-use crate::level::{TableIndex, ENTRIES};
+use super::{Removed, Table};
+use crate::addr::Gfn;
+use crate::level::TableIndex;
 use crate::lock::WriteView;
 use crate::pte::{Kind, Pte};
 
 impl<'v> Table<'v> {
     /// The entry as a place to write to.
-    pub fn slot(self, _write: &'v WriteView<'_>, index: TableIndex) -> Slot<'v> {
+    pub fn slot(self, _write: &WriteView<'_>, index: TableIndex) -> Slot<'v> {
         let place = Place { table: self, index };
         if self.load(index).hw_valid() {
             Slot::Live(Live(place))
         } else {
-            Slot::Vacant(Vacant {
-                place,
-                broken: None,
-            })
+            Slot::Vacant(Vacant(place))
         }
+    }
+
+    /// Writes leaves to empty entries: `pte(n)` to the `n`th from `first` on,
+    /// up to the first that is not empty, `limit` at most. Returns how many.
+    pub(crate) fn fill_empty(
+        self,
+        write: &WriteView<'_>,
+        first: TableIndex,
+        limit: u64,
+        pte: impl Fn(u64) -> Pte,
+    ) -> u64 {
+        // An entry may have been cleared under this lock: its flush comes
+        // before anything new.
+        write.tlb_flush_sync();
+        let mut filled = 0;
+        for index in first.run(limit) {
+            if self.load(index) != Pte::EMPTY {
+                break;
+            }
+            self.store(index, pte(filled));
+            filled += 1;
+        }
+        if filled > 0 {
+            write.stored(self, first, filled);
+        }
+        filled
     }
 }
 
+impl Table<'_> {
+    /// Clears an entry for which `goes` holds. The caller reports the store, and
+    /// owes the flush if the entry was live.
+    #[inline]
+    pub(crate) fn take_if(
+        self,
+        _write: &WriteView<'_>,
+        index: TableIndex,
+        goes: impl FnOnce(Pte) -> bool,
+    ) -> Option<Removed> {
+        let old = self.load(index);
+        if !goes(old) {
+            return None;
+        }
+        if old != Pte::EMPTY {
+            self.store(index, Pte::EMPTY);
+        }
+        Some(Removed::new(old, self.level))
+    }
+
+    /// Gives `count` entries from `first` on, at which `gfn` is looked up, other
+    /// permissions: what `change` makes of each, or as they are for `None`.
+    /// No break is needed for that; an entry that would change in more stays as
+    /// it is. A flush is owed if one was live; the caller reports the stores.
+    #[inline]
+    pub(crate) fn set_permissions(
+        self,
+        write: &WriteView<'_>,
+        gfn: Gfn,
+        first: TableIndex,
+        count: u64,
+        mut change: impl FnMut(Pte) -> Option<Pte>,
+    ) -> Permissions {
+        let mut set = Permissions::default();
+        for index in first.run(count) {
+            let old = self.load(index);
+            let Some(new) = change(old) else {
+                continue;
+            };
+            let same = old.with_hw_valid(true);
+            if !new.differs_only_in_permissions(same) {
+                debug_assert!(false, "{new:?} differs from {old:?}");
+                continue;
+            }
+            self.store(index, new);
+            set.any = true;
+            set.any_live |= old.hw_valid();
+        }
+        if set.any_live {
+            write.owe_flush(gfn, count << self.level.order(), self.level);
+        }
+        set
+    }
+}
+
+/// Which entries [`Table::set_permissions`] changed.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Permissions {
+    /// Any.
+    pub(crate) any: bool,
+    /// Any that the hardware may have used.
+    pub(crate) any_live: bool,
+}
+
 /// Where an entry is.
-struct Place<'v> {
-    table: Table<'v>,
-    index: TableIndex,
+pub(super) struct Place<'v> {
+    pub(super) table: Table<'v>,
+    pub(super) index: TableIndex,
 }
 
 impl Place<'_> {
     /// Writes the entry; returns what was there.
-    fn swap(&self, pte: Pte) -> Pte {
+    pub(super) fn swap(&self, pte: Pte) -> Removed {
         let old = self.table.load(self.index);
         self.table.store(self.index, pte);
-        old
-    }
-
-    fn removed(&self, old: Pte) -> Removed {
         Removed::new(old, self.table.level)
-    }
-
-    /// For an IOMMU that does not snoop, each cleared entry is cleaned at
-    /// once; all others see it no later than the flush, which begins with a
-    /// barrier.
-    fn clean(&self, write: &WriteView<'_>) {
-        if write.p2m().clean_pte() {
-            write.publish(self.table, self.index, 1);
-        }
     }
 }
 
@@ -61,122 +136,57 @@ pub enum Slot<'v> {
     Live(Live<'v>),
 }
 
-/// An entry without bit 0, or one that was broken and flushed.
-#[must_use = "an entry that was broken must be made or left empty"]
-pub struct Vacant<'v> {
-    place: Place<'v>,
-    /// What a break took out of it.
-    broken: Option<Pte>,
-}
+/// An entry without bit 0.
+pub struct Vacant<'v>(Place<'v>);
 
 /// An entry that TLBs may hold.
 pub struct Live<'v>(Place<'v>);
 
-/// An entry that was cleared, and that TLBs may still hold.
-#[must_use = "TLBs may hold this entry: flush, or leave it empty and owe the flush"]
-pub struct Broken<'v> {
-    place: Place<'v>,
-    old: Pte,
-}
-
 impl<'v> Slot<'v> {
-    /// Break and flush if need be; then a new entry may be written. An empty
-    /// entry may have been cleared under this lock, with the flush still owed:
-    /// then it is paid.
-    pub fn vacate(self, write: &WriteView<'_>) -> Vacant<'v> {
-        match self {
-            Self::Vacant(vacant) => {
-                if vacant.place.table.load(vacant.place.index) == Pte::EMPTY {
-                    write.tlb_flush_sync();
-                }
-                vacant
-            }
-            Self::Live(live) => live.break_(write).flush(write),
+    /// Clears the slot, at which `gfn` is looked up. A flush is owed if it was
+    /// live.
+    pub fn clear(self, write: &WriteView<'_>, gfn: Gfn) -> Removed {
+        let (Self::Vacant(Vacant(place)) | Self::Live(Live(place))) = self;
+        // XSA-393: also what has no bit 0.
+        if place.table.load(place.index) == Pte::EMPTY {
+            return Removed::new(Pte::EMPTY, place.table.level);
         }
-    }
-
-    /// Clears the slot; a flush is owed if it was live.
-    pub fn clear(self, write: &WriteView<'_>) -> Removed {
-        match self {
-            Self::Vacant(vacant) => vacant.clear(write),
-            Self::Live(live) => live.break_(write).leave_empty(write),
-        }
+        let removed = place.swap(Pte::EMPTY);
+        write.stored(place.table, place.index, 1);
+        removed.owe_flush(write, gfn);
+        removed
     }
 }
 
 impl<'v> Live<'v> {
-    /// The break: clears the entry.
-    pub fn break_(self, write: &WriteView<'_>) -> Broken<'v> {
-        let Self(place) = self;
-        let old = place.swap(Pte::EMPTY);
-        place.clean(write);
-        Broken { place, old }
-    }
-
-    /// Replaces the entry by one that differs in permissions only. A flush is
-    /// owed, and paid at the latest when the lock is released; the caller
-    /// publishes. Any other difference wants break-before-make: then the slot
-    /// comes back.
-    pub fn set_permissions(self, write: &WriteView<'_>, pte: Pte) -> Result<(), Self> {
+    /// Replaces the entry, at which `gfn` is looked up, by one that differs in
+    /// permissions only. A flush is owed, and paid at the latest when the lock
+    /// is released; the caller reports the store. Any other difference wants
+    /// break-before-make: then the slot comes back.
+    ///
+    /// What comes back owns what the old entry owned.
+    pub fn set_permissions(
+        self,
+        write: &WriteView<'_>,
+        gfn: Gfn,
+        pte: Pte,
+    ) -> Result<Removed, Self> {
         let Place { table, index } = self.0;
         if !pte.differs_only_in_permissions(table.load(index)) {
             return Err(self);
         }
-        table.store(index, pte);
-        write.set_need_flush(true);
-        Ok(())
-    }
-}
-
-impl<'v> Broken<'v> {
-    /// The TLBs forget the old entry. The helper starts with a DSB that
-    /// completes the break.
-    pub fn flush(self, write: &WriteView<'_>) -> Vacant<'v> {
-        write.force_tlb_flush_sync();
-        Vacant {
-            place: self.place,
-            broken: Some(self.old),
-        }
-    }
-
-    /// No new entry: the flush may wait until the lock is released.
-    pub fn leave_empty(self, write: &WriteView<'_>) -> Removed {
-        write.set_need_flush(true);
-        self.place.removed(self.old)
+        write.owe_flush(gfn, table.level.pages(), table.level);
+        Ok(self.0.swap(pte))
     }
 }
 
 impl<'v> Vacant<'v> {
-    /// Writes the entry; what it held, before the break if there was one,
-    /// comes back.
-    fn replace(&self, pte: Pte) -> Removed {
-        let old = self.place.swap(pte);
-        debug_assert!(!old.hw_valid(), "an entry was made twice");
-        self.place.removed(self.broken.unwrap_or(old))
-    }
-
-    /// The make: writes a leaf. The caller publishes.
-    pub fn make(self, _write: &WriteView<'_>, leaf: Pte) -> Removed {
-        debug_assert!(matches!(leaf.kind(self.place.table.level), Kind::Leaf));
-        self.replace(leaf)
-    }
-
-    /// The make: writes a pointer to a new table, whose entries are complete
-    /// in memory before.
-    pub fn link(self, write: &'v WriteView<'_>, new: NewTable) -> (Removed, Table<'v>) {
-        write.publish(new.table(), TableIndex::FIRST, ENTRIES as u64);
-        let removed = self.replace(new.pointer());
-        write.publish(self.place.table, self.place.index, 1);
-        (removed, new.table())
-    }
-
-    /// Clears what the p2m knew here (XSA-393: also when bit 0 was clear).
-    fn clear(self, write: &WriteView<'_>) -> Removed {
-        if self.place.table.load(self.place.index) == Pte::EMPTY {
-            return self.place.removed(Pte::EMPTY);
+    /// Writes a leaf; the caller reports the store. What it held comes back.
+    pub fn make(self, write: &WriteView<'_>, leaf: Pte) -> Removed {
+        debug_assert!(matches!(leaf.kind(self.0.table.level), Kind::Leaf));
+        if self.0.table.load(self.0.index) == Pte::EMPTY {
+            write.tlb_flush_sync();
         }
-        let removed = self.replace(Pte::EMPTY);
-        self.place.clean(write);
-        removed
+        self.0.swap(leaf)
     }
 }

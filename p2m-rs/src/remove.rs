@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Unmapping (`p2m_set_entry` with INVALID_MFN).
+//!
+//! An entry whose whole span is unmapped is cleared at its own level: a table
+//! goes with all that is below it. A block of which a part is unmapped is
+//! replaced by a table that has the hole already, so that one flush does for
+//! split and removal.
+#![forbid(unsafe_code)]
+
+use crate::addr::Gfn;
+use crate::error::{Errno, Result};
+use crate::level::{Level, TableIndex};
+use crate::lock::WriteView;
+use crate::pte::{Kind, Pte};
+use crate::retire::Retired;
+use crate::split::Change;
+use crate::types::P2mType;
+use crate::update::Progress;
+use crate::xen::table::{Entry, Owned, Pending, Table};
+
+/// Nothing in the place of a part of a block.
+struct Hole;
+
+impl Change for Hole {
+    fn fits(&self, level: Level, gfn: Gfn, pages: u64) -> bool {
+        level.offset(gfn) == 0 && pages >= level.pages()
+    }
+
+    fn entry(&self, _part: Pte, _level: Level, _gfn: Gfn) -> Pte {
+        Pte::EMPTY
+    }
+
+    fn replaces(&self) -> bool {
+        true
+    }
+}
+
+impl WriteView<'_> {
+    /// Unmaps `nr` frames from `gfn` on. Holes are no error.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::insert`]; a block that cannot be split stays whole
+    /// (XSA-222). Also if the IOMMU may still reach what was unmapped; then no
+    /// reference is dropped.
+    pub fn remove(&mut self, gfn: Gfn, nr: u64) -> Result {
+        self.refuse_if_dying()?;
+        self.remove_any(gfn, nr)
+    }
+
+    /// The same, also of a dying domain.
+    pub(crate) fn remove_any(&mut self, gfn: Gfn, nr: u64) -> Result {
+        let mut done = 0;
+        while done < nr {
+            let table = self.root_table(gfn.add(done)).ok_or(Errno::Inval)?;
+            let (more, result) = self.remove_in(table, gfn.add(done), nr - done);
+            done += more;
+            if result.is_err() {
+                if !self.owes_tables() {
+                    return result;
+                }
+                self.settle();
+            }
+        }
+        Ok(())
+    }
+
+    /// Unmaps the part of the range that a table of the tree spans.
+    fn remove_in(&self, table: Table<'_>, start: Gfn, pages: u64) -> Progress {
+        let level = table.level();
+        let (mut done, mut index) = (0, Some(level.index(start)));
+        while let Some(entry) = index.filter(|_| done < pages) {
+            let gfn = start.add(done);
+            let (rest, span) = (pages - done, level.pages_from(gfn));
+            let (more, result) = if span == level.pages() && rest >= span {
+                self.clear_run(table, entry, gfn, rest >> level.order())
+            } else {
+                self.remove_below(table, entry, gfn, rest.min(span))
+            };
+            done += more;
+            if result.is_err() {
+                return (done, result);
+            }
+            index = entry.advanced((level.offset(gfn) + more) >> level.order());
+        }
+        (done, Ok(()))
+    }
+
+    /// Unmaps a part of what one entry spans.
+    fn remove_below(&self, table: Table<'_>, index: TableIndex, gfn: Gfn, pages: u64) -> Progress {
+        match table.entry(index) {
+            Entry::Empty => (pages, Ok(())),
+            Entry::Table(below) => self.remove_in(below, gfn, pages),
+            // References of a part of it are dropped one by one, after the
+            // IOMMU has forgotten it.
+            Entry::Leaf(block) if block.ty().is_some_and(P2mType::is_foreign) => {
+                match self.split(table, index, gfn) {
+                    Ok(below) => self.remove_in(below, gfn, pages),
+                    Err(errno) => (0, Err(errno)),
+                }
+            }
+            Entry::Leaf(block) => {
+                let (new, (done, result)) = self.reshape(block, table.level(), gfn, pages, &Hole);
+                let Some(new) = new else {
+                    return (done, result);
+                };
+                Pending::none(self, table).link(index, gfn, new).inherited();
+                match self.iommu_flush(gfn, done, block.hw_valid(), false) {
+                    Err(errno) => (done, Err(errno)),
+                    Ok(()) => (done, result),
+                }
+            }
+        }
+    }
+
+    /// Clears at most `count` entries of the table's level: as many as own
+    /// nothing, or the one that does.
+    pub(crate) fn clear_run(
+        &self,
+        table: Table<'_>,
+        first: TableIndex,
+        gfn: Gfn,
+        count: u64,
+    ) -> Progress {
+        let level = table.level();
+        let (cleared, result) = self.clear_plain(table, first, gfn, count);
+        if cleared > 0 {
+            return (cleared << level.order(), result);
+        }
+        let removed = table.slot(self, first).clear(self, gfn);
+        if let Err(errno) = self.iommu_flush(gfn, level.pages(), removed.was_live(), false) {
+            // A device may still reach the pages: keep the references.
+            self.leak(removed);
+            return (0, Err(errno));
+        }
+        self.release(removed);
+        (level.pages(), Ok(()))
+    }
+
+    /// Clears entries that are empty or whose mapping owns no reference, up to
+    /// the first other one. Returns how many.
+    fn clear_plain(&self, table: Table<'_>, first: TableIndex, gfn: Gfn, limit: u64) -> Progress {
+        let level = table.level();
+        let mut cleared = 0;
+        let (mut was_mapped, mut was_live) = (false, false);
+        let mut retired = Retired::at(self, level);
+        for index in first.run(limit) {
+            let Some(removed) = table.take_if(self, index, |pte| owns_nothing(pte, level)) else {
+                break;
+            };
+            was_live |= removed.was_live();
+            if let Owned::Leaf(leaf) = removed.into_owned() {
+                was_mapped = true;
+                retired.add(leaf);
+            }
+            cleared += 1;
+        }
+        drop(retired);
+        if !was_mapped {
+            return (cleared, Ok(()));
+        }
+        self.stored(table, first, cleared);
+        let pages = cleared << level.order();
+        if was_live {
+            self.owe_flush(gfn, pages, level);
+        }
+        (cleared, self.iommu_flush(gfn, pages, was_live, false))
+    }
+}
+
+/// Whether the entry is empty, or a mapping without references.
+fn owns_nothing(pte: Pte, level: Level) -> bool {
+    match pte.kind(level) {
+        Kind::Empty => true,
+        Kind::Table(_) => false,
+        Kind::Leaf => !pte.ty().is_some_and(P2mType::is_foreign),
+    }
+}

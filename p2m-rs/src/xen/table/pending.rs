@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Break-before-make for many entries of a table with one flush.
+//!
+//! The break of an entry writes its *successor with bit 0 clear*: for the
+//! hardware that is an invalid entry, whatever else it says. After one flush
+//! for all of them, the make sets bit 0 of each. A new table is linked in the
+//! same way where there was nothing before: its entries are complete in memory
+//! before bit 0 of the pointer is set, with one barrier for many tables.
+//!
+//! Between the two, a guest that touches the range faults, and waits for the
+//! lock in [`crate::fault::resolve`]. Should a make be missing (it cannot: drop
+//! does it), that fault would mend it, for an entry without bit 0 still tells
+//! the p2m what is mapped.
+
+use super::{NewTable, Removed, Table};
+use crate::addr::Gfn;
+use crate::level::{Level, TableIndex, ENTRIES};
+use crate::lock::WriteView;
+use crate::pte::{Kind, Pte};
+use crate::xen::table::slot::Place;
+
+/// Entries of one table that wait for bit 0.
+pub struct Pending<'v> {
+    write: &'v WriteView<'v>,
+    table: Table<'v>,
+    /// One bit an entry.
+    waiting: [u64; ENTRIES / 64],
+    any: bool,
+}
+
+impl<'v> Pending<'v> {
+    /// None yet, in `table`.
+    pub fn none(write: &'v WriteView<'v>, table: Table<'v>) -> Self {
+        Self {
+            write,
+            table,
+            waiting: [0; ENTRIES / 64],
+            any: false,
+        }
+    }
+
+    /// The level of the table's entries.
+    pub fn level(&self) -> Level {
+        self.table.level
+    }
+
+    /// Replaces the entry, at which `gfn` is looked up, by a pointer to a new
+    /// table. What was there comes back.
+    pub fn link(&mut self, index: TableIndex, gfn: Gfn, new: NewTable) -> Removed {
+        new.clean(self.write);
+        self.succeed(index, gfn, new.into_pointer())
+    }
+
+    /// Replaces the entry, at which `gfn` is looked up, by a leaf. What was
+    /// there comes back.
+    pub fn map(&mut self, index: TableIndex, gfn: Gfn, leaf: Pte) -> Removed {
+        debug_assert!(matches!(leaf.kind(self.table.level), Kind::Leaf));
+        self.succeed(index, gfn, leaf)
+    }
+
+    /// The break.
+    fn succeed(&mut self, index: TableIndex, gfn: Gfn, successor: Pte) -> Removed {
+        let place = Place {
+            table: self.table,
+            index,
+        };
+        let removed = place.swap(successor.with_hw_valid(false));
+        if self.write.p2m().clean_pte() {
+            self.write.stored(self.table, index, 1);
+        }
+        removed.owe_flush(self.write, gfn);
+        if let Some(word) = self.waiting.get_mut(index.get() / 64) {
+            *word |= 1 << (index.get() % 64);
+        }
+        self.any = true;
+        removed
+    }
+
+    /// The make: one flush if anything was live, or else one barrier; then
+    /// bit 0 of all.
+    pub fn complete(&mut self) {
+        if !core::mem::replace(&mut self.any, false) {
+            return;
+        }
+        // New tables, and the breaks, before anything is valid.
+        self.write.owe_barrier();
+        self.write.tlb_flush_sync();
+        self.write.pay_barrier();
+        for (base, word) in (0..).step_by(64).zip(&mut self.waiting) {
+            while *word != 0 {
+                let index = TableIndex::truncate(base + u64::from(word.trailing_zeros()));
+                *word &= *word - 1;
+                let pte = self.table.load(index);
+                debug_assert!(!pte.hw_valid() && pte.is_mapped());
+                self.table.store(index, pte.with_hw_valid(true));
+                if self.write.p2m().clean_pte() {
+                    self.write.stored(self.table, index, 1);
+                }
+            }
+        }
+        self.write.owe_barrier();
+    }
+}
+
+impl Drop for Pending<'_> {
+    fn drop(&mut self) {
+        self.complete();
+    }
+}
