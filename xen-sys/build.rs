@@ -95,6 +95,15 @@ const CONSTANTS: &[&str] = &[
     "MEM_ACCESS_.*",
 ];
 
+/// Variables that `directmap.rs` reads.
+const DIRECT_MAP: &[&str] = &[
+    "ma_top_mask",
+    "ma_va_bottom_mask",
+    "pfn_pdx_hole_shift",
+    "directmap_virt_start",
+    "directmap_base_pdx",
+];
+
 /// Fields that Rust reads or writes: C type, field.
 const FIELDS: &[(&str, &str)] = &[
     ("struct domain", "domain_id"),
@@ -363,7 +372,7 @@ impl Compiler {
         for function in FUNCTIONS.iter().chain(EXPORTS) {
             builder = builder.allowlist_function(function);
         }
-        for constant in CONSTANTS {
+        for constant in CONSTANTS.iter().chain(DIRECT_MAP) {
             builder = builder.allowlist_var(constant);
         }
         builder
@@ -380,6 +389,10 @@ fn config_consts(autoconf: &Path) -> Result<String, String> {
         text.lines()
             .any(|l| l == format!("#define CONFIG_{option} 1"))
     };
+    println!("cargo:rustc-check-cfg=cfg(config_pdx_compression)");
+    if on("PDX_COMPRESSION") {
+        println!("cargo:rustc-cfg=config_pdx_compression");
+    }
     Ok(format!(
         "/// `CONFIG_MEM_ACCESS`: mem_access.c's functions are part of the image.\n\
          pub const MEM_ACCESS: bool = {};\n",

@@ -92,7 +92,7 @@ struct page_info *xs_page_list_remove_head(struct page_list_head *head)
 
 struct page_info *xs_page_list_last(const struct page_list_head *head)
 {
-    return page_list_last(head);
+    return page_list_empty(head) ? NULL : page_list_last(head);
 }
 
 bool xs_page_list_empty(const struct page_list_head *head)

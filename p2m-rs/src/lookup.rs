@@ -101,6 +101,7 @@ impl ReadView<'_> {
 
     /// The table whose entry ends the walk to `gfn`, and whether bit 0 is set
     /// in all entries above. None for a frame beyond the root's.
+    #[inline]
     pub(crate) fn last_table(&self, gfn: Gfn) -> Option<(Table<'_>, bool)> {
         let mut table = self.root_table(gfn)?;
         let mut walkable = true;

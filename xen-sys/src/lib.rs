@@ -16,13 +16,17 @@
 #[cfg(target_os = "none")]
 pub mod arch;
 #[cfg(target_os = "none")]
+mod directmap;
+#[cfg(target_os = "none")]
 mod layout;
 #[cfg(target_os = "none")]
 mod real;
+#[cfg(target_os = "none")]
+pub use directmap::map_domain_page;
 #[cfg(target_os = "none")]
 pub use real::*;
 
 #[cfg(not(target_os = "none"))]
 mod mock;
 #[cfg(not(target_os = "none"))]
-pub use mock::*;
+pub use mock::{xs_map_domain_page as map_domain_page, *};

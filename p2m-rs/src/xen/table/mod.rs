@@ -105,10 +105,10 @@ impl ReadView<'_> {
 
     /// Root page `number` as a table.
     fn root_page_table(&self, number: u64) -> Option<Table<'_>> {
-        let root = self.p2m().root()?;
+        let root = self.p2m().root_frame()?;
         // SAFETY: a page of the root, which lives as long as the p2m; callers
         // pass a number below root_pages().
-        unsafe { Table::map(root.mfn().add(number), root_level()) }
+        unsafe { Table::map(root.add(number), root_level()) }
     }
 
     /// All pages of the root.
@@ -126,7 +126,7 @@ impl<'v> Table<'v> {
     /// during `'v`.
     unsafe fn map(mfn: Mfn, level: Level) -> Option<Self> {
         // SAFETY: a frame of memory, by the caller's promise: Xen maps all.
-        let entries = NonNull::new(unsafe { sys::xs_map_domain_page(mfn.raw()) })?;
+        let entries = NonNull::new(unsafe { sys::map_domain_page(mfn.raw()) })?;
         Some(Self {
             entries,
             level,
