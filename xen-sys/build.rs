@@ -48,7 +48,6 @@ const FUNCTIONS: &[&str] = &[
     "put_page",
     "page_get_owner_and_reference",
     "clear_and_clean_page",
-    "flush_page_to_ram",
     "radix_tree_init",
     "radix_tree_insert",
     "radix_tree_delete",

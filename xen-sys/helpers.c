@@ -29,18 +29,28 @@ struct page_info *xs_mfn_to_page(mfn_t mfn) { return mfn_to_page(mfn); }
 bool xs_mfn_valid(mfn_t mfn) { return mfn_valid(mfn); }
 
 /*
+ * Are these frames neighbours in the frame table and in the direct map, too? The
+ * frame table's holes, and the hole in machine addresses that both leave out,
+ * are of whole groups; so it is enough that both ends are in one.
+ */
+static bool one_group(unsigned long mfn, unsigned long nr)
+{
+    const unsigned long group = min(PDX_GROUP_COUNT + 0UL, 1UL << MAX_ORDER);
+    unsigned long last = mfn + nr - 1;
+
+    return !((mfn ^ last) & ~(group - 1)) &&
+           mfn_valid(_mfn(mfn)) && mfn_valid(_mfn(last));
+}
+
+/*
  * How many of @nr frames from @mfn on come before the first for which
- * is_xen_heap_mfn() holds. Frames of one group of the frame table are all there
- * if its first and its last one are, and their page_info are neighbours: neither
- * the table's holes nor the hole in machine addresses begin inside a group.
+ * is_xen_heap_mfn() holds.
  */
 unsigned long xs_before_xen_heap(unsigned long mfn, unsigned long nr)
 {
-    const unsigned long group = min(PDX_GROUP_COUNT + 0UL, 1UL << MAX_ORDER);
-    unsigned long i, last = mfn + nr - 1;
+    unsigned long i;
 
-    if ( !((mfn ^ last) & ~(group - 1)) &&
-         mfn_valid(_mfn(mfn)) && mfn_valid(_mfn(last)) )
+    if ( one_group(mfn, nr) )
     {
         const struct page_info *pg = mfn_to_page(_mfn(mfn));
 
@@ -55,7 +65,6 @@ unsigned long xs_before_xen_heap(unsigned long mfn, unsigned long nr)
 
     return i;
 }
-
 
 void xs_page_set_xenheap_gfn(struct page_info *pg, gfn_t gfn)
 {
@@ -111,6 +120,17 @@ void xs_radix_tree_replace_slot(void **slot, void *item)
 void xs_clean_dcache_va_range(const void *p, unsigned long size)
 {
     clean_dcache_va_range(p, size);
+}
+
+/* flush_page_to_ram() for @nr frames from @mfn on, without the I-cache. */
+void xs_flush_frames_to_ram(unsigned long mfn, unsigned long nr)
+{
+    if ( one_group(mfn, nr) )
+        clean_and_invalidate_dcache_va_range(map_domain_page(_mfn(mfn)),
+                                             nr << PAGE_SHIFT);
+    else
+        for ( ; nr; nr--, mfn++ )
+            flush_page_to_ram(mfn, false);
 }
 
 void xs_invalidate_icache(void) { invalidate_icache(); }

@@ -72,6 +72,7 @@ void xs_radix_tree_replace_slot(void **slot, void *item);
 
 /* Caches and TLBs, with the erratum work-arounds of the C. */
 void xs_clean_dcache_va_range(const void *p, unsigned long size);
+void xs_flush_frames_to_ram(unsigned long mfn, unsigned long nr);
 void xs_invalidate_icache(void);
 void xs_flush_guest_tlb(void);
 void xs_flush_guest_tlb_by_ipa(uint64_t gfn, uint64_t count, unsigned int order);

@@ -11,7 +11,7 @@
 //! Once they are on, the trapping ends (see Arm ARM, B1.14.4 of DDI 0406C).
 #![forbid(unsafe_code)]
 
-use crate::addr::Gfn;
+use crate::addr::{Gfn, Mfn};
 use crate::error::{to_c, Errno, Result};
 use crate::fault::invalidate_root;
 use crate::lock::{ReadView, Unlocked};
@@ -26,10 +26,10 @@ use crate::xen::table::Table;
 use crate::xen::vcpu::Vcpu;
 
 /// Work between two looks for pending softirqs, in units of a skipped hole.
-const BUDGET: u32 = 512;
+const BUDGET: u64 = 512;
 
 /// What cleaning one page counts.
-const PAGE_COST: u32 = 10;
+const PAGE_COST: u64 = 10;
 
 /// Which RAM to clean.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,14 +67,11 @@ pub fn flush_range(
 }
 
 impl ReadView<'_> {
-    /// Cleans page by page: a block may be larger than what Xen maps at once,
-    /// and takes long. The p2m is looked up once a mapping.
+    /// Cleans from `gfn` on, table by table.
     fn flush_until(&self, gfn: &mut Gfn, end: Gfn, clean: Clean) -> Result {
+        let mut run = Run::default();
         let mut spent = 0;
         while *gfn < end {
-            if preempt(&mut spent) {
-                return Err(Errno::Restart);
-            }
             let table = match clean {
                 Clean::Mapped => self.last_table(*gfn).map(|(table, _)| table),
                 Clean::Touched => self.last_touched_table(*gfn),
@@ -94,19 +91,9 @@ impl ReadView<'_> {
                 let next = gfn.next_boundary(level.order());
                 if is_to_clean(pte) {
                     let first = pte.mfn().add(level.offset(*gfn));
-                    let pages = next.min(end).raw() - gfn.raw();
-                    for page in 0..pages {
-                        if preempt(&mut spent) {
-                            return Err(Errno::Restart);
-                        }
-                        spent += PAGE_COST;
-                        flush_to_ram(first.add(page));
-                        *gfn = gfn.add(1);
-                    }
+                    run.clean(gfn, next.min(end), first, &mut spent)?;
                 } else {
-                    if preempt(&mut spent) {
-                        return Err(Errno::Restart);
-                    }
+                    run.preempt(&mut spent)?;
                     spent += 1;
                     *gfn = next;
                 }
@@ -133,13 +120,65 @@ fn is_to_clean(pte: Pte) -> bool {
     pte.hw_valid() && pte.ty().is_some_and(P2mType::is_any_ram)
 }
 
-/// Whether to stop for a softirq, once the budget is spent.
-fn preempt(spent: &mut u32) -> bool {
-    if *spent < BUDGET {
-        return false;
+/// Consecutive frames that wait to be cleaned together: one pair of barriers
+/// for all. Never more than the budget is good for.
+#[derive(Default)]
+struct Run(Option<(Mfn, u64)>);
+
+impl Run {
+    /// Cleans what is mapped at `gfn .. end`, from the frame `first` on.
+    fn clean(&mut self, gfn: &mut Gfn, end: Gfn, first: Mfn, spent: &mut u64) -> Result {
+        let mut mfn = first;
+        while *gfn < end {
+            self.preempt(spent)?;
+            let rest = end.raw() - gfn.raw();
+            let pages = rest.min((BUDGET - *spent).div_ceil(PAGE_COST));
+            self.add(mfn, pages);
+            *spent += pages * PAGE_COST;
+            *gfn = gfn.add(pages);
+            mfn = mfn.add(pages);
+        }
+        Ok(())
     }
-    *spent = 0;
-    cpu::softirq_pending()
+
+    fn add(&mut self, mfn: Mfn, pages: u64) {
+        match &mut self.0 {
+            Some((first, before)) if first.add(*before) == mfn => *before += pages,
+            _ => {
+                self.finish();
+                self.0 = Some((mfn, pages));
+            }
+        }
+    }
+
+    /// Once the budget is spent: cleans what waits.
+    ///
+    /// # Errors
+    ///
+    /// [`Errno::Restart`]: it is spent, and a softirq is pending.
+    fn preempt(&mut self, spent: &mut u64) -> Result {
+        if *spent < BUDGET {
+            return Ok(());
+        }
+        self.finish();
+        *spent = 0;
+        if cpu::softirq_pending() {
+            return Err(Errno::Restart);
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self) {
+        if let Some((first, pages)) = self.0.take() {
+            flush_to_ram(first, pages);
+        }
+    }
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        self.finish();
+    }
 }
 
 /// Whether [`set_way`] emulated the instruction.

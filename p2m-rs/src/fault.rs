@@ -49,31 +49,45 @@ pub fn resolve(cx: &mut Unlocked<'_>, domain: &Domain, gfn: Gfn) -> bool {
         debug_assert!(false, "no root for a frame that was mapped");
         return false;
     };
-    loop {
+    // The first entry on the way without bit 0. It is the last to get it back:
+    // until then no walker gets to what is below.
+    let mut gate = None;
+    let is_mapped = loop {
         let index = table.level().index(gfn);
         let entry = table.entry(index);
         let lacks_bit = !table.load(index).hw_valid();
         match entry {
-            Entry::Empty => return false,
+            Entry::Empty => break false,
             // No flush: the entry above has been without bit 0 since a flush,
             // so the TLBs hold nothing of what is below it.
             Entry::Table(below) if lacks_bit => p2m.invalidate_table(below),
             Entry::Table(_) | Entry::Leaf(_) => {}
         }
         if lacks_bit {
-            // The table below is invalid before a walker can get there.
-            p2m.pay_barrier();
-            table.set_hw_valid(&p2m, index, true);
-            p2m.stored(table, index, 1);
+            match gate {
+                None => gate = Some((table, index)),
+                Some(_) => p2m.validate(table, index),
+            }
         }
         match entry {
             Entry::Table(next) => table = next,
-            Entry::Leaf(_) | Entry::Empty => return true,
+            Entry::Leaf(_) | Entry::Empty => break true,
         }
+    };
+    if let Some((table, index)) = gate {
+        p2m.pay_barrier();
+        p2m.validate(table, index);
     }
+    is_mapped
 }
 
 impl WriteView<'_> {
+    /// Gives an entry its bit 0 back.
+    fn validate(&self, table: Table<'_>, index: TableIndex) {
+        table.set_hw_valid(self, index, true);
+        self.stored(table, index, 1);
+    }
+
     /// Clears bit 0 of all entries of a table (`p2m_invalidate_table`). The
     /// caller flushes, if the table could be walked.
     fn invalidate_table(&self, table: Table<'_>) {

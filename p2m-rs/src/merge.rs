@@ -13,6 +13,7 @@ use crate::level::{Level, TableIndex, ENTRIES};
 use crate::lock::WriteView;
 use crate::pte::{Kind, Pte};
 use crate::types::P2mType;
+use crate::xen::page::pages_before_xen_heap;
 use crate::xen::table::{Entry, Owned, Pending, Table};
 
 impl WriteView<'_> {
@@ -54,13 +55,15 @@ fn block_of(table: Table<'_>, level: Level) -> Option<Pte> {
     let first = table.load(TableIndex::FIRST);
     let is_leaf = first.kind(part) == Kind::Leaf && first.hw_valid();
     let is_aligned = first.mfn().raw() & (level.pages() - 1) == 0;
-    // References of foreign pages are dropped a 2 MiB block at a time (B4).
-    let is_own = !first.ty().is_some_and(P2mType::is_foreign);
-    if !(is_leaf && is_aligned && is_own) {
+    // References of foreign pages are dropped a 2 MiB block at a time (B4), and
+    // Xen remembers where single pages of its heap are mapped (M2P).
+    let is_ram = first.ty().is_some_and(P2mType::is_ram);
+    if !(is_leaf && is_aligned && is_ram) {
         return None;
     }
     let same = (0..)
         .zip(TableIndex::all())
         .all(|(n, index)| table.load(index) == first.advanced(n << part.order()));
-    same.then(|| first.as_block())
+    let is_whole = same && pages_before_xen_heap(first.mfn(), level.pages()) == level.pages();
+    is_whole.then(|| first.as_block())
 }

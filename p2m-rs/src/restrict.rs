@@ -33,7 +33,7 @@ impl Change for Request {
 
     fn entry(&self, part: Pte, _level: Level, _gfn: Gfn) -> Pte {
         match part.ty() {
-            Some(ty) => part.restricted(ty, self.access),
+            Some(ty) => part.restricted(ty, self.access).with_hw_valid(true),
             None => part,
         }
     }

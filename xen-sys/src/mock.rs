@@ -249,6 +249,7 @@ unsafe extern "C" {
     pub fn xs_radix_tree_replace_slot(slot: *mut *mut c_void, item: *mut c_void);
 
     pub fn xs_clean_dcache_va_range(p: *const c_void, size: c_ulong);
+    pub fn xs_flush_frames_to_ram(mfn: c_ulong, nr: c_ulong);
     pub fn xs_invalidate_icache();
     pub fn xs_flush_guest_tlb();
     pub fn xs_flush_guest_tlb_by_ipa(gfn: u64, count: u64, order: c_uint);

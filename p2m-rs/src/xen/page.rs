@@ -95,10 +95,10 @@ pub(crate) fn pages_before_xen_heap(mfn: Mfn, pages: u64) -> u64 {
     unsafe { sys::xs_before_xen_heap(mfn.raw(), pages) }
 }
 
-/// Cleans and invalidates a frame in the data caches (`flush_page_to_ram`).
-pub(crate) fn flush_to_ram(mfn: Mfn) {
-    // SAFETY: maps the frame, cleans and invalidates it: no content changes.
-    unsafe { sys::flush_page_to_ram(mfn.raw(), false) };
+/// Cleans and invalidates frames in the data caches (`flush_page_to_ram`).
+pub(crate) fn flush_to_ram(mfn: Mfn, pages: u64) {
+    // SAFETY: maps the frames, cleans and invalidates: no content changes.
+    unsafe { sys::xs_flush_frames_to_ram(mfn.raw(), pages) };
 }
 
 /// A reference to a page; dropped with it.

@@ -95,6 +95,13 @@ extern "C" fn clear_and_clean_page(page: *mut page_info) {
 }
 
 #[unsafe(no_mangle)]
+extern "C" fn xs_flush_frames_to_ram(mfn: c_ulong, nr: c_ulong) {
+    for mfn in mfn..mfn + nr {
+        flush_page_to_ram(mfn, false);
+    }
+}
+
+#[unsafe(no_mangle)]
 extern "C" fn flush_page_to_ram(mfn: c_ulong, sync_icache: bool) {
     with(|m, cpu| {
         m.event(cpu, Event::FlushPageToRam { mfn, sync_icache });
