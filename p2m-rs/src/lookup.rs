@@ -117,6 +117,21 @@ impl ReadView<'_> {
         }
     }
 
+    /// The table in which to begin to change what is at `gfn`: the first on the
+    /// way whose level is `enough`, or else the last there is. None for a frame
+    /// beyond the root's.
+    #[inline]
+    pub(crate) fn table_for(&self, gfn: Gfn, enough: impl Fn(Level) -> bool) -> Option<Table<'_>> {
+        let mut table = self.root_table(gfn)?;
+        while !enough(table.level()) {
+            match table.next(table.load(table.level().index(gfn))) {
+                Some(next) => table = next,
+                None => break,
+            }
+        }
+        Some(table)
+    }
+
     /// For a frame above all that were ever mapped: the level of the largest
     /// block that holds it and lies above them altogether.
     pub(crate) fn hole_beyond_max(&self, gfn: Gfn) -> Option<Level> {

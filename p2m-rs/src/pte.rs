@@ -76,19 +76,14 @@ pub(crate) mod attributes {
     }
 }
 
-/// S2AP and XN for a type and an access.
+/// S2AP and XN for a type and an access. Without branches on the type, for it
+/// is done for each page of a range.
+#[inline]
 fn rights(ty: P2mType, access: P2mAccess) -> u64 {
-    let mut bits = 0;
-    if access.allows_read() {
-        bits |= READ;
-    }
-    if ty.is_writable() && access.allows_write() {
-        bits |= WRITE;
-    }
-    if !(ty.is_executable() && access.allows_execute()) {
-        bits |= XN;
-    }
-    bits
+    let writable = ty.is_writable() & access.allows_write();
+    let executable = ty.is_executable() & access.allows_execute();
+    let bit = |on: bool, bit: u64| if on { bit } else { 0 };
+    bit(access.allows_read(), READ) | bit(writable, WRITE) | bit(!executable, XN)
 }
 
 /// A translation table entry, as a value (not its place in a table).
@@ -152,14 +147,22 @@ impl Pte {
 
     /// The same mapping, of type `ty`, restricted to `access`.
     #[must_use]
+    #[inline]
     pub fn restricted(self, ty: P2mType, access: P2mAccess) -> Self {
         Self(self.0 & !PERMISSIONS | rights(ty, access)).with_setting(access)
     }
 
-    /// The entry `pages` frames further on in a run of consecutive ones.
+    /// The leaf `pages` frames further on in a run of consecutive ones; none is
+    /// beyond what an entry can address.
     #[must_use]
+    #[inline]
     pub const fn advanced(self, pages: u64) -> Self {
-        Self(self.0 & !BASE | self.0.wrapping_add(pages << PAGE_SHIFT) & BASE)
+        let next = Self(self.0.wrapping_add(pages << PAGE_SHIFT));
+        debug_assert!(
+            (next.0 ^ self.0) & !BASE == 0,
+            "beyond what an entry can address"
+        );
+        next
     }
 
     /// Points at the next table (C's `page_to_p2m_table`). The hardware

@@ -52,8 +52,10 @@ impl WriteView<'_> {
     pub(crate) fn remove_any(&mut self, gfn: Gfn, nr: u64) -> Result {
         let mut done = 0;
         while done < nr {
-            let table = self.root_table(gfn.add(done)).ok_or(Errno::Inval)?;
-            let (more, result) = self.remove_in(table, gfn.add(done), nr - done);
+            let (gfn, rest) = (gfn.add(done), nr - done);
+            let is_whole = |level: Level| level.offset(gfn) == 0 && rest >= level.pages();
+            let table = self.table_for(gfn, is_whole).ok_or(Errno::Inval)?;
+            let (more, result) = self.remove_in(table, gfn, rest);
             done += more;
             if result.is_err() {
                 if !self.owes_tables() {

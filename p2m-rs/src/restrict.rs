@@ -94,9 +94,15 @@ impl WriteView<'_> {
                 }
                 continue;
             }
-            let table = self.root_table(gfn).ok_or(Errno::Inval)?;
+            let rest = pages - course.done;
+            let is_whole = |level: Level| level.offset(gfn) == 0 && rest >= level.pages();
+            let table = self.table_for(gfn, is_whole).ok_or(Errno::Inval)?;
             match self.restrict_in(table, &request, &mut course) {
-                Ok(Go::On) => {}
+                Ok(Go::On) => {
+                    if course.done < pages && (course.stop)(course.done) {
+                        break;
+                    }
+                }
                 Ok(Go::Settle) => self.settle(),
                 Ok(Go::Stop) => break,
                 // Tables ran out, while some wait to be freed.

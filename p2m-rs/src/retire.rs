@@ -10,6 +10,7 @@
 use crate::addr::Mfn;
 use crate::level::Level;
 use crate::lock::WriteView;
+use crate::pte::Pte;
 use crate::types::P2mType;
 use crate::xen::page::{pages_before_xen_heap, Page};
 use crate::xen::table::{Owned, Removed, RemovedLeaf, RemovedTable};
@@ -51,7 +52,7 @@ pub(crate) struct Retired<'v> {
     level: Level,
     count: u64,
     /// A run of consecutive pages of RAM.
-    run: Option<(Mfn, u64)>,
+    run: (Mfn, u64),
     any_ram: bool,
 }
 
@@ -62,29 +63,40 @@ impl<'v> Retired<'v> {
             write,
             level,
             count: 0,
-            run: None,
+            run: (Mfn::new(0), 0),
             any_ram: false,
+        }
+    }
+
+    /// `count` consecutive parts of a block, of which `part` is the first. It
+    /// mapped no foreign pages: their references would be dropped one by one.
+    pub(crate) fn add_parts(&mut self, part: Pte, count: u64) {
+        debug_assert!(!part.ty().is_some_and(P2mType::is_foreign));
+        self.count += count;
+        if part.ty().is_some_and(P2mType::is_ram) {
+            self.any_ram = true;
+            if self.level == Level::L3 {
+                forget_xenheap_gfns((part.mfn(), count));
+            }
         }
     }
 
     /// Drops a mapping's references.
     // UPSTREAM-DEFECT: B15: a foreign page may be put before the TLB flush.
+    #[inline]
     pub(crate) fn add(&mut self, leaf: RemovedLeaf) {
         self.count += 1;
-        if leaf.ty().is_some_and(P2mType::is_ram) {
-            self.any_ram = true;
-            if self.level == Level::L3 {
-                self.add_page(leaf.mfn());
-            }
+        if !leaf.ty().is_some_and(P2mType::is_ram) {
+            leaf.put_references();
+            return;
         }
-        leaf.put_references();
-    }
-
-    fn add_page(&mut self, mfn: Mfn) {
-        match &mut self.run {
-            Some((first, pages)) if first.add(*pages) == mfn => *pages += 1,
-            run => {
-                let before = run.replace((mfn, 1));
+        self.any_ram = true;
+        if self.level == Level::L3 {
+            let mfn = leaf.mfn();
+            if mfn == self.run.0.add(self.run.1) {
+                self.run.1 += 1;
+            } else {
+                let before = core::mem::replace(&mut self.run, (mfn, 1));
                 forget_xenheap_gfns(before);
             }
         }
@@ -93,7 +105,7 @@ impl<'v> Retired<'v> {
 
 impl Drop for Retired<'_> {
     fn drop(&mut self) {
-        forget_xenheap_gfns(self.run.take());
+        forget_xenheap_gfns(self.run);
         if self.count > 0 {
             self.write.count_unmapped(self.level, self.count);
         }
@@ -106,11 +118,9 @@ impl Drop for Retired<'_> {
 }
 
 /// Xen's heap remembers where its pages are mapped (M2P): not any more.
-fn forget_xenheap_gfns(run: Option<(Mfn, u64)>) {
-    let Some((mut mfn, mut pages)) = run else {
-        return;
-    };
-    loop {
+#[inline(never)]
+fn forget_xenheap_gfns((mut mfn, mut pages): (Mfn, u64)) {
+    while pages > 0 {
         let skipped = pages_before_xen_heap(mfn, pages);
         if skipped >= pages {
             return;

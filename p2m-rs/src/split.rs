@@ -18,7 +18,8 @@ use crate::lock::WriteView;
 use crate::pte::Pte;
 use crate::retire::Retired;
 use crate::update::Progress;
-use crate::xen::table::{NewTable, Owned, Pending, Removed, Table};
+use crate::xen::pool::TablePage;
+use crate::xen::table::{NewTable, Pending, Table};
 
 /// What becomes of a part of a block.
 pub(crate) trait Change {
@@ -26,12 +27,33 @@ pub(crate) trait Change {
     /// `gfn` on.
     fn fits(&self, level: Level, gfn: Gfn, pages: u64) -> bool;
 
-    /// The entry at `gfn` in the place of `part`, which has the right size.
+    /// The entry at `gfn` in the place of `part`, which has the right size. Those
+    /// of the parts that follow map the frames that follow.
     fn entry(&self, part: Pte, level: Level, gfn: Gfn) -> Pte;
 
     /// Whether `entry` takes the place of what `part` mapped, which is released
     /// then, or maps the same.
     fn replaces(&self) -> bool;
+}
+
+/// What takes the place of consecutive parts of a block.
+#[derive(Clone, Copy)]
+enum Parts {
+    /// Nothing.
+    Empty,
+    /// Consecutive leaves from this one on.
+    From(Pte),
+}
+
+impl Parts {
+    /// The entry `n` places on, in a table of `level`.
+    #[inline]
+    fn nth(self, n: u64, level: Level) -> Pte {
+        match self {
+            Self::Empty => Pte::EMPTY,
+            Self::From(first) => first.advanced(n << level.order()),
+        }
+    }
 }
 
 impl WriteView<'_> {
@@ -46,11 +68,18 @@ impl WriteView<'_> {
         pages: u64,
         change: &dyn Change,
     ) -> (Option<NewTable>, Progress) {
-        let mut new = match self.split_unlinked(block, level) {
-            Ok(new) => new,
+        let (part, page) = match self.split_page(level) {
+            Ok(split) => split,
             Err(errno) => return (None, (0, Err(errno))),
         };
-        let part = new.level();
+        if pages == level.pages() && change.fits(part, start, pages) {
+            let entry = self.reshaped(block.child(0, part), part, start, ENTRIES as u64, change);
+            let new = NewTable::full(page, part, |n| entry.nth(n, part));
+            return (new, (pages, Ok(())));
+        }
+        let Some(mut new) = NewTable::split_of(page, block, part) else {
+            return (None, (0, Err(Errno::NoMem)));
+        };
         let mut done = 0;
         let mut result = Ok(());
         while done < pages && result.is_ok() {
@@ -58,7 +87,8 @@ impl WriteView<'_> {
             let (index, span) = (part.index(gfn), part.pages_from(gfn));
             if change.fits(part, gfn, pages - done) {
                 let count = ((pages - done) >> part.order()).min(index.room());
-                self.reshape_entries(&mut new, index, gfn, count, change);
+                let entry = self.reshaped(new.load(index), part, gfn, count, change);
+                new.fill(index, count, |n| entry.nth(n, part));
                 done += count << part.order();
                 continue;
             }
@@ -78,31 +108,30 @@ impl WriteView<'_> {
         (Some(new), (done, result))
     }
 
-    fn reshape_entries(
+    /// What takes the place of `count` parts of a block, of which `part`, at
+    /// `gfn`, is the first; releases what they mapped, if that changes.
+    fn reshaped(
         &self,
-        new: &mut NewTable,
-        first: TableIndex,
+        part: Pte,
+        level: Level,
         gfn: Gfn,
         count: u64,
         change: &dyn Change,
-    ) {
-        let level = new.level();
-        let mut retired = Retired::at(self, level);
-        let mut done = 0;
-        let mut mapped = 0;
-        new.change(first, count, |part| {
-            let entry = change.entry(part, level, gfn.add(done));
-            done += level.pages();
-            let stays = entry.is_mapped() && entry.mfn() == part.mfn();
-            if change.replaces() && !stays {
-                mapped += u64::from(entry.is_mapped());
-                if let Owned::Leaf(leaf) = Removed::of_unlinked(part, level).into_owned() {
-                    retired.add(leaf);
-                }
+    ) -> Parts {
+        let entry = change.entry(part, level, gfn);
+        let is_mapped = entry.is_mapped();
+        let stays = is_mapped && entry.mfn() == part.mfn();
+        if change.replaces() && !stays {
+            if is_mapped {
+                self.count_mapped(level, count);
             }
-            entry
-        });
-        self.count_mapped(level, mapped);
+            Retired::at(self, level).add_parts(part, count);
+        }
+        if is_mapped {
+            Parts::From(entry)
+        } else {
+            Parts::Empty
+        }
     }
 
     /// Replaces the block at `index`, at which `gfn` is looked up, by a table
@@ -119,29 +148,29 @@ impl WriteView<'_> {
         index: TableIndex,
         gfn: Gfn,
     ) -> Result<Table<'v>> {
-        let new = self.split_unlinked(table.load(index), table.level())?;
+        let (part, page) = self.split_page(table.level())?;
+        let new = NewTable::split_of(page, table.load(index), part).ok_or(Errno::NoMem)?;
         Pending::none(self, table).link(index, gfn, new).inherited();
         table.next(table.load(index)).ok_or(Errno::NoMem)
     }
 
-    /// A new table of the parts of a block of `level`, counted as if it were
-    /// linked.
+    /// A page for the table of a block of `level`, and the level of its parts,
+    /// which are counted as if they were linked.
     ///
     /// # Errors
     ///
     /// [`Errno::NoMem`]; nothing has changed.
-    pub(crate) fn split_unlinked(&self, block: Pte, level: Level) -> Result<NewTable> {
+    fn split_page(&self, level: Level) -> Result<(Level, TablePage)> {
         let part = level.next().ok_or(Errno::NoMem)?;
         let page = self.alloc_table_page().ok_or(Errno::NoMem)?;
-        let new = NewTable::split_of(page, block, part).ok_or(Errno::NoMem)?;
         self.count_shattered(level, 1);
         self.count_unmapped(level, 1);
         self.count_mapped(part, ENTRIES as u64);
-        Ok(new)
+        Ok((part, page))
     }
 
     /// The new table will not be linked: the block stays.
-    pub(crate) fn uncount_split(&self, level: Level) {
+    fn uncount_split(&self, level: Level) {
         let Some(part) = level.next() else { return };
         self.count_shattered(level, 1_u64.wrapping_neg());
         self.count_mapped(level, 1);

@@ -4,8 +4,8 @@
 //! C has one function for three things, told apart by INVALID_MFN and by
 //! comparing frames. Here they are three: [`WriteView::insert`] in this file,
 //! [`WriteView::remove`] in [`crate::remove`] and [`WriteView::set_access`] in
-//! [`crate::restrict`]. All three go down the tables once, from each table into
-//! those below that the range touches.
+//! [`crate::restrict`]. All three go down to the first table that has to change,
+//! and from there once into each table below that the range touches.
 //!
 //! A range is mapped with the largest blocks that fit, also where only its
 //! middle is aligned. (C takes one size for the whole of a range, so that one
@@ -109,7 +109,7 @@ impl WriteView<'_> {
         };
         let mut done = 0;
         let result = loop {
-            let (more, result) = self.insert_from_root(&request, done, nr);
+            let (more, result) = self.insert_from(&request, done, nr);
             done += more;
             if result.is_ok() || !self.owes_tables() {
                 break result;
@@ -135,11 +135,12 @@ impl WriteView<'_> {
         }
     }
 
-    fn insert_from_root(&self, request: &Request, start: u64, end: u64) -> Progress {
+    fn insert_from(&self, request: &Request, start: u64, end: u64) -> Progress {
         let mut at = start;
         while at < end {
             let gfn = request.gfn(at);
-            let Some(table) = self.root_table(gfn) else {
+            let fits = |level| request.fits(level, at, end - at);
+            let Some(table) = self.table_for(gfn, fits) else {
                 return (at - start, Err(Errno::Inval));
             };
             let (more, result) = self.insert_in(table, request, at, end);

@@ -64,19 +64,6 @@ impl NewTable {
         }
     }
 
-    /// Changes `count` entries from `first` on, each to what `change` makes of
-    /// it.
-    pub(crate) fn change(
-        &mut self,
-        first: TableIndex,
-        count: u64,
-        mut change: impl FnMut(Pte) -> Pte,
-    ) {
-        for index in first.run(count) {
-            self.table.store(index, change(self.table.load(index)));
-        }
-    }
-
     /// Points the entry at a table one level further down, which becomes part
     /// of this one.
     pub(crate) fn attach(&mut self, write: &WriteView<'_>, index: TableIndex, below: Self) {

@@ -49,11 +49,6 @@ impl Removed {
         Self { pte, level }
     }
 
-    /// Of a new table that nothing points to: never live there.
-    pub(crate) fn of_unlinked(pte: Pte, level: Level) -> Self {
-        Self::new(pte.with_hw_valid(false), level)
-    }
-
     /// Whether the hardware may have used it.
     pub fn was_live(&self) -> bool {
         self.pte.hw_valid()
@@ -90,22 +85,23 @@ impl Removed {
     }
 
     /// What it owned.
+    #[inline]
     pub fn into_owned(self) -> Owned {
         let Self { pte, level } = self;
-        match (pte.kind(level), level.next()) {
-            (Kind::Empty, _) => Owned::Nothing,
-            (Kind::Table(mfn), Some(next)) => {
-                // SAFETY: an entry of the tree pointed to this table, and this
-                // value is all that is left of the entry: the table is only
-                // freed through it.
-                let table = unsafe { Table::map(mfn, next) };
-                match (Page::of(mfn), table) {
-                    (Some(page), Some(table)) => Owned::Table(RemovedTable { page, table }),
-                    _ => Owned::Nothing,
-                }
-            }
-            _ => Owned::Leaf(RemovedLeaf { pte, level }),
+        match pte.kind(level) {
+            Kind::Empty => Owned::Nothing,
+            Kind::Leaf => Owned::Leaf(RemovedLeaf { pte, level }),
+            Kind::Table(mfn) => self.into_table(mfn).map_or(Owned::Nothing, Owned::Table),
         }
+    }
+
+    #[inline(never)]
+    fn into_table(self, mfn: Mfn) -> Option<RemovedTable> {
+        // SAFETY: an entry of the tree pointed to this table, and this value is
+        // all that is left of the entry: the table is only freed through it.
+        let table = unsafe { Table::map(mfn, self.level.next()?) }?;
+        let page = Page::of(mfn)?;
+        Some(RemovedTable { page, table })
     }
 }
 
@@ -126,10 +122,15 @@ impl RemovedLeaf {
     }
 
     /// Drops the references that a foreign mapping owns, one a page.
+    #[inline]
     pub fn put_references(self) {
-        if !self.ty().is_some_and(P2mType::is_foreign) {
-            return;
+        if self.ty().is_some_and(P2mType::is_foreign) {
+            self.put_foreign();
         }
+    }
+
+    #[inline(never)]
+    fn put_foreign(self) {
         for n in 0..self.level.pages() {
             let page = Page::of(self.mfn().add(n));
             debug_assert!(page.is_some(), "a foreign mapping of no page");
@@ -155,9 +156,13 @@ impl RemovedTable {
     /// what is owed before the lock is released. No walk that begins now finds
     /// the table, but one may be under way, and walk caches may hold it until
     /// the flush.
+    #[inline]
     pub(crate) fn free(self, write: &WriteView<'_>, mut each: impl FnMut(Removed)) {
         for index in TableIndex::all() {
-            each(Removed::new(self.table.load(index), self.table.level));
+            let pte = self.table.load(index);
+            if pte.is_mapped() {
+                each(Removed::new(pte, self.table.level));
+            }
         }
         self.free_only(write);
     }
