@@ -26,6 +26,8 @@ pub(crate) enum Action {
     Test(TestArgs),
     /// Compare the Rust p2m with Xen's C, operation by operation
     Diff(DiffArgs),
+    /// Count what the Rust p2m and Xen's C do for each operation
+    Bench(BenchArgs),
     /// Show what this machine has and what it lacks
     Doctor,
 }
@@ -48,6 +50,15 @@ impl fmt::Display for P2m {
     }
 }
 
+/// What the patches can put into Xen to be run in the place of dom0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Extra {
+    /// What `diff` runs.
+    Selftest,
+    /// What `bench` runs.
+    Bench,
+}
+
 /// Which Xen to build.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct BuildArgs {
@@ -60,9 +71,9 @@ pub(crate) struct BuildArgs {
     /// Your own Xen tree, which is copied and never changed [default: Debian's source package]
     #[arg(long, value_name = "PATH")]
     pub(crate) xen_tree: Option<PathBuf>,
-    /// With the self-test that `diff` runs.
+    /// With what another command runs in the place of dom0.
     #[arg(skip)]
-    pub(crate) selftest: bool,
+    pub(crate) extra: Option<Extra>,
 }
 
 /// What to boot and how.
@@ -131,6 +142,34 @@ pub(crate) struct DiffArgs {
     pub(crate) xen_tree: Option<PathBuf>,
 }
 
+/// What to count.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct BenchArgs {
+    /// Only rows with this in their name; the files in docs/ stay as they are
+    #[arg(long, value_name = "PART", value_parser = part)]
+    pub(crate) only: Option<String>,
+    /// Do everything twice, and fail unless all counts inside Xen are the same again
+    #[arg(long)]
+    pub(crate) repeat: bool,
+    /// QEMU's CPU model
+    #[arg(long, value_name = "NAME", default_value = "max")]
+    pub(crate) cpu: String,
+    /// Your own Xen tree [default: Debian's source package]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) xen_tree: Option<PathBuf>,
+}
+
+/// A part of a row's name, which goes on Xen's command line.
+fn part(text: &str) -> Result<String, String> {
+    let fits = (1..32).contains(&text.len());
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '-';
+    if fits && text.chars().all(plain) {
+        Ok(text.to_owned())
+    } else {
+        Err("not a part of a row's name: letters, digits and dashes".to_owned())
+    }
+}
+
 /// A number, also in the form in which a seed is shown.
 fn seed(text: &str) -> Result<u64, String> {
     let parsed = match text.strip_prefix("0x") {
@@ -148,7 +187,7 @@ impl BootArgs {
                 p2m,
                 debug: false,
                 xen_tree: None,
-                selftest: false,
+                extra: None,
             },
             cpu: "max".to_owned(),
             smp: 2,

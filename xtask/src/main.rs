@@ -5,6 +5,7 @@
 //! asked for passed.
 
 mod apt;
+mod bench;
 mod boot;
 mod cli;
 mod command;
@@ -67,6 +68,7 @@ fn run(cli: &Cli) -> Result<bool> {
         Action::Test(args) => Ok(test::run(&paths, progress, *args)),
         Action::Diff(args) if args.host => diff::run(&paths, progress, args),
         Action::Diff(args) => selftest::run(&paths, progress, args),
+        Action::Bench(args) => bench::run(&paths, progress, args),
         Action::Doctor => Ok(doctor::run(&paths)),
     }
 }

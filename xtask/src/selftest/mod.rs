@@ -13,7 +13,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 
 use crate::boot::cpu;
-use crate::cli::{BuildArgs, DiffArgs, P2m};
+use crate::cli::{BuildArgs, DiffArgs, Extra, P2m};
 use crate::lock;
 use crate::paths::Paths;
 use crate::progress::Progress;
@@ -120,7 +120,7 @@ fn built(
         p2m,
         debug,
         xen_tree: args.xen_tree.clone(),
-        selftest: true,
+        extra: Some(Extra::Selftest),
     };
     build::build(paths, progress, &args)
 }

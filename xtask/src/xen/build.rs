@@ -14,7 +14,7 @@ use super::config::Fragment;
 use super::patches::Series;
 use super::release;
 use super::source::Source;
-use crate::cli::{BuildArgs, P2m};
+use crate::cli::{BuildArgs, Extra, P2m};
 use crate::command;
 use crate::files::{self, Fingerprint};
 use crate::paths::Paths;
@@ -32,6 +32,8 @@ pub(crate) struct BuiltXen {
     pub(crate) p2m: P2m,
     /// Built with CONFIG_DEBUG=y?
     pub(crate) debug: bool,
+    /// What it was made from.
+    pub(crate) source: String,
     /// The root of the tree.
     pub(crate) tree: PathBuf,
     /// Short name of this configuration: folders and logs are called by it.
@@ -81,13 +83,14 @@ pub(crate) fn build(paths: &Paths, progress: Progress, args: &BuildArgs) -> Resu
         release: version,
         p2m: args.p2m,
         debug: args.debug,
+        source: source.describe(),
         tree: paths.xen_trees().join(&name),
         name,
     };
     make_tree(paths, progress, &xen.tree, &source, &series)?;
     let mut fragment = Fragment::new(version, args.p2m, args.debug, !series.is_empty());
-    if args.selftest {
-        fragment.add_selftest();
+    if let Some(extra) = args.extra {
+        fragment.add(extra);
     }
     let make = Make {
         paths,
@@ -107,8 +110,12 @@ fn absolute(path: &Path) -> Result<PathBuf> {
 /// `4.20-rust-release`; a user's tree adds a hash of where it is.
 fn name(release: Version, args: &BuildArgs, user_tree: Option<&Path>) -> String {
     let kind = if args.debug { "debug" } else { "release" };
-    let test = if args.selftest { "-selftest" } else { "" };
-    let base = format!("{release}-{}-{kind}{test}", args.p2m);
+    let extra = match args.extra {
+        None => "",
+        Some(Extra::Selftest) => "-selftest",
+        Some(Extra::Bench) => "-bench",
+    };
+    let base = format!("{release}-{}-{kind}{extra}", args.p2m);
     match user_tree {
         None => base,
         Some(tree) => {
@@ -232,7 +239,7 @@ fn jobs() -> usize {
 #[cfg(test)]
 mod tests {
     use super::name;
-    use crate::cli::{BuildArgs, P2m};
+    use crate::cli::{BuildArgs, Extra, P2m};
     use crate::version::Version;
     use std::path::Path;
 
@@ -242,13 +249,13 @@ mod tests {
             p2m: P2m::C,
             debug: false,
             xen_tree: None,
-            selftest: false,
+            extra: None,
         };
         let version = Version::new(4, 20);
         assert_eq!(name(version, &args, None), "4.20-c-release");
-        args.selftest = true;
+        args.extra = Some(Extra::Selftest);
         assert_eq!(name(version, &args, None), "4.20-c-release-selftest");
-        args.selftest = false;
+        args.extra = None;
         args.p2m = P2m::Rust;
         args.debug = true;
         assert_eq!(name(version, &args, None), "4.20-rust-debug");

@@ -3,7 +3,7 @@
 
 use anyhow::{bail, Result};
 
-use crate::cli::P2m;
+use crate::cli::{Extra, P2m};
 use crate::version::Version;
 
 /// The option that takes the Rust archive instead of the C files.
@@ -29,9 +29,13 @@ impl Fragment {
         Self(options)
     }
 
-    /// With the self-test of the p2m.
-    pub(crate) fn add_selftest(&mut self) {
-        self.0.push(("CONFIG_P2M_SELFTEST", true));
+    /// With what is to be run in the place of dom0.
+    pub(crate) fn add(&mut self, extra: Extra) {
+        let option = match extra {
+            Extra::Selftest => "CONFIG_P2M_SELFTEST",
+            Extra::Bench => "CONFIG_P2M_BENCH",
+        };
+        self.0.push((option, true));
     }
 
     /// As lines of a `.config`.

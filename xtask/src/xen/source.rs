@@ -74,6 +74,19 @@ impl Source {
         Ok(())
     }
 
+    /// Which Xen it is, as the tarball's name says (release, and the commit after `g`).
+    pub(crate) fn describe(&self) -> String {
+        match self {
+            Self::Tarball(tarball) => {
+                let name = tarball.file_name().unwrap_or_default().to_string_lossy();
+                let name = name.strip_prefix("xen_").unwrap_or(&name);
+                let name = name.split(".orig.").next().unwrap_or(name);
+                name.to_owned()
+            }
+            Self::Tree(_) => "a tree of the user's own".to_owned(),
+        }
+    }
+
     /// Puts a pristine tree into the empty folder `dir`.
     pub(crate) fn unpack(&self, paths: &Paths, dir: &Path) -> Result<()> {
         let log = paths.log("xen-unpack");

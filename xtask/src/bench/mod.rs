@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Counting what the C and the Rust p2m do for the same operations.
+//!
+//! Xen is built twice with `CONFIG_P2M_BENCH=y`, once with each p2m, and both run the same object
+//! with the operations in it, on a machine whose instructions a plugin counts (`plugin`,
+//! `machine`, `counts`). `columns`, `sections` and `floors` say what the numbers mean; `report` and
+//! `chart` write them down. Nothing in here is a time.
+
+mod chart;
+mod columns;
+mod counts;
+mod floors;
+mod machine;
+mod plugin;
+mod report;
+mod sections;
+
+use std::path::Path;
+
+use anyhow::{bail, ensure, Result};
+
+use crate::boot::cpu;
+use crate::cli::{BenchArgs, BuildArgs, Extra, P2m};
+use crate::command;
+use crate::files::{self, Fingerprint};
+use crate::lock;
+use crate::paths::Paths;
+use crate::progress::Progress;
+use crate::tools::{self, Use, CROSS};
+use crate::xen::build::{self, BuiltXen};
+
+use counts::Counted;
+use machine::Request;
+use plugin::Plugin;
+use report::Pair;
+
+/// Where the object with the operations is, below the tree.
+const OBJECT: &str = "xen/arch/arm/p2m-bench/built_in.o";
+
+/// Builds, counts, compares and writes it down.
+pub(crate) fn run(paths: &Paths, progress: Progress, args: &BenchArgs) -> Result<bool> {
+    let mut uses = Use::build(P2m::Rust);
+    uses.push(Use::Boot);
+    tools::require(paths, progress, &uses)?;
+    let cpu = cpu::argument(&args.cpu)?;
+    let (c, rust, plugin) = lock::alone(paths, progress, || {
+        Ok((
+            built(paths, progress, args, P2m::C)?,
+            built(paths, progress, args, P2m::Rust)?,
+            Plugin::build(paths, progress)?,
+        ))
+    })?;
+    same_object(paths, &c, &rust)?;
+    let dir = paths.run(&format!("bench-{}", args.cpu));
+    let request = Request {
+        cpu: &cpu,
+        rows: args.only.as_deref().unwrap_or("all"),
+        plugin: plugin.as_ref(),
+    };
+    let pairs = lock::booting(&dir, || {
+        let of = |xen: &BuiltXen| counted(progress, xen, request, &dir, args.repeat);
+        pairs(of(&c)?, of(&rust)?)
+    })?;
+    println!("{}", report::terminal(&pairs));
+    files::write(
+        &paths.target().join("bench/counts.tsv"),
+        report::tsv(&pairs),
+    )?;
+    if args.only.is_none() && plugin.is_some() {
+        write_docs(paths, args, &c, &pairs)?;
+    }
+    Ok(true)
+}
+
+fn built(paths: &Paths, progress: Progress, args: &BenchArgs, p2m: P2m) -> Result<BuiltXen> {
+    let args = BuildArgs {
+        p2m,
+        debug: false,
+        xen_tree: args.xen_tree.clone(),
+        extra: Some(Extra::Bench),
+    };
+    build::build(paths, progress, &args)
+}
+
+/// Is what calls the p2m the same to the byte, but for where it was compiled?
+fn same_object(paths: &Paths, c: &BuiltXen, rust: &BuiltXen) -> Result<()> {
+    let hash = |xen: &BuiltXen| -> Result<String> {
+        let stripped = paths.target().join("bench/object.o");
+        command::output(
+            command::clean(format!("{CROSS}objcopy"))
+                .arg("--strip-debug")
+                .arg(xen.tree.join(OBJECT))
+                .arg(&stripped),
+        )?;
+        Ok(Fingerprint::default().add_file(&stripped)?.hex())
+    };
+    ensure!(
+        hash(c)? == hash(rust)?,
+        "{OBJECT} is not the same in {} and {}: their counts cannot be compared",
+        c.tree.display(),
+        rust.tree.display()
+    );
+    Ok(())
+}
+
+/// The rows of one build, and that they come out again.
+fn counted(
+    progress: Progress,
+    xen: &BuiltXen,
+    request: Request<'_>,
+    dir: &Path,
+    repeat: bool,
+) -> Result<Vec<Counted>> {
+    let rows = machine::run(progress, xen, request, dir)?;
+    if repeat {
+        let again = machine::run(progress, xen, request, dir)?;
+        let differs = rows.iter().zip(&again).find(|(one, two)| one != two);
+        if let Some((one, two)) = differs {
+            bail!(
+                "{}: {} is not the same again: {:?} and {:?}",
+                xen.name,
+                one.name,
+                one.numbers,
+                two.numbers
+            );
+        }
+        ensure!(rows.len() == again.len(), "{}: rows are missing", xen.name);
+        progress.say(&format!(
+            "{}: all counts of {} rows are the same again",
+            xen.name,
+            rows.len()
+        ));
+    }
+    Ok(rows)
+}
+
+fn pairs(c: Vec<Counted>, rust: Vec<Counted>) -> Result<Vec<Pair>> {
+    ensure!(!c.is_empty(), "no row has such a name");
+    ensure!(c.len() == rust.len(), "C and Rust have not the same rows");
+    c.into_iter()
+        .zip(rust)
+        .map(|(c, rust)| {
+            ensure!(c.name == rust.name, "{} is not {}", c.name, rust.name);
+            Ok(Pair { c, rust })
+        })
+        .collect()
+}
+
+fn write_docs(paths: &Paths, args: &BenchArgs, xen: &BuiltXen, pairs: &[Pair]) -> Result<()> {
+    let docs = paths.root().join("docs");
+    let head = format!(
+        include_str!("../../assets/bench/head.md"),
+        cpu = args.cpu,
+        qemu = plugin::qemu()?,
+        xen = xen.source,
+    );
+    files::write(&docs.join("bench.md"), head + &report::markdown(pairs))?;
+    let is_size = |pair: &&Pair| {
+        ["create-", "destroy-"]
+            .iter()
+            .any(|start| pair.name().starts_with(start))
+    };
+    let (sizes, others): (Vec<&Pair>, Vec<&Pair>) = pairs.iter().partition(is_size);
+    let owned = |pairs: Vec<&Pair>| pairs.into_iter().cloned().collect::<Vec<Pair>>();
+    files::write(&docs.join("bench.svg"), chart::ratios(&owned(others))?)?;
+    files::write(&docs.join("bench-size.svg"), chart::sizes(&owned(sizes))?)
+}

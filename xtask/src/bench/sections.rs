@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! What the rows are about: the sections of the report.
+
+/// Rows of one kind.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Section {
+    /// Its heading.
+    pub(super) title: &'static str,
+    /// What the rows do.
+    pub(super) text: &'static str,
+    /// How their names begin.
+    pub(super) rows: &'static [&'static str],
+}
+
+/// In the order of the report.
+pub(super) const ALL: &[Section] = &[
+    Section {
+        title: "Mapping",
+        text: "`map-1g-as-SIZE`: 1 GiB in one call of `p2m_insert_mapping`, with guest and machine \
+               frames aligned so that blocks of SIZE are possible; `-plus-page`: and one page \
+               more; `-shifted`: both begin a page later; `-minus-page`: without the first page. \
+               `-calls`: a call of `guest_physmap_add_entry` for each block. `remap`: other \
+               machine frames where something is mapped. `nothing` is an empty region.",
+        rows: &["nothing", "map-", "remap-"],
+    },
+    Section {
+        title: "Finding",
+        text: "`lookup`: `p2m_lookup`, of a frame in a block of the given size, in a `hole` of the \
+               mapping, and `beyond` its end. `get-page-from-gfn` takes and drops a reference. \
+               `get-access`: `p2m_get_mem_access`, where an access is set and where none is.",
+        rows: &["lookup-", "get-"],
+    },
+    Section {
+        title: "A guest's virtual addresses",
+        text: "`get_page_from_gva` for a guest with four levels of its own tables, on the vCPU that \
+               is loaded. `direct`: the hardware translates. `untracked`: bit 0 of the root \
+               is clear, so that software walks. `restricted`: mem_access forbids the page; \
+               `restricted-tables`: and the guest's tables.",
+        rows: &["gva-"],
+    },
+    Section {
+        title: "Restricting (mem_access)",
+        text: "`p2m_set_mem_access` on 1 GiB, mapped as 4K pages, 2M blocks or a 1G block: the `first` \
+               time, a `change` of the restriction, its `lift`. `preempted`: every check asks for \
+               a stop, and the call is made again from there. `flip`: one page, restricted and \
+               lifted in turn; `pages`: one page after the other. Preemption is checked every \
+               64 pages at most, as in the hypercall.",
+        rows: &["access-"],
+    },
+    Section {
+        title: "Unmapping and the end of a domain",
+        text: "`unmap-page-of`: one page out of the middle of a block. `unmap-1g`: in one call of \
+               `guest_physmap_remove_page`, or (`calls`) one for each page; `but-first` and \
+               `but-ends`: without the first, or the first and the last page. `relinquish`: \
+               `relinquish_p2m_mapping` of own or foreign pages. `teardown`: \
+               `p2m_teardown`, after it. `pool`: the domain's pool grows or shrinks by 4096 pages.",
+        rows: &["unmap-", "relinquish-", "teardown-", "pool-"],
+    },
+    Section {
+        title: "Set/way emulation",
+        text: "`invalidate`: `p2m_domain_creation_finished`. `touch`: a guest touches one page, or all \
+               262,144 of 1 GiB, after an invalidation; each fault goes to \
+               `p2m_resolve_translation_fault`, and an AT instruction finds out whether the \
+               hardware gets through. `flush-vm`: `p2m_flush_vm` when nothing was touched since the \
+               invalidation, and when all was. `flush-range`: `p2m_cache_flush_range`, for the \
+               toolstack. Xen 4.20's C forgets to invalidate a root at level 0, so it is also done \
+               by hand before `touch` and `flush-vm-untouched`; `invalidate` is without that, and \
+               so the C's number there is of doing nothing.",
+        rows: &["invalidate", "touch-", "flush-vm", "flush-range"],
+    },
+    Section {
+        title: "Context switch and flush",
+        text: "`restore`: `p2m_restore_state` of the vCPU that ran last, or of another of the same \
+               domain. `save`: `p2m_save_state`. `flush-tlb`: `p2m_force_tlb_flush_sync` under the lock, \
+               of the domain that is loaded or of another.",
+        rows: &["restore-", "save", "flush-tlb"],
+    },
+    Section {
+        title: "xl create and xl destroy",
+        text: "Everything that Xen executes from the start of the command to its end, dom0's own work not \
+               counted: of this, the p2m is a part. After `destroy` the counting goes on until all \
+               memory is back. Interrupts, the scheduler and dom0's other \
+               hypercalls are in these numbers, so they are not the same each time.",
+        rows: &["xl-"],
+    },
+    Section {
+        title: "The size of the guest",
+        text: "`create`: a call of `guest_physmap_add_entry` for each extent of 2 MiB, or each page. \
+               `destroy`: `relinquish_p2m_mapping`, `p2m_clear_root_pages`, `p2m_teardown`. The \
+               machine frames do not exist; nothing looks at them.",
+        rows: &["create-", "destroy-"],
+    },
+];
+
+impl Section {
+    /// Does a row belong here?
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.rows.iter().any(|start| name.starts_with(start))
+    }
+}
