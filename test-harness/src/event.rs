@@ -48,7 +48,27 @@ pub enum Event {
         vmid: u16,
         irqs_on: bool,
     },
-    /// The same on this CPU only.
+    /// TLBI IPAS2E1IS for `count` addresses, 2^`order` frames apart, then
+    /// VMALLE1IS.
+    TlbiIpa {
+        vmid: u16,
+        gfn: u64,
+        count: u64,
+        order: u32,
+        irqs_on: bool,
+    },
+    /// TLBI RIPAS2E1IS over a range, then VMALLE1IS.
+    TlbiRange {
+        vmid: u16,
+        gfn: u64,
+        nr: u64,
+        irqs_on: bool,
+    },
+    /// TLBI VMALLE1: stage 1 of the VMID in VTTBR_EL2, this CPU.
+    TlbiStage1Local {
+        vmid: u16,
+    },
+    /// TLBI VMALLS12E1: all of the VMID, this CPU.
     TlbiVmidLocal {
         vmid: u16,
     },
@@ -127,6 +147,9 @@ impl Event {
             Self::PteStore { .. }
                 | Self::ClearPage { .. }
                 | Self::TlbiVmid { .. }
+                | Self::TlbiIpa { .. }
+                | Self::TlbiRange { .. }
+                | Self::TlbiStage1Local { .. }
                 | Self::TlbiVmidLocal { .. }
                 | Self::Lock { .. }
                 | Self::Get { .. }

@@ -28,6 +28,8 @@
 //! | T5 | no page that nobody owns is put while TLBs may hold it: an owned one is flushed before it comes again |
 //! | T6 | interrupts are off while a foreign VTTBR_EL2 is loaded, and it is put back |
 //! | T7 | a VMID is one domain's, flushed before that runs; a CPU's TLB is flushed before another of its vCPUs runs there |
+//! | T8 | a table's entries are visible to walkers before it can be walked to |
+//! | T9 | so are all stores to reachable tables, before the unlock and the IOTLB flush |
 //! | P1 | a table is in memory before it is linked, when the IOMMU reads memory |
 //! | P2 | so is each changed word, before the IOTLB flush and the unlock |
 //! | P3 | no page is put, no table freed, before the IOTLB flush of where it was mapped |
@@ -83,6 +85,7 @@ mod stand_in;
 pub mod symbols;
 mod tables;
 mod tlb;
+mod visible;
 mod vmids;
 pub mod work;
 mod world;

@@ -27,6 +27,7 @@ use crate::radix::Radix;
 use crate::stage1::Guests;
 use crate::tables::Tables;
 use crate::tlb::Tlb;
+use crate::visible::Visible;
 use crate::vmids::Vmids;
 use crate::work::Work;
 
@@ -48,6 +49,7 @@ pub(crate) struct State {
     pub(crate) devices: Devices,
     pub(crate) tables: Tables,
     pub(crate) tlb: Tlb,
+    pub(crate) visible: Visible,
     pub(crate) iotlb: Iotlb,
     pub(crate) vmids: Vmids,
     pub(crate) work: Work,
@@ -71,6 +73,7 @@ impl State {
             devices: Devices::default(),
             tables: Tables::default(),
             tlb: Tlb::default(),
+            visible: Visible::default(),
             iotlb: Iotlb::default(),
             vmids: Vmids::default(),
             work: Work::default(),

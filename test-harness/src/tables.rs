@@ -92,7 +92,7 @@ impl State {
             return;
         };
         if let Some(through) = table.parent {
-            self.tlb_unlink(mfn, table.domain, through);
+            self.tlb_unlink(mfn, through);
         }
         if self.frames.is_free(mfn) {
             return;
@@ -142,6 +142,7 @@ impl State {
         }
         self.dirty(mfn, index..index + 1);
         let Some(table) = self.tables.live.get(&mfn).copied() else {
+            self.unpublished(cpu, mfn);
             return;
         };
         self.tlb_store(mfn, index, old, value);
@@ -161,6 +162,7 @@ impl State {
         if is && !same {
             self.link(pte::mfn(value), table.below(mfn, index));
         }
+        self.unpublished(cpu, mfn);
     }
 
     /// A whole page set to zero.
@@ -182,7 +184,9 @@ impl State {
         } else {
             self.private_event(cpu, clear);
         }
+        self.unpublished(cpu, mfn);
         if cleaned {
+            self.publish(cpu);
             self.undirty(mfn);
         } else {
             self.dirty(mfn, 0..WORDS);
@@ -203,6 +207,7 @@ impl State {
 
     /// DC CVAC over a range of addresses: whole cache lines of 64 bytes.
     pub(crate) fn clean(&mut self, cpu: usize, address: usize, bytes: usize) {
+        self.publish(cpu);
         self.event(cpu, Event::CleanRange { address, bytes });
         let (from, to) = (address & !63, (address + bytes + 63) & !63);
         for at in (from..to).step_by(8) {
@@ -227,6 +232,7 @@ impl State {
         }
         self.check_uncached(cpu, mfn);
         self.check_out_of_reach(cpu, mfn);
+        self.forget_stores(mfn);
         self.undirty(mfn);
     }
 

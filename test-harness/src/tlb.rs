@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! What a TLB or a walk cache may still hold, at worst.
 //!
-//! A TLB may hold anything that could be walked to since the last TLBI for its
-//! VMID. So each word that was valid and reachable and then changed is
-//! remembered with its old value until that TLBI. From this follow:
+//! A TLB may hold anything that could be walked to since the last TLBI that
+//! covers it. So each entry that was valid and reachable and then changed is
+//! remembered, by domain, level and guest frame, with its old value, until that
+//! TLBI; and for an entry that led to a table, that anything below it may be
+//! cached as well (its *span*). From this follow:
 //!
 //! - T1, break-before-make (Arm ARM, R_WHZWS): no new valid value while an old
 //!   one may be cached that differs in more than permissions;
@@ -11,10 +13,17 @@
 //! - T5: nor is a page put that nobody owns;
 //! - T4: a table that was taken out is not freed while it may be cached.
 //!
-//! A word under an invalid entry cannot be walked to, unless that entry itself
-//! may be cached. Barriers are not modelled: Xen's TLBI helper has its own.
+//! A TLBI by IPA takes what would be used to translate that IPA: the leaf whose
+//! span holds it, and the table entries on its way. It takes no other page of a
+//! table; so a span is clear only after all of it was invalidated page by page,
+//! by range, or with the VMID.
+//!
+//! An entry under an invalid one cannot be walked to, unless that one itself
+//! may be cached. Barriers are [`crate::visible`]'s; the TLBI helpers bring
+//! their own.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
+use std::ops::Range;
 
 use crate::event::Mfn;
 use crate::hash::WordMap;
@@ -22,21 +31,111 @@ use crate::machine::State;
 use crate::pte;
 use crate::world::Domain;
 
-/// S2AP and XN.
+/// S2AP and XN; and bits 62:59, which hardware ignores.
 const PERMISSIONS: u64 = pte::READ | pte::WRITE | pte::XN | 0xF << 59;
 
-/// Old values that may be cached, and the tables that went with them.
+/// An entry: address of its domain, level, first guest frame.
+type Key = (usize, u32, u64);
+
+/// What may be cached though the tables say something else.
 #[derive(Debug, Default)]
 pub(crate) struct Tlb {
-    /// Per word: the old value and the address of its domain.
-    words: HashMap<(Mfn, usize), (u64, usize)>,
-    /// Tables out of the tree, by address of their domain.
-    tables: WordMap<usize>,
+    /// Entries that changed: the old value.
+    entries: BTreeMap<Key, u64>,
+    /// Entries that led to a table, and which: anything below may be cached.
+    spans: BTreeMap<Key, Mfn>,
+    /// Tables out of the tree, and the span that they were in.
+    tables: WordMap<Key>,
+}
+
+/// What an invalidation covers.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Scope {
+    /// Everything.
+    Vmid,
+    /// `count` addresses, 2^`order` frames apart.
+    Ipas { gfn: u64, count: u64, order: u32 },
+    /// All of a range.
+    Range { gfn: u64, nr: u64 },
+}
+
+impl Scope {
+    /// Whether an entry of these frames is invalidated: one address is enough.
+    fn takes(self, gfns: &Range<u64>) -> bool {
+        match self {
+            Self::Vmid => true,
+            Self::Ipas { gfn, count, order } => {
+                let first = gfns.start.saturating_sub(gfn).div_ceil(1 << order);
+                first < count && gfns.contains(&(gfn + (first << order)))
+            }
+            Self::Range { gfn, nr } => gfns.start < gfn + nr && gfn < gfns.end,
+        }
+    }
+
+    /// Whether every page of these frames is invalidated.
+    fn takes_all(self, gfns: &Range<u64>) -> bool {
+        let covers = |gfn: u64, nr: u64| gfn <= gfns.start && gfns.end <= gfn + nr;
+        match self {
+            Self::Vmid => true,
+            Self::Ipas { gfn, count, order } => order == 0 && covers(gfn, count),
+            Self::Range { gfn, nr } => covers(gfn, nr),
+        }
+    }
+}
+
+fn gfns((_, level, gfn): Key) -> Range<u64> {
+    gfn..gfn + (1 << pte::order(level))
+}
+
+fn valid(entry: u64) -> bool {
+    entry & pte::VALID != 0
+}
+
+impl Tlb {
+    /// Whether a walk may go on at `table` from the entry at `key`, which is
+    /// invalid now.
+    fn may_lead_to(&self, key: Key, table: Mfn) -> bool {
+        let entry = self.entries.get(&key);
+        let is_pointer = |&entry: &u64| pte::is_table(entry, key.1) && pte::mfn(entry) == table;
+        entry.is_some_and(is_pointer) || self.spans.get(&key) == Some(&table)
+    }
+
+    /// An old value that the valid `new` at `key` may not coexist with.
+    fn conflict(&self, key: Key, previous: Option<u64>, new: u64) -> Option<u64> {
+        let (domain, level, gfn) = key;
+        let same = previous.filter(|previous| (previous ^ new) & !PERMISSIONS != 0);
+        let above = (0..level).find_map(|l| {
+            let first = gfn >> pte::order(l) << pte::order(l);
+            let old = self.entries.get(&(domain, l, first)).copied();
+            old.filter(|&old| pte::is_leaf(old, l))
+        });
+        let below = || {
+            if pte::is_table(new, level) {
+                // Another table than before: its entries are no news for what
+                // is cached of the old one's.
+                return self.spans.get(&key).map(|_| 0);
+            }
+            let gfns = gfns(key);
+            (level..4).find_map(|l| {
+                let range = (domain, l, gfns.start)..(domain, l, gfns.end);
+                let entry = self.entries.range(range.clone()).find(|(k, _)| **k != key);
+                let span = || self.spans.range(range).next().map(|_| 0);
+                entry.map(|(_, old)| *old).or_else(span)
+            })
+        };
+        same.or(above).or_else(below)
+    }
 }
 
 impl State {
-    /// Can a walker come to this word, or might it a moment ago?
-    fn walkable(&self, mfn: Mfn) -> bool {
+    /// The key of a word of a live table.
+    fn key_of(&self, mfn: Mfn, index: usize) -> Option<Key> {
+        let table = self.tables.live.get(&mfn)?;
+        Some((table.domain, table.level, self.gfns_of(mfn, index).start))
+    }
+
+    /// Can a walker come to this table, or might it a moment ago?
+    pub(crate) fn walkable(&self, mfn: Mfn) -> bool {
         let mut at = mfn;
         loop {
             let Some(table) = self.tables.live.get(&at) else {
@@ -45,101 +144,103 @@ impl State {
             let Some((above, index)) = table.parent else {
                 return true;
             };
-            let valid = self.frames.peek_word(above, index) & pte::VALID != 0;
-            if !valid && !self.tlb.words.contains_key(&(above, index)) {
+            let is_valid = valid(self.frames.peek_word(above, index));
+            let key = self.key_of(above, index);
+            if !is_valid && !key.is_some_and(|key| self.tlb.may_lead_to(key, at)) {
                 return false;
             }
             at = above;
         }
     }
 
-    /// A word of a live table is about to change.
+    /// A word of a live table has changed.
     pub(crate) fn tlb_store(&mut self, mfn: Mfn, index: usize, old: u64, new: u64) {
-        let Some(domain) = self.tables.live.get(&mfn).map(|t| t.domain) else {
-            return;
-        };
-        let valid = |entry: u64| entry & pte::VALID != 0;
         if old == new || !self.walkable(mfn) {
             return;
         }
-        let cached = self.tlb.words.get(&(mfn, index)).map(|&(entry, _)| entry);
+        let Some(key) = self.key_of(mfn, index) else {
+            return;
+        };
+        let cached = self.tlb.entries.get(&key).copied();
         let previous = cached.or(valid(old).then_some(old));
+        let conflict = valid(new)
+            .then(|| self.tlb.conflict(key, previous, new))
+            .flatten();
+        if let Some(stale) = conflict {
+            self.broken(
+                "T1",
+                format!(
+                    "word {index} of table {mfn:#x} becomes {new:#x} while TLBs may hold {stale:#x}"
+                ),
+            );
+        }
         if let Some(previous) = previous {
-            if valid(new) && (previous ^ new) & !PERMISSIONS != 0 {
-                self.broken(
-                    "T1",
-                    format!(
-                        "word {index} of table {mfn:#x} becomes {new:#x} while TLBs may hold {previous:#x}"
-                    ),
-                );
-            }
-            self.tlb
-                .words
-                .entry((mfn, index))
-                .or_insert((previous, domain));
+            self.tlb.entries.entry(key).or_insert(previous);
+        }
+        let level = key.1;
+        let stays = valid(new) && pte::is_table(new, level) && pte::mfn(new) == pte::mfn(old);
+        if valid(old) && pte::is_table(old, level) && !stays {
+            self.tlb.spans.insert(key, pte::mfn(old));
         }
     }
 
     /// A table leaves the tree; `through` is the word that pointed to it.
-    pub(crate) fn tlb_unlink(&mut self, mfn: Mfn, domain: usize, through: (Mfn, usize)) {
-        let cached = self.tlb.words.contains_key(&through);
-        let below = self.tlb.tables.contains_key(&through.0)
-            && self.frames.peek_word(through.0, through.1) & pte::VALID != 0;
-        if cached || below {
-            self.tlb.tables.insert(mfn, domain);
+    pub(crate) fn tlb_unlink(&mut self, mfn: Mfn, through: (Mfn, usize)) {
+        let above = self.tlb.tables.get(&through.0).copied();
+        let span = above.or_else(|| {
+            let key = self.key_of(through.0, through.1);
+            key.filter(|key| self.tlb.spans.contains_key(key))
+        });
+        if let Some(span) = span {
+            self.tlb.tables.insert(mfn, span);
         }
     }
 
     /// TLBI for a VMID, on all CPUs.
-    pub(crate) fn tlb_flush(&mut self, vmid: u16) {
-        let flushed = |state: &Self, domain: usize| {
-            let record = state.domains.by_address(domain);
+    pub(crate) fn tlb_flush(&mut self, vmid: u16, scope: Scope) {
+        let mut tlb = std::mem::take(&mut self.tlb);
+        let is_meant = |domain: usize| {
+            let record = self.domains.by_address(domain);
             record.is_none_or(|d| Domain(d.pointer).vmid() == vmid)
         };
-        let words = std::mem::take(&mut self.tlb.words);
-        self.tlb.words = words
-            .into_iter()
-            .filter(|(_, (_, d))| !flushed(self, *d))
-            .collect();
-        let tables = std::mem::take(&mut self.tlb.tables);
-        self.tlb.tables = tables
-            .into_iter()
-            .filter(|(_, d)| !flushed(self, *d))
-            .collect();
+        tlb.entries
+            .retain(|&key, _| !(is_meant(key.0) && scope.takes(&gfns(key))));
+        tlb.spans
+            .retain(|&key, _| !(is_meant(key.0) && scope.takes_all(&gfns(key))));
+        let spans = &tlb.spans;
+        tlb.tables.retain(|_, span| spans.contains_key(span));
+        self.tlb = tlb;
     }
 
     /// The write lock of a domain is about to be dropped.
     pub(crate) fn check_flushed(&mut self, domain: usize) {
-        let stale = self
-            .tlb
-            .words
-            .values()
-            .filter(|(_, d)| *d == domain)
-            .count();
-        if stale > 0 {
+        let of_domain = |key: &Key| key.0 == domain;
+        let entries = self.tlb.entries.keys().filter(|k| of_domain(k)).count();
+        let spans = self.tlb.spans.keys().filter(|k| of_domain(k)).count();
+        if entries + spans > 0 {
             self.broken(
                 "T3",
-                format!("the write lock is dropped with {stale} changed words that TLBs may hold"),
+                format!(
+                    "the write lock is dropped with {entries} changed entries that TLBs may \
+                     hold, and {spans} tables below which they may hold any"
+                ),
             );
-            self.tlb.words.retain(|_, (_, d)| *d != domain);
+            self.tlb.entries.retain(|key, _| !of_domain(key));
+            self.tlb.spans.retain(|key, _| !of_domain(key));
         }
     }
 
     /// A reference to a page is dropped. One with an owner may still be cached:
     /// `page_alloc.c` flushes before it hands it out again.
     pub(crate) fn check_leaf_uncached(&mut self, cpu: usize, mfn: Mfn) {
-        if self.tlb.words.is_empty() || self.frames.frame(mfn).owner.is_some() {
+        if self.tlb.entries.is_empty() || self.frames.frame(mfn).owner.is_some() {
             return;
         }
-        let covers = |(&(table, _), &(entry, _)): (&(Mfn, usize), &(u64, usize))| {
-            let level = self.tables.live.get(&table).map(|t| t.level);
-            level.is_some_and(|level| {
-                let first = pte::mfn(entry);
-                pte::is_leaf(entry, level)
-                    && (first..first + (1 << pte::order(level))).contains(&mfn)
-            })
+        let covers = |(&(_, level, _), &entry): (&Key, &u64)| {
+            let first = pte::mfn(entry);
+            pte::is_leaf(entry, level) && (first..first + (1 << pte::order(level))).contains(&mfn)
         };
-        if self.tlb.words.iter().any(covers) {
+        if self.tlb.entries.iter().any(covers) {
             self.broken(
                 "T5",
                 format!("CPU {cpu} puts frame {mfn:#x}, which has no owner and TLBs may hold"),
@@ -149,7 +250,8 @@ impl State {
 
     /// A page goes back to a pool or the heap.
     pub(crate) fn check_uncached(&mut self, cpu: usize, mfn: Mfn) {
-        if self.tlb.tables.remove(&mfn).is_some() {
+        let span = self.tlb.tables.remove(&mfn);
+        if span.is_some_and(|span| self.tlb.spans.contains_key(&span)) {
             self.broken(
                 "T4",
                 format!("CPU {cpu} frees table {mfn:#x}, which TLBs may hold"),

@@ -135,6 +135,7 @@ fn p1_to_p3_memory_has_what_an_iommu_reads_for_as_long_as_it_may() {
     let table_mfn = xen!(xs_page_to_mfn(table));
     let mapped = xen!(xs_map_domain_page(table_mfn)).cast();
     xen!(xs_clear_page(mapped));
+    sys::arch::dsb_ishst();
     let above = slot(&w, d, M2, 2);
     let linked = broken(&w, || {
         d.write_locked(|| {

@@ -148,7 +148,7 @@ fn a_vcpu_that_follows_another_of_its_domain_flushes_what_that_left() {
         w.run(2, v);
         w.events()
             .iter()
-            .filter(|(_, e)| matches!(e, Event::TlbiVmidLocal { .. }))
+            .filter(|(_, e)| matches!(e, Event::TlbiStage1Local { .. }))
             .count()
     };
     assert_eq!(

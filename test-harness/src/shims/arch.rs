@@ -9,6 +9,7 @@ use crate::event::{Event, Register};
 use crate::locks::Broken;
 use crate::machine::{with, State};
 use crate::stage1::Want;
+use crate::tlb::Scope;
 
 impl State {
     fn noted_rule(&mut self, broken: Option<Broken>) {
@@ -97,12 +98,18 @@ extern "C" fn xs_mock_isb() {
 
 #[unsafe(no_mangle)]
 extern "C" fn xs_mock_dsb_sy() {
-    with(|m, cpu| m.event(cpu, Event::DsbSy));
+    with(|m, cpu| {
+        m.publish(cpu);
+        m.event(cpu, Event::DsbSy);
+    });
 }
 
 #[unsafe(no_mangle)]
 extern "C" fn xs_mock_dsb_ishst() {
-    with(|m, cpu| m.event(cpu, Event::DsbIshst));
+    with(|m, cpu| {
+        m.publish(cpu);
+        m.event(cpu, Event::DsbIshst);
+    });
 }
 
 #[unsafe(no_mangle)]
@@ -160,26 +167,63 @@ extern "C" fn xs_invalidate_icache() {
     });
 }
 
-#[unsafe(no_mangle)]
-extern "C" fn xs_flush_guest_tlb() {
+/// A broadcast TLBI for the VMID in VTTBR_EL2: what it covers, and its event.
+fn invalidate(scope: Scope, event: impl FnOnce(u16, bool) -> Event) {
     with(|m, cpu| {
+        // DSB ISHST comes first.
+        m.publish(cpu);
         let (vmid, broken) = m.cpus.tlbi(cpu);
         m.noted_rule(broken);
-        m.tlb_flush(vmid);
-        m.vmid_flushed(vmid);
+        m.tlb_flush(vmid, scope);
+        if matches!(scope, Scope::Vmid) {
+            m.vmid_flushed(vmid);
+        }
         let irqs_on = !m.cpus.cpus[cpu].irqs_off;
-        m.event(cpu, Event::TlbiVmid { vmid, irqs_on });
+        m.event(cpu, event(vmid, irqs_on));
     });
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn xs_flush_guest_tlb_by_ipa(_gfn: u64, _count: u64, _order: c_uint) {
-    xs_flush_guest_tlb();
+extern "C" fn xs_flush_guest_tlb() {
+    invalidate(Scope::Vmid, |vmid, irqs_on| Event::TlbiVmid {
+        vmid,
+        irqs_on,
+    });
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn xs_flush_guest_tlb_range(_gfn: u64, _nr: u64) {
-    xs_flush_guest_tlb();
+extern "C" fn xs_flush_guest_tlb_by_ipa(gfn: u64, count: u64, order: c_uint) {
+    invalidate(Scope::Ipas { gfn, count, order }, |vmid, irqs_on| {
+        Event::TlbiIpa {
+            vmid,
+            gfn,
+            count,
+            order,
+            irqs_on,
+        }
+    });
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn xs_flush_guest_tlb_range(gfn: u64, nr: u64) {
+    let (has_it, fits) = (
+        with(|m, _| m.config.tlb_range),
+        nr < 1 << 21 && gfn + nr <= 1 << 37,
+    );
+    if !(has_it && fits) {
+        with(|m, _| {
+            m.broken(
+                "T2",
+                format!("TLBI of {nr:#x} frames from {gfn:#x} on: no such range"),
+            );
+        });
+    }
+    invalidate(Scope::Range { gfn, nr }, |vmid, irqs_on| Event::TlbiRange {
+        vmid,
+        gfn,
+        nr,
+        irqs_on,
+    });
 }
 
 #[unsafe(no_mangle)]
@@ -189,7 +233,12 @@ extern "C" fn xs_has_tlb_range() -> bool {
 
 #[unsafe(no_mangle)]
 extern "C" fn xs_flush_guest_stage1_tlb_local() {
-    xs_flush_guest_tlb_local();
+    with(|m, cpu| {
+        let (vmid, broken) = m.cpus.tlbi(cpu);
+        m.noted_rule(broken);
+        m.vmid_flushed_locally(cpu, Some(vmid));
+        m.event(cpu, Event::TlbiStage1Local { vmid });
+    });
 }
 
 #[unsafe(no_mangle)]

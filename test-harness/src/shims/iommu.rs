@@ -33,6 +33,7 @@ extern "C" fn xs_iommu_iotlb_flush(
 ) -> c_int {
     with(|m, cpu| {
         m.check_cleaned(d.addr(), "when the IOTLB is flushed");
+        m.check_published(d.addr(), "when the IOTLB is flushed");
         let rc = m.devices.iommu_flush();
         if rc == 0 {
             m.iotlb_flush(d.addr(), &(dfn..dfn.saturating_add(nr)));

@@ -117,6 +117,7 @@ extern "C" fn xs_write_unlock(l: *mut rwlock_t) {
             .find(|d| d.lock_address() == l.addr());
         if let Some(domain) = owner.map(|d| d.pointer.addr()) {
             m.check_cleaned(domain, "when the write lock is dropped");
+            m.check_published(domain, "when the write lock is dropped");
             m.check_flushed(domain);
         }
         m.locks.write_unlock(l.addr(), cpu)

@@ -41,7 +41,14 @@ pub fn slot(w: &World, d: Domain, gfn: u64, level: u32) -> *mut u64 {
     table.wrapping_add(index)
 }
 
+/// A store and the barrier that makes it visible.
 pub fn store(slot: *mut u64, value: u64) {
+    raw_store(slot, value);
+    sys::arch::dsb_ishst();
+}
+
+/// Only the store.
+pub fn raw_store(slot: *mut u64, value: u64) {
     // SAFETY: an entry of a mapped table.
     unsafe { sys::arch::pte_store(slot, value) }
 }

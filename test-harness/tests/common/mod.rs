@@ -94,8 +94,9 @@ pub fn guest(world: &World, n: u64) -> Domain {
 /// Every shape of root, without an IOMMU.
 pub const SIZES: [u32; 6] = [32, 36, 40, 42, 44, 48];
 
-/// Every machine shape that changes how tables are written. An IOMMU uses the
-/// CPU's tables, as on Arm it always does; accesses are not tracked then.
+/// Every machine shape that changes how tables are written, and every second
+/// one with TLB invalidation by range. An IOMMU uses the CPU's tables, as on
+/// Arm it always does; accesses are not tracked then.
 pub fn machines() -> impl Iterator<Item = Config> {
     let iommus = [Iommu::Off, Iommu::Coherent, Iommu::NonCoherent];
     SIZES.into_iter().flat_map(move |ipa_bits| {
@@ -103,6 +104,7 @@ pub fn machines() -> impl Iterator<Item = Config> {
             ipa_bits,
             iommu,
             iommu_shares_tables: iommu != Iommu::Off,
+            tlb_range: (ipa_bits / 4 + iommu as u32) % 2 == 0,
             ..Config::default()
         })
     })

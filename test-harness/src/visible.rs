@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Which stores to tables a walker may not see yet.
+//!
+//! A table walker is an observer of its own: it sees a store for sure only
+//! after a DSB by the CPU that made it (Arm ARM, B2.3.10 and D8.2.6). The TLBI
+//! helpers and the cleaning of a range begin with one. Rules:
+//!
+//! - T8: while a table could not be walked to, its stores may wait; all are
+//!   published before an entry makes it reachable;
+//! - T9: all stores to reachable tables are published when the write lock is
+//!   dropped, and before the IOMMU is told.
+
+use std::collections::BTreeMap;
+
+use crate::event::Mfn;
+use crate::machine::State;
+
+/// Pages with stores that no DSB has followed, and the CPU that made them.
+#[derive(Debug, Default)]
+pub(crate) struct Visible {
+    /// Made while no walker could get there.
+    private: BTreeMap<Mfn, usize>,
+    /// Made to reachable tables.
+    reachable: BTreeMap<Mfn, usize>,
+}
+
+impl State {
+    /// A store to a page of a table, or of one to be.
+    pub(crate) fn unpublished(&mut self, cpu: usize, mfn: Mfn) {
+        let is_live = self.tables.live.contains_key(&mfn);
+        if is_live && self.walkable(mfn) {
+            self.visible.reachable.insert(mfn, cpu);
+            self.check_published_below(cpu);
+        } else {
+            self.visible.private.insert(mfn, cpu);
+        }
+    }
+
+    /// A store may have made tables reachable.
+    fn check_published_below(&mut self, cpu: usize) {
+        let early: Vec<Mfn> = self
+            .visible
+            .private
+            .keys()
+            .copied()
+            .filter(|&mfn| self.tables.live.contains_key(&mfn) && self.walkable(mfn))
+            .collect();
+        for mfn in early {
+            self.visible.private.remove(&mfn);
+            self.visible.reachable.insert(mfn, cpu);
+            self.broken(
+                "T8",
+                format!("CPU {cpu} makes table {mfn:#x} reachable before its entries are visible"),
+            );
+        }
+    }
+
+    /// A DSB that covers all walkers.
+    pub(crate) fn publish(&mut self, cpu: usize) {
+        self.visible.private.retain(|_, by| *by != cpu);
+        self.visible.reachable.retain(|_, by| *by != cpu);
+    }
+
+    /// The page is no table any more.
+    pub(crate) fn forget_stores(&mut self, mfn: Mfn) {
+        self.visible.private.remove(&mfn);
+        self.visible.reachable.remove(&mfn);
+    }
+
+    /// Rule T9, at the points where walkers must see all.
+    pub(crate) fn check_published(&mut self, domain: usize, when: &str) {
+        let of_domain = |mfn: &Mfn| {
+            let table = self.tables.live.get(mfn);
+            table.is_some_and(|table| table.domain == domain)
+        };
+        let late = self
+            .visible
+            .reachable
+            .keys()
+            .filter(|m| of_domain(m))
+            .count();
+        if late > 0 {
+            self.broken(
+                "T9",
+                format!("walkers may not see the stores to {late} tables {when}"),
+            );
+            self.visible.reachable.clear();
+        }
+    }
+}

@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! What a call costs in what hardware makes dear: barriers, TLB invalidations,
+//! stores to tables, tables. Exact numbers, worked out by hand: more is a step
+//! back, less is a new number here and in docs/performance.md.
+//!
+//! A machine with a level-0 root, no IOMMU. A TLB invalidation brings barriers
+//! of its own, which are not counted here.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use common::{access, guest, p2mt, ram, world, G1, M2};
+use test_harness::{Config, Domain, Event, World};
+
+/// Counts of one call.
+#[derive(Debug, PartialEq, Eq)]
+struct Cost {
+    barriers: usize,
+    /// Invalidations of a whole VMID, of single IPAs, of a range.
+    tlbi: (usize, usize, usize),
+    stores: usize,
+    /// Tables taken from the pool; given back if negative.
+    tables: i64,
+}
+
+fn machine() -> (World, Domain) {
+    let w = world(Config {
+        ipa_bits: 48,
+        log_capacity: 1 << 21,
+        ..Config::default()
+    });
+    let d = guest(&w, 0);
+    assert_eq!(d.set_pool(2048), 0);
+    (w, d)
+}
+
+fn cost(w: &World, d: Domain, call: impl FnOnce()) -> Cost {
+    w.clear_events();
+    let before = w.free_pool_pages(d);
+    call();
+    let mut cost = Cost {
+        barriers: 0,
+        tlbi: (0, 0, 0),
+        stores: 0,
+        tables: i64::try_from(before).unwrap() - i64::try_from(w.free_pool_pages(d)).unwrap(),
+    };
+    for (_, event) in w.events() {
+        match event {
+            Event::DsbSy | Event::DsbIshst => cost.barriers += 1,
+            Event::TlbiVmid { .. } => cost.tlbi.0 += 1,
+            Event::TlbiIpa { .. } => cost.tlbi.1 += 1,
+            Event::TlbiRange { .. } => cost.tlbi.2 += 1,
+            Event::PteStore { .. } => cost.stores += 1,
+            _ => {}
+        }
+    }
+    w.check();
+    cost
+}
+
+fn map(d: Domain, gfn: u64, nr: u64, mfn: u64) {
+    assert_eq!(d.insert(gfn, nr, mfn, p2mt::RAM_RW), 0);
+}
+
+const NO_TLBI: (usize, usize, usize) = (0, 0, 0);
+const ONE_IPA: (usize, usize, usize) = (0, 1, 0);
+const WHOLE: (usize, usize, usize) = (1, 0, 0);
+
+#[test]
+fn mapping_a_gigabyte_of_2_mib_blocks_takes_two_barriers() {
+    let (w, d) = machine();
+    // Two tables below the root. 512 blocks; the tables are linked by one
+    // pointer, and by one that is valid only after a barrier.
+    assert_eq!(
+        cost(&w, d, || map(d, G1, G1, ram(0) + M2)),
+        Cost {
+            barriers: 2,
+            tlbi: NO_TLBI,
+            stores: 512 + 1 + 2,
+            tables: 2
+        }
+    );
+}
+
+#[test]
+fn a_page_more_than_a_gigabyte_is_one_page_more() {
+    let (w, d) = machine();
+    // The block and the tables for the page: levels 1, 2 and 3.
+    assert_eq!(
+        cost(&w, d, || map(d, G1, G1 + 1, ram(0))),
+        Cost {
+            barriers: 2,
+            tlbi: NO_TLBI,
+            stores: 1 + 1 + 2 + 2,
+            tables: 3
+        }
+    );
+}
+
+#[test]
+fn mapping_a_gigabyte_of_pages_takes_two_barriers() {
+    let (w, d) = machine();
+    assert_eq!(
+        cost(&w, d, || map(d, G1, G1, ram(0) + 1)),
+        Cost {
+            barriers: 2,
+            tlbi: NO_TLBI,
+            stores: 512 * 512 + 513 + 2,
+            tables: 514
+        }
+    );
+}
+
+#[test]
+fn mapping_a_page_into_a_table_takes_one_store_and_one_barrier() {
+    let (w, d) = machine();
+    map(d, G1, 1, ram(0));
+    assert_eq!(
+        cost(&w, d, || map(d, G1 + 1, 1, ram(0) + 9)),
+        Cost {
+            barriers: 1,
+            tlbi: NO_TLBI,
+            stores: 1,
+            tables: 0
+        }
+    );
+}
+
+#[test]
+fn unmapping_a_page_takes_one_store_and_one_invalidation_of_that_page() {
+    let (w, d) = machine();
+    map(d, G1, 8, ram(0));
+    assert_eq!(
+        cost(&w, d, || assert_eq!(d.remove(G1 + 1, 1, ram(0) + 1), 0)),
+        Cost {
+            barriers: 0,
+            tlbi: ONE_IPA,
+            stores: 1,
+            tables: 0
+        }
+    );
+}
+
+#[test]
+fn a_hole_in_a_block_takes_one_invalidation_of_the_block() {
+    let (w, d) = machine();
+    map(d, G1, G1, ram(0));
+    // Two tables of 512 parts, the second linked into the first, which takes
+    // the block's place in two steps; and the hole.
+    assert_eq!(
+        cost(&w, d, || assert_eq!(d.remove(G1 + 9, 1, ram(0) + 9), 0)),
+        Cost {
+            barriers: 1,
+            tlbi: ONE_IPA,
+            stores: 512 + 512 + 1 + 2 + 1,
+            tables: 2
+        }
+    );
+}
+
+#[test]
+fn unmapping_a_gigabyte_of_pages_takes_one_store_and_one_flush() {
+    let (w, d) = machine();
+    map(d, G1, G1, ram(0) + 1);
+    assert_eq!(
+        cost(&w, d, || assert_eq!(d.remove(G1, G1, ram(0) + 1), 0)),
+        Cost {
+            barriers: 0,
+            tlbi: WHOLE,
+            stores: 1,
+            tables: -513
+        }
+    );
+}
+
+#[test]
+fn restricting_a_gigabyte_of_pages_takes_one_store_a_page_and_one_flush() {
+    let (w, d) = machine();
+    map(d, G1, G1, ram(0) + 1);
+    let nr = u32::try_from(G1).unwrap();
+    assert_eq!(
+        cost(&w, d, || assert_eq!(d.set_access(G1, nr, 0, access::R), 0)),
+        Cost {
+            barriers: 0,
+            tlbi: WHOLE,
+            stores: 512 * 512,
+            tables: 0
+        }
+    );
+}
+
+#[test]
+fn restricting_a_gigabyte_of_blocks_takes_one_flush() {
+    let (w, d) = machine();
+    map(d, G1, G1, ram(0) + M2);
+    let nr = u32::try_from(G1).unwrap();
+    // Each table is filled with restricted pages, and linked in two steps.
+    assert_eq!(
+        cost(&w, d, || assert_eq!(d.set_access(G1, nr, 0, access::R), 0)),
+        Cost {
+            barriers: 1,
+            tlbi: WHOLE,
+            stores: 512 * (512 + 2),
+            tables: 512
+        }
+    );
+}
+
+#[test]
+fn flipping_the_access_of_a_page_invalidates_that_page() {
+    let (w, d) = machine();
+    map(d, G1, 8, ram(0));
+    for access in [access::R, access::RWX] {
+        assert_eq!(
+            cost(&w, d, || assert_eq!(d.set_access(G1 + 1, 1, 0, access), 0)),
+            Cost {
+                barriers: 0,
+                tlbi: ONE_IPA,
+                stores: 1,
+                tables: 0
+            }
+        );
+    }
+}
+
+#[test]
+fn a_fault_on_what_was_never_touched_is_mended_at_once_without_a_flush() {
+    let (w, d) = machine();
+    map(d, G1, 8, ram(0));
+    d.creation_finished();
+    // Root, levels 1 and 2: each pointer, and the entries of the table below;
+    // the eighth is the page itself.
+    assert_eq!(
+        cost(&w, d, || assert!(d.resolve(G1 + 1))),
+        Cost {
+            barriers: 2,
+            tlbi: NO_TLBI,
+            stores: 3 + 1 + 1 + 8 + 1,
+            tables: 0
+        }
+    );
+}
+
+#[test]
+fn a_gigabyte_that_was_never_touched_is_not_cleaned() {
+    let (w, d) = machine();
+    map(d, 0, G1, ram(0) + 1);
+    d.creation_finished();
+    assert!(d.resolve(G1 / 2));
+    let v = w.vcpu(d);
+    w.run(0, v);
+    v.set_need_flush_to_ram(true);
+    v.flush_vm();
+    assert_eq!(w.flushed_to_ram(), [ram(0) + 1 + G1 / 2]);
+}
+
+#[test]
+fn a_vcpu_that_follows_another_keeps_what_the_tlb_holds_of_stage_2() {
+    let (w, d) = machine();
+    let (a, b) = (w.vcpu(d), w.vcpu(d));
+    w.run(0, a);
+    w.clear_events();
+    w.run(0, b);
+    let tlbi: Vec<Event> = w
+        .events()
+        .into_iter()
+        .map(|(_, event)| event)
+        .filter(|e| {
+            matches!(
+                e,
+                Event::TlbiStage1Local { .. }
+                    | Event::TlbiVmidLocal { .. }
+                    | Event::TlbiVmid { .. }
+            )
+        })
+        .collect();
+    assert!(
+        matches!(tlbi.as_slice(), [Event::TlbiStage1Local { .. }]),
+        "{tlbi:?}"
+    );
+}
