@@ -126,6 +126,7 @@ pub(super) fn sizes(pairs: &[Pair]) -> Result<String> {
         let mut chart = ChartBuilder::on(&area)
             .caption("Instructions in Xen by the size of the guest", TITLE)
             .margin(12)
+            .margin_right(40)
             .x_label_area_size(40)
             .y_label_area_size(80)
             .build_cartesian_2d(
@@ -162,7 +163,7 @@ pub(super) fn sizes(pairs: &[Pair]) -> Result<String> {
         }
         chart
             .configure_series_labels()
-            .position(SeriesLabelPosition::UpperLeft)
+            .position(SeriesLabelPosition::LowerRight)
             .background_style(WHITE)
             .border_style(GRID)
             .label_font(FONT)

@@ -10,6 +10,7 @@ mod chart;
 mod columns;
 mod counts;
 mod floors;
+mod guests;
 mod machine;
 mod plugin;
 mod report;
@@ -19,7 +20,7 @@ use std::path::Path;
 
 use anyhow::{bail, ensure, Result};
 
-use crate::boot::cpu;
+use crate::boot::{cpu, images};
 use crate::cli::{BenchArgs, BuildArgs, Extra, P2m};
 use crate::command;
 use crate::files::{self, Fingerprint};
@@ -43,24 +44,37 @@ pub(crate) fn run(paths: &Paths, progress: Progress, args: &BenchArgs) -> Result
     uses.push(Use::Boot);
     tools::require(paths, progress, &uses)?;
     let cpu = cpu::argument(&args.cpu)?;
-    let (c, rust, plugin) = lock::alone(paths, progress, || {
-        Ok((
-            built(paths, progress, args, P2m::C)?,
-            built(paths, progress, args, P2m::Rust)?,
-            Plugin::build(paths, progress)?,
-        ))
+    let only = args.only.as_deref();
+    let (c, rust, plugin, dom0) = lock::alone(paths, progress, || {
+        let c = built(paths, progress, args, P2m::C)?;
+        let rust = built(paths, progress, args, P2m::Rust)?;
+        let plugin = Plugin::build(paths, progress)?;
+        let dom0 = if plugin.is_some() && guests::wanted(only) {
+            let images = images::prepare(paths, progress, c.release)?;
+            Some(guests::images(paths, &images)?)
+        } else {
+            None
+        };
+        Ok((c, rust, plugin, dom0))
     })?;
     same_object(paths, &c, &rust)?;
     let dir = paths.run(&format!("bench-{}", args.cpu));
     let request = Request {
         cpu: &cpu,
-        rows: args.only.as_deref().unwrap_or("all"),
+        rows: only.unwrap_or("all"),
         plugin: plugin.as_ref(),
     };
     let pairs = lock::booting(&dir, || {
         let of = |xen: &BuiltXen| counted(progress, xen, request, &dir, args.repeat);
-        pairs(of(&c)?, of(&rust)?)
+        let mut all = pairs(of(&c)?, of(&rust)?)?;
+        if let (Some(plugin), Some(dom0)) = (&plugin, &dom0) {
+            let of = |xen: &BuiltXen| guests::run(progress, xen, &cpu, plugin, dom0, &dir);
+            all.extend(pairs(of(&c)?, of(&rust)?)?);
+            all.retain(|pair| only.is_none_or(|part| pair.name().contains(part)));
+        }
+        Ok(all)
     })?;
+    ensure!(!pairs.is_empty(), "no row has such a name");
     println!("{}", report::terminal(&pairs));
     files::write(
         &paths.target().join("bench/counts.tsv"),
@@ -135,7 +149,6 @@ fn counted(
 }
 
 fn pairs(c: Vec<Counted>, rust: Vec<Counted>) -> Result<Vec<Pair>> {
-    ensure!(!c.is_empty(), "no row has such a name");
     ensure!(c.len() == rust.len(), "C and Rust have not the same rows");
     c.into_iter()
         .zip(rust)

@@ -5,10 +5,10 @@
 //! does and how each is judged, `report` judges the rest.
 
 pub(crate) mod console;
-mod cpio;
+pub(crate) mod cpio;
 pub(crate) mod cpu;
 mod hang;
-mod images;
+pub(crate) mod images;
 pub(crate) mod qemu;
 mod report;
 mod steps;

@@ -141,7 +141,8 @@ pub(crate) fn interactive(machine: &Machine) -> Result<()> {
 }
 
 impl Machine {
-    fn command(&self, steps: &str) -> Command {
+    /// QEMU with all but the console; dom0 is to do these steps.
+    pub(crate) fn command(&self, steps: &str) -> Command {
         let mut qemu = command::bound(QEMU);
         qemu.args(["-machine", "virt,virtualization=on,gic-version=3"])
             .args(["-cpu", &self.cpu, "-smp", &self.smp.to_string()])
