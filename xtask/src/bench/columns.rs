@@ -22,6 +22,8 @@ const fn column(title: &'static str, of: &'static [&'static str], by: i64) -> Co
 pub(super) const INSTRUCTIONS: Column = column("instructions", &["insn"], 1);
 /// The longest stretch of instructions without a preemption check.
 pub(super) const STRETCH: Column = column("longest stretch", &["longest"], 1);
+/// How often preemption was looked for.
+pub(super) const CHECKS: Column = column("preemption checks", &["checks"], 1);
 /// Every DSB.
 pub(super) const DSB: Column = column(
     "DSB",
@@ -67,7 +69,7 @@ pub(super) const ALL: &[Column] = &[
     STORES,
     column("p2m lock pairs", &["p2m_lock"], 2),
     column("pool lock pairs", &["pool_lock"], 2),
-    column("preemption checks", &["checks"], 1),
+    CHECKS,
     STRETCH,
 ];
 

@@ -76,11 +76,16 @@ pub(crate) fn run(paths: &Paths, progress: Progress, args: &BenchArgs) -> Result
     })?;
     ensure!(!pairs.is_empty(), "no row has such a name");
     println!("{}", report::terminal(&pairs));
+    if only.is_none() {
+        println!("{}", report::means(&pairs));
+    }
     files::write(
         &paths.target().join("bench/counts.tsv"),
         report::tsv(&pairs),
     )?;
-    if args.only.is_none() && plugin.is_some() {
+    // The floors are for this CPU's shape of the root.
+    let published = only.is_none() && plugin.is_some() && args.cpu == "max";
+    if published && args.xen_tree.is_none() {
         write_docs(paths, args, &c, &pairs)?;
     }
     Ok(true)
@@ -166,6 +171,8 @@ fn write_docs(paths: &Paths, args: &BenchArgs, xen: &BuiltXen, pairs: &[Pair]) -
         cpu = args.cpu,
         qemu = plugin::qemu()?,
         xen = xen.source,
+        means = report::means(pairs),
+        latency = report::latency(pairs),
     );
     files::write(&docs.join("bench.md"), head + &report::markdown(pairs))?;
     let is_size = |pair: &&Pair| {

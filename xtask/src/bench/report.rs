@@ -5,7 +5,9 @@ use std::fmt::Write as _;
 
 use comfy_table::{presets, Table};
 
-use super::columns::{self, shown, Column, DSB, INSTRUCTIONS, STORES, STRETCH, TABLES, TLBI};
+use super::columns::{
+    self, shown, Column, CHECKS, DSB, INSTRUCTIONS, STORES, STRETCH, TABLES, TLBI,
+};
 use super::counts::Counted;
 use super::floors::{self, Floor};
 use super::sections::{self, Section};
@@ -108,6 +110,56 @@ pub(super) fn markdown(pairs: &[Pair]) -> String {
         }
     }
     text
+}
+
+/// How long operations that can be preempted go without looking whether they should be.
+pub(super) fn latency(pairs: &[Pair]) -> String {
+    let mut text = String::new();
+    let checks = |row: &Counted| CHECKS.total(row).is_some_and(|checks| checks > 0.0);
+    for pair in pairs {
+        if pair.c.calls != 1 || !(checks(&pair.c) || checks(&pair.rust)) {
+            continue;
+        }
+        let _ = writeln!(
+            text,
+            "| `{}` | {} | {} | {} | {} | {} |",
+            pair.name(),
+            cell(STRETCH.total(&pair.c)),
+            cell(STRETCH.total(&pair.rust)),
+            times(pair.ratio(&STRETCH)),
+            cell(CHECKS.total(&pair.c)),
+            cell(CHECKS.total(&pair.rust)),
+        );
+    }
+    text
+}
+
+/// Rows without which the mean says more: there the C does a thousand times what is needed.
+const EXTREME: [&str; 3] = ["map-1g-plus-page", "map-1g-shifted", "flush-vm-untouched"];
+
+/// Rows that say nothing about how the implementations compare: an empty one, one where the C
+/// forgets to do anything, the same operations at other sizes, and much else than the p2m.
+const APART: [&str; 5] = ["nothing", "invalidate", "create-", "destroy-", "xl-"];
+
+/// The geometric means of how often the C's instructions are the Rust's.
+pub(super) fn means(pairs: &[Pair]) -> String {
+    let of = |without: &[&str]| {
+        let logs: Vec<f64> = pairs
+            .iter()
+            .filter(|pair| !APART.iter().any(|start| pair.name().starts_with(start)))
+            .filter(|pair| !without.contains(&pair.name()))
+            .filter_map(|pair| Some(pair.ratio(&INSTRUCTIONS)?.ln()))
+            .collect();
+        let count = i64::try_from(logs.len()).unwrap_or(i64::MAX);
+        let mean = (logs.iter().sum::<f64>() / columns::float(count)).exp();
+        (count, mean)
+    };
+    let ((all, mean), (fewer, without)) = (of(&[]), of(&EXTREME));
+    format!(
+        "Geometric mean of C/Rust, instructions: {mean:.2} over {all} rows; {without:.2} over the \
+         {fewer} of them without {}.",
+        EXTREME.map(|name| format!("`{name}`")).join(", ")
+    )
 }
 
 /// Only the columns that have something to show.
