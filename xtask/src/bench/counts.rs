@@ -28,6 +28,22 @@ pub(super) struct Counted {
 }
 
 impl Counted {
+    /// Is this the same, counted again? The plugin is exact; the clock is so to within a tick.
+    pub(super) fn same_again(&self, other: &Self) -> bool {
+        let near = |key: &str, a: i64, b: i64| match key {
+            "ticks" => a.abs_diff(b) <= 1,
+            "insn" if self.numbers.contains_key("ticks") => true,
+            _ => a == b,
+        };
+        self.name == other.name
+            && self.calls == other.calls
+            && self.numbers.len() == other.numbers.len()
+            && self.numbers.iter().all(|(key, &number)| {
+                let again = other.numbers.get(key);
+                again.is_some_and(|&again| near(key, number, again))
+            })
+    }
+
     /// The sum of these numbers; none when one is not known.
     pub(super) fn sum(&self, names: &[&str]) -> Option<i64> {
         names
@@ -137,7 +153,7 @@ fn printed(row: &str) -> Result<Counted> {
 
 #[cfg(test)]
 mod tests {
-    use super::rows;
+    use super::{rows, Counted};
     use crate::boot::console::Console;
 
     const LOG: &str = "(XEN) p2m-bench: start\n\
@@ -152,6 +168,22 @@ mod tests {
         assert_eq!(row.sum(&["insn", "isb", "tables"]), Some(168));
         assert_eq!(row.sum(&["insn", "unknown"]), None);
         Ok(())
+    }
+
+    #[test]
+    fn again_is_exact_with_a_plugin() {
+        let of = |numbers: &[(&str, i64)]| Counted {
+            name: "map".to_owned(),
+            calls: 1,
+            numbers: numbers.iter().map(|&(k, n)| (k.to_owned(), n)).collect(),
+        };
+        let plugin = of(&[("insn", 160), ("isb", 1)]);
+        assert!(plugin.same_again(&plugin));
+        assert!(!plugin.same_again(&of(&[("insn", 161), ("isb", 1)])));
+        assert!(!plugin.same_again(&of(&[("insn", 160)])));
+        let clock = of(&[("insn", 160), ("ticks", 10)]);
+        assert!(clock.same_again(&of(&[("insn", 176), ("ticks", 11)])));
+        assert!(!clock.same_again(&of(&[("insn", 192), ("ticks", 12)])));
     }
 
     #[test]

@@ -133,7 +133,10 @@ fn counted(
     let rows = machine::run(progress, xen, request, dir)?;
     if repeat {
         let again = machine::run(progress, xen, request, dir)?;
-        let differs = rows.iter().zip(&again).find(|(one, two)| one != two);
+        let differs = rows
+            .iter()
+            .zip(&again)
+            .find(|(one, two)| !one.same_again(two));
         if let Some((one, two)) = differs {
             bail!(
                 "{}: {} is not the same again: {:?} and {:?}",

@@ -89,7 +89,8 @@ pub(super) const ALL: &[Section] = &[
         title: "The size of the guest",
         text: "`create`: a call of `guest_physmap_add_entry` for each extent of 2 MiB, or each page. \
                `destroy`: `relinquish_p2m_mapping`, `p2m_clear_root_pages`, `p2m_teardown`. The \
-               machine frames do not exist; nothing looks at them.",
+               machine frames do not exist; nothing looks at them. Guests of small pages are counted \
+               up to 4 GiB.",
         rows: &["create-", "destroy-"],
     },
 ];
