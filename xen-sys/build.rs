@@ -94,8 +94,10 @@ const CONSTANTS: &[&str] = &[
     "MEM_ACCESS_.*",
 ];
 
-/// Variables that `directmap.rs` reads.
-const DIRECT_MAP: &[&str] = &[
+/// Variables that `directmap.rs` and `thiscpu.rs` read.
+const VARIABLES: &[&str] = &[
+    "per_cpu__cpu_id",
+    "cpu_hwcaps",
     "ma_top_mask",
     "ma_va_bottom_mask",
     "pfn_pdx_hole_shift",
@@ -371,7 +373,7 @@ impl Compiler {
         for function in FUNCTIONS.iter().chain(EXPORTS) {
             builder = builder.allowlist_function(function);
         }
-        for constant in CONSTANTS.iter().chain(DIRECT_MAP) {
+        for constant in CONSTANTS.iter().chain(VARIABLES) {
             builder = builder.allowlist_var(constant);
         }
         builder

@@ -25,8 +25,12 @@ void xs_spin_unlock(spinlock_t *l) { spin_unlock(l); }
 bool xs_spin_is_locked(const spinlock_t *l) { return spin_is_locked(l); }
 
 mfn_t xs_page_to_mfn(const struct page_info *pg) { return page_to_mfn(pg); }
-struct page_info *xs_mfn_to_page(mfn_t mfn) { return mfn_to_page(mfn); }
 bool xs_mfn_valid(mfn_t mfn) { return mfn_valid(mfn); }
+
+struct page_info *xs_page_of(mfn_t mfn)
+{
+    return mfn_valid(mfn) ? mfn_to_page(mfn) : NULL;
+}
 
 /*
  * Are these frames neighbours in the frame table and in the direct map, too? The
@@ -42,6 +46,12 @@ static bool one_group(unsigned long mfn, unsigned long nr)
            mfn_valid(_mfn(mfn)) && mfn_valid(_mfn(last));
 }
 
+/* The first of @nr neighbours in the frame table; NULL if they are none. */
+struct page_info *xs_page_run(unsigned long mfn, unsigned long nr)
+{
+    return one_group(mfn, nr) ? mfn_to_page(_mfn(mfn)) : NULL;
+}
+
 /*
  * How many of @nr frames from @mfn on come before the first for which
  * is_xen_heap_mfn() holds.
@@ -49,6 +59,9 @@ static bool one_group(unsigned long mfn, unsigned long nr)
 unsigned long xs_before_xen_heap(unsigned long mfn, unsigned long nr)
 {
     unsigned long i;
+
+    if ( nr == 1 )
+        return !is_xen_heap_mfn(_mfn(mfn));
 
     if ( one_group(mfn, nr) )
     {
@@ -205,22 +218,6 @@ void xs_flush_guest_stage1_tlb_local(void)
 void xs_flush_guest_tlb_local(void) { flush_guest_tlb_local(); }
 void xs_flush_all_guests_tlb_local(void) { flush_all_guests_tlb_local(); }
 
-void xs_isb_if_at_speculate(void)
-{
-    asm volatile ( ALTERNATIVE("nop", "isb", ARM64_WORKAROUND_AT_SPECULATE)
-                   ::: "memory" );
-}
-
-bool xs_has_const_at_speculate(void)
-{
-    return cpus_have_const_cap(ARM64_WORKAROUND_AT_SPECULATE);
-}
-
-bool xs_has_at_speculate(void)
-{
-    return cpus_have_cap(ARM64_WORKAROUND_AT_SPECULATE);
-}
-
 uint64_t xs_gvirt_to_maddr(vaddr_t va, paddr_t *pa, unsigned int flags)
 {
     return gvirt_to_maddr(va, pa, flags);
@@ -232,7 +229,6 @@ int xs_gva_to_ipa(vaddr_t va, paddr_t *ipa, unsigned int flags)
 }
 
 struct vcpu *xs_current(void) { return current; }
-unsigned int xs_smp_processor_id(void) { return smp_processor_id(); }
 
 /* The first possible CPU above @cpu (-1 to begin with), NR_CPUS for none. */
 unsigned int xs_next_possible_cpu(int cpu)
@@ -263,8 +259,6 @@ bool xs_is_hardware_domain(const struct domain *d)
 {
     return is_hardware_domain(d);
 }
-
-bool xs_is_idle_vcpu(const struct vcpu *v) { return is_idle_vcpu(v); }
 
 bool xs_domain_is_paused(const struct domain *d)
 {

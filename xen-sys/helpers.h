@@ -50,7 +50,8 @@ bool xs_spin_is_locked(const spinlock_t *l);
 
 /* Frames and pages. */
 mfn_t xs_page_to_mfn(const struct page_info *pg);
-struct page_info *xs_mfn_to_page(mfn_t mfn);
+struct page_info *xs_page_of(mfn_t mfn);
+struct page_info *xs_page_run(unsigned long mfn, unsigned long nr);
 bool xs_mfn_valid(mfn_t mfn);
 unsigned long xs_before_xen_heap(unsigned long mfn, unsigned long nr);
 void xs_page_set_xenheap_gfn(struct page_info *pg, gfn_t gfn);
@@ -81,9 +82,6 @@ bool xs_has_tlb_range(void);
 void xs_flush_guest_stage1_tlb_local(void);
 void xs_flush_guest_tlb_local(void);
 void xs_flush_all_guests_tlb_local(void);
-void xs_isb_if_at_speculate(void);
-bool xs_has_const_at_speculate(void);
-bool xs_has_at_speculate(void);
 
 /* Address translation by the hardware of the current vCPU. */
 uint64_t xs_gvirt_to_maddr(vaddr_t va, paddr_t *pa, unsigned int flags);
@@ -91,7 +89,6 @@ int xs_gva_to_ipa(vaddr_t va, paddr_t *ipa, unsigned int flags);
 
 /* The current CPU and vCPU. */
 struct vcpu *xs_current(void);
-unsigned int xs_smp_processor_id(void);
 unsigned int xs_next_possible_cpu(int cpu);
 bool xs_local_irq_is_enabled(void);
 unsigned long xs_local_irq_save(void);
@@ -102,7 +99,6 @@ bool xs_general_preempt_check(void);
 
 /* Domains and vCPUs. */
 bool xs_is_hardware_domain(const struct domain *d);
-bool xs_is_idle_vcpu(const struct vcpu *v);
 bool xs_domain_is_paused(const struct domain *d);
 bool xs_iomem_access_permitted(const struct domain *d, mfn_t mfn);
 void xs_ioreq_mapcache_invalidate(struct domain *d);
@@ -142,6 +138,8 @@ enum xs_const {
     XS_IOMMU_FLUSHF_added = IOMMU_FLUSHF_added,
     XS_IOMMU_FLUSHF_modified = IOMMU_FLUSHF_modified,
     XS_INVALID_VMID = INVALID_VMID,
+    XS_ARM64_WORKAROUND_AT_SPECULATE = ARM64_WORKAROUND_AT_SPECULATE,
+    XS_DOMID_IDLE = DOMID_IDLE,
     XS_NR_CPUS = NR_CPUS,
 };
 

@@ -80,6 +80,16 @@ impl Level {
         }
     }
 
+    /// The level whose entries span so many pages.
+    pub const fn of_pages(pages: u64) -> Option<Self> {
+        match pages {
+            0x1 => Some(Self::L3),
+            0x200 => Some(Self::L2),
+            0x4_0000 => Some(Self::L1),
+            _ => None,
+        }
+    }
+
     /// Pages of the entry that holds `gfn`, from `gfn` to the entry's end.
     pub const fn pages_from(self, gfn: Gfn) -> u64 {
         self.pages() - self.offset(gfn)

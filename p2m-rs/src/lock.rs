@@ -45,6 +45,7 @@ use xen_sys as sys;
 
 use crate::owed::Owed;
 use crate::p2m::P2m;
+use crate::xen::tlb;
 
 /// Proof that the current chain of calls holds no p2m lock.
 ///
@@ -122,7 +123,7 @@ impl<'l> ReadView<'l> {
 impl<'l> WriteView<'l> {
     fn new(p2m: &'l P2m) -> Self {
         let read = ReadView::new(p2m);
-        let owed = Owed::new(read.need_flush());
+        let owed = Owed::new(p2m.need_flush());
         Self { read, owed }
     }
 
@@ -198,9 +199,35 @@ impl P2m {
     pub unsafe fn write_unlock(&self) {
         // The flush comes first: until it is complete nobody else may change
         // the tables (nor rely on them).
-        WriteView::new(self).settle();
+        // SAFETY: as promised to this function.
+        unsafe { self.tlb_flush_sync() };
         // SAFETY: held for writing, by the caller's promise.
         unsafe { sys::xs_write_unlock(self.lock_ptr()) };
+    }
+}
+
+impl P2m {
+    /// Flushes the domain's TLB entries, under a lock that C took
+    /// (`p2m_force_tlb_flush_sync`).
+    ///
+    /// # Safety
+    ///
+    /// The calling CPU holds the write lock.
+    pub unsafe fn force_tlb_flush_sync(&self) {
+        tlb::flush_vmid(self);
+        self.set_need_flush(false);
+    }
+
+    /// The same, if a flush is owed (`p2m_tlb_flush_sync`).
+    ///
+    /// # Safety
+    ///
+    /// The calling CPU holds the write lock.
+    pub unsafe fn tlb_flush_sync(&self) {
+        if self.need_flush() {
+            // SAFETY: as promised to this function.
+            unsafe { self.force_tlb_flush_sync() };
+        }
     }
 }
 

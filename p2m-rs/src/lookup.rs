@@ -132,6 +132,16 @@ impl ReadView<'_> {
         Some(table)
     }
 
+    /// The table of `level` on the way to `gfn`, if there is one.
+    #[inline]
+    pub(crate) fn table_at(&self, gfn: Gfn, level: Level) -> Option<Table<'_>> {
+        let mut table = self.root_table(gfn)?;
+        while table.level() < level {
+            table = table.next(table.load(table.level().index(gfn)))?;
+        }
+        Some(table)
+    }
+
     /// For a frame above all that were ever mapped: the level of the largest
     /// block that holds it and lies above them altogether.
     pub(crate) fn hole_beyond_max(&self, gfn: Gfn) -> Option<Level> {

@@ -6,8 +6,9 @@
 
 use crate::addr::{Gfn, Mfn};
 use crate::error::{Errno, Result};
+use crate::level::Level;
 use crate::lock::{Unlocked, WriteView};
-use crate::pte::Kind;
+use crate::pte::{Kind, Pte};
 use crate::types::P2mType;
 use crate::xen::domain::Domain;
 use crate::xen::page::Page;
@@ -48,7 +49,7 @@ pub fn remove(
 impl WriteView<'_> {
     /// Checks that all RAM in the range is what the caller believes.
     fn check_maps(&self, start: Gfn, nr: u64, mfn: Option<Mfn>) -> Result {
-        let believed = mfn.filter(|mfn| Page::of(*mfn).is_some());
+        let believed = mfn.filter(|&mfn| Page::exists(mfn));
         let mut done = 0;
         while done < nr {
             let gfn = start.add(done);
@@ -61,11 +62,19 @@ impl WriteView<'_> {
             };
             // All entries of a table at once, but what is below another table.
             let level = table.level();
+            let mut next = Pte::EMPTY;
             for index in level.index(gfn).run(u64::MAX) {
                 let (gfn, pte) = (start.add(done), table.load(index));
                 if done >= nr || matches!(pte.kind(level), Kind::Table(_)) {
                     break;
                 }
+                // Most often it is the next one of the same kind.
+                if pte == next && level == Level::L3 && pte != Pte::EMPTY {
+                    next = next.advanced(1);
+                    done += 1;
+                    continue;
+                }
+                next = pte.advanced(1);
                 if pte.ty().is_some_and(P2mType::is_any_ram) {
                     let mapped = pte.mfn().add(level.offset(gfn));
                     if believed.map(|mfn| mfn.add(done)) != Some(mapped) {

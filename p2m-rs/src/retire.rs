@@ -53,6 +53,8 @@ pub(crate) struct Retired<'v> {
     count: u64,
     /// A run of consecutive pages of RAM.
     run: (Mfn, u64),
+    /// The leaf that would continue it; nothing that is mapped for no run.
+    next: Pte,
     any_ram: bool,
 }
 
@@ -64,6 +66,7 @@ impl<'v> Retired<'v> {
             level,
             count: 0,
             run: (Mfn::new(0), 0),
+            next: Pte::EMPTY,
             any_ram: false,
         }
     }
@@ -86,19 +89,25 @@ impl<'v> Retired<'v> {
     #[inline]
     pub(crate) fn add(&mut self, leaf: RemovedLeaf) {
         self.count += 1;
+        // Most often it is the next page of the same kind.
+        if leaf.pte() == self.next {
+            self.next = self.next.advanced(1);
+            self.run.1 += 1;
+            return;
+        }
+        self.begin_run(leaf);
+    }
+
+    fn begin_run(&mut self, leaf: RemovedLeaf) {
         if !leaf.ty().is_some_and(P2mType::is_ram) {
             leaf.put_references();
             return;
         }
         self.any_ram = true;
         if self.level == Level::L3 {
-            let mfn = leaf.mfn();
-            if mfn == self.run.0.add(self.run.1) {
-                self.run.1 += 1;
-            } else {
-                let before = core::mem::replace(&mut self.run, (mfn, 1));
-                forget_xenheap_gfns(before);
-            }
+            self.next = leaf.pte().advanced(1);
+            let before = core::mem::replace(&mut self.run, (leaf.mfn(), 1));
+            forget_xenheap_gfns(before);
         }
     }
 }

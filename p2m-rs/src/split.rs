@@ -36,26 +36,6 @@ pub(crate) trait Change {
     fn replaces(&self) -> bool;
 }
 
-/// What takes the place of consecutive parts of a block.
-#[derive(Clone, Copy)]
-enum Parts {
-    /// Nothing.
-    Empty,
-    /// Consecutive leaves from this one on.
-    From(Pte),
-}
-
-impl Parts {
-    /// The entry `n` places on, in a table of `level`.
-    #[inline]
-    fn nth(self, n: u64, level: Level) -> Pte {
-        match self {
-            Self::Empty => Pte::EMPTY,
-            Self::From(first) => first.advanced(n << level.order()),
-        }
-    }
-}
-
 impl WriteView<'_> {
     /// A table for the place of a block of `level`, with `change` made to the
     /// pages from `start` on; or, if memory lacks, to a prefix of them. None if
@@ -74,7 +54,7 @@ impl WriteView<'_> {
         };
         if pages == level.pages() && change.fits(part, start, pages) {
             let entry = self.reshaped(block.child(0, part), part, start, ENTRIES as u64, change);
-            let new = NewTable::full(page, part, |n| entry.nth(n, part));
+            let new = NewTable::full(page, part, entry);
             return (new, (pages, Ok(())));
         }
         let Some(mut new) = NewTable::split_of(page, block, part) else {
@@ -88,7 +68,7 @@ impl WriteView<'_> {
             if change.fits(part, gfn, pages - done) {
                 let count = ((pages - done) >> part.order()).min(index.room());
                 let entry = self.reshaped(new.load(index), part, gfn, count, change);
-                new.fill(index, count, |n| entry.nth(n, part));
+                new.fill(index, count, entry);
                 done += count << part.order();
                 continue;
             }
@@ -108,16 +88,9 @@ impl WriteView<'_> {
         (Some(new), (done, result))
     }
 
-    /// What takes the place of `count` parts of a block, of which `part`, at
-    /// `gfn`, is the first; releases what they mapped, if that changes.
-    fn reshaped(
-        &self,
-        part: Pte,
-        level: Level,
-        gfn: Gfn,
-        count: u64,
-        change: &dyn Change,
-    ) -> Parts {
+    /// What takes the place of `part`, at `gfn`, the first of `count` parts of a
+    /// block that change; releases what they mapped, if that changes.
+    fn reshaped(&self, part: Pte, level: Level, gfn: Gfn, count: u64, change: &dyn Change) -> Pte {
         let entry = change.entry(part, level, gfn);
         let is_mapped = entry.is_mapped();
         let stays = is_mapped && entry.mfn() == part.mfn();
@@ -127,11 +100,7 @@ impl WriteView<'_> {
             }
             Retired::at(self, level).add_parts(part, count);
         }
-        if is_mapped {
-            Parts::From(entry)
-        } else {
-            Parts::Empty
-        }
+        entry
     }
 
     /// Replaces the block at `index`, at which `gfn` is looked up, by a table

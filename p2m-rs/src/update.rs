@@ -107,9 +107,17 @@ impl WriteView<'_> {
                 (false, false) => Level::L1,
             },
         };
-        let mut done = 0;
+        if self.fill_one(&request, nr) {
+            return Ok(());
+        }
+        self.insert_all(&request, nr)
+    }
+
+    #[inline(never)]
+    fn insert_all(&mut self, request: &Request, nr: u64) -> Result {
+        let mut done = self.insert_one(request, nr).unwrap_or(0);
         let result = loop {
-            let (more, result) = self.insert_from(&request, done, nr);
+            let (more, result) = self.insert_from(request, done, nr);
             done += more;
             if result.is_ok() || !self.owes_tables() {
                 break result;
@@ -118,13 +126,40 @@ impl WriteView<'_> {
             // freed.
             self.settle();
         };
-        if done > 0 {
+        if done > 0 && self.has_iommu() {
             // The mappings are there and own what the caller gave: an IOMMU
             // that did not flush is no failure of the insertion (B11). It was
             // logged, and the domain shut down.
-            let _logged = self.iommu_flush(gfn, done, false, true);
+            let _logged = self.iommu_flush(request.gfn, done, false, true);
         }
         result
+    }
+
+    /// Maps a request of one leaf at an empty entry of a table that is there, if
+    /// nothing is owed and no IOMMU to be told: what most calls ask for. Says
+    /// whether it did.
+    #[inline]
+    fn fill_one(&self, request: &Request, nr: u64) -> bool {
+        let Some(level) = Level::of_pages(nr).filter(|&level| request.fits(level, 0, nr)) else {
+            return false;
+        };
+        let Some(table) = self.table_at(request.gfn, level) else {
+            return false;
+        };
+        if self.has_iommu() || !table.fill_one(self, request.gfn, request.leaf(0, level)) {
+            return false;
+        }
+        self.account(level, request.gfn, 1);
+        true
+    }
+
+    /// Maps a request of one leaf, if there is a table for it: what most calls
+    /// ask for. Returns how many pages.
+    fn insert_one(&self, request: &Request, nr: u64) -> Option<u64> {
+        let level = Level::of_pages(nr).filter(|&level| request.fits(level, 0, nr))?;
+        let table = self.table_at(request.gfn, level)?;
+        let mut pending = Pending::none(self, table);
+        Some(self.map_run(table, &mut pending, request, 0, nr))
     }
 
     /// No mapping may appear once relinquishing has begun.
@@ -160,7 +195,7 @@ impl WriteView<'_> {
         while let Some(entry) = index.filter(|_| at < end) {
             let gfn = request.gfn(at);
             let (more, result) = if request.fits(level, at, end - at) {
-                self.map_run(table, &mut pending, request, at, end)
+                (self.map_run(table, &mut pending, request, at, end), Ok(()))
             } else {
                 let part_end = end.min(at + level.pages_from(gfn));
                 self.insert_below(table, &mut pending, request, at, part_end)
@@ -183,19 +218,17 @@ impl WriteView<'_> {
         request: &Request,
         at: u64,
         end: u64,
-    ) -> Progress {
+    ) -> u64 {
         let level = table.level();
         let (gfn, first) = (request.gfn(at), level.index(request.gfn(at)));
         let leaf = request.leaf(at, level);
-        let filled = table.fill_empty(self, first, (end - at) >> level.order(), |n| {
-            leaf.advanced(n << level.order())
-        });
+        let filled = table.fill_empty(self, first, (end - at) >> level.order(), leaf);
         if filled > 0 {
             self.account(level, gfn, filled);
-            return (filled << level.order(), Ok(()));
+            return filled << level.order();
         }
         self.replace(table, pending, first, gfn, leaf);
-        (level.pages(), Ok(()))
+        level.pages()
     }
 
     /// Maps a part of what one entry spans, in the table below it, which is
@@ -261,7 +294,7 @@ impl WriteView<'_> {
         let gfn = request.gfn(at);
         if end - at == above.pages() && request.fits(level, at, end - at) {
             let leaf = request.leaf(at, level);
-            let new = NewTable::full(page, level, |n| leaf.advanced(n << level.order()));
+            let new = NewTable::full(page, level, leaf);
             self.account(level, gfn, (end - at) >> level.order());
             return (new, (end - at, Ok(())));
         }
@@ -282,7 +315,7 @@ impl WriteView<'_> {
             if request.fits(level, at, end - at) {
                 let count = (end - at) >> level.order();
                 let leaf = request.leaf(at, level);
-                new.fill(index, count, |n| leaf.advanced(n << level.order()));
+                new.fill(index, count, leaf);
                 self.account(level, gfn, count);
                 at += count << level.order();
                 continue;

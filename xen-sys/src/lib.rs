@@ -22,11 +22,18 @@ mod layout;
 #[cfg(target_os = "none")]
 mod real;
 #[cfg(target_os = "none")]
+mod thiscpu;
+#[cfg(target_os = "none")]
 pub use directmap::map_domain_page;
 #[cfg(target_os = "none")]
 pub use real::*;
+#[cfg(target_os = "none")]
+pub use thiscpu::{has_at_speculate, is_idle_vcpu, smp_processor_id};
 
 #[cfg(not(target_os = "none"))]
 mod mock;
 #[cfg(not(target_os = "none"))]
-pub use mock::{xs_map_domain_page as map_domain_page, *};
+pub use mock::{
+    xs_has_at_speculate as has_at_speculate, xs_is_idle_vcpu as is_idle_vcpu,
+    xs_map_domain_page as map_domain_page, xs_smp_processor_id as smp_processor_id, *,
+};

@@ -215,6 +215,8 @@ unsafe extern "C" {
 
     pub fn xs_page_to_mfn(pg: *const page_info) -> mfn_t;
     pub fn xs_mfn_to_page(mfn: mfn_t) -> *mut page_info;
+    pub fn xs_page_of(mfn: mfn_t) -> *mut page_info;
+    pub fn xs_page_run(mfn: c_ulong, nr: c_ulong) -> *mut page_info;
     pub fn xs_mfn_valid(mfn: mfn_t) -> bool;
     pub fn xs_before_xen_heap(mfn: c_ulong, nr: c_ulong) -> c_ulong;
     pub fn xs_page_set_xenheap_gfn(pg: *mut page_info, gfn: gfn_t);
@@ -258,8 +260,6 @@ unsafe extern "C" {
     pub fn xs_flush_guest_stage1_tlb_local();
     pub fn xs_flush_guest_tlb_local();
     pub fn xs_flush_all_guests_tlb_local();
-    pub fn xs_isb_if_at_speculate();
-    pub fn xs_has_const_at_speculate() -> bool;
     pub fn xs_has_at_speculate() -> bool;
     pub fn xs_gvirt_to_maddr(va: vaddr_t, pa: *mut paddr_t, flags: c_uint) -> u64;
     pub fn xs_gva_to_ipa(va: vaddr_t, ipa: *mut paddr_t, flags: c_uint) -> c_int;

@@ -109,7 +109,7 @@ pub unsafe extern "C" fn p2m_force_tlb_flush_sync(p: *mut sys::p2m_domain) {
     // SAFETY: the module's contract.
     let p = unsafe { p2m(p) };
     // SAFETY: the caller holds the write lock.
-    unsafe { locked_entry_write(p, |view| view.force_tlb_flush_sync()) }
+    unsafe { p.force_tlb_flush_sync() }
 }
 
 /// Flushes the domain's TLB entries if that is owed.
@@ -118,7 +118,7 @@ pub unsafe extern "C" fn p2m_tlb_flush_sync(p: *mut sys::p2m_domain) {
     // SAFETY: the module's contract.
     let p = unsafe { p2m(p) };
     // SAFETY: the caller holds the write lock.
-    unsafe { locked_entry_write(p, |view| view.tlb_flush_sync()) }
+    unsafe { p.tlb_flush_sync() }
 }
 
 /// What is mapped at a frame; INVALID_MFN for a hole. All outputs may be null.

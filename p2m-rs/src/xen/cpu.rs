@@ -10,7 +10,7 @@ use xen_sys::arch;
 #[inline]
 pub fn id() -> usize {
     // SAFETY: reads a per-CPU variable.
-    unsafe { sys::xs_smp_processor_id() as usize }
+    unsafe { sys::smp_processor_id() as usize }
 }
 
 /// What runs on this CPU (`current`); never null.
@@ -85,22 +85,18 @@ pub(crate) fn isb() {
 }
 
 /// ISB on CPUs with the AT speculation erratum.
+#[inline]
 pub(crate) fn isb_if_at_speculate() {
-    // SAFETY: a barrier, or nothing.
-    unsafe { sys::xs_isb_if_at_speculate() };
+    if has_at_speculate() {
+        isb();
+    }
 }
 
-/// Whether CPUs have the AT speculation erratum; after alternatives were
-/// patched (`cpus_have_const_cap`).
+/// Whether CPUs have the AT speculation erratum (`cpus_have_cap`).
+#[inline]
 pub(crate) fn has_at_speculate() -> bool {
-    // SAFETY: yields a patched constant.
-    unsafe { sys::xs_has_const_at_speculate() }
-}
-
-/// The same, also before alternatives were patched (`cpus_have_cap`).
-pub(crate) fn has_at_speculate_at_boot() -> bool {
-    // SAFETY: reads a bitmap.
-    unsafe { sys::xs_has_at_speculate() }
+    // SAFETY: reads a bitmap; stage 2 is set up after errata were looked for.
+    unsafe { sys::has_at_speculate() }
 }
 
 /// The least PARange of all CPUs (ID_AA64MMFR0_EL1).

@@ -46,6 +46,7 @@ impl WriteView<'_> {
     /// domain is shut down, unless it is the hardware domain. (C's function
     /// calls `domain_crash`, which dumps the guest's stack and so takes the
     /// p2m lock that is held here.)
+    #[inline]
     pub(crate) fn iommu_flush(
         &self,
         gfn: Gfn,
@@ -53,12 +54,23 @@ impl WriteView<'_> {
         was_live: bool,
         is_live: bool,
     ) -> Result {
-        let Some(domain) = self.p2m().domain() else {
-            return Ok(());
-        };
-        if !domain.is_iommu_enabled() || !(was_live || is_live) {
-            return Ok(());
+        match self.p2m().domain() {
+            Some(domain) if (was_live || is_live) && domain.is_iommu_enabled() => {
+                self.iommu_flush_now(domain, gfn, pages, was_live, is_live)
+            }
+            _ => Ok(()),
         }
+    }
+
+    #[inline(never)]
+    fn iommu_flush_now(
+        &self,
+        domain: &Domain,
+        gfn: Gfn,
+        pages: u64,
+        was_live: bool,
+        is_live: bool,
+    ) -> Result {
         let mut flags = 0;
         if was_live {
             flags |= sys::XS_IOMMU_FLUSHF_modified;

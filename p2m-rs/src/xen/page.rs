@@ -28,13 +28,29 @@ impl Page {
     /// (`mfn_valid`, `mfn_to_page`).
     pub fn of(mfn: Mfn) -> Option<Self> {
         // SAFETY: looks a number up.
-        if !unsafe { sys::xs_mfn_valid(mfn.raw()) } {
-            return None;
-        }
-        // SAFETY: the frame has an entry, as just checked.
-        let page = unsafe { sys::xs_mfn_to_page(mfn.raw()) };
-        // SAFETY: that entry.
+        let page = unsafe { sys::xs_page_of(mfn.raw()) };
+        // SAFETY: null or the frame's entry.
         unsafe { Self::from_ptr(page) }
+    }
+
+    /// The pages of `nr` frames from `mfn` on, those that have an entry.
+    pub(crate) fn run(mfn: Mfn, nr: u64) -> impl Iterator<Item = Self> {
+        // SAFETY: looks a number up.
+        let first = unsafe { sys::xs_page_run(mfn.raw(), nr) };
+        (0..nr).filter_map(move |n| {
+            if first.is_null() {
+                return Self::of(mfn.add(n));
+            }
+            let page = first.wrapping_add(usize::try_from(n).ok()?);
+            // SAFETY: the entries of all `nr` frames are neighbours.
+            unsafe { Self::from_ptr(page) }
+        })
+    }
+
+    /// Whether the frame has an entry (`mfn_valid`).
+    pub fn exists(mfn: Mfn) -> bool {
+        // SAFETY: looks a number up.
+        unsafe { sys::xs_mfn_valid(mfn.raw()) }
     }
 
     /// For C.

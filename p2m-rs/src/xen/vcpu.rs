@@ -68,7 +68,7 @@ impl Vcpu {
     /// Whether it is a CPU's idle vCPU, which has no guest context.
     pub fn is_idle(&self) -> bool {
         // SAFETY: looks at the live structure.
-        unsafe { sys::xs_is_idle_vcpu(self.as_ptr()) }
+        unsafe { sys::is_idle_vcpu(self.as_ptr()) }
     }
 
     /// The saved SCTLR_EL1.

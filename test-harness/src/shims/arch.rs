@@ -260,21 +260,6 @@ extern "C" fn xs_flush_all_guests_tlb_local() {
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn xs_isb_if_at_speculate() {
-    with(|m, cpu| {
-        if m.config.at_speculate {
-            m.cpus.isb(cpu);
-            m.event(cpu, Event::Isb);
-        }
-    });
-}
-
-#[unsafe(no_mangle)]
-extern "C" fn xs_has_const_at_speculate() -> bool {
-    with(|m, _| m.config.at_speculate)
-}
-
-#[unsafe(no_mangle)]
 extern "C" fn xs_has_at_speculate() -> bool {
     with(|m, _| m.config.at_speculate)
 }

@@ -43,6 +43,23 @@ extern "C" fn xs_mfn_valid(mfn: mfn_t) -> bool {
 }
 
 #[unsafe(no_mangle)]
+extern "C" fn xs_page_of(mfn: mfn_t) -> *mut page_info {
+    with(|m, _| {
+        if m.frames.is_ram(mfn) {
+            m.frames.info(mfn)
+        } else {
+            null_mut()
+        }
+    })
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn xs_page_run(_mfn: c_ulong, _nr: c_ulong) -> *mut page_info {
+    // The model's page_info are not neighbours.
+    null_mut()
+}
+
+#[unsafe(no_mangle)]
 extern "C" fn xs_before_xen_heap(first: u64, nr: u64) -> u64 {
     with(|m, _| {
         let mut frames = first..first + nr;

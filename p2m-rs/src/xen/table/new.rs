@@ -27,17 +27,16 @@ impl NewTable {
         Some(new)
     }
 
-    /// A table of `level` with the entry `pte(n)` at the `n`th place.
-    pub(crate) fn full(page: TablePage, level: Level, pte: impl Fn(u64) -> Pte) -> Option<Self> {
+    /// A table of `level` with `leaf` and those that map the frames after it.
+    pub(crate) fn full(page: TablePage, level: Level, leaf: Pte) -> Option<Self> {
         let mut new = Self::uninitialised(page, level)?;
-        new.fill(TableIndex::FIRST, ENTRIES as u64, pte);
+        new.fill(TableIndex::FIRST, ENTRIES as u64, leaf);
         Some(new)
     }
 
     /// A table of `level` that maps what `block` maps, in 512 parts.
     pub(crate) fn split_of(page: TablePage, block: Pte, level: Level) -> Option<Self> {
-        let first = block.child(0, level);
-        Self::full(page, level, |n| first.advanced(n << level.order()))
+        Self::full(page, level, block.child(0, level))
     }
 
     fn uninitialised(page: TablePage, level: Level) -> Option<Self> {
@@ -57,10 +56,18 @@ impl NewTable {
         self.table.load(index)
     }
 
-    /// Writes `count` entries from `first` on: `pte(n)` to the `n`th of them.
-    pub(crate) fn fill(&mut self, first: TableIndex, count: u64, pte: impl Fn(u64) -> Pte) {
-        for (n, index) in (0..).zip(first.run(count)) {
-            self.table.store(index, pte(n));
+    /// Writes `leaf` and those that map the frames after it to `count` entries
+    /// from `first` on; or nothing to each, for an empty `leaf`.
+    pub(crate) fn fill(&mut self, first: TableIndex, count: u64, leaf: Pte) {
+        let step = if leaf.is_mapped() {
+            self.table.level.pages()
+        } else {
+            0
+        };
+        let mut pte = leaf;
+        for index in first.run(count) {
+            self.table.store(index, pte);
+            pte = pte.advanced(step);
         }
     }
 

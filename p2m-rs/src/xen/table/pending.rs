@@ -26,6 +26,8 @@ pub struct Pending<'v> {
     /// One bit an entry.
     waiting: [u64; ENTRIES / 64],
     any: bool,
+    /// No entry after this one waits.
+    last: usize,
 }
 
 impl<'v> Pending<'v> {
@@ -36,6 +38,7 @@ impl<'v> Pending<'v> {
             table,
             waiting: [0; ENTRIES / 64],
             any: false,
+            last: 0,
         }
     }
 
@@ -73,6 +76,7 @@ impl<'v> Pending<'v> {
             *word |= 1 << (index.get() % 64);
         }
         self.any = true;
+        self.last = self.last.max(index.get());
         removed
     }
 
@@ -86,7 +90,9 @@ impl<'v> Pending<'v> {
         self.write.owe_barrier();
         self.write.tlb_flush_sync();
         self.write.pay_barrier();
-        for (base, word) in (0..).step_by(64).zip(&mut self.waiting) {
+        let last = self.last / 64;
+        for (base, word) in (0..=last).zip(&mut self.waiting) {
+            let base = base as u64 * 64;
             while *word != 0 {
                 let index = TableIndex::truncate(base + u64::from(word.trailing_zeros()));
                 *word &= *word - 1;

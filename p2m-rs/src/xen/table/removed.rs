@@ -111,6 +111,11 @@ impl RemovedLeaf {
         self.level
     }
 
+    /// The entry.
+    pub(crate) fn pte(&self) -> Pte {
+        self.pte
+    }
+
     /// First frame that it mapped.
     pub fn mfn(&self) -> Mfn {
         self.pte.mfn()
@@ -131,14 +136,10 @@ impl RemovedLeaf {
 
     #[inline(never)]
     fn put_foreign(self) {
-        for n in 0..self.level.pages() {
-            let page = Page::of(self.mfn().add(n));
-            debug_assert!(page.is_some(), "a foreign mapping of no page");
-            if let Some(page) = page {
-                // SAFETY: the insertion was given a reference to each page
-                // (`Target::vouched`); the leaf is gone, and `self` with it.
-                drop(unsafe { PageRef::adopt(page) });
-            }
+        for page in Page::run(self.mfn(), self.level.pages()) {
+            // SAFETY: the insertion was given a reference to each page
+            // (`Target::vouched`); the leaf is gone, and `self` with it.
+            drop(unsafe { PageRef::adopt(page) });
         }
     }
 }

@@ -22,24 +22,40 @@ impl<'v> Table<'v> {
         }
     }
 
-    /// Writes leaves to empty entries: `pte(n)` to the `n`th from `first` on,
-    /// up to the first that is not empty, `limit` at most. Returns how many.
+    /// Writes `leaf` to the entry for `gfn`, if that is empty and no flush is
+    /// owed. Says whether it did.
+    #[inline]
+    pub(crate) fn fill_one(self, write: &WriteView<'_>, gfn: Gfn, leaf: Pte) -> bool {
+        let index = self.level.index(gfn);
+        if self.load(index) != Pte::EMPTY || write.owes_flush() {
+            return false;
+        }
+        self.store(index, leaf);
+        write.stored(self, index, 1);
+        true
+    }
+
+    /// Writes `leaf` and those that map the frames after it to empty entries
+    /// from `first` on, up to the first that is not empty, `limit` at most.
+    /// Returns how many.
+    #[inline]
     pub(crate) fn fill_empty(
         self,
         write: &WriteView<'_>,
         first: TableIndex,
         limit: u64,
-        pte: impl Fn(u64) -> Pte,
+        leaf: Pte,
     ) -> u64 {
         // An entry may have been cleared under this lock: its flush comes
         // before anything new.
         write.tlb_flush_sync();
-        let mut filled = 0;
+        let (mut filled, mut pte) = (0, leaf);
         for index in first.run(limit) {
             if self.load(index) != Pte::EMPTY {
                 break;
             }
-            self.store(index, pte(filled));
+            self.store(index, pte);
+            pte = pte.advanced(self.level.pages());
             filled += 1;
         }
         if filled > 0 {
@@ -83,8 +99,17 @@ impl Table<'_> {
         mut change: impl FnMut(Pte) -> Option<Pte>,
     ) -> Permissions {
         let mut set = Permissions::default();
+        // What follows the last entry, and what is made of it, when consecutive
+        // frames are mapped alike.
+        let (mut like, mut made) = (Pte::EMPTY, Pte::EMPTY);
         for index in first.run(count) {
             let old = self.load(index);
+            if old == like && like != Pte::EMPTY {
+                self.store(index, made);
+                like = like.advanced(self.level.pages());
+                made = made.advanced(self.level.pages());
+                continue;
+            }
             let Some(new) = change(old) else {
                 continue;
             };
@@ -96,6 +121,8 @@ impl Table<'_> {
             self.store(index, new);
             set.any = true;
             set.any_live |= old.hw_valid();
+            like = old.advanced(self.level.pages());
+            made = new.advanced(self.level.pages());
         }
         if set.any_live {
             write.owe_flush(gfn, count << self.level.order(), self.level);
