@@ -3,6 +3,7 @@
 #include "shim.h"
 
 bool oracle_in_place;
+bool oracle_touched_only;
 
 /* As in xen-sys/src/mock.rs, in the order of layout.rs. */
 const size_t oracle_layout[] = {
@@ -74,6 +75,11 @@ struct page_info *oracle_tracked_page(struct domain *d, gfn_t gfn, bool write)
         return NULL;
 
     return get_page(mfn_to_page(mfn), d) ? mfn_to_page(mfn) : NULL;
+}
+
+bool oracle_walkable(struct domain *d, gfn_t gfn)
+{
+    return walkable(p2m_get_hostp2m(d), gfn);
 }
 
 /*

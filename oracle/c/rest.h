@@ -36,8 +36,8 @@ struct vcpu {
 unsigned long xs_page_to_mfn(const struct page_info *pg);
 #define page_to_mfn(pg) _mfn(xs_page_to_mfn(pg))
 #define page_to_maddr(pg) mfn_to_maddr(page_to_mfn(pg))
-bool xs_is_xen_heap_mfn(unsigned long mfn);
-#define is_xen_heap_mfn(mfn) xs_is_xen_heap_mfn(mfn_x(mfn))
+unsigned long xs_before_xen_heap(unsigned long mfn, unsigned long nr);
+#define is_xen_heap_mfn(mfn) (!xs_before_xen_heap(mfn_x(mfn), 1))
 void xs_page_set_xenheap_gfn(struct page_info *pg, unsigned long gfn);
 #define page_set_xenheap_gfn(pg, gfn) xs_page_set_xenheap_gfn(pg, gfn_x(gfn))
 struct domain *page_get_owner_and_reference(struct page_info *page);
@@ -266,6 +266,10 @@ struct page_info *oracle_tracked_page(struct domain *d, gfn_t gfn, bool write);
 
 /* p2m_set_mem_access() changes an entry in place: no reference changes hands. */
 extern bool oracle_in_place;
+
+/* p2m_flush_vm() calls p2m_cache_flush_range(). */
+extern bool oracle_touched_only;
+bool oracle_walkable(struct domain *d, gfn_t gfn);
 
 /*
  * Local variables:

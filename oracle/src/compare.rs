@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! What must be equal after each operation, besides its answer.
 
+use test_harness::pte;
 use xen_sys::{arch_domain, vcpu};
 
 use crate::machine::{XENHEAP, XENHEAP_FRAMES};
@@ -208,31 +209,52 @@ pub(crate) fn settings(rust: &Side, c: &Side, gfns: Option<&[u64]>) -> Result<()
         let Some(gfns) = gfns else {
             same(
                 &rust.world.access_settings(*a),
-                &c.world.access_settings(*b),
+                &c.world.access_tree(*b),
                 || format!("access settings of domain {n}"),
             )?;
             continue;
         };
-        let r = looked_up(rust, n, gfns);
-        let x = looked_up(c, n, gfns);
-        for (gfn, (r, x)) in gfns.iter().zip(r.iter().zip(&x)) {
-            same(r, x, || {
-                format!("access setting of guest frame {gfn:#x} of domain {n}")
-            })?;
+        for &gfn in gfns {
+            same(
+                &entry_setting(rust, n, gfn),
+                &tree_setting(c, n, gfn),
+                || format!("access setting of guest frame {gfn:#x} of domain {n}"),
+            )?;
         }
     }
     Ok(())
 }
 
-fn looked_up(side: &Side, n: usize, gfns: &[u64]) -> Vec<usize> {
+/// `XENMEM_access_rwx`: none is stored for it.
+const RWX: i64 = 7;
+
+/// What the entry says; none if nothing is mapped or nothing restricted.
+fn entry_setting(side: &Side, n: usize, gfn: u64) -> Option<i64> {
+    let d = side.domains[n];
+    let (top, pages) = side.root;
+    if gfn >> (pte::order(top) + 9) >= pages as u64 {
+        return None;
+    }
+    let leaf = (top..4)
+        .map(|level| (level, side.world.entry(d, gfn, level)))
+        .find(|&(level, entry)| !pte::is_table(entry, level))?;
+    let setting = i64::from(pte::setting(leaf.1));
+    (pte::is_leaf(leaf.1, leaf.0) && setting != RWX).then_some(setting)
+}
+
+/// What the tree says.
+fn tree_setting(side: &Side, n: usize, gfn: u64) -> Option<i64> {
     let _here = side.enter();
     let p2m = side.domains[n].p2m();
     // SAFETY: a place in a live structure.
     let tree = unsafe { &raw mut (*p2m).mem_access_settings };
-    let looked_up = |gfn: &u64| {
-        // SAFETY: a tree of the machine.
-        let setting = unsafe { xen_sys::radix_tree_lookup(tree, *gfn) };
-        setting.addr()
-    };
-    gfns.iter().map(looked_up).collect()
+    // SAFETY: a tree of the machine.
+    let setting = unsafe { xen_sys::radix_tree_lookup(tree, gfn) };
+    if setting.is_null() {
+        return None;
+    }
+    // SAFETY: only integers are stored.
+    Some(i64::from(unsafe {
+        xen_sys::xs_radix_tree_ptr_to_int(setting)
+    }))
 }

@@ -107,7 +107,7 @@ impl Pair<'_> {
     fn step(&mut self, at: usize, op: &Op) -> Result<(), Box<Parted>> {
         match op.kind {
             Kind::Fail => {
-                (self.prepared.alloc, self.prepared.radix) = (op.args[0], op.args[1]);
+                self.prepared.alloc = op.args[0];
                 return Ok(());
             }
             Kind::Preempt => {

@@ -22,7 +22,6 @@ pub(crate) const ERESTART: i32 = -85;
 #[derive(Debug, Default, Clone, Copy)]
 pub(crate) struct Prepared {
     pub(crate) alloc: u64,
-    pub(crate) radix: u64,
     pub(crate) preempt: u64,
 }
 
@@ -30,7 +29,6 @@ impl Prepared {
     pub(crate) fn set(self, side: &Side) {
         let some = |n: u64| (n != 0).then_some(n);
         side.world.fail_allocation(some(self.alloc));
-        side.world.fail_radix(some(self.radix));
         self.again(side);
     }
 
@@ -143,6 +141,7 @@ pub(crate) fn step(side: &Side, op: &Op, prepared: Prepared, there: u64, shared:
         }
         Kind::SetAccess => {
             let (nr, start, mask) = (b as u32, c as u32, e as u32);
+            side.world.preempt(Preempt::Never);
             let result = call!(f, p2m_set_mem_access(ptr, a, nr, start, mask, g as u32, 0));
             vec![("return", result as u64)]
         }
@@ -161,15 +160,19 @@ pub(crate) fn step(side: &Side, op: &Op, prepared: Prepared, there: u64, shared:
         | Kind::CheckAndGet
         | Kind::SetWay
         | Kind::Toggle
-        | Kind::FlushVm
         | Kind::Run => guest::step(side, op, shared),
+        Kind::FlushVm => {
+            side.world.preempt(Preempt::Never);
+            guest::step(side, op, shared)
+        }
         Kind::Finished => {
             call!(f, p2m_domain_creation_finished(ptr));
             Vec::new()
         }
         Kind::Resolve => {
-            let resolved = call!(f, p2m_resolve_translation_fault(ptr, a));
-            vec![("return", resolved.into())]
+            let resolve = |_| call!(f, p2m_resolve_translation_fault(ptr, a));
+            let resolved = (0..4).map(resolve).last();
+            vec![("return", resolved.unwrap_or(false).into())]
         }
         Kind::CacheFlush => {
             let mut at = a;
@@ -242,7 +245,9 @@ pub(crate) fn step(side: &Side, op: &Op, prepared: Prepared, there: u64, shared:
         }
         Kind::Relinquish => {
             if side.d(d).is_dying() {
-                rc(call!(f, relinquish_p2m_mapping(ptr)))
+                let mut outcome = prepared.through(side, || call!(f, relinquish_p2m_mapping(ptr)));
+                outcome.truncate(1);
+                outcome
             } else {
                 Vec::new()
             }
@@ -277,7 +282,7 @@ fn get_entry(side: &Side, d: u64, gfn: u64) -> Outcome {
 
 fn set_access_fully(side: &Side, op: &Op, prepared: Prepared) -> Outcome {
     let [d, gfn, nr, access, ..] = op.args;
-    let mut outcome = Outcome::new();
+    let mut calls = 0;
     let mut start = 0;
     loop {
         let result = call!(
@@ -292,13 +297,13 @@ fn set_access_fully(side: &Side, op: &Op, prepared: Prepared) -> Outcome {
                 0
             )
         );
-        if outcome.len() < 64 {
-            outcome.push(("return", result as u64));
+        calls += 1;
+        if calls < 64 {
             prepared.again(side);
         }
         match u32::try_from(result) {
             Ok(restart) if restart > start => start = restart,
-            _ => return outcome,
+            _ => return vec![("return", result as u64)],
         }
     }
 }

@@ -71,7 +71,7 @@ pub const FIXES: &[Fix] = &[
         edits: &[Edit {
             file: MMU,
             from: "        else if ( !(mask & ((1UL << FIRST_ORDER) - 1)) )\n            order = FIRST_ORDER;",
-            to: "        else if ( !(mask & ((1UL << FIRST_ORDER) - 1)) &&\n                  (!p2m_is_foreign(t) || (oracle_excused(3), false)) )\n            order = FIRST_ORDER;",
+            to: "        else if ( !(mask & ((1UL << FIRST_ORDER) - 1)) &&\n                  nr >= (1UL << FIRST_ORDER) &&\n                  (!p2m_is_foreign(t) || (oracle_excused(3), false)) )\n            order = FIRST_ORDER;",
         }],
     },
     Fix {
@@ -143,6 +143,75 @@ pub const FIXES: &[Fix] = &[
             },
         ],
     },
+    Fix {
+        id: "blocks",
+        what: "the largest block that fits, also at an unaligned end of a range",
+        edits: &[
+            Edit {
+                file: MMU,
+                from: "        mask |= gfn_x(sgfn) | nr;",
+                to: "        mask |= gfn_x(sgfn);\n        if ( !(mask & ((1UL << SECOND_ORDER) - 1)) && nr >> SECOND_ORDER &&\n             nr & ((1UL << SECOND_ORDER) - 1) )\n            oracle_excused(10);",
+            },
+            Edit {
+                file: MMU,
+                from: "        else if ( !(mask & ((1UL << SECOND_ORDER) - 1)) )",
+                to: "        else if ( !(mask & ((1UL << SECOND_ORDER) - 1)) &&\n                  nr >= (1UL << SECOND_ORDER) )",
+            },
+        ],
+    },
+    Fix {
+        id: "unmapping",
+        what: "what is unmapped as a whole goes as a whole, with mem_access too",
+        edits: &[
+            Edit {
+                file: MMU,
+                from: "        if ( unlikely(p2m->mem_access_enabled) )\n            order = THIRD_ORDER;",
+                to: "        if ( unlikely(p2m->mem_access_enabled) &&\n             (!mfn_eq(smfn, INVALID_MFN) || (oracle_excused(11), false)) )\n            order = THIRD_ORDER;",
+            },
+            Edit {
+                file: MMU,
+                from: "    ASSERT(!p2m->mem_access_enabled || page_order == 0 ||\n           p2m->domain->is_dying);",
+                to: "    ASSERT(!p2m->mem_access_enabled || page_order == 0 ||\n           removing_mapping);",
+            },
+            Edit {
+                file: MMU,
+                from: "    rc = p2m_mem_access_radix_set(p2m, sgfn, a);",
+                to: "    rc = 0;\n    for ( unsigned long n = 0; n < (removing_mapping && p2m->mem_access_enabled ?\n                                   1UL << page_order : 1); n++ )\n        rc = rc ?: p2m_mem_access_radix_set(p2m, gfn_add(sgfn, n), a);",
+            },
+        ],
+    },
+    Fix {
+        id: "flush-vm",
+        what: "p2m_flush_vm leaves out what lies below an entry without bit 0",
+        edits: &[
+            Edit {
+                file: MMU,
+                from: "        rc = p2m_cache_flush_range(v->domain, &start, _gfn(ULONG_MAX));",
+                to: "        oracle_touched_only = true;\n        rc = p2m_cache_flush_range(v->domain, &start, _gfn(ULONG_MAX));\n        oracle_touched_only = false;",
+            },
+            Edit {
+                file: "p2m.c",
+                from: "            if ( mfn_eq(mfn, INVALID_MFN) || !p2m_is_any_ram(t) || !valid )",
+                to: "            if ( mfn_eq(mfn, INVALID_MFN) || !p2m_is_any_ram(t) || !valid ||\n                 (oracle_touched_only && !oracle_walkable(d, start) &&\n                  (oracle_excused(12), true)) )",
+            },
+        ],
+    },
+    Fix {
+        id: "relinquish",
+        what: "relinquishing frees the tables of pages",
+        edits: &[
+            Edit {
+                file: MMU,
+                from: "int relinquish_p2m_mapping(struct domain *d)",
+                to: "static void oracle_prune(struct p2m_domain *p2m, lpae_t *table, unsigned int level)\n{\n    unsigned int i;\n\n    for ( i = 0; i < XEN_PT_LPAE_ENTRIES; i++ )\n    {\n        lpae_t e = table[i];\n\n        if ( !p2m_is_valid(e) || !e.p2m.table )\n            continue;\n        if ( level == 2 )\n        {\n            oracle_excused(13);\n            p2m_remove_pte(table + i, p2m->clean_pte);\n            p2m_force_tlb_flush_sync(p2m);\n            p2m_free_entry(p2m, e, level);\n        }\n        else\n            oracle_prune(p2m, map_domain_page(lpae_get_mfn(e)), level + 1);\n    }\n}\n\nint relinquish_p2m_mapping(struct domain *d)",
+            },
+            Edit {
+                file: MMU,
+                from: "    p2m->lowest_mapped_gfn = start;\n\n    p2m_write_unlock(p2m);",
+                to: "    if ( !rc )\n    {\n        unsigned int i;\n\n        start = end;\n        for ( i = 0; i < P2M_ROOT_PAGES; i++ )\n            oracle_prune(p2m, __map_domain_page(p2m->root + i), P2M_ROOT_LEVEL);\n    }\n    p2m->lowest_mapped_gfn = start;\n\n    p2m_write_unlock(p2m);",
+            },
+        ],
+    },
 ];
 
 /// Differences that need no edit, because the operations steer around them.
@@ -151,6 +220,18 @@ pub const AVOIDED: &[(&str, &str)] = &[
     (
         "B6",
         "one thread: nobody sees the moment between two writes",
+    ),
+    (
+        "faults",
+        "each fault is resolved as often as there are levels, and the last answer compared",
+    ),
+    (
+        "settings",
+        "bits 62:59 of an entry are compared with the C's radix tree",
+    ),
+    (
+        "merging",
+        "restrictions are lifted from 511 pages at most, so no block is put together again",
     ),
     (
         "small things",

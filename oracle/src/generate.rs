@@ -43,8 +43,7 @@ pub fn episode(machine: Machine, seed: u64, episode: u64) -> Vec<Op> {
         if g.rng.one_in(12) {
             let k = 1 + g.rng.below(4);
             ops.push(match g.rng.below(3) {
-                0 => Op::new(Kind::Fail, &[k, 0]),
-                1 => Op::new(Kind::Fail, &[0, k]),
+                0 | 1 => Op::new(Kind::Fail, &[k]),
                 _ => Op::new(Kind::Preempt, &[k]),
             });
         }
@@ -199,6 +198,12 @@ impl Generator {
             gfn
         };
         let access = self.set_access_value(12);
+        // All of a block would be put together again.
+        let nr = if access == 7 || access == 11 {
+            nr.min(511)
+        } else {
+            nr
+        };
         match self.rng.below(20) {
             0..=4 => {
                 let start = if self.rng.one_in(4) {

@@ -19,6 +19,8 @@ pub(crate) fn destroy(side: &Side, op: &Op, prepared: Prepared) -> Outcome {
     }
     side.d(d).set_dying_state(1);
     let mut outcome = prepared.through(side, || call!(f, relinquish_p2m_mapping(ptr)));
+    // Not how often it stopped.
+    outcome.truncate(1);
     call!(f, p2m_clear_root_pages(side.p2m(d)));
     prepared.again(side);
     outcome.extend(prepared.through(side, || call!(f, p2m_teardown(ptr))));

@@ -31,8 +31,8 @@ macro_rules! operations {
 operations! {
     /// First of all: the machine and the guest's pool.
     Boot "boot" ["at_speculate", "vmid16", "shares", "pool"];
-    /// Fail the n-th allocation and the n-th settings insertion of the next operation.
-    Fail "fail" ["alloc", "radix"];
+    /// Fail the n-th allocation of the next operation.
+    Fail "fail" ["alloc"];
     /// Answer yes at the k-th preemption check of the next operation, or of each call of a loop.
     Preempt "preempt" ["k"];
     /// `p2m_insert_mapping`; references are taken first for a foreign type.
@@ -67,7 +67,7 @@ operations! {
     Lookup "lookup" ["d", "gfn"];
     /// `p2m_get_page_from_gfn`.
     PageFromGfn "page_from_gfn" ["d", "gfn"];
-    /// `p2m_set_mem_access`, one call.
+    /// `p2m_set_mem_access`, one call, not preempted.
     SetAccess "set_access" ["d", "gfn", "nr", "start", "mask", "access"];
     /// The same as the hypercall does it: mask 0x3f, until it is through.
     SetAccessFully "set_access_fully" ["d", "gfn", "nr", "access"];
@@ -89,7 +89,7 @@ operations! {
     CheckAndGet "check_and_get" ["gva", "flags"];
     /// `p2m_domain_creation_finished`.
     Finished "creation_finished" ["d"];
-    /// `p2m_resolve_translation_fault`.
+    /// `p2m_resolve_translation_fault`, as often as there are levels.
     Resolve "resolve" ["d", "gfn"];
     /// `p2m_cache_flush_range`, until it is through.
     CacheFlush "cache_flush" ["d", "start", "end"];
@@ -119,7 +119,7 @@ operations! {
     Constant "constant" ["d", "gfn"];
     /// The domain begins to die.
     Kill "kill" ["d"];
-    /// `relinquish_p2m_mapping`, one call.
+    /// `relinquish_p2m_mapping`, until it is through.
     Relinquish "relinquish" ["d"];
     /// The whole destruction, and a new p2m; with `fail`, its first `p2m_init` finds no memory.
     Destroy "destroy" ["d", "pool", "fail"];

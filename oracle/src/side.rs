@@ -71,6 +71,8 @@ pub(crate) struct Side {
     pub(crate) vcpus: Vec<Vcpu>,
     /// A structure to try VMIDs with.
     pub(crate) scratch: Domain,
+    /// Level and pages of a root.
+    pub(crate) root: (u32, usize),
 }
 
 /// The domain of each of `vcpus`; none for the idle one.
@@ -113,6 +115,7 @@ impl Side {
             domains,
             vcpus,
             scratch,
+            root: config.root(),
         }
     }
 

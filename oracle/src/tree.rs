@@ -13,6 +13,8 @@ use crate::side::Side;
 
 /// Output address, bits 47:12.
 const BASE: u64 = 0x0000_FFFF_FFFF_F000;
+/// The access setting, bits 62:59.
+const SETTING: u64 = 0xF << 59;
 const WORDS: usize = 512;
 
 /// A table page of one side.
@@ -137,10 +139,11 @@ impl Pair {
             }
             let gfn = self.gfn + ((index as u64) << pte::order(self.level));
             let tables = (pte::is_table(r, self.level), pte::is_table(x, self.level));
+            // The C keeps access settings elsewhere.
             let unequal = if tables == (true, true) {
                 (r ^ x) & !BASE
             } else {
-                r ^ x
+                (r ^ x) & !SETTING
             };
             if unequal != 0 {
                 return Err(Unequal {

@@ -123,8 +123,10 @@ unsafe extern "C" fn oracle_write_pte(entry: *mut u64, value: u64) {
         // SAFETY: the caller's promise.
         unsafe { entry.write(value) };
     } else {
+        xen_sys::arch::dsb_sy();
         // SAFETY: the caller's promise.
         unsafe { xen_sys::arch::pte_store(entry, value) };
+        xen_sys::arch::dsb_sy();
     }
 }
 

@@ -97,7 +97,8 @@ pub fn relinquish(cx: &mut Unlocked<'_>, domain: &Domain) -> Result {
             }
         }
     }
-    p2m.set_lowest_mapped_gfn(gfn);
+    let next = if result.is_ok() { end } else { gfn };
+    p2m.set_lowest_mapped_gfn(next);
     result
 }
 

@@ -58,7 +58,7 @@ impl WriteView<'_> {
         let mut done = 0;
         while done < nr {
             let (gfn, rest) = (gfn.add(done), nr - done);
-            let is_whole = |level: Level| level.offset(gfn) == 0 && rest >= level.pages();
+            let is_whole = |level: Level| is_whole(level, gfn, rest);
             let table = self.table_for(gfn, is_whole).ok_or(Errno::Inval)?;
             let (more, result) = self.remove_in(table, gfn, rest);
             done += more;
@@ -79,7 +79,7 @@ impl WriteView<'_> {
         while let Some(entry) = index.filter(|_| done < pages) {
             let gfn = start.add(done);
             let (rest, span) = (pages - done, level.pages_from(gfn));
-            let (more, result) = if span == level.pages() && rest >= span {
+            let (more, result) = if is_whole(level, gfn, rest) {
                 self.clear_run(table, entry, gfn, rest >> level.order())
             } else {
                 self.remove_below(table, entry, gfn, rest.min(span))
@@ -173,6 +173,12 @@ impl WriteView<'_> {
         }
         (cleared, self.iommu_flush(gfn, pages, was_live, false))
     }
+}
+
+/// Whether an entry of `level` goes as a whole. Not 512 GiB at once: C does no
+/// more than 1 GiB between two looks at what is there.
+fn is_whole(level: Level, gfn: Gfn, pages: u64) -> bool {
+    level != Level::L0 && level.offset(gfn) == 0 && pages >= level.pages()
 }
 
 /// Whether the entry is empty, or a mapping without references.
