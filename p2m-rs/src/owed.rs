@@ -21,6 +21,7 @@ use core::cell::Cell;
 use crate::addr::Gfn;
 use crate::level::Level;
 use crate::lock::WriteView;
+use crate::xen::pool::Spare;
 use crate::xen::tlb;
 
 /// What TLBs may hold that the tables do not say any more.
@@ -78,6 +79,8 @@ pub(crate) struct Owed {
     stale: Cell<Stale>,
     /// Tables at the end of the list of pages that are in no tree any more.
     tables: Cell<usize>,
+    /// Pages of the pool, taken ahead.
+    pub(crate) spare: Spare,
 }
 
 impl Owed {
@@ -91,6 +94,7 @@ impl Owed {
                 Stale::Nothing
             }),
             tables: Cell::new(0),
+            spare: Spare::default(),
         }
     }
 }
@@ -196,16 +200,15 @@ impl WriteView<'_> {
     pub(crate) fn settle(&mut self) {
         self.tlb_flush_sync();
         self.pay_barrier();
-        if self.owes_tables() {
+        if self.owes_tables() || self.owed().spare.is_any() {
             self.free_tables();
         }
     }
 
     #[inline(never)]
     fn free_tables(&mut self) {
-        for _ in 0..self.owed().tables.replace(0) {
-            self.free_last_table_page();
-        }
+        let tables = self.owed().tables.replace(0);
+        self.free_table_pages(tables);
     }
 
     /// At the end of a function that C called with the lock held: a flush of

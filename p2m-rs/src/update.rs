@@ -107,7 +107,7 @@ impl WriteView<'_> {
                 (false, false) => Level::L1,
             },
         };
-        if self.fill_one(&request, nr) {
+        if self.insert_one(&request, nr) {
             return Ok(());
         }
         self.insert_all(&request, nr)
@@ -115,7 +115,7 @@ impl WriteView<'_> {
 
     #[inline(never)]
     fn insert_all(&mut self, request: &Request, nr: u64) -> Result {
-        let mut done = self.insert_one(request, nr).unwrap_or(0);
+        let mut done = 0;
         let result = loop {
             let (more, result) = self.insert_from(request, done, nr);
             done += more;
@@ -135,31 +135,32 @@ impl WriteView<'_> {
         result
     }
 
-    /// Maps a request of one leaf at an empty entry of a table that is there, if
-    /// nothing is owed and no IOMMU to be told: what most calls ask for. Says
-    /// whether it did.
+    /// Maps a request of one leaf, if there is a table for it: what most calls
+    /// ask for. Says whether it did.
     #[inline]
-    fn fill_one(&self, request: &Request, nr: u64) -> bool {
+    fn insert_one(&self, request: &Request, nr: u64) -> bool {
         let Some(level) = Level::of_pages(nr).filter(|&level| request.fits(level, 0, nr)) else {
             return false;
         };
         let Some(table) = self.table_at(request.gfn, level) else {
             return false;
         };
-        if self.has_iommu() || !table.fill_one(self, request.gfn, request.leaf(0, level)) {
-            return false;
+        let leaf = request.leaf(0, level);
+        if !self.has_iommu() && table.fill_one(self, request.gfn, leaf) {
+            self.account(level, request.gfn, 1);
+        } else {
+            self.replace_one(table, request, nr);
         }
-        self.account(level, request.gfn, 1);
         true
     }
 
-    /// Maps a request of one leaf, if there is a table for it: what most calls
-    /// ask for. Returns how many pages.
-    fn insert_one(&self, request: &Request, nr: u64) -> Option<u64> {
-        let level = Level::of_pages(nr).filter(|&level| request.fits(level, 0, nr))?;
-        let table = self.table_at(request.gfn, level)?;
+    #[inline(never)]
+    fn replace_one(&self, table: Table<'_>, request: &Request, nr: u64) {
         let mut pending = Pending::none(self, table);
-        Some(self.map_run(table, &mut pending, request, 0, nr))
+        self.map_run(table, &mut pending, request, 0, nr);
+        pending.complete();
+        // As in `insert_all`.
+        let _logged = self.iommu_flush(request.gfn, nr, false, true);
     }
 
     /// No mapping may appear once relinquishing has begun.

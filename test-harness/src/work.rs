@@ -22,8 +22,9 @@ pub const PREEMPTIBLE: [(&str, u64); 6] = [
     // One page, allocated or freed, is one more or less on a list.
     ("p2m_teardown_allocation", 2),
     ("arch_set_paging_mempool_size", 2),
-    // 64 pages in two blocks, each split twice at most.
-    ("p2m_set_mem_access", 4),
+    // Tables of two levels of blocks that are put together again, in steps of a
+    // table of them; pages for new ones, of which 16 are taken ahead.
+    ("p2m_set_mem_access", 2 * 512),
     // 512 units of work, of which a page is ten.
     ("p2m_cache_flush_range", 52),
 ];

@@ -6,6 +6,7 @@
 //! `p2m_total_pages` counts free and used pages alike. The pool's spinlock is
 //! taken inside the p2m lock, never the other way round.
 
+use core::cell::Cell;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use xen_sys as sys;
@@ -149,6 +150,54 @@ impl core::ops::DerefMut for PoolGuard<'_> {
     }
 }
 
+/// Most pages that are taken ahead.
+const SPARE_PAGES: usize = 16;
+
+/// Free pages of the pool that were taken out together: whoever needs many
+/// tables locks the pool once for sixteen. They go back when the p2m lock is
+/// released.
+#[derive(Default)]
+pub(crate) struct Spare {
+    pages: [Cell<Option<Page>>; SPARE_PAGES],
+    len: Cell<usize>,
+    /// Taken so far: as many are taken ahead.
+    taken: Cell<usize>,
+}
+
+impl Spare {
+    /// Whether there are any.
+    #[inline]
+    pub(crate) fn is_any(&self) -> bool {
+        self.len.get() > 0
+    }
+
+    /// One that was taken ahead.
+    fn pop(&self) -> Option<Page> {
+        let last = self.len.get().checked_sub(1)?;
+        self.len.set(last);
+        self.pages.get(last)?.take()
+    }
+
+    /// A free page, from here or from the pool.
+    fn take(&self, domain: &Domain) -> Option<Page> {
+        let taken = self.taken.get();
+        self.taken.set(taken + 1);
+        if let Some(page) = self.pop() {
+            return Some(page);
+        }
+        let mut pool = domain.lock_pool();
+        let page = pool.pop()?;
+        for place in self.pages.iter().take(taken) {
+            let Some(more) = pool.pop() else {
+                break;
+            };
+            place.set(Some(more));
+            self.len.set(self.len.get() + 1);
+        }
+        Some(page)
+    }
+}
+
 /// A page for a table: in the p2m's list of pages, and in no table yet. Its
 /// contents are whatever the last user left.
 #[must_use = "an unused table page must be given back"]
@@ -182,7 +231,7 @@ impl WriteView<'_> {
             }
             page?
         } else {
-            domain.lock_pool().pop()?
+            self.owed().spare.take(domain)?
         };
         // SAFETY: the write lock is held; the page is in no list.
         unsafe { sys::xs_page_list_add(page.as_ptr(), self.p2m().pages_ptr()) };
@@ -206,13 +255,31 @@ impl WriteView<'_> {
         self.owe_table();
     }
 
-    /// Frees the last page of the list, where tables wait that were taken out.
-    pub(crate) fn free_last_table_page(&mut self) {
-        // SAFETY: the write lock is held.
-        let page = unsafe { sys::xs_page_list_last(self.p2m().pages_ptr()) };
-        // SAFETY: null or a page of the list.
-        if let Some(page) = unsafe { Page::from_ptr(page) } {
-            self.free_table_page(TablePage(page));
+    /// Frees the last `tables` pages of the list, where those wait that were
+    /// taken out, and gives back what was taken ahead: the pool is locked once.
+    pub(crate) fn free_table_pages(&mut self, tables: usize) {
+        let domain = self.p2m().domain();
+        let mut pool = domain
+            .filter(|domain| !domain.is_hardware_domain())
+            .map(Domain::lock_pool);
+        for _ in 0..tables {
+            // SAFETY: the write lock is held.
+            let page = unsafe { sys::xs_page_list_last(self.p2m().pages_ptr()) };
+            // SAFETY: null or a page of the list.
+            let Some(page) = (unsafe { Page::from_ptr(page) }) else {
+                break;
+            };
+            // SAFETY: the write lock is held; the page is in this list.
+            unsafe { sys::xs_page_list_del(page.as_ptr(), self.p2m().pages_ptr()) };
+            match &mut pool {
+                Some(pool) => pool.push(page),
+                None => free_heap_page(page),
+            }
+        }
+        if let Some(pool) = &mut pool {
+            while let Some(page) = self.owed().spare.pop() {
+                pool.push(page);
+            }
         }
     }
 
