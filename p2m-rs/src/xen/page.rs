@@ -64,6 +64,16 @@ impl Page {
         Mfn::new(unsafe { sys::xs_page_to_mfn(self.as_ptr()) })
     }
 
+    /// Where the page's contents begin.
+    ///
+    /// # Safety
+    ///
+    /// Nobody else uses them.
+    pub(crate) unsafe fn first_word(self) -> Option<NonNull<u64>> {
+        // SAFETY: a page of memory that Xen manages.
+        NonNull::new(unsafe { sys::map_domain_page(self.mfn().raw()) })
+    }
+
     /// The page `n` frames further on, in a multi-page allocation.
     pub(crate) fn nth(self, n: u64) -> Option<Self> {
         Self::of(self.mfn().add(n))

@@ -155,12 +155,12 @@ const SPARE_PAGES: usize = 16;
 
 /// Free pages of the pool that were taken out together: whoever needs many
 /// tables locks the pool once for sixteen. They go back when the p2m lock is
-/// released.
+/// released. The first word of each says which is the next: nobody else has a
+/// use for it, and a view of the tables costs no more to make.
 #[derive(Default)]
 pub(crate) struct Spare {
-    pages: [Cell<Option<Page>>; SPARE_PAGES],
-    len: Cell<usize>,
-    /// Taken so far: as many are taken ahead.
+    first: Cell<Option<Page>>,
+    /// Pages taken so far: as many are taken ahead.
     taken: Cell<usize>,
 }
 
@@ -168,14 +168,30 @@ impl Spare {
     /// Whether there are any.
     #[inline]
     pub(crate) fn is_any(&self) -> bool {
-        self.len.get() > 0
+        self.first.get().is_some()
     }
 
     /// One that was taken ahead.
     fn pop(&self) -> Option<Page> {
-        let last = self.len.get().checked_sub(1)?;
-        self.len.set(last);
-        self.pages.get(last)?.take()
+        let page = self.first.get()?;
+        // SAFETY: a page of the pool, which is nobody's but this value's.
+        let word = unsafe { page.first_word() }?;
+        // SAFETY: `keep` has written it.
+        let next = unsafe { word.as_ptr().cast::<*mut sys::page_info>().read() };
+        // SAFETY: null, or a page that was kept before.
+        self.first.set(unsafe { Page::from_ptr(next) });
+        Some(page)
+    }
+
+    /// Keeps a page of the pool.
+    fn keep(&self, page: Page) -> Option<()> {
+        let next = self.first.get().map_or(core::ptr::null_mut(), Page::as_ptr);
+        // SAFETY: as in `pop`.
+        let word = unsafe { page.first_word() }?;
+        // SAFETY: the first eight bytes of a page that is nobody's.
+        unsafe { word.as_ptr().cast::<*mut sys::page_info>().write(next) };
+        self.first.set(Some(page));
+        Some(())
     }
 
     /// A free page, from here or from the pool.
@@ -187,12 +203,10 @@ impl Spare {
         }
         let mut pool = domain.lock_pool();
         let page = pool.pop()?;
-        for place in self.pages.iter().take(taken) {
-            let Some(more) = pool.pop() else {
+        for _ in 1..taken.min(SPARE_PAGES) {
+            if pool.pop().and_then(|more| self.keep(more)).is_none() {
                 break;
-            };
-            place.set(Some(more));
-            self.len.set(self.len.get() + 1);
+            }
         }
         Some(page)
     }
