@@ -50,13 +50,17 @@ impl fmt::Display for P2m {
     }
 }
 
-/// What the patches can put into Xen to be run in the place of dom0.
+/// What a Xen for a test has and others have not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Extra {
     /// What `diff` runs.
     Selftest,
     /// What `bench` runs.
     Bench,
+    /// The C's old locking, which deadlocks; only for the test that shows it.
+    OldLocking,
+    /// Static memory and static shared memory, for guests that Xen itself creates.
+    StaticMemory,
 }
 
 /// Which Xen to build.
@@ -71,9 +75,21 @@ pub(crate) struct BuildArgs {
     /// Your own Xen tree, which is copied and never changed [default: Debian's source package]
     #[arg(long, value_name = "PATH")]
     pub(crate) xen_tree: Option<PathBuf>,
-    /// With what another command runs in the place of dom0.
+    /// For a test.
     #[arg(skip)]
     pub(crate) extra: Option<Extra>,
+}
+
+impl BuildArgs {
+    /// A release build with the defaults.
+    pub(crate) fn of(p2m: P2m) -> Self {
+        Self {
+            p2m,
+            debug: false,
+            xen_tree: None,
+            extra: None,
+        }
+    }
 }
 
 /// What to boot and how.
@@ -97,11 +113,17 @@ pub(crate) struct BootArgs {
 }
 
 /// What to test.
-#[derive(Args, Clone, Copy, Debug)]
+#[derive(Args, Clone, Debug)]
 pub(crate) struct TestArgs {
     /// Only what needs no Xen and no emulator: format, lints, host tests
-    #[arg(long)]
+    #[arg(long, conflicts_with = "e2e")]
     pub(crate) host: bool,
+    /// The long form, alone: Xen's own tools and real guests, with the C and with the Rust p2m
+    #[arg(long)]
+    pub(crate) e2e: bool,
+    /// Of the long form only these scenarios; may be repeated
+    #[arg(long, value_name = "NAME", requires = "e2e")]
+    pub(crate) only: Vec<String>,
 }
 
 /// What to compare.
@@ -183,12 +205,7 @@ impl BootArgs {
     /// A boot with the defaults.
     pub(crate) fn of(p2m: P2m) -> Self {
         Self {
-            build: BuildArgs {
-                p2m,
-                debug: false,
-                xen_tree: None,
-                extra: None,
-            },
+            build: BuildArgs::of(p2m),
             cpu: "max".to_owned(),
             smp: 2,
             interactive: false,

@@ -11,6 +11,7 @@ mod cli;
 mod command;
 mod diff;
 mod doctor;
+mod e2e;
 mod files;
 mod gates;
 mod lock;
@@ -65,7 +66,8 @@ fn run(cli: &Cli) -> Result<bool> {
             println!("{}", xen.binary().display());
             Ok(true)
         }
-        Action::Test(args) => Ok(test::run(&paths, progress, *args)),
+        Action::Test(args) if args.e2e => e2e::run(&paths, progress, args),
+        Action::Test(args) => Ok(test::run(&paths, progress, args)),
         Action::Diff(args) if args.host => diff::run(&paths, progress, args),
         Action::Diff(args) => selftest::run(&paths, progress, args),
         Action::Bench(args) => bench::run(&paths, progress, args),

@@ -68,17 +68,28 @@ pub(crate) fn all_passed(rows: &[Row]) -> bool {
 
 /// Prints the rows to stdout.
 pub(crate) fn print(title: &str, rows: &[Row]) {
+    let cells = rows
+        .iter()
+        .map(|row| [row.name.clone(), row.status.to_string(), row.detail.clone()]);
+    print_columns([title, "", ""], cells);
+}
+
+/// Prints a table of any number of columns to stdout.
+pub(crate) fn print_columns<const N: usize>(
+    header: [&str; N],
+    rows: impl Iterator<Item = [String; N]>,
+) {
     let mut table = Table::new();
     table
         .load_preset(presets::UTF8_BORDERS_ONLY)
         .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_header([title, "", ""]);
+        .set_header(header);
     if table.width().is_none() {
         // Not a terminal: a width at which a line stays a line in most logs.
         table.set_width(110);
     }
     for row in rows {
-        table.add_row([row.name.clone(), row.status.to_string(), row.detail.clone()]);
+        table.add_row(row);
     }
     println!("{table}");
 }

@@ -8,6 +8,7 @@ use anyhow::Result;
 use crate::boot;
 use crate::cli::{BootArgs, P2m, TestArgs};
 use crate::command;
+use crate::e2e;
 use crate::gates;
 use crate::lock;
 use crate::paths::Paths;
@@ -16,7 +17,7 @@ use crate::table::{self, Row, Status};
 use crate::xen::{self, build::BuiltXen};
 
 /// Runs the checks and prints the table; true when all passed.
-pub(crate) fn run(paths: &Paths, progress: Progress, args: TestArgs) -> bool {
+pub(crate) fn run(paths: &Paths, progress: Progress, args: &TestArgs) -> bool {
     let mut rows = vec![
         cargo(paths, progress, "format", &["fmt", "--all", "--check"]),
         cargo(
@@ -37,6 +38,9 @@ pub(crate) fn run(paths: &Paths, progress: Progress, args: TestArgs) -> bool {
     if !args.host {
         rows.extend(on_the_image(paths, progress));
         rows.push(booted(paths, progress));
+        rows.extend(e2e::short(paths, progress).unwrap_or_else(|error| {
+            vec![Row::of("end to end, short form", Err(format!("{error:#}")))]
+        }));
     }
     table::print("Tests", &rows);
     let count = |status| rows.iter().filter(|row| row.status == status).count();

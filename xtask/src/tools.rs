@@ -29,6 +29,8 @@ pub(crate) enum Use {
     Rust,
     /// Booting.
     Boot,
+    /// Booting with a device tree of our own.
+    Tree,
     /// Compiling Xen's C for this machine.
     Oracle,
 }
@@ -88,6 +90,7 @@ pub(crate) const TOOLS: &[Tool] = &[
     tool(CERTIFICATES, "ca-certificates", &[Use::Rust]),
     tool(LIBCLANG, "libclang-dev", &[Use::Rust]),
     tool(QEMU, "qemu-system-arm", &[Use::Boot]),
+    tool("dtc", "device-tree-compiler", &[Use::Tree]),
 ];
 
 #[cfg(target_arch = "aarch64")]

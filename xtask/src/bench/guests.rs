@@ -92,13 +92,7 @@ pub(super) fn run(
     let log = dir.join(format!("{}-guests.log", xen.p2m));
     let out = dir.join(format!("{}-guests.tsv", xen.p2m));
     files::write(&log, "")?;
-    let machine = Machine {
-        cpu: cpu.to_owned(),
-        smp: 1,
-        xen: xen.binary(),
-        syms: xen.syms(),
-        images: images.clone(),
-    };
+    let machine = Machine::plain(cpu.to_owned(), 1, xen, images.clone());
     let mut qemu = machine.command("toolstack,bench");
     qemu.args(["-icount", "shift=0,sleep=off"])
         .arg("-plugin")

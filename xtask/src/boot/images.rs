@@ -52,6 +52,31 @@ pub(crate) struct Images {
     pub(crate) initrd: PathBuf,
 }
 
+/// What the packages have that other images are made of.
+#[derive(Clone, Debug)]
+pub(crate) struct Kernel {
+    /// The kernel's release, by which its modules' folder is called.
+    pub(crate) version: String,
+    /// That folder.
+    pub(crate) modules: PathBuf,
+    /// A busybox that needs no library.
+    pub(crate) busybox: PathBuf,
+}
+
+/// Where the parts of the packages are, once [`prepare`] has fetched them.
+pub(crate) fn kernel(paths: &Paths, progress: Progress, release: Version) -> Result<Kernel> {
+    let packages = Packages::fetch(paths, progress, release)?;
+    let modules = files::sorted_entries(&packages.kernel.join("usr/lib/modules"))?
+        .pop()
+        .context("the kernel's package has no modules")?;
+    let name = modules.file_name().unwrap_or_default();
+    Ok(Kernel {
+        version: name.to_string_lossy().into_owned(),
+        busybox: packages.dom0.join("usr/bin/busybox"),
+        modules,
+    })
+}
+
 /// Makes what is not there yet.
 pub(crate) fn prepare(paths: &Paths, progress: Progress, release: Version) -> Result<Images> {
     let packages = Packages::fetch(paths, progress, release)?;

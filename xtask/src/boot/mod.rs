@@ -11,7 +11,7 @@ mod hang;
 pub(crate) mod images;
 pub(crate) mod qemu;
 mod report;
-mod steps;
+pub(crate) mod steps;
 
 use anyhow::Result;
 
@@ -47,11 +47,8 @@ pub(crate) fn boot(paths: &Paths, progress: Progress, args: &BootArgs) -> Result
     })?;
     let dir = paths.run(&format!("{}-{}-smp{}", xen.name, args.cpu, args.smp));
     let machine = qemu::Machine {
-        cpu,
-        smp: args.smp,
-        xen: xen.binary(),
-        syms: xen.syms(),
-        images,
+        steps: steps::ALL.iter().map(|step| step.name.to_owned()).collect(),
+        ..qemu::Machine::plain(cpu, args.smp, &xen, images)
     };
     let title = format!("Xen {}, {} p2m, {}", xen.release, args.build.p2m, args.cpu);
     let rows = lock::booting(&dir, || {

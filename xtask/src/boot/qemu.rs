@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Running QEMU: the machine, its time limits, and noticing that nothing more will come.
 
+use std::ffi::OsString;
 use std::fmt;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -12,10 +13,10 @@ use anyhow::{bail, Context, Result};
 use super::console::Console;
 use super::hang;
 use super::images::Images;
-use super::steps;
 use crate::command;
 use crate::progress::Task;
 use crate::tools::QEMU;
+use crate::xen::build::BuiltXen;
 
 /// The machine's memory, of which dom0 gets a part.
 const MEMORY_MIB: u32 = 4096;
@@ -38,6 +39,26 @@ pub(crate) struct Machine {
     pub(crate) syms: PathBuf,
     /// dom0.
     pub(crate) images: Images,
+    /// More for Xen's command line.
+    pub(crate) xen_arguments: String,
+    /// More for dom0's command line.
+    pub(crate) dom0_arguments: String,
+    /// What dom0 does, by name and in order.
+    pub(crate) steps: Vec<String>,
+    /// More for QEMU.
+    pub(crate) devices: Vec<OsString>,
+    /// Who emulates the processors.
+    pub(crate) threads: Threads,
+}
+
+/// Threads of the emulator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Threads {
+    /// One for each processor.
+    Many,
+    /// One for all, in turn. Xen's spinlocks are fair, so with more threads than the host has idle CPUs
+    /// they wait for one that is not running most of the time; here the one who waits gives way.
+    One,
 }
 
 /// When to give up.
@@ -54,6 +75,14 @@ impl Limits {
         Self {
             whole: Duration::from_secs(seconds.unwrap_or(600 * scale)),
             silence: Duration::from_secs(90 * scale),
+        }
+    }
+
+    /// With another limit on silence.
+    pub(crate) fn with_silence(self, seconds: u64) -> Self {
+        Self {
+            silence: Duration::from_secs(seconds),
+            ..self
         }
     }
 }
@@ -102,8 +131,7 @@ pub(crate) fn run(machine: &Machine, log: &Path, limits: Limits, mut task: Task)
     let errors = log.with_file_name("qemu.log");
     let out =
         File::create(&errors).with_context(|| format!("cannot write {}", errors.display()))?;
-    let names: Vec<&str> = steps::ALL.iter().map(|step| step.name).collect();
-    let mut qemu = machine.command(&names.join(","));
+    let mut qemu = machine.command(&machine.steps.join(","));
     // Not below target/: a socket's path must be short.
     let short = tempfile::tempdir().context("cannot make a folder for QEMU's monitor")?;
     let monitor = short.path().join("monitor");
@@ -141,6 +169,29 @@ pub(crate) fn interactive(machine: &Machine) -> Result<()> {
 }
 
 impl Machine {
+    /// One that does nothing special.
+    pub(crate) fn plain(cpu: String, smp: u32, xen: &BuiltXen, images: Images) -> Self {
+        Self {
+            cpu,
+            smp,
+            xen: xen.binary(),
+            syms: xen.syms(),
+            images,
+            xen_arguments: String::new(),
+            dom0_arguments: String::new(),
+            steps: Vec::new(),
+            devices: Vec::new(),
+            threads: Threads::Many,
+        }
+    }
+
+    /// Writes the device tree that QEMU would give to Xen.
+    pub(crate) fn dump_tree(&self, to: &Path, log: &Path) -> Result<()> {
+        let mut qemu = self.command(&self.steps.join(","));
+        qemu.arg("-machine").arg(format!("dumpdtb={}", commas(to)));
+        command::logged(&mut qemu, log)
+    }
+
     /// QEMU with all but the console; dom0 is to do these steps.
     pub(crate) fn command(&self, steps: &str) -> Command {
         let mut qemu = command::bound(QEMU);
@@ -153,20 +204,26 @@ impl Machine {
             .arg("-append")
             .arg(format!(
                 "console=dtuart dom0_mem={DOM0_MIB}M loglvl=all guest_loglvl=all \
-                 conring_size=512k noreboot"
+                 conring_size=512k noreboot {}",
+                self.xen_arguments
             ))
             .arg("-device")
             .arg(format!(
                 "guest-loader,addr={KERNEL_AT},kernel={},bootargs=console=hvc0 earlycon=xen \
-                 rdinit=/init panic=1 xtask.steps={}",
+                 rdinit=/init panic=1 {} xtask.steps={}",
                 commas(&self.images.kernel),
+                self.dom0_arguments,
                 steps.replace(',', ",,")
             ))
             .arg("-device")
             .arg(format!(
                 "guest-loader,addr={INITRD_AT},initrd={}",
                 commas(&self.images.initrd)
-            ));
+            ))
+            .args(&self.devices);
+        if self.threads == Threads::One {
+            qemu.args(["-accel", "tcg,thread=single"]);
+        }
         qemu
     }
 }

@@ -117,10 +117,10 @@ fn built(
     debug: bool,
 ) -> Result<BuiltXen> {
     let args = BuildArgs {
-        p2m,
         debug,
         xen_tree: args.xen_tree.clone(),
         extra: Some(Extra::Selftest),
+        ..BuildArgs::of(p2m)
     };
     build::build(paths, progress, &args)
 }

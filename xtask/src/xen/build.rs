@@ -23,6 +23,9 @@ use crate::rust_toolchain::{self, Toolchain};
 use crate::tools::{self, Use, CROSS};
 use crate::version::Version;
 
+/// The C with the deadlock of the seed put back, for the test that shows it.
+const OLD_LOCKING: &str = "test/old-locking.patch";
+
 /// A Xen that was built.
 #[derive(Clone, Debug)]
 pub(crate) struct BuiltXen {
@@ -62,7 +65,10 @@ pub(crate) fn build(paths: &Paths, progress: Progress, args: &BuildArgs) -> Resu
     if let Some(tree) = &user_tree {
         release::require_supported(paths, tree, version)?;
     }
-    let series = Series::of(paths, version)?;
+    let mut series = Series::of(paths, version)?;
+    if args.extra == Some(Extra::OldLocking) {
+        series.add(paths.patches().join(OLD_LOCKING));
+    }
     if args.p2m == P2m::Rust && series.is_empty() {
         bail!("patches/xen-{version} has no patches, so Xen cannot take the Rust p2m: use --p2m c");
     }
@@ -114,6 +120,8 @@ fn name(release: Version, args: &BuildArgs, user_tree: Option<&Path>) -> String 
         None => "",
         Some(Extra::Selftest) => "-selftest",
         Some(Extra::Bench) => "-bench",
+        Some(Extra::OldLocking) => "-oldlocking",
+        Some(Extra::StaticMemory) => "-static",
     };
     let base = format!("{release}-{}-{kind}{extra}", args.p2m);
     match user_tree {
@@ -245,16 +253,13 @@ mod tests {
 
     #[test]
     fn names_tell_configurations_apart() {
-        let mut args = BuildArgs {
-            p2m: P2m::C,
-            debug: false,
-            xen_tree: None,
-            extra: None,
-        };
+        let mut args = BuildArgs::of(P2m::C);
         let version = Version::new(4, 20);
         assert_eq!(name(version, &args, None), "4.20-c-release");
         args.extra = Some(Extra::Selftest);
         assert_eq!(name(version, &args, None), "4.20-c-release-selftest");
+        args.extra = Some(Extra::OldLocking);
+        assert_eq!(name(version, &args, None), "4.20-c-release-oldlocking");
         args.extra = None;
         args.p2m = P2m::Rust;
         args.debug = true;

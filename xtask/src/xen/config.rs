@@ -29,13 +29,19 @@ impl Fragment {
         Self(options)
     }
 
-    /// With what is to be run in the place of dom0.
+    /// With what a test needs.
     pub(crate) fn add(&mut self, extra: Extra) {
-        let option = match extra {
-            Extra::Selftest => "CONFIG_P2M_SELFTEST",
-            Extra::Bench => "CONFIG_P2M_BENCH",
+        let options: &[&str] = match extra {
+            Extra::Selftest => &["CONFIG_P2M_SELFTEST"],
+            Extra::Bench => &["CONFIG_P2M_BENCH"],
+            Extra::OldLocking => &[],
+            Extra::StaticMemory => &[
+                "CONFIG_UNSUPPORTED",
+                "CONFIG_STATIC_MEMORY",
+                "CONFIG_STATIC_SHM",
+            ],
         };
-        self.0.push((option, true));
+        self.0.extend(options.iter().map(|&option| (option, true)));
     }
 
     /// As lines of a `.config`.

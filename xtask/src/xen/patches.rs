@@ -25,6 +25,11 @@ impl Series {
         Ok(Self { patches })
     }
 
+    /// Adds a patch at the end.
+    pub(crate) fn add(&mut self, patch: PathBuf) {
+        self.patches.push(patch);
+    }
+
     /// No patches?
     pub(crate) fn is_empty(&self) -> bool {
         self.patches.is_empty()

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! `cargo xtask test --e2e`: Xen's own tools and real guests, with the C and with the Rust p2m.
+//!
+//! `scenario` says what a scenario is and how two runs of it are compared, `scenarios` lists those that
+//! dom0 drives, `programs` and `images` make what is booted, `dom0less` the device tree with more guests,
+//! `session` boots and looks at the outcome, `deadlock` shows that the test of the seed's bug can fail.
+
+mod deadlock;
+mod dom0less;
+mod images;
+mod programs;
+mod scenario;
+mod scenarios;
+mod session;
+
+use anyhow::{ensure, Context, Result};
+
+use crate::cli::{P2m, TestArgs};
+use crate::paths::Paths;
+use crate::progress::Progress;
+use crate::table::{self, Row};
+use crate::tools::{self, Use};
+
+use scenario::{Result1, Scenario, Verdict};
+
+/// One line of the final table.
+struct Line {
+    title: String,
+    c: String,
+    rust: String,
+    verdict: Verdict,
+}
+
+/// Runs the scenarios on both and prints the table; true when all passed.
+pub(crate) fn run(paths: &Paths, progress: Progress, args: &TestArgs) -> Result<bool> {
+    let mut uses = Use::build(P2m::Rust);
+    uses.extend([Use::Boot, Use::Tree]);
+    tools::require(paths, progress, &uses)?;
+    let known: Vec<&str> = scenarios::all()
+        .map(|scenario| scenario.name)
+        .chain([deadlock::NAME])
+        .collect();
+    for name in &args.only {
+        ensure!(
+            known.contains(&name.as_str()),
+            "there is no scenario {name}: use some of {}",
+            known.join(", ")
+        );
+    }
+    let wanted = |name: &str| args.only.is_empty() || args.only.iter().any(|only| only == name);
+    let chosen = |list: &[Scenario]| -> Vec<Scenario> {
+        let mut chosen: Vec<Scenario> = list.iter().copied().filter(|s| wanted(s.name)).collect();
+        // The neighbour that others look at.
+        let two = list.iter().find(|s| s.name == scenarios::NEIGHBOURS);
+        if let Some(two) = two.filter(|two| !chosen.is_empty() && !wanted(two.name)) {
+            chosen.insert(0, *two);
+        }
+        chosen
+    };
+    let mut lines = Vec::new();
+    for plan in [
+        session::Plan::tools(chosen(scenarios::IN_ONE_BOOT)),
+        session::Plan::dom0less(chosen(&[scenarios::DOM0LESS])),
+        session::Plan::seed(chosen(&[scenarios::SEED])),
+    ] {
+        if !plan.scenarios.is_empty() {
+            lines.extend(both(paths, progress, &plan)?);
+        }
+    }
+    if wanted(deadlock::NAME) {
+        lines.push(deadlock::run(paths, progress)?);
+    }
+    print(&lines);
+    Ok(lines.iter().all(|line| line.verdict.passed()))
+}
+
+/// The short form: one boot of the Rust with the quick scenarios, each judged by itself.
+pub(crate) fn short(paths: &Paths, progress: Progress) -> Result<Vec<Row>> {
+    let plan = session::Plan::short(scenarios::SHORT.to_vec());
+    let session = session::run(paths, progress, &plan, P2m::Rust)?;
+    let mut rows: Vec<Row> = plan
+        .scenarios
+        .iter()
+        .map(|scenario| {
+            let seen = session.of(scenario).map(|seen| seen.text);
+            Row::of(scenario.title, seen)
+        })
+        .collect();
+    rows.push(Row::of("end of that boot", session.end));
+    Ok(rows)
+}
+
+/// Boots the C and the Rust, side by side if they do not disturb each other, and compares.
+fn both(paths: &Paths, progress: Progress, plan: &session::Plan) -> Result<Vec<Line>> {
+    let session = |p2m| session::run(paths, progress, plan, p2m);
+    let (c, rust) = if plan.alone() {
+        (session(P2m::C)?, session(P2m::Rust)?)
+    } else {
+        std::thread::scope(|scope| -> Result<_> {
+            let c = scope.spawn(|| session(P2m::C));
+            let rust = session(P2m::Rust);
+            let c = c.join().ok().context("the thread of the C run panicked")?;
+            Ok((c?, rust?))
+        })?
+    };
+    let mut lines: Vec<Line> = plan
+        .scenarios
+        .iter()
+        .map(|scenario| {
+            let (c, rust) = (c.of(scenario), rust.of(scenario));
+            Line {
+                title: scenario.title.to_owned(),
+                verdict: scenario::compare(scenario, &c, &rust),
+                c: text(c),
+                rust: text(rust),
+            }
+        })
+        .collect();
+    let verdict = match (&c.end, &rust.end) {
+        (Ok(_), Ok(_)) => Verdict::Pass,
+        (Err(_), _) => Verdict::Fail("C".to_owned()),
+        (_, Err(_)) => Verdict::Fail("Rust".to_owned()),
+    };
+    let (Ok(c) | Err(c)) = c.end;
+    let (Ok(rust) | Err(rust)) = rust.end;
+    lines.push(Line {
+        title: format!("end of the boot: {}", plan.name),
+        c,
+        rust,
+        verdict,
+    });
+    Ok(lines)
+}
+
+fn text(result: Result1) -> String {
+    match result {
+        Ok(seen) => seen.text,
+        Err(why) => format!("FAIL: {why}"),
+    }
+}
+
+fn print(lines: &[Line]) {
+    let rows = lines.iter().map(|line| {
+        [
+            line.title.clone(),
+            line.c.clone(),
+            line.rust.clone(),
+            line.verdict.text(),
+        ]
+    });
+    table::print_columns(["End to end", "C", "Rust", ""], rows);
+    let passed = lines.iter().filter(|line| line.verdict.passed()).count();
+    println!("{passed} passed, {} failed", lines.len() - passed);
+}

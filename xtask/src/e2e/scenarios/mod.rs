@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! The scenarios that dom0 drives, a file for each kind.
+
+mod access;
+mod disk;
+mod dom0less;
+mod guests;
+mod memory;
+mod pool;
+mod seed;
+mod tools;
+
+use super::scenario::Scenario;
+
+pub(super) use dom0less::DOM0LESS;
+pub(super) use seed::SEED;
+
+/// The scenario whose guests the others need.
+pub(super) const NEIGHBOURS: &str = "two-guests";
+
+/// In the order in which they run in one boot. What two-guests creates lives on to the end, as the
+/// neighbour that must not be harmed.
+pub(super) const IN_ONE_BOOT: &[Scenario] = &[
+    tools::MEMPOOL,
+    tools::RESOURCE,
+    guests::MANY,
+    guests::TWO,
+    memory::BALLOON,
+    tools::DEBUG_KEY_Q,
+    access::WRITE,
+    access::EXEC,
+    access::REQUIRED,
+    disk::DISK,
+    guests::REBOOT,
+    guests::CRASH,
+    guests::DESTROY_IN_CREATE,
+    pool::EMPTY,
+];
+
+/// What `cargo xtask test` runs each time.
+pub(super) const SHORT: &[Scenario] = &[
+    guests::MANY,
+    guests::TWO,
+    memory::BALLOON,
+    guests::DESTROY_IN_CREATE,
+];
+
+/// Those that any of the boots runs.
+pub(super) fn all() -> impl Iterator<Item = &'static Scenario> {
+    IN_ONE_BOOT.iter().chain(&[SEED, DOM0LESS])
+}

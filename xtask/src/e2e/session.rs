@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! One boot that goes through several scenarios.
+
+use anyhow::Result;
+
+use super::scenario::{Result1, Scenario};
+use super::{dom0less, images, programs};
+use crate::boot::console::{Console, StepRun};
+use crate::boot::qemu::{self, Ended, Limits, Machine, Threads};
+use crate::boot::{self, cpu};
+use crate::cli::{BuildArgs, Extra, P2m};
+use crate::command;
+use crate::lock;
+use crate::paths::Paths;
+use crate::progress::Progress;
+use crate::xen;
+
+/// What brings Xen's tools up; every boot begins with it.
+const TOOLSTACK: &str = "toolstack";
+
+/// How many of the log's last lines are shown when something failed.
+const TAIL: usize = 20;
+
+/// What is booted, and how.
+#[derive(Clone, Debug)]
+pub(super) struct Plan {
+    /// Its name: for the table and for the folder of its logs.
+    pub(super) name: &'static str,
+    /// What dom0 goes through.
+    pub(super) scenarios: Vec<Scenario>,
+    /// With Xen's debug checks?
+    pub(super) debug: bool,
+    /// What Xen has besides.
+    pub(super) extra: Option<Extra>,
+    /// More for Xen's command line.
+    xen_arguments: &'static str,
+    /// Several busy guests, or a race that wants to be lost?
+    threads: Threads,
+    /// How many guests in a row.
+    guests: u32,
+    /// Limits in seconds: of the whole, of silence, of one scenario.
+    limits: (u64, u64, u64),
+}
+
+impl Plan {
+    /// Everything that dom0 does with its tools, on the hypervisor as it is shipped.
+    pub(super) fn tools(scenarios: Vec<Scenario>) -> Self {
+        Self {
+            name: "tools",
+            scenarios,
+            debug: false,
+            extra: None,
+            xen_arguments: "",
+            guests: 100,
+            threads: Threads::One,
+            limits: (3600, 300, 900),
+        }
+    }
+
+    /// Does it want the host's CPUs for itself?
+    pub(super) fn alone(&self) -> bool {
+        self.threads == Threads::Many
+    }
+
+    /// The seed's scenario, with Xen's lock checks. dom0 has one of the two CPUs, so that the one who
+    /// changes the tables and the ones who read them never wait for each other's turn to run.
+    pub(super) fn seed(scenarios: Vec<Scenario>) -> Self {
+        Self {
+            name: "seed",
+            scenarios,
+            debug: true,
+            extra: None,
+            xen_arguments: "dom0_max_vcpus=1",
+            guests: 0,
+            threads: Threads::Many,
+            limits: (1200, 120, 900),
+        }
+    }
+
+    /// The quick part of [`Plan::tools`].
+    pub(super) fn short(scenarios: Vec<Scenario>) -> Self {
+        Self {
+            name: "short",
+            guests: 5,
+            ..Self::tools(scenarios)
+        }
+    }
+
+    /// Guests that Xen makes itself, of static memory.
+    pub(super) fn dom0less(scenarios: Vec<Scenario>) -> Self {
+        Self {
+            name: "dom0less",
+            extra: Some(Extra::StaticMemory),
+            ..Self::tools(scenarios)
+        }
+    }
+}
+
+/// What came of a boot.
+#[derive(Clone, Debug)]
+pub(super) struct Session {
+    /// The steps dom0 went through.
+    pub(super) steps: Vec<StepRun>,
+    /// How it ended, as it should or not.
+    pub(super) end: Result<String, String>,
+    /// How QEMU ended.
+    pub(super) ended: Ended,
+}
+
+impl Session {
+    /// The scenario's result.
+    pub(super) fn of(&self, scenario: &Scenario) -> Result1 {
+        self.steps
+            .iter()
+            .find(|step| step.name == scenario.name)
+            .ok_or_else(|| "was not reached".to_owned())
+            .and_then(scenario.judge)
+    }
+}
+
+/// Builds what is needed, boots it, and reads what it said.
+pub(super) fn run(paths: &Paths, progress: Progress, plan: &Plan, p2m: P2m) -> Result<Session> {
+    let build = BuildArgs {
+        debug: plan.debug,
+        extra: plan.extra,
+        ..BuildArgs::of(p2m)
+    };
+    let (machine, dir) = lock::alone(paths, progress, || {
+        let xen = xen::build::build(paths, progress, &build)?;
+        let dir = paths.run(&format!("e2e-{}-{}", plan.name, xen.name));
+        let base = boot::images::prepare(paths, progress, xen.release)?;
+        let kernel = boot::images::kernel(paths, progress, xen.release)?;
+        let programs = programs::compile(paths, &xen.tree, &dir)?;
+        let images = images::extend(paths, &base, &kernel, &programs, &dir)?;
+        let mut steps = vec![TOOLSTACK.to_owned()];
+        steps.extend(plan.scenarios.iter().map(|s| s.name.to_owned()));
+        let mut machine = Machine {
+            xen_arguments: plan.xen_arguments.to_owned(),
+            dom0_arguments: format!("xtask.limit={} xtask.guests={}", plan.limits.2, plan.guests),
+            steps,
+            threads: plan.threads,
+            ..Machine::plain(cpu::argument("max")?, 2, &xen, images)
+        };
+        if plan.extra == Some(Extra::StaticMemory) {
+            machine.devices = dom0less::devices(paths, &machine, &programs.guest, &dir)?;
+        }
+        Ok((machine, dir))
+    })?;
+    let log = dir.join("console.log");
+    let ended = lock::booting(&dir, || {
+        let limits = Limits::new(Some(plan.limits.0), plan.debug).with_silence(plan.limits.1);
+        let task = progress.start(format!("End to end, {} with the {p2m} p2m", plan.name));
+        qemu::run(&machine, &log, limits, task)
+    })?;
+    let console = Console::read(&log)?;
+    let end = end(&console, &ended);
+    if end.is_err() && plan.extra != Some(Extra::OldLocking) {
+        progress.say(&format!(
+            "The boot failed ({ended}); the console's log is {} and ends with\n{}",
+            log.display(),
+            command::tail(&log, TAIL)
+        ));
+        ended.cpus().iter().for_each(|cpu| progress.say(cpu));
+    }
+    Ok(Session {
+        steps: console.steps(),
+        end,
+        ended,
+    })
+}
+
+/// Did dom0 come to its end and nothing crash?
+fn end(console: &Console, ended: &Ended) -> Result<String, String> {
+    if let Some(line) = console.fatal() {
+        return Err(line.to_owned());
+    }
+    match ended {
+        Ended::ByItself { success: true } if console.find("@@all-done").is_some() => {
+            Ok("no crash, powered off".to_owned())
+        }
+        other => Err(other.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::end;
+    use crate::boot::console::Console;
+    use crate::boot::qemu::Ended;
+
+    #[test]
+    fn only_dom0_ends_it() {
+        let off = Ended::ByItself { success: true };
+        let done = Console::parse("@@all-done\n");
+        assert!(end(&done, &off).is_ok());
+        assert!(end(&Console::parse(""), &off).is_err());
+        assert!(end(&done, &Ended::Silence(5, Vec::new())).is_err());
+        let crash = Console::parse("(XEN) Xen BUG at x.c:1\n@@all-done\n");
+        assert!(end(&crash, &off).is_err());
+    }
+}
