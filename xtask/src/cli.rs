@@ -133,7 +133,7 @@ pub(crate) struct DiffArgs {
     #[arg(long, conflicts_with_all = ["cpu", "smp", "debug", "matrix"])]
     pub(crate) host: bool,
     /// How many operations; with --host over all machines, and 3000000 by default
-    #[arg(long, value_name = "N", default_value_t = 100_000, default_value_if("host", "true", "3000000"), value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 100_000, default_value_ifs([("host", "true", "3000000"), ("matrix", "true", "70000")]), value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) ops: u64,
     /// Which operations
     #[arg(long, value_name = "S", default_value = "1", value_parser = seed)]
@@ -199,6 +199,25 @@ fn seed(text: &str) -> Result<u64, String> {
         None => text.parse(),
     };
     parsed.map_err(|_| "not a number".to_owned())
+}
+
+impl DiffArgs {
+    /// A short comparison with the first seed.
+    pub(crate) fn short(host: bool, ops: u64) -> Self {
+        Self {
+            host,
+            ops,
+            seed: 1,
+            cpu: "max".to_owned(),
+            smp: 1,
+            debug: false,
+            matrix: false,
+            machine: Vec::new(),
+            replay: None,
+            mutation: None,
+            xen_tree: None,
+        }
+    }
 }
 
 impl BootArgs {

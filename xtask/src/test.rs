@@ -6,15 +6,23 @@ use std::process::{Command, Stdio};
 use anyhow::Result;
 
 use crate::boot;
-use crate::cli::{BootArgs, P2m, TestArgs};
+use crate::cli::{BootArgs, DiffArgs, P2m, TestArgs};
 use crate::command;
+use crate::diff;
 use crate::e2e;
 use crate::gates;
 use crate::lock;
 use crate::paths::Paths;
 use crate::progress::Progress;
+use crate::selftest;
 use crate::table::{self, Row, Status};
 use crate::xen::{self, build::BuiltXen};
+
+/// Operations of the short comparison on the host, in all.
+const HOST_OPS: u64 = 150_000;
+
+/// Operations of the short comparison inside Xen.
+const XEN_OPS: u64 = 20_000;
 
 /// Runs the checks and prints the table; true when all passed.
 pub(crate) fn run(paths: &Paths, progress: Progress, args: &TestArgs) -> bool {
@@ -38,6 +46,7 @@ pub(crate) fn run(paths: &Paths, progress: Progress, args: &TestArgs) -> bool {
     if !args.host {
         rows.extend(on_the_image(paths, progress));
         rows.push(booted(paths, progress));
+        rows.extend(compared(paths, progress));
         rows.extend(e2e::short(paths, progress).unwrap_or_else(|error| {
             vec![Row::of("end to end, short form", Err(format!("{error:#}")))]
         }));
@@ -110,6 +119,32 @@ fn booted(paths: &Paths, progress: Progress) -> Row {
         Err(error) => Err(format!("{error:#}")),
     };
     Row::of("boot", result)
+}
+
+/// The comparisons with Xen's C, in their short forms.
+fn compared(paths: &Paths, progress: Progress) -> [Row; 2] {
+    let agree = |result: Result<bool>, what: String| {
+        Row::of(
+            "C and Rust agree",
+            match result {
+                Ok(true) => Ok(what),
+                Ok(false) => Err(format!("they differ: {what}")),
+                Err(error) => Err(format!("{error:#}")),
+            },
+        )
+    };
+    let host = DiffArgs::short(true, HOST_OPS);
+    let in_xen = DiffArgs::short(false, XEN_OPS);
+    [
+        agree(
+            diff::run(paths, progress, &host),
+            format!("{HOST_OPS} operations on the host, on all machines"),
+        ),
+        agree(
+            selftest::run(paths, progress, &in_xen),
+            format!("{XEN_OPS} operations inside Xen"),
+        ),
+    ]
 }
 
 #[cfg(test)]
