@@ -94,20 +94,18 @@ const CONSTANTS: &[&str] = &[
     "MEM_ACCESS_.*",
 ];
 
-/// Variables that `directmap.rs` and `thiscpu.rs` read.
+/// Variables that `inlines.rs` reads.
 const VARIABLES: &[&str] = &[
     "per_cpu__cpu_id",
+    "per_cpu__curr_vcpu",
     "cpu_hwcaps",
-    "ma_top_mask",
-    "ma_va_bottom_mask",
-    "pfn_pdx_hole_shift",
-    "directmap_virt_start",
-    "directmap_base_pdx",
+    "hardware_domain",
 ];
 
 /// Fields that Rust reads or writes: C type, field.
 const FIELDS: &[(&str, &str)] = &[
     ("struct domain", "domain_id"),
+    ("struct domain", "options"),
     ("struct domain", "is_dying"),
     ("struct domain", "is_shutting_down"),
     ("struct domain", "vm_event_monitor"),
@@ -390,10 +388,6 @@ fn config_consts(autoconf: &Path) -> Result<String, String> {
         text.lines()
             .any(|l| l == format!("#define CONFIG_{option} 1"))
     };
-    println!("cargo:rustc-check-cfg=cfg(config_pdx_compression)");
-    if on("PDX_COMPRESSION") {
-        println!("cargo:rustc-cfg=config_pdx_compression");
-    }
     Ok(format!(
         "/// `CONFIG_MEM_ACCESS`: mem_access.c's functions are part of the image.\n\
          pub const MEM_ACCESS: bool = {};\n",

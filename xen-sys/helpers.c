@@ -17,15 +17,28 @@ void xs_read_lock(rwlock_t *l) { read_lock(l); }
 void xs_read_unlock(rwlock_t *l) { read_unlock(l); }
 void xs_write_lock(rwlock_t *l) { write_lock(l); }
 void xs_write_unlock(rwlock_t *l) { write_unlock(l); }
-bool xs_rw_is_locked(const rwlock_t *l) { return rw_is_locked(l); }
-bool xs_rw_is_write_locked(const rwlock_t *l) { return rw_is_write_locked(l); }
 void xs_spin_lock_init(spinlock_t *l) { spin_lock_init(l); }
 void xs_spin_lock(spinlock_t *l) { spin_lock(l); }
 void xs_spin_unlock(spinlock_t *l) { spin_unlock(l); }
+
+#ifndef NDEBUG /* What only assertions ask. */
+bool xs_rw_is_locked(const rwlock_t *l) { return rw_is_locked(l); }
+bool xs_rw_is_write_locked(const rwlock_t *l) { return rw_is_write_locked(l); }
 bool xs_spin_is_locked(const spinlock_t *l) { return spin_is_locked(l); }
+bool xs_local_irq_is_enabled(void) { return local_irq_is_enabled(); }
+
+bool xs_page_list_empty(const struct page_list_head *head)
+{
+    return page_list_empty(head);
+}
+
+bool xs_domain_is_paused(const struct domain *d)
+{
+    return atomic_read(&d->pause_count);
+}
+#endif
 
 mfn_t xs_page_to_mfn(const struct page_info *pg) { return page_to_mfn(pg); }
-bool xs_mfn_valid(mfn_t mfn) { return mfn_valid(mfn); }
 
 struct page_info *xs_page_of(mfn_t mfn)
 {
@@ -46,10 +59,29 @@ static bool one_group(unsigned long mfn, unsigned long nr)
            mfn_valid(_mfn(mfn)) && mfn_valid(_mfn(last));
 }
 
-/* The first of @nr neighbours in the frame table; NULL if they are none. */
-struct page_info *xs_page_run(unsigned long mfn, unsigned long nr)
+bool xs_is_xen_heap_page(const struct page_info *pg)
 {
-    return one_group(mfn, nr) ? mfn_to_page(_mfn(mfn)) : NULL;
+    return is_xen_heap_page(pg);
+}
+
+/* put_page() for those of @nr frames from @mfn on that have a page. */
+void xs_put_pages(unsigned long mfn, unsigned long nr)
+{
+    if ( nr > 1 && one_group(mfn, nr) )
+    {
+        struct page_info *pg = mfn_to_page(_mfn(mfn));
+
+        for ( ; nr; nr-- )
+            put_page(pg++);
+    }
+    else
+        for ( ; nr; nr--, mfn++ )
+        {
+            struct page_info *pg = xs_page_of(_mfn(mfn));
+
+            if ( pg )
+                put_page(pg);
+        }
 }
 
 /*
@@ -60,21 +92,21 @@ unsigned long xs_before_xen_heap(unsigned long mfn, unsigned long nr)
 {
     unsigned long i;
 
-    if ( nr == 1 )
-        return !is_xen_heap_mfn(_mfn(mfn));
-
-    if ( one_group(mfn, nr) )
+    if ( nr > 1 && one_group(mfn, nr) )
     {
         const struct page_info *pg = mfn_to_page(_mfn(mfn));
 
-        for ( i = 0; i < nr; i++ )
-            if ( is_xen_heap_page(&pg[i]) )
-                break;
+        for ( i = 0; i < nr && !is_xen_heap_page(pg); i++ )
+            pg++;
     }
     else
         for ( i = 0; i < nr; i++ )
-            if ( is_xen_heap_mfn(_mfn(mfn + i)) )
+        {
+            const struct page_info *pg = xs_page_of(_mfn(mfn + i));
+
+            if ( pg && is_xen_heap_page(pg) )
                 break;
+        }
 
     return i;
 }
@@ -85,6 +117,18 @@ void xs_page_set_xenheap_gfn(struct page_info *pg, gfn_t gfn)
 }
 
 uint64_t *xs_map_domain_page(mfn_t mfn) { return map_domain_page(mfn); }
+
+/* What maddr_to_virt() adds to an address; 0 if there is more to do. */
+uint64_t xs_directmap_offset(void)
+{
+#ifdef CONFIG_PDX_COMPRESSION
+    if ( pfn_pdx_hole_shift )
+        return 0;
+#endif
+
+    return XENHEAP_VIRT_START - (directmap_base_pdx << PAGE_SHIFT);
+}
+
 void xs_clear_page(void *page) { clear_page(page); }
 
 void xs_init_page_list_head(struct page_list_head *head)
@@ -115,19 +159,6 @@ struct page_info *xs_page_list_remove_head(struct page_list_head *head)
 struct page_info *xs_page_list_last(const struct page_list_head *head)
 {
     return page_list_empty(head) ? NULL : page_list_last(head);
-}
-
-bool xs_page_list_empty(const struct page_list_head *head)
-{
-    return page_list_empty(head);
-}
-
-void *xs_radix_tree_int_to_ptr(int val) { return radix_tree_int_to_ptr(val); }
-int xs_radix_tree_ptr_to_int(void *ptr) { return radix_tree_ptr_to_int(ptr); }
-
-void xs_radix_tree_replace_slot(void **slot, void *item)
-{
-    radix_tree_replace_slot(slot, item);
 }
 
 void xs_clean_dcache_va_range(const void *p, unsigned long size)
@@ -215,7 +246,6 @@ void xs_flush_guest_stage1_tlb_local(void)
     asm volatile ( "dsb nshst; tlbi vmalle1; dsb nsh; isb" ::: "memory" );
 }
 
-void xs_flush_guest_tlb_local(void) { flush_guest_tlb_local(); }
 void xs_flush_all_guests_tlb_local(void) { flush_all_guests_tlb_local(); }
 
 uint64_t xs_gvirt_to_maddr(vaddr_t va, paddr_t *pa, unsigned int flags)
@@ -228,8 +258,6 @@ int xs_gva_to_ipa(vaddr_t va, paddr_t *ipa, unsigned int flags)
     return gva_to_ipa(va, ipa, flags);
 }
 
-struct vcpu *xs_current(void) { return current; }
-
 /* The first possible CPU above @cpu (-1 to begin with), NR_CPUS for none. */
 unsigned int xs_next_possible_cpu(int cpu)
 {
@@ -237,8 +265,6 @@ unsigned int xs_next_possible_cpu(int cpu)
 
     return next < nr_cpu_ids ? next : NR_CPUS;
 }
-
-bool xs_local_irq_is_enabled(void) { return local_irq_is_enabled(); }
 
 unsigned long xs_local_irq_save(void)
 {
@@ -253,16 +279,11 @@ void xs_local_irq_restore(unsigned long flags) { local_irq_restore(flags); }
 
 bool xs_softirq_pending(void) { return softirq_pending(smp_processor_id()); }
 bool xs_hypercall_preempt_check(void) { return hypercall_preempt_check(); }
-bool xs_general_preempt_check(void) { return general_preempt_check(); }
 
-bool xs_is_hardware_domain(const struct domain *d)
+bool xs_general_preempt_check(void)
 {
-    return is_hardware_domain(d);
-}
-
-bool xs_domain_is_paused(const struct domain *d)
-{
-    return atomic_read(&d->pause_count);
+    return is_idle_vcpu(current) ? xs_softirq_pending()
+                                 : xs_hypercall_preempt_check();
 }
 
 bool xs_iomem_access_permitted(const struct domain *d, mfn_t mfn)
@@ -282,8 +303,6 @@ void xs_inject_undef_exception(struct cpu_user_regs *regs, union hsr hsr)
 {
     inject_undef_exception(regs, hsr);
 }
-
-bool xs_is_iommu_enabled(const struct domain *d) { return is_iommu_enabled(d); }
 
 bool xs_iommu_coherent_walk(struct domain *d)
 {

@@ -51,10 +51,11 @@ bool xs_spin_is_locked(const spinlock_t *l);
 /* Frames and pages. */
 mfn_t xs_page_to_mfn(const struct page_info *pg);
 struct page_info *xs_page_of(mfn_t mfn);
-struct page_info *xs_page_run(unsigned long mfn, unsigned long nr);
-bool xs_mfn_valid(mfn_t mfn);
+bool xs_is_xen_heap_page(const struct page_info *pg);
+void xs_put_pages(unsigned long mfn, unsigned long nr);
 unsigned long xs_before_xen_heap(unsigned long mfn, unsigned long nr);
 void xs_page_set_xenheap_gfn(struct page_info *pg, gfn_t gfn);
+uint64_t xs_directmap_offset(void);
 uint64_t *xs_map_domain_page(mfn_t mfn);
 void xs_clear_page(void *page);
 
@@ -66,11 +67,6 @@ struct page_info *xs_page_list_remove_head(struct page_list_head *head);
 struct page_info *xs_page_list_last(const struct page_list_head *head);
 bool xs_page_list_empty(const struct page_list_head *head);
 
-/* Radix tree entries that hold a small integer. */
-void *xs_radix_tree_int_to_ptr(int val);
-int xs_radix_tree_ptr_to_int(void *ptr);
-void xs_radix_tree_replace_slot(void **slot, void *item);
-
 /* Caches and TLBs, with the erratum work-arounds of the C. */
 void xs_clean_dcache_va_range(const void *p, unsigned long size);
 void xs_flush_frames_to_ram(unsigned long mfn, unsigned long nr);
@@ -80,7 +76,6 @@ void xs_flush_guest_tlb_by_ipa(uint64_t gfn, uint64_t count, unsigned int order)
 void xs_flush_guest_tlb_range(uint64_t gfn, uint64_t nr);
 bool xs_has_tlb_range(void);
 void xs_flush_guest_stage1_tlb_local(void);
-void xs_flush_guest_tlb_local(void);
 void xs_flush_all_guests_tlb_local(void);
 
 /* Address translation by the hardware of the current vCPU. */
@@ -88,7 +83,6 @@ uint64_t xs_gvirt_to_maddr(vaddr_t va, paddr_t *pa, unsigned int flags);
 int xs_gva_to_ipa(vaddr_t va, paddr_t *ipa, unsigned int flags);
 
 /* The current CPU and vCPU. */
-struct vcpu *xs_current(void);
 unsigned int xs_next_possible_cpu(int cpu);
 bool xs_local_irq_is_enabled(void);
 unsigned long xs_local_irq_save(void);
@@ -98,14 +92,12 @@ bool xs_hypercall_preempt_check(void);
 bool xs_general_preempt_check(void);
 
 /* Domains and vCPUs. */
-bool xs_is_hardware_domain(const struct domain *d);
 bool xs_domain_is_paused(const struct domain *d);
 bool xs_iomem_access_permitted(const struct domain *d, mfn_t mfn);
 void xs_ioreq_mapcache_invalidate(struct domain *d);
 void xs_inject_undef_exception(struct cpu_user_regs *regs, union hsr hsr);
 
 /* IOMMU. */
-bool xs_is_iommu_enabled(const struct domain *d);
 bool xs_iommu_coherent_walk(struct domain *d);
 bool xs_iommu_use_hap_pt(const struct domain *d);
 int xs_iommu_iotlb_flush(struct domain *d, unsigned long dfn,
@@ -140,6 +132,7 @@ enum xs_const {
     XS_INVALID_VMID = INVALID_VMID,
     XS_ARM64_WORKAROUND_AT_SPECULATE = ARM64_WORKAROUND_AT_SPECULATE,
     XS_DOMID_IDLE = DOMID_IDLE,
+    XS_CDF_iommu = XEN_DOMCTL_CDF_iommu,
     XS_NR_CPUS = NR_CPUS,
 };
 

@@ -53,7 +53,7 @@ trait Restricted {
     fn restricted_page(&self, ipa: Ipa, flags: Gv2mFlags) -> Option<PageRef>;
 }
 
-impl Restricted for ReadView<'_> {
+impl Restricted for ReadView {
     fn restricted_page(&self, ipa: Ipa, flags: Gv2mFlags) -> Option<PageRef> {
         let access = get_locked(self, Some(ipa.gfn())).ok()?;
         let lookup = self.get(ipa.gfn());

@@ -84,7 +84,7 @@ pub unsafe extern "C" fn p2m_set_mem_access(
     // SAFETY: the module's contract.
     let d = unsafe { Domain::from_ptr(d) };
     let Some(access) = XenmemAccess::from_c(access.into()) else {
-        return Errno::Inval.to_c().into();
+        return Errno::INVAL.to_c().into();
     };
     let Some(gfn) = Gfn::from_c(gfn) else {
         // SAFETY: no p2m lock is held.
@@ -117,7 +117,7 @@ pub unsafe extern "C" fn p2m_set_mem_access_multi(
     _mask: u32,
     _altp2m_idx: c_uint,
 ) -> c_long {
-    Errno::OpNotSupp.to_c().into()
+    Errno::OP_NOT_SUPP.to_c().into()
 }
 
 /// The access of a page, or with INVALID_GFN the default: 0, or -ESRCH or

@@ -7,7 +7,7 @@ use p2m_rs::access::P2mAccess;
 use p2m_rs::addr::Gfn;
 use p2m_rs::error::{Errno, Result};
 use p2m_rs::lock::{ReadView, Unlocked};
-use p2m_rs::xen::cpu;
+use p2m_rs::restrict::Restart;
 use p2m_rs::xen::domain::Domain;
 
 use crate::xenmem::XenmemAccess;
@@ -40,9 +40,9 @@ pub enum Progress {
 ///
 /// # Errors
 ///
-/// [`Errno::Srch`] if nothing is mapped and no access was ever set,
-/// [`Errno::Range`] if what is stored is no access.
-pub fn get_locked(p2m: &ReadView<'_>, gfn: Option<Gfn>) -> Result<P2mAccess> {
+/// [`Errno::SRCH`] if nothing is mapped and no access was ever set,
+/// [`Errno::RANGE`] if what is stored is no access.
+pub fn get_locked(p2m: &ReadView, gfn: Option<Gfn>) -> Result<P2mAccess> {
     if !p2m.p2m().mem_access_enabled() {
         return Ok(P2mAccess::Rwx);
     }
@@ -51,8 +51,8 @@ pub fn get_locked(p2m: &ReadView<'_>, gfn: Option<Gfn>) -> Result<P2mAccess> {
     };
     let lookup = p2m.get(gfn);
     match lookup.mfn() {
-        Some(_) => lookup.setting().ok_or(Errno::Range),
-        None => Err(Errno::Srch),
+        Some(_) => lookup.setting().ok_or(Errno::RANGE),
+        None => Err(Errno::SRCH),
     }
 }
 
@@ -110,15 +110,16 @@ pub fn set(
     let Some(pages) = nr.checked_sub(start).filter(|&pages| pages > 0) else {
         return Ok(Progress::Done);
     };
-    let restart_at = |done: u64| start.saturating_add(done) & !u64::from(range.mask);
-    // A restart point that gets on.
-    let mut stop = |done| restart_at(done) > start && cpu::hypercall_preempt_check();
-    let done = p2m.set_access(range.gfn.add(start), pages, access, &mut stop)?;
+    let restart = Restart {
+        start,
+        mask: range.mask.into(),
+    };
+    let done = p2m.set_access(range.gfn.add(start), pages, access, restart)?;
     if done >= pages {
         return Ok(Progress::Done);
     }
     // Below `nr`, which has 32 bits.
-    u32::try_from(restart_at(done))
+    u32::try_from(restart.at(done))
         .map(Progress::RestartAt)
-        .map_err(|_| Errno::Inval)
+        .map_err(|_| Errno::INVAL)
 }

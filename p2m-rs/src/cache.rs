@@ -47,7 +47,7 @@ pub enum Clean {
 ///
 /// # Errors
 ///
-/// [`Errno::Restart`]: a softirq is pending; `*start` says where to go on.
+/// [`Errno::RESTART`]: a softirq is pending; `*start` says where to go on.
 pub fn flush_range(
     cx: &mut Unlocked<'_>,
     domain: &Domain,
@@ -66,14 +66,14 @@ pub fn flush_range(
     result
 }
 
-impl ReadView<'_> {
+impl ReadView {
     /// Cleans from `gfn` on, table by table.
     fn flush_until(&self, gfn: &mut Gfn, end: Gfn, clean: Clean) -> Result {
         let mut run = Run::default();
         let mut spent = 0;
         while *gfn < end {
             let table = match clean {
-                Clean::Mapped => self.last_table(*gfn).map(|(table, _)| table),
+                Clean::Mapped => self.last_table(*gfn),
                 Clean::Touched => self.last_touched_table(*gfn),
             };
             let Some(table) = table else {
@@ -155,7 +155,7 @@ impl Run {
     ///
     /// # Errors
     ///
-    /// [`Errno::Restart`]: it is spent, and a softirq is pending.
+    /// [`Errno::RESTART`]: it is spent, and a softirq is pending.
     fn preempt(&mut self, spent: &mut u64) -> Result {
         if *spent < BUDGET {
             return Ok(());
@@ -163,7 +163,7 @@ impl Run {
         self.finish();
         *spent = 0;
         if cpu::softirq_pending() {
-            return Err(Errno::Restart);
+            return Err(Errno::RESTART);
         }
         Ok(())
     }
@@ -229,7 +229,7 @@ pub fn flush_vm(cx: &mut Unlocked<'_>, vcpu: &Vcpu) {
     let mut start = Gfn::new(0);
     let result = loop {
         match flush_range(cx, vcpu.domain(), &mut start, Gfn::new(!0), Clean::Touched) {
-            Err(Errno::Restart) => do_softirq(cx),
+            Err(Errno::RESTART) => do_softirq(cx),
             result => break result,
         }
     };

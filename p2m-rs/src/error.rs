@@ -3,70 +3,64 @@
 #![forbid(unsafe_code)]
 
 use core::ffi::c_int;
+use core::num::NonZeroI32;
 
-/// An error of Xen's ABI; C sees the negated value.
+/// An error of Xen's ABI: the negated errno, as C sees it. A [`Result`] is then
+/// C's `int` already: 0 for success.
+#[repr(transparent)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Errno {
-    /// No such entry: here, a table could not be had for an insertion.
-    NoEnt,
-    /// No such mapping.
-    Srch,
-    /// Out of memory.
-    NoMem,
-    /// No VMID left.
-    Busy,
-    /// An argument makes no sense.
-    Inval,
-    /// A stored value is out of range.
-    Range,
-    /// Not implemented, nor ever.
-    NoSys,
-    /// The request does not match what is mapped.
-    IlSeq,
-    /// Preempted: call again with the same arguments.
-    Restart,
-    /// Not implemented here.
-    OpNotSupp,
-    /// Whatever else a Xen function returned (a negative errno).
-    Other(i32),
-}
+pub struct Errno(NonZeroI32);
 
 /// Result of an operation on the p2m.
 pub type Result<T = ()> = core::result::Result<T, Errno>;
 
+static_assertions::assert_eq_size!(Result, c_int);
+
 impl Errno {
+    /// No such entry: here, a table could not be had for an insertion.
+    pub const NO_ENT: Self = Self::of(2);
+    /// No such mapping.
+    pub const SRCH: Self = Self::of(3);
+    /// Out of memory.
+    pub const NO_MEM: Self = Self::of(12);
+    /// No VMID left.
+    pub const BUSY: Self = Self::of(16);
+    /// An argument makes no sense.
+    pub const INVAL: Self = Self::of(22);
+    /// A stored value is out of range.
+    pub const RANGE: Self = Self::of(34);
+    /// Not implemented, nor ever.
+    pub const NO_SYS: Self = Self::of(38);
+    /// The request does not match what is mapped.
+    pub const IL_SEQ: Self = Self::of(84);
+    /// Preempted: call again with the same arguments.
+    pub const RESTART: Self = Self::of(85);
+    /// Not implemented here.
+    pub const OP_NOT_SUPP: Self = Self::of(95);
+
+    /// The error of this number, which is above 0.
+    const fn of(errno: c_int) -> Self {
+        match NonZeroI32::new(-errno) {
+            Some(value) => Self(value),
+            None => Self(NonZeroI32::MIN),
+        }
+    }
+
     /// The negative value that C expects.
     pub const fn to_c(self) -> c_int {
-        let errno = match self {
-            Self::NoEnt => 2,
-            Self::Srch => 3,
-            Self::NoMem => 12,
-            Self::Busy => 16,
-            Self::Inval => 22,
-            Self::Range => 34,
-            Self::NoSys => 38,
-            Self::IlSeq => 84,
-            Self::Restart => 85,
-            Self::OpNotSupp => 95,
-            Self::Other(rc) => return rc,
-        };
-        -errno
+        self.0.get()
     }
 
     /// From the return value of a Xen function: 0 or more is success.
-    pub const fn check(rc: c_int) -> Result {
-        if rc < 0 {
-            Err(Self::Other(rc))
-        } else {
-            Ok(())
+    pub fn check(rc: c_int) -> Result {
+        match NonZeroI32::new(rc) {
+            Some(value) if rc < 0 => Err(Self(value)),
+            _ => Ok(()),
         }
     }
 }
 
 /// 0, or the negated errno.
 pub fn to_c(result: Result) -> c_int {
-    match result {
-        Ok(()) => 0,
-        Err(errno) => errno.to_c(),
-    }
+    result.map_or_else(Errno::to_c, |()| 0)
 }

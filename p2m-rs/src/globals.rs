@@ -75,6 +75,8 @@ machine_wide! {
     exported p2m_ipa_bits: AtomicU32 = AtomicU32::new(sys::XS_PADDR_BITS);
     /// Number of VMIDs.
     exported max_vmid: AtomicU32 = AtomicU32::new(MAX_VMID_8_BIT);
+    /// log2 of the frames that one page of the root spans.
+    private root_page_order: AtomicU32 = AtomicU32::new(0);
     /// VTCR_EL2's value, for every CPU.
     private vtcr: AtomicU64 = AtomicU64::new(0);
     /// Root page without entries, for ARM64_WORKAROUND_AT_SPECULATE; 0 if the
@@ -115,13 +117,13 @@ pub fn attach_for_test(machine: Machine) {
 }
 
 /// Lookup level of the root (`P2M_ROOT_LEVEL`).
-#[inline]
+#[inline(always)]
 pub fn root_level() -> Level {
     Level::from_number(p2m_root_level().load(Relaxed))
 }
 
 /// Number of pages of the root (`P2M_ROOT_PAGES`).
-#[inline]
+#[inline(always)]
 pub fn root_pages() -> u64 {
     1 << p2m_root_order().load(Relaxed)
 }

@@ -15,7 +15,8 @@ pub const TABLE_SHIFT: u32 = 9;
 /// Entries in a table.
 pub const ENTRIES: usize = 1 << TABLE_SHIFT;
 
-/// A lookup level.
+/// A lookup level. As wide as a register: it goes wherever a table goes.
+#[repr(u64)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
     /// 512 GiB an entry; tables only.
@@ -30,6 +31,7 @@ pub enum Level {
 
 impl Level {
     /// From the number that the architecture gives it; above 3 is 3.
+    #[inline(always)]
     pub const fn from_number(level: u32) -> Self {
         match level {
             0 => Self::L0,
@@ -40,21 +42,25 @@ impl Level {
     }
 
     /// The number that the architecture gives it.
+    #[inline(always)]
     pub const fn number(self) -> u32 {
         self as u32
     }
 
     /// log2 of the pages that one entry spans: 27, 18, 9 or 0.
+    #[inline(always)]
     pub const fn order(self) -> u32 {
         (3 - self.number()) * TABLE_SHIFT
     }
 
     /// Pages that one entry spans.
+    #[inline(always)]
     pub const fn pages(self) -> u64 {
         1 << self.order()
     }
 
     /// The level below; `None` below pages.
+    #[inline(always)]
     pub const fn next(self) -> Option<Self> {
         match self {
             Self::L0 => Some(Self::L1),
@@ -65,6 +71,7 @@ impl Level {
     }
 
     /// Where `gfn` is looked up in a table of this level.
+    #[inline(always)]
     pub const fn index(self, gfn: Gfn) -> TableIndex {
         TableIndex::truncate(gfn.raw() >> self.order())
     }
@@ -80,6 +87,19 @@ impl Level {
         }
     }
 
+    /// The level to begin at: that of the largest blocks for which `fits` holds,
+    /// or of pages.
+    #[inline(always)]
+    pub fn largest(fits: impl Fn(Self) -> bool) -> Self {
+        if fits(Self::L1) {
+            Self::L1
+        } else if fits(Self::L2) {
+            Self::L2
+        } else {
+            Self::L3
+        }
+    }
+
     /// The level whose entries span so many pages.
     pub const fn of_pages(pages: u64) -> Option<Self> {
         match pages {
@@ -91,11 +111,13 @@ impl Level {
     }
 
     /// Pages of the entry that holds `gfn`, from `gfn` to the entry's end.
+    #[inline(always)]
     pub const fn pages_from(self, gfn: Gfn) -> u64 {
         self.pages() - self.offset(gfn)
     }
 
     /// Pages of the entry that holds `gfn` that come before `gfn`.
+    #[inline(always)]
     pub const fn offset(self, gfn: Gfn) -> u64 {
         gfn.raw() & (self.pages() - 1)
     }
@@ -103,20 +125,22 @@ impl Level {
 
 /// Index of an entry in a table: always below [`ENTRIES`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct TableIndex(u16);
+pub struct TableIndex(usize);
 
 impl TableIndex {
     /// The first entry.
     pub const FIRST: Self = Self(0);
 
     /// The low nine bits of `index`.
+    #[inline(always)]
     pub const fn truncate(index: u64) -> Self {
         // The mask keeps nine bits.
         #[allow(clippy::cast_possible_truncation)]
-        Self((index & (ENTRIES as u64 - 1)) as u16)
+        Self((index & (ENTRIES as u64 - 1)) as usize)
     }
 
     /// The entry `count` further on; `None` past the end of the table.
+    #[inline(always)]
     pub const fn advanced(self, count: u64) -> Option<Self> {
         if count < self.room() {
             Some(Self::truncate(self.0 as u64 + count))
@@ -126,18 +150,20 @@ impl TableIndex {
     }
 
     /// As an offset into a table.
+    #[inline(always)]
     pub const fn get(self) -> usize {
-        self.0 as usize
+        self.0
     }
 
     /// Entries from this one to the end of its table, at least 1.
+    #[inline(always)]
     pub const fn room(self) -> u64 {
         ENTRIES as u64 - self.0 as u64
     }
 
     /// `count` entries from this one on, but none past the end of the table.
     pub fn run(self, count: u64) -> impl Iterator<Item = Self> {
-        let start = u64::from(self.0);
+        let start = self.0 as u64;
         (start..start + count.min(self.room())).map(Self::truncate)
     }
 

@@ -32,7 +32,7 @@ const PREEMPT_EVERY: u64 = 512;
 ///
 /// # Errors
 ///
-/// [`Errno::Busy`] without a VMID, [`Errno::NoMem`] without a root. The caller
+/// [`Errno::BUSY`] without a VMID, [`Errno::NO_MEM`] without a root. The caller
 /// calls [`final_teardown`], which copes with any failure (XSA-181).
 pub fn init(cx: &mut Unlocked<'_>, domain: &Domain) -> Result {
     let p2m = domain.p2m();
@@ -52,7 +52,7 @@ pub fn init(cx: &mut Unlocked<'_>, domain: &Domain) -> Result {
 /// `p2m_alloc_table`: an empty root, and no TLB entries of whoever had the
 /// VMID before.
 fn alloc_table(cx: &mut Unlocked<'_>, p2m: &P2m) -> Result {
-    let root = alloc_root(p2m_root_order().load(Relaxed)).ok_or(Errno::NoMem)?;
+    let root = alloc_root(p2m_root_order().load(Relaxed)).ok_or(Errno::NO_MEM)?;
     p2m.set_root(Some(root));
     p2m.set_vttbr(generate_vttbr(p2m.vmid(), root.mfn()));
     p2m.write(cx).force_tlb_flush_sync();
@@ -64,7 +64,7 @@ fn alloc_table(cx: &mut Unlocked<'_>, p2m: &P2m) -> Result {
 ///
 /// # Errors
 ///
-/// [`Errno::Restart`]: call again, it goes on where it stopped.
+/// [`Errno::RESTART`]: call again, it goes on where it stopped.
 pub fn relinquish(cx: &mut Unlocked<'_>, domain: &Domain) -> Result {
     if !domain.is_dying() {
         console::bug("relinquish of a domain that is not dying");
@@ -79,7 +79,7 @@ pub fn relinquish(cx: &mut Unlocked<'_>, domain: &Domain) -> Result {
     let mut look = false;
     while gfn < end {
         if look && cpu::hypercall_preempt_check() {
-            result = Err(Errno::Restart);
+            result = Err(Errno::RESTART);
             break;
         }
         look = true;
@@ -106,7 +106,7 @@ impl WriteView<'_> {
     /// Unmaps at most one table's worth of pages or blocks, or one block of
     /// foreign pages, which is as many references (B4). Returns where to go on.
     fn relinquish_step(&mut self, gfn: Gfn) -> Result<Gfn> {
-        let Some((table, _)) = self.last_table(gfn) else {
+        let Some(table) = self.last_table(gfn) else {
             // Beyond the root there is nothing.
             return Ok(self.max_mapped_gfn().add(1));
         };
@@ -137,7 +137,7 @@ pub fn clear_root_pages(cx: &mut Unlocked<'_>, p2m: &P2m) {
 ///
 /// # Errors
 ///
-/// [`Errno::Restart`]: call again.
+/// [`Errno::RESTART`]: call again.
 pub fn teardown(cx: &mut Unlocked<'_>, domain: &Domain) -> Result {
     let mut p2m = domain.p2m().write(cx);
     free_tables(&mut p2m)
@@ -150,7 +150,7 @@ fn free_tables(p2m: &mut WriteView<'_>) -> Result {
     while unsafe { p2m.free_any_table_page() } {
         count += 1;
         if count % PREEMPT_EVERY == 0 && cpu::hypercall_preempt_check() {
-            return Err(Errno::Restart);
+            return Err(Errno::RESTART);
         }
     }
     Ok(())
@@ -165,7 +165,7 @@ pub fn final_teardown(domain: &Domain) {
     }
     debug_assert!(p2m.has_no_table_pages());
     // UPSTREAM-DEFECT: B19: no preemption here, however large the pool is.
-    while allocation::teardown(domain) == Err(Errno::Restart) {}
+    while allocation::teardown(domain) == Err(Errno::RESTART) {}
     debug_assert!(domain.lock_pool().is_empty());
 
     if let Some(root) = p2m.root() {
@@ -175,6 +175,7 @@ pub fn final_teardown(domain: &Domain) {
         unsafe { free_root(root, p2m_root_order().load(Relaxed)) };
     }
     p2m.set_root(None);
+    p2m.set_vttbr(0);
     vmid::free(domain);
     p2m.set_domain(None);
 }

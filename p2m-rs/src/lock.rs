@@ -56,7 +56,8 @@ pub struct Unlocked<'c>(PhantomData<(*mut (), Cell<&'c ()>)>);
 static_assertions::assert_not_impl_any!(Unlocked<'static>: Send, Sync, Clone, Copy);
 static_assertions::assert_not_impl_any!(ReadGuard<'static>: Send, Sync, Clone, Copy);
 static_assertions::assert_not_impl_any!(WriteGuard<'static>: Send, Sync, Clone, Copy);
-static_assertions::assert_not_impl_any!(ReadView<'static>: Send, Sync, Clone, Copy);
+static_assertions::assert_not_impl_any!(&'static ReadView: Send, Sync);
+static_assertions::assert_not_impl_any!(ReadView: Send, Sync, Clone, Copy);
 
 /// Runs `f` with a token.
 ///
@@ -64,20 +65,19 @@ static_assertions::assert_not_impl_any!(ReadView<'static>: Send, Sync, Clone, Co
 ///
 /// The calling CPU must hold no p2m lock: only for functions that C calls
 /// without it (xen-map: "must not hold").
+#[inline(always)]
 pub unsafe fn unlocked_entry<R>(f: impl for<'c> FnOnce(&mut Unlocked<'c>) -> R) -> R {
     f(&mut Unlocked(PhantomData))
 }
 
-/// What may be done with the p2m lock held for reading or writing.
-pub struct ReadView<'l> {
-    p2m: &'l P2m,
-    /// Speaks of this CPU's lock: neither `Send` nor `Sync`.
-    _cpu: PhantomData<*mut ()>,
-}
+/// What may be done with the p2m lock held for reading or writing: the p2m
+/// itself, under another type. Only borrowed ones exist.
+#[repr(transparent)]
+pub struct ReadView(P2m);
 
 /// What may be done with the p2m lock held for writing.
 pub struct WriteView<'l> {
-    read: ReadView<'l>,
+    p2m: &'l P2m,
     owed: Owed,
 }
 
@@ -87,9 +87,10 @@ pub struct WriteView<'l> {
 ///
 /// The caller of the exported function holds `p2m`'s lock and keeps it for the
 /// whole call.
-pub unsafe fn locked_entry_read<R>(p2m: &P2m, f: impl FnOnce(&ReadView<'_>) -> R) -> R {
+#[inline(always)]
+pub unsafe fn locked_entry_read<R>(p2m: &P2m, f: impl FnOnce(&ReadView) -> R) -> R {
     debug_assert!(p2m.is_locked());
-    f(&ReadView::new(p2m))
+    f(ReadView::of(p2m))
 }
 
 /// Runs `f` under a lock that the C caller took for writing. The caller
@@ -106,45 +107,48 @@ pub unsafe fn locked_entry_write<R>(p2m: &P2m, f: impl FnOnce(&mut WriteView<'_>
     result
 }
 
-impl<'l> ReadView<'l> {
-    fn new(p2m: &'l P2m) -> Self {
-        Self {
-            p2m,
-            _cpu: PhantomData,
-        }
+impl ReadView {
+    /// For a p2m whose lock is held as long as `p2m` is borrowed.
+    #[inline(always)]
+    fn of(p2m: &P2m) -> &Self {
+        // SAFETY: repr(transparent), and the same lifetime.
+        unsafe { &*core::ptr::from_ref(p2m).cast::<Self>() }
     }
 
     /// The p2m that is locked.
-    pub fn p2m(&self) -> &'l P2m {
-        self.p2m
+    #[inline(always)]
+    pub fn p2m(&self) -> &P2m {
+        &self.0
     }
 }
 
 impl<'l> WriteView<'l> {
+    #[inline(always)]
     fn new(p2m: &'l P2m) -> Self {
-        let read = ReadView::new(p2m);
         let owed = Owed::new(p2m.need_flush());
-        Self { read, owed }
+        Self { p2m, owed }
     }
 
     /// What must be done before the unlock.
+    #[inline(always)]
     pub(crate) fn owed(&self) -> &Owed {
         &self.owed
     }
 }
 
-impl<'l> Deref for WriteView<'l> {
-    type Target = ReadView<'l>;
+impl Deref for WriteView<'_> {
+    type Target = ReadView;
 
-    fn deref(&self) -> &ReadView<'l> {
-        &self.read
+    #[inline(always)]
+    fn deref(&self) -> &ReadView {
+        ReadView::of(self.p2m)
     }
 }
 
 /// The read lock, held until drop.
 #[must_use = "the lock is released at once if the guard is not kept"]
 pub struct ReadGuard<'g> {
-    view: ReadView<'g>,
+    p2m: &'g P2m,
 }
 
 /// The write lock, held until drop; dropping flushes first.
@@ -156,17 +160,17 @@ pub struct WriteGuard<'g> {
 
 impl P2m {
     /// Takes the lock for reading (`p2m_read_lock`).
+    #[inline(always)]
     pub fn read<'g>(&'g self, _cx: &'g mut Unlocked<'_>) -> ReadGuard<'g> {
         nesting::enter();
         // SAFETY: the lock was initialised by p2m_init and lives as long as
         // the domain; the token proves that this CPU does not hold it.
         unsafe { sys::xs_read_lock(self.lock_ptr()) };
-        ReadGuard {
-            view: ReadView::new(self),
-        }
+        ReadGuard { p2m: self }
     }
 
     /// Takes the lock for writing (`p2m_write_lock`).
+    #[inline(always)]
     pub fn write<'g>(&'g self, _cx: &'g mut Unlocked<'_>) -> WriteGuard<'g> {
         nesting::enter();
         // SAFETY: as for `read`.
@@ -234,25 +238,26 @@ impl P2m {
 impl Drop for ReadGuard<'_> {
     fn drop(&mut self) {
         // SAFETY: taken when the guard was made, and released only here.
-        unsafe { sys::xs_read_unlock(self.view.p2m.lock_ptr()) };
+        unsafe { sys::xs_read_unlock(self.p2m.lock_ptr()) };
         nesting::leave();
     }
 }
 
 impl Drop for WriteGuard<'_> {
     fn drop(&mut self) {
-        self.view.settle();
+        self.view.pay_all();
         // SAFETY: taken when the guard was made, and released only here.
         unsafe { sys::xs_write_unlock(self.p2m.lock_ptr()) };
         nesting::leave();
     }
 }
 
-impl<'g> Deref for ReadGuard<'g> {
-    type Target = ReadView<'g>;
+impl Deref for ReadGuard<'_> {
+    type Target = ReadView;
 
-    fn deref(&self) -> &ReadView<'g> {
-        &self.view
+    #[inline(always)]
+    fn deref(&self) -> &ReadView {
+        ReadView::of(self.p2m)
     }
 }
 

@@ -15,7 +15,7 @@ use crate::addr::{Gfn, Mfn, PAGE_SHIFT};
 use crate::globals::root_level;
 use crate::level::Level;
 use crate::lock::ReadView;
-use crate::pte::{Kind, Pte};
+use crate::pte::Pte;
 use crate::types::P2mType;
 use crate::xen::page::{Page, PageRef};
 use crate::xen::table::Table;
@@ -23,107 +23,148 @@ use crate::xen::table::Table;
 /// What is mapped at a frame, or how large the hole is that holds it.
 #[derive(Clone, Copy)]
 pub struct Lookup<'v> {
-    level: Level,
-    leaf: Option<(Pte, Mfn)>,
-    walkable: bool,
+    /// The mapping's entry, but with the frame that is looked up; no entry for
+    /// a hole.
+    leaf: Pte,
+    end: End,
     _lock: PhantomData<&'v ()>,
+}
+
+/// The level of the entry that ended a walk, and in bit 2 whether the hardware
+/// gets there. One scalar, so that a [`Lookup`] comes back in two registers.
+#[derive(Clone, Copy)]
+struct End(u32);
+
+impl End {
+    const WALKABLE: u32 = 1 << 2;
+
+    #[inline(always)]
+    fn new(level: Level, walkable: bool) -> Self {
+        Self(level.number() | if walkable { Self::WALKABLE } else { 0 })
+    }
+
+    #[inline(always)]
+    fn level(self) -> Level {
+        Level::from_number(self.0 & !Self::WALKABLE)
+    }
 }
 
 impl<'v> Lookup<'v> {
     /// Nothing mapped, at the entry of `level` that ended the walk.
+    #[inline(always)]
     fn hole(level: Level) -> Self {
         Self {
-            level,
-            leaf: None,
-            walkable: false,
+            leaf: Pte::EMPTY,
+            end: End::new(level, false),
             _lock: PhantomData,
         }
     }
 
     /// Level of the entry that ended the walk.
     pub fn level(&self) -> Level {
-        self.level
+        self.end.level()
     }
 
     /// log2 of the pages of the mapping or of the hole.
+    #[inline(always)]
     pub fn order(&self) -> u32 {
-        self.level.order()
+        self.level().order()
     }
 
     /// The machine frame.
+    #[inline(always)]
     pub fn mfn(&self) -> Option<Mfn> {
-        self.leaf.map(|(_, mfn)| mfn)
+        self.leaf.is_mapped().then(|| self.leaf.mfn())
     }
 
     /// The type.
+    #[inline(always)]
     pub fn ty(&self) -> Option<P2mType> {
-        self.leaf.and_then(|(pte, _)| pte.ty())
+        self.leaf.ty()
     }
 
     /// The access that introspection set; `None` for a hole.
     pub fn setting(&self) -> Option<P2mAccess> {
-        self.leaf.and_then(|(pte, _)| pte.setting())
+        self.leaf.setting().filter(|_| self.leaf.is_mapped())
     }
 
     /// Whether the hardware gets to the mapping: bit 0 of its entry and of all
     /// above it. False for a hole.
     pub fn is_walkable(&self) -> bool {
-        self.walkable
+        self.end.0 & End::WALKABLE != 0
     }
 
     /// Bit 0 of the mapping's own entry (C's `valid`). False for a hole.
     pub fn hw_valid(&self) -> bool {
-        self.leaf.is_some_and(|(pte, _)| pte.hw_valid())
+        self.leaf.hw_valid()
     }
 }
 
-impl ReadView<'_> {
+/// The level of the largest block that holds `gfn` and begins above `max`:
+/// beginning with the highest bit in which the two differ, or smaller.
+#[inline(always)]
+fn block_above(gfn: Gfn, max: Gfn) -> Level {
+    // C masks with a 64-bit address shifted to a frame number, and so ignores
+    // the top bits of the frame number.
+    let gfn = gfn.raw() & (!0 >> PAGE_SHIFT);
+    if gfn <= max.raw() {
+        return Level::L3;
+    }
+    Level::of_order((gfn ^ max.raw()).ilog2())
+}
+
+impl ReadView {
     /// What is mapped at `gfn` (`p2m_get_entry`), for any 64-bit frame number.
     pub fn get(&self, gfn: Gfn) -> Lookup<'_> {
         if let Some(level) = self.hole_beyond_max(gfn) {
             return Lookup::hole(level);
         }
-        let Some((table, above)) = self.last_table(gfn) else {
+        let Some(mut table) = self.root_table(gfn) else {
             return Lookup::hole(root_level());
         };
-        let level = table.level();
-        let pte = table.load(level.index(gfn));
-        match pte.kind(level) {
-            Kind::Leaf => Lookup {
-                level,
-                leaf: Some((pte, pte.mfn().add(level.offset(gfn)))),
-                walkable: above && pte.hw_valid(),
-                _lock: PhantomData,
-            },
-            Kind::Empty | Kind::Table(_) => Lookup::hole(level),
-        }
-    }
-
-    /// The table whose entry ends the walk to `gfn`, and whether bit 0 is set
-    /// in all entries above. None for a frame beyond the root's.
-    #[inline]
-    pub(crate) fn last_table(&self, gfn: Gfn) -> Option<(Table<'_>, bool)> {
-        let mut table = self.root_table(gfn)?;
         let mut walkable = true;
         loop {
-            let pte = table.load(table.level().index(gfn));
+            let level = table.level();
+            let pte = table.load(level.index(gfn));
+            walkable &= pte.hw_valid();
             match table.next(pte) {
-                Some(next) => {
-                    walkable &= pte.hw_valid();
-                    table = next;
+                Some(next) => table = next,
+                None if pte.is_mapped() => {
+                    return Lookup {
+                        leaf: pte.advanced(level.offset(gfn)),
+                        end: End::new(level, walkable),
+                        _lock: PhantomData,
+                    }
                 }
-                None => return Some((table, walkable)),
+                None => return Lookup::hole(level),
             }
         }
     }
 
-    /// The table in which to begin to change what is at `gfn`: the first on the
-    /// way whose level is `enough`, or else the last there is. None for a frame
-    /// beyond the root's.
-    #[inline]
-    pub(crate) fn table_for(&self, gfn: Gfn, enough: impl Fn(Level) -> bool) -> Option<Table<'_>> {
+    /// The table whose entry ends the walk to `gfn`. None for a frame beyond
+    /// the root's.
+    pub(crate) fn last_table(&self, gfn: Gfn) -> Option<Table<'_>> {
+        self.table_towards(gfn, Level::L3)
+    }
+
+    /// The table of `level` on the way to `gfn`, or the last there is above it.
+    /// None for a frame beyond the root's.
+    #[inline(never)]
+    pub(crate) fn table_towards(&self, gfn: Gfn, level: Level) -> Option<Table<'_>> {
+        self.walk_to(gfn, level)
+    }
+
+    /// The table of `level` on the way to `gfn`, if there is one.
+    #[inline(always)]
+    pub(crate) fn table_at(&self, gfn: Gfn, level: Level) -> Option<Table<'_>> {
+        self.walk_to(gfn, level)
+            .filter(|table| table.level() == level)
+    }
+
+    #[inline(always)]
+    fn walk_to(&self, gfn: Gfn, level: Level) -> Option<Table<'_>> {
         let mut table = self.root_table(gfn)?;
-        while !enough(table.level()) {
+        while table.level() < level {
             match table.next(table.load(table.level().index(gfn))) {
                 Some(next) => table = next,
                 None => break,
@@ -132,34 +173,12 @@ impl ReadView<'_> {
         Some(table)
     }
 
-    /// The table of `level` on the way to `gfn`, if there is one.
-    #[inline]
-    pub(crate) fn table_at(&self, gfn: Gfn, level: Level) -> Option<Table<'_>> {
-        let mut table = self.root_table(gfn)?;
-        while table.level() < level {
-            table = table.next(table.load(table.level().index(gfn)))?;
-        }
-        Some(table)
-    }
-
     /// For a frame above all that were ever mapped: the level of the largest
     /// block that holds it and lies above them altogether.
+    #[inline(always)]
     pub(crate) fn hole_beyond_max(&self, gfn: Gfn) -> Option<Level> {
         let max = self.max_mapped_gfn();
-        if gfn <= max {
-            return None;
-        }
-        let mut level = root_level();
-        // C masks with a 64-bit address shifted to a frame number, and so
-        // ignores the top bits of the frame number.
-        let block = |l: Level| gfn.raw() & ((!0 << l.order()) & (!0 >> PAGE_SHIFT));
-        while let Some(next) = level.next() {
-            if block(level) > max.raw() {
-                break;
-            }
-            level = next;
-        }
-        Some(level)
+        (gfn > max).then(|| block_above(gfn, max).max(root_level()))
     }
 
     /// The access of a frame that was looked up

@@ -12,6 +12,7 @@ use crate::pte::{Kind, Pte};
 use crate::types::P2mType;
 use crate::xen::domain::Domain;
 use crate::xen::page::Page;
+use crate::xen::table::Table;
 use crate::xen::target::Target;
 
 /// `p2m_insert_mapping`: maps `nr` frames with the domain's default access.
@@ -30,7 +31,7 @@ pub fn insert(cx: &mut Unlocked<'_>, domain: &Domain, gfn: Gfn, nr: u64, target:
 ///
 /// # Errors
 ///
-/// [`Errno::IlSeq`] if RAM there is not what the caller believes: two CPUs may
+/// [`Errno::IL_SEQ`] if RAM there is not what the caller believes: two CPUs may
 /// be removing the same page. Nothing was changed then. Else as
 /// [`WriteView::remove`].
 // UPSTREAM-DEFECT: B16: MMIO is unmapped without a look at the frame.
@@ -42,11 +43,31 @@ pub fn remove(
     mfn: Option<Mfn>,
 ) -> Result {
     let mut p2m = domain.p2m().write(cx);
+    if nr == 1 {
+        if let Some(table) = p2m.table_at(gfn, Level::L3) {
+            return p2m.remove_page(table, gfn, mfn);
+        }
+    }
     p2m.check_maps(gfn, nr, mfn)?;
     p2m.remove(gfn, nr)
 }
 
 impl WriteView<'_> {
+    /// [`remove`] for the entry for `gfn` in a table of pages: what most calls
+    /// ask for.
+    fn remove_page(&self, table: Table<'_>, gfn: Gfn, mfn: Option<Mfn>) -> Result {
+        let index = Level::L3.index(gfn);
+        let pte = table.load(index);
+        if !pte.ty().is_some_and(P2mType::is_any_ram) {
+            return self.clear_page(table, gfn, None);
+        }
+        let page = mfn.filter(|&mfn| mfn == pte.mfn()).and_then(Page::of);
+        if page.is_none() {
+            return Err(Errno::IL_SEQ);
+        }
+        self.clear_page(table, gfn, page)
+    }
+
     /// Checks that all RAM in the range is what the caller believes.
     fn check_maps(&self, start: Gfn, nr: u64, mfn: Option<Mfn>) -> Result {
         let believed = mfn.filter(|&mfn| Page::exists(mfn));
@@ -57,7 +78,7 @@ impl WriteView<'_> {
                 // Nothing is mapped from here on.
                 break;
             }
-            let Some((table, _)) = self.last_table(gfn) else {
+            let Some(table) = self.last_table(gfn) else {
                 break;
             };
             // All entries of a table at once, but what is below another table.
@@ -78,7 +99,7 @@ impl WriteView<'_> {
                 if pte.ty().is_some_and(P2mType::is_any_ram) {
                     let mapped = pte.mfn().add(level.offset(gfn));
                     if believed.map(|mfn| mfn.add(done)) != Some(mapped) {
-                        return Err(Errno::IlSeq);
+                        return Err(Errno::IL_SEQ);
                     }
                 }
                 done += level.pages_from(gfn);

@@ -18,19 +18,24 @@ use crate::xen::table::{Entry, Owned, Pending, Table};
 
 impl WriteView<'_> {
     /// Replaces the table at `index`, at which `gfn` is looked up, by a block
-    /// if it maps just what a block would.
+    /// if it maps just what a block would. If it is a table of pages, `alike` says
+    /// whether they map consecutive frames, with the same rights.
     pub(crate) fn merge(
         &self,
         pending: &mut Pending<'_>,
         table: Table<'_>,
         index: TableIndex,
         gfn: Gfn,
+        alike: bool,
     ) {
         let (level, pointer) = (table.level(), table.load(index));
         let Entry::Table(below) = table.entry(index) else {
             return;
         };
         if level == Level::L0 || !pointer.hw_valid() {
+            return;
+        }
+        if below.level() == Level::L3 && !alike {
             return;
         }
         let Some(block) = block_of(below, level) else {
@@ -61,9 +66,11 @@ fn block_of(table: Table<'_>, level: Level) -> Option<Pte> {
     if !(is_leaf && is_aligned && is_ram) {
         return None;
     }
-    let same = (0..)
-        .zip(TableIndex::all())
-        .all(|(n, index)| table.load(index) == first.advanced(n << part.order()));
+    // Of pages, the caller knows.
+    let same = part == Level::L3
+        || (0..)
+            .zip(TableIndex::all())
+            .all(|(n, index)| table.load(index) == first.advanced(n << part.order()));
     let is_whole = same && pages_before_xen_heap(first.mfn(), level.pages()) == level.pages();
-    is_whole.then(|| first.as_block())
+    is_whole.then(|| first.at_level(level))
 }

@@ -85,6 +85,7 @@ pub(crate) struct Owed {
 
 impl Owed {
     /// For a view that begins; `need_flush` is what C's flag says.
+    #[inline(always)]
     pub(crate) fn new(need_flush: bool) -> Self {
         Self {
             barrier: Cell::new(false),
@@ -195,9 +196,16 @@ impl WriteView<'_> {
         self.p2m().set_need_flush(false);
     }
 
-    /// Pays everything: at the unlock, or when table pages run out.
-    #[inline]
+    /// Pays everything before the lock is released: when table pages run out, or
+    /// many wait.
+    #[inline(never)]
     pub(crate) fn settle(&mut self) {
+        self.pay_all();
+    }
+
+    /// Pays everything, at the unlock.
+    #[inline(always)]
+    pub(crate) fn pay_all(&mut self) {
         self.tlb_flush_sync();
         self.pay_barrier();
         if self.owes_tables() || self.owed().spare.is_any() {

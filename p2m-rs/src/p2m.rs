@@ -44,6 +44,7 @@ impl P2m {
     /// # Safety
     ///
     /// `p2m` points to the p2m of a domain that stays alive for `'a`.
+    #[inline(always)]
     pub unsafe fn from_ptr<'a>(p2m: *mut sys::p2m_domain) -> &'a Self {
         // SAFETY: repr(transparent) over an UnsafeCell; live by the caller's
         // promise.
@@ -51,6 +52,7 @@ impl P2m {
     }
 
     /// The C lock.
+    #[inline(always)]
     pub(crate) fn lock_ptr(&self) -> *mut sys::rwlock_t {
         let c = self.0.get();
         // SAFETY: a place inside the live structure.
@@ -65,6 +67,7 @@ impl P2m {
     }
 
     /// The domain, once `p2m_init` has got far enough to set it.
+    #[inline(always)]
     pub fn domain(&self) -> Option<&Domain> {
         let c = self.0.get();
         // SAFETY: a live structure; written by p2m_init and
@@ -93,10 +96,12 @@ impl P2m {
     }
 
     /// The frame of the root's first page. From VTTBR_EL2's value, which says
-    /// it as well: cheaper than to go by way of the frame table.
+    /// it as well: cheaper than to go by way of the frame table. It is 0 when
+    /// there is no root, and never else: no VMID in use is 0.
+    #[inline(always)]
     pub fn root_frame(&self) -> Option<Mfn> {
-        self.root()?;
-        Some(Pte::from_bits(self.vttbr()).mfn())
+        let vttbr = self.vttbr();
+        (vttbr != 0).then(|| Pte::from_bits(vttbr).mfn())
     }
 
     /// Sets the root.
@@ -121,6 +126,7 @@ impl P2m {
     }
 
     /// VTTBR_EL2 for this domain: root and VMID.
+    #[inline(always)]
     pub fn vttbr(&self) -> u64 {
         field!(self, AtomicU64, vttbr).load(Relaxed)
     }
@@ -132,6 +138,7 @@ impl P2m {
 
     /// Whether introspection has ever restricted an access. Racy without the
     /// lock, as callers know: it only ever goes from false to true.
+    #[inline(always)]
     pub fn mem_access_enabled(&self) -> bool {
         field!(self, AtomicBool, mem_access_enabled).load(Relaxed)
     }
@@ -148,11 +155,13 @@ impl P2m {
 
     /// Whether table entries must be cleaned to memory for an IOMMU that
     /// walks the same tables without snooping the caches.
+    #[inline(always)]
     pub fn clean_pte(&self) -> bool {
         field!(self, AtomicBool, clean_pte).load(Relaxed)
     }
 
     /// Whether C's unlock owes a TLB flush; under the write lock.
+    #[inline(always)]
     pub(crate) fn need_flush(&self) -> bool {
         field!(self, AtomicBool, need_flush).load(Relaxed)
     }
@@ -191,8 +200,9 @@ impl P2m {
     pub const INVALID_VMID: u16 = sys::XS_INVALID_VMID as u16;
 }
 
-impl ReadView<'_> {
+impl ReadView {
     /// Highest guest frame that was ever mapped.
+    #[inline(always)]
     pub fn max_mapped_gfn(&self) -> Gfn {
         Gfn::new(field!(self.p2m(), AtomicU64, max_mapped_gfn).load(Relaxed))
     }

@@ -76,24 +76,62 @@ pub(crate) mod attributes {
     }
 }
 
-/// The type itself, and the memory attributes that go with it.
-#[inline]
+/// The entry of a type, without a frame: the type itself, memory attributes,
+/// rights.
 const fn of_type(ty: P2mType) -> u64 {
     let (mattr, sh) = attributes::of(ty);
-    mattr << MATTR_SHIFT | sh << SH_SHIFT | (ty as u64) << TYPE_SHIFT
+    let write = if ty.is_writable() { WRITE } else { 0 };
+    let xn = if ty.is_executable() { 0 } else { XN };
+    let ty = (ty as u64) << TYPE_SHIFT;
+    VALID | AF | mattr << MATTR_SHIFT | sh << SH_SHIFT | ty | READ | write | xn
 }
 
-/// S2AP and XN for a type and an access. Without branches on the type, for it
-/// is done for each page of a range.
-#[inline]
-fn rights(ty: P2mType, access: P2mAccess) -> u64 {
-    if access == P2mAccess::Rwx && ty == P2mType::RamRw {
-        return READ | WRITE;
+/// What an access takes away from that: S2AP bits that it clears, and XN if it
+/// sets that.
+const fn taken(access: P2mAccess) -> u64 {
+    let read = if access.allows_read() { 0 } else { READ };
+    let write = if access.allows_write() { 0 } else { WRITE };
+    let xn = if access.allows_execute() { 0 } else { XN };
+    read | write | xn
+}
+
+/// [`of_type`], by type; looked up, since it is asked for in every call.
+static OF_TYPE: [u64; 12] = {
+    let mut table = [0; 12];
+    let mut all: &[P2mType] = &P2mType::ALL;
+    while let [ty, rest @ ..] = all {
+        // Compile time, and a panic there is an error of the compiler.
+        #[allow(clippy::indexing_slicing)]
+        {
+            table[*ty as usize] = of_type(*ty);
+        }
+        all = rest;
     }
-    let writable = ty.is_writable() & access.allows_write();
-    let executable = ty.is_executable() & access.allows_execute();
-    let bit = |on: bool, bit: u64| if on { bit } else { 0 };
-    bit(access.allows_read(), READ) | bit(writable, WRITE) | bit(!executable, XN)
+    table
+};
+
+/// [`taken`], by access.
+static TAKEN: [u64; 11] = {
+    let mut table = [0; 11];
+    let mut all: &[P2mAccess] = &P2mAccess::ALL;
+    while let [access, rest @ ..] = all {
+        // As for OF_TYPE.
+        #[allow(clippy::indexing_slicing)]
+        {
+            table[*access as usize] = taken(*access);
+        }
+        all = rest;
+    }
+    table
+};
+
+/// The entry of a type that is restricted to an access, without a frame.
+#[inline(always)]
+fn template(ty: P2mType, access: P2mAccess) -> u64 {
+    // Neither can miss: both enumerations are as large as their tables.
+    let full = OF_TYPE.get(ty as usize).copied().unwrap_or(0);
+    let taken = TAKEN.get(access as usize).copied().unwrap_or(!0);
+    full & !(taken & (READ | WRITE)) | taken & XN
 }
 
 /// A translation table entry, as a value (not its place in a table).
@@ -128,40 +166,42 @@ impl Pte {
 
     /// Maps a page or block at `level` (C's `mfn_to_p2m_entry`): attributes
     /// and permissions come from the type, the access takes permissions away.
-    #[inline]
+    #[inline(always)]
     pub fn leaf(mfn: Mfn, ty: P2mType, access: P2mAccess, level: Level) -> Self {
         debug_assert!(mfn.base().raw() & !BASE == 0 && mfn.raw() >> 36 == 0);
         debug_assert!(level != Level::L0, "the architecture has no level-0 block");
-        let page = if level == Level::L3 { TABLE } else { 0 };
         let frame = (mfn.raw() << PAGE_SHIFT) & BASE;
-        Self(VALID | AF | of_type(ty) | rights(ty, access) | frame | page)
+        Self(template(ty, access) | frame).at_level(level)
     }
 
     /// The same mapping, with the access that introspection sets. Without
     /// introspection an entry has no setting (C's radix tree is not in use
     /// then).
     #[must_use]
+    #[inline(always)]
     pub fn with_setting(self, access: P2mAccess) -> Self {
         let code = u64::from(access.to_c()) ^ UNRESTRICTED;
         Self(self.0 & !SETTING | code << SETTING_SHIFT)
     }
 
     /// The access that introspection set; `None` for a code that none has.
+    #[inline(always)]
     pub const fn setting(self) -> Option<P2mAccess> {
         P2mAccess::from_c((self.0 & SETTING) >> SETTING_SHIFT ^ UNRESTRICTED)
     }
 
     /// The same mapping, of type `ty`, restricted to `access`.
     #[must_use]
-    #[inline]
+    #[inline(always)]
     pub fn restricted(self, ty: P2mType, access: P2mAccess) -> Self {
-        Self(self.0 & !PERMISSIONS | rights(ty, access)).with_setting(access)
+        let rights = template(ty, access) & PERMISSIONS;
+        Self(self.0 & !PERMISSIONS | rights).with_setting(access)
     }
 
     /// The leaf `pages` frames further on in a run of consecutive ones. Past the
     /// last frame that an entry can address it is none that may be written.
     #[must_use]
-    #[inline]
+    #[inline(always)]
     pub const fn advanced(self, pages: u64) -> Self {
         Self(self.0.wrapping_add(pages << PAGE_SHIFT))
     }
@@ -180,23 +220,27 @@ impl Pte {
     /// it, but while a flush is owed: bit 0 of a live entry is only cleared
     /// with a flush before the unlock (breaks, `fault::invalidate_root`), or
     /// where an entry above was clear already (`fault::resolve`).
+    #[inline(always)]
     pub const fn hw_valid(self) -> bool {
         self.0 & VALID != 0
     }
 
     /// The p2m knows a mapping or a table here, whatever bit 0 says (C's
     /// `p2m_is_valid`).
+    #[inline(always)]
     pub const fn is_mapped(self) -> bool {
         self.0 & TYPE != 0
     }
 
     /// The same entry with bit 0 set or clear.
     #[must_use]
+    #[inline(always)]
     pub const fn with_hw_valid(self, valid: bool) -> Self {
         Self(self.0 & !VALID | valid as u64)
     }
 
     /// What the entry says when found at `level`.
+    #[inline(always)]
     pub const fn kind(self, level: Level) -> Kind {
         if !self.is_mapped() {
             Kind::Empty
@@ -208,11 +252,13 @@ impl Pte {
     }
 
     /// Output frame of a leaf, or frame of the next table.
+    #[inline(always)]
     pub const fn mfn(self) -> Mfn {
         Mfn::new((self.0 & BASE) >> PAGE_SHIFT)
     }
 
     /// Type of a leaf; `None` if nothing is mapped.
+    #[inline(always)]
     pub const fn ty(self) -> Option<P2mType> {
         P2mType::from_c((self.0 & TYPE) >> TYPE_SHIFT)
     }
@@ -220,22 +266,28 @@ impl Pte {
     /// Whether the two entries differ in permissions only, so that one may
     /// replace the other while live: break-before-make is for changes of
     /// address, memory type and block size (DDI 0487K, D8.16.1, R_WHZWS).
+    #[inline(always)]
     pub const fn differs_only_in_permissions(self, other: Self) -> bool {
         (self.0 ^ other.0) & !(PERMISSIONS | SETTING) == 0
-    }
-
-    /// The block that begins with this leaf of the level below.
-    #[must_use]
-    pub const fn as_block(self) -> Self {
-        Self(self.0 & !TABLE)
     }
 
     /// Entry `index` of the table that replaces this block, one level further
     /// down at `level`: the same rights over a 512th of the range.
     #[must_use]
-    pub fn child(self, index: u64, level: Level) -> Self {
-        let mfn = self.mfn().add(index << level.order());
-        let table = if level == Level::L3 { TABLE } else { 0 };
-        Self(self.0 & !(BASE | TABLE) | (mfn.raw() << PAGE_SHIFT) & BASE | table)
+    #[inline(always)]
+    pub const fn child(self, index: u64, level: Level) -> Self {
+        self.advanced(index << level.order()).at_level(level)
+    }
+
+    /// The leaf with the same rights that begins with the same frame, in a
+    /// table of `level`: a block, or the page that a block begins with.
+    #[must_use]
+    #[inline(always)]
+    pub const fn at_level(self, level: Level) -> Self {
+        if matches!(level, Level::L3) {
+            Self(self.0 | TABLE)
+        } else {
+            Self(self.0 & !TABLE)
+        }
     }
 }

@@ -16,6 +16,7 @@ use crate::retire::Retired;
 use crate::split::Change;
 use crate::types::P2mType;
 use crate::update::Progress;
+use crate::xen::page::Page;
 use crate::xen::table::{Entry, Owned, Pending, Table};
 
 /// Nothing in the place of a part of a block.
@@ -50,16 +51,13 @@ impl WriteView<'_> {
 
     /// The same, also of a dying domain.
     pub(crate) fn remove_any(&mut self, gfn: Gfn, nr: u64) -> Result {
-        if nr == 1 {
-            if let Some(table) = self.table_at(gfn, Level::L3) {
-                return self.clear_run(table, Level::L3.index(gfn), gfn, 1).1;
-            }
-        }
         let mut done = 0;
         while done < nr {
             let (gfn, rest) = (gfn.add(done), nr - done);
             let is_whole = |level: Level| is_whole(level, gfn, rest);
-            let table = self.table_for(gfn, is_whole).ok_or(Errno::Inval)?;
+            let table = self
+                .table_towards(gfn, Level::largest(is_whole))
+                .ok_or(Errno::INVAL)?;
             let (more, result) = self.remove_in(table, gfn, rest);
             done += more;
             if result.is_err() {
@@ -68,6 +66,31 @@ impl WriteView<'_> {
                 }
                 self.settle();
             }
+        }
+        Ok(())
+    }
+
+    /// Unmaps the page at the entry for `gfn` in a table of pages; `page` is the
+    /// page of what is mapped there, if that is RAM.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::remove`].
+    pub(crate) fn clear_page(&self, table: Table<'_>, gfn: Gfn, page: Option<Page>) -> Result {
+        self.refuse_if_dying()?;
+        let index = Level::L3.index(gfn);
+        let Some(page) = page.filter(|_| !self.has_iommu()) else {
+            return self.clear_run(table, index, gfn, 1).1;
+        };
+        let Some(removed) = table.take_if(self, index, |pte| owns_nothing(pte, Level::L3)) else {
+            return self.clear_run(table, index, gfn, 1).1;
+        };
+        self.stored(table, index, 1);
+        if removed.was_live() {
+            self.owe_flush(gfn, 1, Level::L3);
+        }
+        if let Owned::Leaf(leaf) = removed.into_owned() {
+            Retired::at(self, Level::L3).add_page(leaf, page);
         }
         Ok(())
     }

@@ -16,6 +16,7 @@ use crate::level::{Level, TableIndex};
 use crate::lock::WriteView;
 use crate::pte::Pte;
 use crate::split::Change;
+use crate::xen::cpu;
 use crate::xen::table::{Entry, Pending, Table};
 
 /// A range whose access is to change.
@@ -43,10 +44,39 @@ impl Change for Request {
     }
 }
 
+/// Where a preempted caller may go on, counted in pages of its own range.
+#[derive(Clone, Copy, Debug)]
+pub struct Restart {
+    /// Where the call begins.
+    pub start: u64,
+    /// Restart points have these bits clear.
+    pub mask: u64,
+}
+
+impl Restart {
+    /// The last restart point when `done` more pages are done.
+    pub fn at(self, done: u64) -> u64 {
+        self.start.saturating_add(done) & !self.mask
+    }
+
+    /// Whether to stop there: only where that gets on.
+    fn is_wanted(self, done: u64) -> bool {
+        self.at(done) > self.start && cpu::hypercall_preempt_check()
+    }
+}
+
 /// How far a call got, and whether it should go on.
-struct Course<'s> {
+struct Course {
     done: u64,
-    stop: &'s mut dyn FnMut(u64) -> bool,
+    /// The last table of pages is what a block could be.
+    alike: bool,
+    restart: Restart,
+}
+
+impl Course {
+    fn stops(&self) -> bool {
+        self.restart.is_wanted(self.done)
+    }
 }
 
 /// Whether to go on to the next entry.
@@ -62,8 +92,9 @@ enum Go {
 impl WriteView<'_> {
     /// Restricts the access to `pages` pages from `first` on, or lifts the
     /// restriction. The mappings and what they own stay; pages that are not
-    /// mapped are skipped. After each table of pages, `stop` is asked with the
-    /// number of pages done. Returns that number.
+    /// mapped are skipped. After each table of pages and each hole it looks for
+    /// preemption, if a restart point was passed. Returns the number of pages
+    /// done.
     ///
     /// A block whose restriction is lifted as a whole is put together again
     /// ([`crate::merge`]).
@@ -77,16 +108,21 @@ impl WriteView<'_> {
         first: Gfn,
         pages: u64,
         access: P2mAccess,
-        stop: &mut dyn FnMut(u64) -> bool,
+        restart: Restart,
     ) -> Result<u64> {
         let request = Request {
             first,
             pages,
             access,
         };
-        let mut course = Course { done: 0, stop };
+        let mut course = Course {
+            done: 0,
+            alike: false,
+            restart,
+        };
         if pages == 1 {
-            if let Some(table) = self.table_at(first, Level::L3) {
+            let table = self.table_towards(first, Level::L3);
+            if let Some(table) = table.filter(|table| table.level() == Level::L3) {
                 let index = Level::L3.index(first);
                 self.restrict_pages(table, index, &request, &mut course)?;
                 return Ok(course.done);
@@ -96,24 +132,26 @@ impl WriteView<'_> {
             let gfn = first.add(course.done);
             if let Some(level) = self.hole_beyond_max(gfn) {
                 course.done += level.pages_from(gfn);
-                if (course.stop)(course.done) {
+                if course.stops() {
                     break;
                 }
                 continue;
             }
             let rest = pages - course.done;
             let is_whole = |level: Level| level.offset(gfn) == 0 && rest >= level.pages();
-            let table = self.table_for(gfn, is_whole).ok_or(Errno::Inval)?;
+            let table = self
+                .table_towards(gfn, Level::largest(is_whole))
+                .ok_or(Errno::INVAL)?;
             match self.restrict_in(table, &request, &mut course) {
                 Ok(Go::On) => {
-                    if course.done < pages && (course.stop)(course.done) {
+                    if course.done < pages && course.stops() {
                         break;
                     }
                 }
                 Ok(Go::Settle) => self.settle(),
                 Ok(Go::Stop) => break,
                 // Tables ran out, while some wait to be freed.
-                Err(Errno::NoMem) if self.owes_tables() => self.settle(),
+                Err(Errno::NO_MEM) if self.owes_tables() => self.settle(),
                 Err(errno) => return Err(errno),
             }
         }
@@ -121,12 +159,7 @@ impl WriteView<'_> {
     }
 
     /// Goes on in a table of the tree, to its end.
-    fn restrict_in(
-        &self,
-        table: Table<'_>,
-        request: &Request,
-        course: &mut Course<'_>,
-    ) -> Result<Go> {
+    fn restrict_in(&self, table: Table<'_>, request: &Request, course: &mut Course) -> Result<Go> {
         let level = table.level();
         let first = level.index(request.first.add(course.done));
         if level == Level::L3 {
@@ -162,13 +195,13 @@ impl WriteView<'_> {
             // All of the entry in one call: it may be a block again.
             let whole = level.offset(gfn) == 0 && course.done - before >= level.pages();
             if whole && request.access == P2mAccess::Rwx {
-                self.merge(&mut pending, table, index, gfn);
+                self.merge(&mut pending, table, index, gfn, course.alike);
             }
             let asks = level == Level::L2 && course.done < request.pages;
             if go != Go::On {
                 return Ok(go);
             }
-            if asks && (course.stop)(course.done) {
+            if asks && course.stops() {
                 return Ok(Go::Stop);
             }
             if self.owes_many_tables() {
@@ -186,7 +219,7 @@ impl WriteView<'_> {
         index: TableIndex,
         block: Pte,
         request: &Request,
-        course: &mut Course<'_>,
+        course: &mut Course,
     ) -> Result {
         self.refuse_if_dying()?;
         let gfn = request.first.add(course.done);
@@ -210,7 +243,7 @@ impl WriteView<'_> {
         table: Table<'_>,
         first: TableIndex,
         request: &Request,
-        course: &mut Course<'_>,
+        course: &mut Course,
     ) -> Result<Go> {
         let gfn = request.first.add(course.done);
         let count = first.room().min(request.pages - course.done);
@@ -226,6 +259,7 @@ impl WriteView<'_> {
         });
         refused?;
         course.done += count;
+        course.alike = set.alike;
         if set.any {
             self.stored(table, first, count);
             self.iommu_flush(gfn, count, set.any_live, true)?;

@@ -98,6 +98,16 @@ impl<'v> Retired<'v> {
         self.begin_run(leaf);
     }
 
+    /// The same for a mapping of one page without references, which is `page`.
+    pub(crate) fn add_page(&mut self, leaf: RemovedLeaf, page: Page) {
+        debug_assert!(!leaf.ty().is_some_and(P2mType::is_foreign));
+        self.count += 1;
+        self.any_ram |= leaf.ty().is_some_and(P2mType::is_ram);
+        if self.any_ram && page.is_of_xen_heap() {
+            page.forget_xenheap_gfn();
+        }
+    }
+
     fn begin_run(&mut self, leaf: RemovedLeaf) {
         if !leaf.ty().is_some_and(P2mType::is_ram) {
             leaf.put_references();
@@ -114,7 +124,9 @@ impl<'v> Retired<'v> {
 
 impl Drop for Retired<'_> {
     fn drop(&mut self) {
-        forget_xenheap_gfns(self.run);
+        if self.run.1 > 0 {
+            forget_xenheap_gfns(self.run);
+        }
         if self.count > 0 {
             self.write.count_unmapped(self.level, self.count);
         }

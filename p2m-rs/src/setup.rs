@@ -11,13 +11,15 @@ use xen_sys as sys;
 
 use crate::addr::Mfn;
 use crate::globals::{
-    empty_root, empty_root_mfn, max_vmid, p2m_ipa_bits, p2m_root_level, p2m_root_order, vtcr,
-    MAX_VMID_16_BIT,
+    empty_root, empty_root_mfn, max_vmid, p2m_ipa_bits, p2m_root_level, p2m_root_order,
+    root_page_order, vtcr, MAX_VMID_16_BIT,
 };
+use crate::level::{Level, TABLE_SHIFT};
 use crate::p2m::P2m;
 use crate::vmid;
 use crate::xen::console;
 use crate::xen::cpu;
+use crate::xen::page::Page;
 use crate::xen::pool::alloc_root;
 use crate::xen::tlb;
 
@@ -72,6 +74,7 @@ pub fn restrict_ipa_bits(ipa_bits: u32) {
 /// follow with [`this_cpu`].
 pub fn all_cpus(on_other_cpus: unsafe extern "C" fn(*mut core::ffi::c_void)) {
     console::implementation();
+    Page::ready();
     let pa_bits = PA_RANGES.get(cpu::pa_range()).map_or(0, |row| row.pa_bits);
     restrict_ipa_bits(pa_bits);
     if cpu::has_16_bit_vmids() {
@@ -91,6 +94,7 @@ pub fn all_cpus(on_other_cpus: unsafe extern "C" fn(*mut core::ffi::c_void)) {
     let level = 2 - shape.sl0;
     p2m_root_order().store(shape.root_order, Relaxed);
     p2m_root_level().store(level, Relaxed);
+    root_page_order().store(Level::from_number(level).order() + TABLE_SHIFT, Relaxed);
     p2m_ipa_bits().store(64 - shape.t0sz, Relaxed);
 
     console::stage2_sizes(

@@ -55,11 +55,9 @@ impl WriteView<'_> {
         if pages == level.pages() && change.fits(part, start, pages) {
             let entry = self.reshaped(block.child(0, part), part, start, ENTRIES as u64, change);
             let new = NewTable::full(page, part, entry);
-            return (new, (pages, Ok(())));
+            return (Some(new), (pages, Ok(())));
         }
-        let Some(mut new) = NewTable::split_of(page, block, part) else {
-            return (None, (0, Err(Errno::NoMem)));
-        };
+        let mut new = NewTable::split_of(page, block, part);
         let mut done = 0;
         let mut result = Ok(());
         while done < pages && result.is_ok() {
@@ -108,7 +106,7 @@ impl WriteView<'_> {
     ///
     /// # Errors
     ///
-    /// [`Errno::NoMem`]; nothing has changed.
+    /// [`Errno::NO_MEM`]; nothing has changed.
     // UPSTREAM-DEFECT: B18: a device whose IOMMU shares the tables may fault
     // between the break and the make.
     pub(crate) fn split<'v>(
@@ -118,9 +116,9 @@ impl WriteView<'_> {
         gfn: Gfn,
     ) -> Result<Table<'v>> {
         let (part, page) = self.split_page(table.level())?;
-        let new = NewTable::split_of(page, table.load(index), part).ok_or(Errno::NoMem)?;
+        let new = NewTable::split_of(page, table.load(index), part);
         Pending::none(self, table).link(index, gfn, new).inherited();
-        table.next(table.load(index)).ok_or(Errno::NoMem)
+        table.next(table.load(index)).ok_or(Errno::NO_MEM)
     }
 
     /// A page for the table of a block of `level`, and the level of its parts,
@@ -128,10 +126,10 @@ impl WriteView<'_> {
     ///
     /// # Errors
     ///
-    /// [`Errno::NoMem`]; nothing has changed.
+    /// [`Errno::NO_MEM`]; nothing has changed.
     fn split_page(&self, level: Level) -> Result<(Level, TablePage)> {
-        let part = level.next().ok_or(Errno::NoMem)?;
-        let page = self.alloc_table_page().ok_or(Errno::NoMem)?;
+        let part = level.next().ok_or(Errno::NO_MEM)?;
+        let page = self.alloc_table_page().ok_or(Errno::NO_MEM)?;
         self.count_shattered(level, 1);
         self.count_unmapped(level, 1);
         self.count_mapped(part, ENTRIES as u64);

@@ -52,6 +52,7 @@ impl P2mType {
 
     /// From C's value or the PTE's bits; `None` for `p2m_invalid` and for
     /// values that no type has.
+    #[inline(always)]
     pub const fn from_c(value: u64) -> Option<Self> {
         Some(match value {
             1 => Self::RamRw,
@@ -70,6 +71,7 @@ impl P2mType {
     }
 
     /// C's value, 0 (`p2m_invalid`) for none.
+    #[inline(always)]
     pub fn to_c(ty: Option<Self>) -> u32 {
         ty.map_or(0, |t| t as u32)
     }

@@ -17,9 +17,9 @@
 #![forbid(unsafe_code)]
 
 use crate::access::P2mAccess;
-use crate::addr::{Gfn, Mfn};
+use crate::addr::Gfn;
 use crate::error::{Errno, Result};
-use crate::level::{Level, TableIndex};
+use crate::level::Level;
 use crate::lock::WriteView;
 use crate::pte::{Kind, Pte};
 use crate::split::Change;
@@ -34,11 +34,8 @@ pub(crate) type Progress = (u64, Result);
 #[derive(Clone, Copy)]
 struct Request {
     gfn: Gfn,
-    mfn: Mfn,
-    ty: P2mType,
-    access: P2mAccess,
-    /// The access to remember, while introspection is in use.
-    setting: P2mAccess,
+    /// The block that would begin with the first frame.
+    first: Pte,
     /// Level of the largest blocks.
     largest: Level,
 }
@@ -54,13 +51,13 @@ impl Request {
 
     /// Whether what remains at `offset` may begin with a leaf of `level`.
     fn fits(&self, level: Level, offset: u64, pages: u64) -> bool {
-        let frames = self.gfn(offset).raw() | self.mfn.add(offset).raw();
+        let frames = self.gfn(offset).raw() | self.first.advanced(offset).mfn().raw();
         level >= self.largest && pages >= level.pages() && frames & (level.pages() - 1) == 0
     }
 
     /// The leaf at `offset`.
     fn leaf(&self, offset: u64, level: Level) -> Pte {
-        Pte::leaf(self.mfn.add(offset), self.ty, self.access, level).with_setting(self.setting)
+        self.first.advanced(offset).at_level(level)
     }
 }
 
@@ -84,20 +81,23 @@ impl WriteView<'_> {
     ///
     /// # Errors
     ///
-    /// [`Errno::NoMem`] for a dying domain (XSA-410) or if a block cannot be
-    /// split, [`Errno::NoEnt`] if a table cannot be created, [`Errno::Inval`]
+    /// [`Errno::NO_MEM`] for a dying domain (XSA-410) or if a block cannot be
+    /// split, [`Errno::NO_ENT`] if a table cannot be created, [`Errno::INVAL`]
     /// beyond the IPA space. A prefix of the range may be mapped then.
     // UPSTREAM-DEFECT: B16: an existing mapping is replaced without a word.
     pub fn insert(&mut self, gfn: Gfn, nr: u64, target: Target, access: P2mAccess) -> Result {
         self.refuse_if_dying()?;
         let (mfn, ty) = target.into_parts();
         let introspected = self.p2m().mem_access_enabled();
+        let first = Pte::leaf(mfn, ty, access, Level::L1);
         let request = Request {
             gfn,
-            mfn,
-            ty,
-            access,
-            setting: if introspected { access } else { P2mAccess::Rwx },
+            // The access is remembered while introspection is in use.
+            first: if introspected {
+                first.with_setting(access)
+            } else {
+                first
+            },
             largest: match (introspected, ty.is_foreign()) {
                 // Introspection is by pages.
                 (true, _) => Level::L3,
@@ -149,25 +149,16 @@ impl WriteView<'_> {
         if !self.has_iommu() && table.fill_one(self, request.gfn, leaf) {
             self.account(level, request.gfn, 1);
         } else {
-            self.replace_one(table, request, nr);
+            self.replace(table, None, request.gfn, leaf);
         }
         true
-    }
-
-    #[inline(never)]
-    fn replace_one(&self, table: Table<'_>, request: &Request, nr: u64) {
-        let mut pending = Pending::none(self, table);
-        self.map_run(table, &mut pending, request, 0, nr);
-        pending.complete();
-        // As in `insert_all`.
-        let _logged = self.iommu_flush(request.gfn, nr, false, true);
     }
 
     /// No mapping may appear once relinquishing has begun.
     pub(crate) fn refuse_if_dying(&self) -> Result {
         match self.p2m().domain() {
             Some(domain) if !domain.is_dying() => Ok(()),
-            _ => Err(Errno::NoMem),
+            _ => Err(Errno::NO_MEM),
         }
     }
 
@@ -176,8 +167,8 @@ impl WriteView<'_> {
         while at < end {
             let gfn = request.gfn(at);
             let fits = |level| request.fits(level, at, end - at);
-            let Some(table) = self.table_for(gfn, fits) else {
-                return (at - start, Err(Errno::Inval));
+            let Some(table) = self.table_towards(gfn, Level::largest(fits)) else {
+                return (at - start, Err(Errno::INVAL));
             };
             let (more, result) = self.insert_in(table, request, at, end);
             at += more;
@@ -228,7 +219,7 @@ impl WriteView<'_> {
             self.account(level, gfn, filled);
             return filled << level.order();
         }
-        self.replace(table, pending, first, gfn, leaf);
+        self.replace(table, Some(pending), gfn, leaf);
         level.pages()
     }
 
@@ -288,20 +279,17 @@ impl WriteView<'_> {
         at: u64,
         end: u64,
     ) -> (Option<NewTable>, Progress) {
-        let out_of_tables = (None, (0, Err(Errno::NoEnt)));
         let (Some(level), Some(page)) = (above.next(), self.alloc_table_page()) else {
-            return out_of_tables;
+            return (None, (0, Err(Errno::NO_ENT)));
         };
         let gfn = request.gfn(at);
         if end - at == above.pages() && request.fits(level, at, end - at) {
             let leaf = request.leaf(at, level);
             let new = NewTable::full(page, level, leaf);
             self.account(level, gfn, (end - at) >> level.order());
-            return (new, (end - at, Ok(())));
+            return (Some(new), (end - at, Ok(())));
         }
-        let Some(mut new) = NewTable::empty(page, level) else {
-            return out_of_tables;
-        };
+        let mut new = NewTable::empty(page, level);
         let progress = self.build_parts(&mut new, request, at, end);
         (Some(new), progress)
     }
@@ -334,17 +322,19 @@ impl WriteView<'_> {
         (at - start, Ok(()))
     }
 
-    /// Replaces the mapping or the table at one entry.
+    /// Replaces the mapping or the table at the entry for `gfn`: with others that
+    /// are pending, or at once.
     // UPSTREAM-DEFECT: B18: as in `split`.
+    #[inline(never)]
     fn replace(
         &self,
         table: Table<'_>,
-        pending: &mut Pending<'_>,
-        index: TableIndex,
+        mut pending: Option<&mut Pending<'_>>,
         gfn: Gfn,
         leaf: Pte,
     ) {
         let level = table.level();
+        let index = level.index(gfn);
         let old = table.load(index);
         let removed = match table.slot(self, index) {
             Slot::Vacant(vacant) => {
@@ -357,13 +347,16 @@ impl WriteView<'_> {
                     self.stored(table, index, 1);
                     removed
                 }
-                Err(_) => pending.map(index, gfn, leaf),
+                Err(live) => match &mut pending {
+                    Some(pending) => pending.map(index, gfn, leaf),
+                    None => live.replace(self, gfn, leaf),
+                },
             },
         };
         self.account(level, gfn, 1);
         // What owns nothing may be let go of at once, and the flush wait for
         // that of its neighbours. References go after the flush.
-        if removed.may_own() || self.has_iommu() {
+        if let Some(pending) = pending.filter(|_| removed.may_own() || self.has_iommu()) {
             pending.complete();
         }
         if self

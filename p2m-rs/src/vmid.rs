@@ -67,11 +67,11 @@ pub fn init() {
 ///
 /// # Errors
 ///
-/// [`Errno::Busy`] when all are in use.
+/// [`Errno::BUSY`] when all are in use.
 pub fn alloc(domain: &Domain) -> Result {
     let Some(vmid) = vmids().take(max_vmid().load(Relaxed)) else {
         console::vmid_pool_exhausted(domain);
-        return Err(Errno::Busy);
+        return Err(Errno::BUSY);
     };
     domain.p2m().set_vmid(vmid);
     Ok(())

@@ -100,17 +100,17 @@ fn types_fall_into_xens_groups() {
 #[test]
 fn errors_have_the_numbers_of_xens_errno_h() {
     let errors = [
-        (Errno::NoEnt, -2),
-        (Errno::Srch, -3),
-        (Errno::NoMem, -12),
-        (Errno::Busy, -16),
-        (Errno::Inval, -22),
-        (Errno::Range, -34),
-        (Errno::NoSys, -38),
-        (Errno::IlSeq, -84),
-        (Errno::Restart, -85),
-        (Errno::OpNotSupp, -95),
-        (Errno::Other(-5), -5),
+        (Errno::NO_ENT, -2),
+        (Errno::SRCH, -3),
+        (Errno::NO_MEM, -12),
+        (Errno::BUSY, -16),
+        (Errno::INVAL, -22),
+        (Errno::RANGE, -34),
+        (Errno::NO_SYS, -38),
+        (Errno::IL_SEQ, -84),
+        (Errno::RESTART, -85),
+        (Errno::OP_NOT_SUPP, -95),
+        (Errno::check(-5).unwrap_err(), -5),
     ];
     for (errno, value) in errors {
         assert_eq!(errno.to_c(), value);

@@ -1,44 +1,29 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! `map_domain_page()`: where a machine frame is in Xen's direct map.
 //!
-//! On Arm64 that is arithmetic on five variables that are constant after boot
-//! (`maddr_to_virt` in asm/mm.h, `maddr_to_directmapoff` in xen/pdx.h). A walk
-//! does it once a level, which is why it is here and not behind a call of
-//! `xs_map_domain_page`; debug builds compare the two each time.
+//! On Arm64 that is arithmetic (`maddr_to_virt` in asm/mm.h): one addition, but on
+//! machines with a hole in their RAM that Xen leaves out of its direct map
+//! (`maddr_to_directmapoff` in xen/pdx.h). A walk does it once a level, which is
+//! why the addition is here and not behind a call of `xs_map_domain_page`; with
+//! a hole it is that call. Debug builds compare the two each time.
 
-use crate::{mfn_t, xs_map_domain_page};
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// The first byte of a frame of memory that Xen manages.
+use crate::{mfn_t, xs_directmap_offset, xs_map_domain_page, XS_PAGE_SHIFT};
+
+/// What is to be added to a machine address; 0 until it is known, and with a
+/// hole.
+static OFFSET: AtomicU64 = AtomicU64::new(0);
+
+/// Finds out what [`map_domain_page`] may rely on. Once, before stage 2 is used.
 ///
 /// # Safety
 ///
-/// `mfn` is such a frame.
-#[inline(always)]
-#[cfg(config_pdx_compression)]
-pub unsafe fn map_domain_page(mfn: mfn_t) -> *mut u64 {
-    use crate::{
-        directmap_base_pdx, directmap_virt_start, ma_top_mask, ma_va_bottom_mask,
-        pfn_pdx_hole_shift, XS_PAGE_SHIFT,
-    };
-    let maddr = mfn << XS_PAGE_SHIFT;
-    // SAFETY: written at boot, before there are domains.
-    let top = unsafe { ma_top_mask };
-    // SAFETY: as above.
-    let bottom = unsafe { ma_va_bottom_mask };
-    // SAFETY: as above.
-    let shift = unsafe { pfn_pdx_hole_shift };
-    // SAFETY: as above.
-    let base = unsafe { directmap_base_pdx };
-    // SAFETY: as above.
-    let start = unsafe { directmap_virt_start };
-    let offset = (maddr & top) >> shift | maddr & bottom;
-    let page = start
-        .wrapping_sub(base << XS_PAGE_SHIFT)
-        .wrapping_add(offset);
-    let page = core::ptr::with_exposed_provenance_mut(usize::try_from(page).unwrap_or(0));
-    // SAFETY: the caller's promise.
-    debug_assert!(core::ptr::eq(page, unsafe { xs_map_domain_page(mfn) }));
-    page
+/// The direct map is set up, and does not change any more.
+pub unsafe fn note_direct_map() {
+    // SAFETY: looks at variables that are constant from now on.
+    let offset = unsafe { xs_directmap_offset() };
+    OFFSET.store(offset, Relaxed);
 }
 
 /// The first byte of a frame of memory that Xen manages.
@@ -47,8 +32,16 @@ pub unsafe fn map_domain_page(mfn: mfn_t) -> *mut u64 {
 ///
 /// `mfn` is such a frame.
 #[inline(always)]
-#[cfg(not(config_pdx_compression))]
 pub unsafe fn map_domain_page(mfn: mfn_t) -> *mut u64 {
+    let offset = OFFSET.load(Relaxed);
+    if offset == 0 {
+        // SAFETY: the caller's promise.
+        return unsafe { xs_map_domain_page(mfn) };
+    }
+    let page = offset.wrapping_add(mfn << XS_PAGE_SHIFT);
+    // A 64-bit target.
+    let page = core::ptr::with_exposed_provenance_mut(page as usize);
     // SAFETY: the caller's promise.
-    unsafe { xs_map_domain_page(mfn) }
+    debug_assert!(core::ptr::eq(page, unsafe { xs_map_domain_page(mfn) }));
+    page
 }

@@ -23,6 +23,7 @@ macro_rules! same_offset {
 
 same_offset! {
     domain, domain_id => STRUCT_DOMAIN_DOMAIN_ID;
+    domain, options => STRUCT_DOMAIN_OPTIONS;
     domain, is_dying => STRUCT_DOMAIN_IS_DYING;
     domain, is_shutting_down => STRUCT_DOMAIN_IS_SHUTTING_DOWN;
     domain, vm_event_monitor => STRUCT_DOMAIN_VM_EVENT_MONITOR;

@@ -18,22 +18,24 @@ pub mod arch;
 #[cfg(target_os = "none")]
 mod directmap;
 #[cfg(target_os = "none")]
+mod inlines;
+#[cfg(target_os = "none")]
 mod layout;
 #[cfg(target_os = "none")]
 mod real;
 #[cfg(target_os = "none")]
-mod thiscpu;
+pub use directmap::{map_domain_page, note_direct_map};
 #[cfg(target_os = "none")]
-pub use directmap::map_domain_page;
+pub use inlines::*;
 #[cfg(target_os = "none")]
 pub use real::*;
-#[cfg(target_os = "none")]
-pub use thiscpu::{has_at_speculate, is_idle_vcpu, smp_processor_id};
 
 #[cfg(not(target_os = "none"))]
 mod mock;
 #[cfg(not(target_os = "none"))]
 pub use mock::{
-    xs_has_at_speculate as has_at_speculate, xs_is_idle_vcpu as is_idle_vcpu,
-    xs_map_domain_page as map_domain_page, xs_smp_processor_id as smp_processor_id, *,
+    xs_current as current_vcpu, xs_has_at_speculate as has_at_speculate,
+    xs_is_hardware_domain as is_hardware_domain, xs_is_idle_vcpu as is_idle_vcpu,
+    xs_is_iommu_enabled as is_iommu_enabled, xs_map_domain_page as map_domain_page,
+    xs_smp_processor_id as smp_processor_id, *,
 };

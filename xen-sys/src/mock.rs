@@ -216,8 +216,8 @@ unsafe extern "C" {
     pub fn xs_page_to_mfn(pg: *const page_info) -> mfn_t;
     pub fn xs_mfn_to_page(mfn: mfn_t) -> *mut page_info;
     pub fn xs_page_of(mfn: mfn_t) -> *mut page_info;
-    pub fn xs_page_run(mfn: c_ulong, nr: c_ulong) -> *mut page_info;
-    pub fn xs_mfn_valid(mfn: mfn_t) -> bool;
+    pub fn xs_is_xen_heap_page(pg: *const page_info) -> bool;
+    pub fn xs_put_pages(mfn: c_ulong, nr: c_ulong);
     pub fn xs_before_xen_heap(mfn: c_ulong, nr: c_ulong) -> c_ulong;
     pub fn xs_page_set_xenheap_gfn(pg: *mut page_info, gfn: gfn_t);
     pub fn xs_map_domain_page(mfn: mfn_t) -> *mut u64;
@@ -359,6 +359,13 @@ macro_rules! panic_xen {
         $crate::xs_mock_panic($format, &[$($crate::PrintkArg::from($argument)),*])
     };
 }
+
+/// The machine model maps pages by itself.
+///
+/// # Safety
+///
+/// Always safe.
+pub unsafe fn note_direct_map() {}
 
 /// Barriers, system registers and table entries: events of the machine model.
 pub mod arch {

@@ -28,10 +28,11 @@ fn pages_of_order(order: u64) -> Result<u64> {
         .ok()
         .filter(|order| *order < 52)
         .map(|order| 1 << order)
-        .ok_or(Errno::Inval)
+        .ok_or(Errno::INVAL)
 }
 
 /// `p2m_insert_mapping` and all functions that are another name for it.
+#[inline(never)]
 unsafe fn insert(
     d: *mut sys::domain,
     gfn: sys::gfn_t,
@@ -48,6 +49,7 @@ unsafe fn insert(
 }
 
 /// `p2m_remove_mapping` and all functions that are another name for it.
+#[inline(never)]
 unsafe fn remove(d: *mut sys::domain, gfn: sys::gfn_t, nr: u64, mfn: sys::mfn_t) -> Result {
     // SAFETY: the exported function's contract.
     let d = unsafe { domain(d) };
@@ -115,7 +117,7 @@ pub unsafe extern "C" fn guest_physmap_mark_populate_on_demand(
     _gfn: c_ulong,
     _order: c_uint,
 ) -> c_int {
-    Errno::NoSys.to_c()
+    Errno::NO_SYS.to_c()
 }
 
 /// Not on Arm: 0.
@@ -249,7 +251,7 @@ pub unsafe extern "C" fn set_foreign_p2m_entry(
     // SAFETY: the module's contract.
     let owner = unsafe { domain(fd.cast_mut()) };
     let Some(reference) = Page::of(Mfn::new(mfn)).and_then(|page| page.get(owner)) else {
-        return Errno::Inval.to_c();
+        return Errno::INVAL.to_c();
     };
     // SAFETY: the module's contract; the reference goes with the mapping.
     let result = unsafe { insert(d, gfn, 1, mfn, P2mType::ForeignRw as u32) };

@@ -52,7 +52,7 @@ pub unsafe extern "C" fn p2m_set_allocation(
     let d = unsafe { domain(d) };
     // SAFETY: the caller holds the paging lock.
     let result = unsafe { locked_pool_entry(d, |pool| pool.set_size(pages, preemption)) };
-    if result == Err(Errno::Restart) {
+    if result == Err(Errno::RESTART) {
         // SAFETY: the module's contract.
         unsafe { output(preempted, true) };
     }
@@ -177,7 +177,7 @@ pub unsafe extern "C" fn p2m_set_entry(
     let gfn = Gfn::new(sgfn);
     // SAFETY: the caller vouches for the frames that are to be mapped.
     let target = Mfn::from_c(smfn).map(|_| unsafe { target(smfn, nr, t) });
-    let access = P2mAccess::from_c(a.into()).ok_or(Errno::Inval);
+    let access = P2mAccess::from_c(a.into()).ok_or(Errno::INVAL);
     // SAFETY: the caller holds the write lock.
     to_c(unsafe {
         locked_entry_write(p, |view| match target {

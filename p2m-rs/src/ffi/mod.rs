@@ -35,30 +35,35 @@ pub mod generic;
 pub mod mmu;
 
 /// The caller holds no p2m lock.
+#[inline(always)]
 pub(crate) unsafe fn unlocked<R>(f: impl for<'c> FnOnce(&mut Unlocked<'c>) -> R) -> R {
     // SAFETY: the exported function's contract.
     unsafe { unlocked_entry(f) }
 }
 
 /// A live domain of the caller's.
+#[inline(always)]
 pub(crate) unsafe fn domain<'a>(d: *mut sys::domain) -> &'a Domain {
     // SAFETY: the exported function's contract.
     unsafe { Domain::from_ptr(d) }
 }
 
 /// A live p2m of the caller's.
+#[inline(always)]
 pub(crate) unsafe fn p2m<'a>(p: *mut sys::p2m_domain) -> &'a P2m {
     // SAFETY: the exported function's contract.
     unsafe { P2m::from_ptr(p) }
 }
 
 /// A live vCPU of the caller's.
+#[inline(always)]
 pub(crate) unsafe fn vcpu<'a>(v: *mut sys::vcpu) -> &'a Vcpu {
     // SAFETY: the exported function's contract.
     unsafe { Vcpu::from_ptr(v) }
 }
 
 /// Stores through an output parameter that may be null.
+#[inline(always)]
 pub(crate) unsafe fn output<T>(place: *mut T, value: T) {
     if !place.is_null() {
         // SAFETY: a valid place of the caller's, or null.
@@ -69,10 +74,10 @@ pub(crate) unsafe fn output<T>(place: *mut T, value: T) {
 /// `nr` frames that the caller vouches for; an error for what is no type, or
 /// beyond all physical memory.
 pub(crate) unsafe fn target(mfn: sys::mfn_t, nr: u64, t: sys::p2m_type_t) -> Result<Target> {
-    let ty = P2mType::from_c(t.into()).ok_or(Errno::Inval)?;
-    let end = mfn.checked_add(nr).ok_or(Errno::Inval)?;
+    let ty = P2mType::from_c(t.into()).ok_or(Errno::INVAL)?;
+    let end = mfn.checked_add(nr).ok_or(Errno::INVAL)?;
     if end > 1 << (sys::XS_PADDR_BITS - PAGE_SHIFT) {
-        return Err(Errno::Inval);
+        return Err(Errno::INVAL);
     }
     let mfn = Mfn::new(mfn);
     // SAFETY: the exported function's contract.
@@ -80,6 +85,7 @@ pub(crate) unsafe fn target(mfn: sys::mfn_t, nr: u64, t: sys::p2m_type_t) -> Res
 }
 
 /// For C, null for none.
+#[inline(always)]
 pub(crate) fn page_to_c(page: Option<PageRef>) -> *mut sys::page_info {
     page.map_or(core::ptr::null_mut(), PageRef::into_raw)
 }

@@ -16,7 +16,7 @@ pub fn id() -> usize {
 /// What runs on this CPU (`current`); never null.
 pub(crate) fn current_vcpu() -> *mut sys::vcpu {
     // SAFETY: reads a per-CPU variable.
-    unsafe { sys::xs_current() }
+    unsafe { sys::current_vcpu() }
 }
 
 /// Numbers of all CPUs that may ever come up (`for_each_possible_cpu`).

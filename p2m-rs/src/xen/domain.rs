@@ -18,6 +18,7 @@ impl Domain {
     /// # Safety
     ///
     /// `domain` points to a domain that stays alive for `'a`.
+    #[inline(always)]
     pub unsafe fn from_ptr<'a>(domain: *mut sys::domain) -> &'a Self {
         // SAFETY: repr(transparent) over an UnsafeCell; live by the caller's
         // promise.
@@ -25,6 +26,7 @@ impl Domain {
     }
 
     /// For C.
+    #[inline(always)]
     pub fn as_ptr(&self) -> *mut sys::domain {
         self.0.get()
     }
@@ -37,6 +39,7 @@ impl Domain {
     }
 
     /// The domain's stage-2 translation (`p2m_get_hostp2m`).
+    #[inline(always)]
     pub fn p2m(&self) -> &P2m {
         let c = self.as_ptr();
         // SAFETY: a place inside the live structure.
@@ -53,6 +56,7 @@ impl Domain {
     }
 
     /// Whether teardown has begun: no mapping may be added any more.
+    #[inline(always)]
     pub fn is_dying(&self) -> bool {
         let c = self.as_ptr();
         // SAFETY: a place inside the live structure.
@@ -72,9 +76,10 @@ impl Domain {
     }
 
     /// The hardware domain takes its tables from the heap, without limit.
+    #[inline(always)]
     pub fn is_hardware_domain(&self) -> bool {
         // SAFETY: looks at the live structure.
-        unsafe { sys::xs_is_hardware_domain(self.as_ptr()) }
+        unsafe { sys::is_hardware_domain(self.as_ptr()) }
     }
 
     /// Whether somebody has paused the domain.

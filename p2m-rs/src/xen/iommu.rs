@@ -11,9 +11,10 @@ use crate::xen::domain::Domain;
 
 impl Domain {
     /// Whether devices of the domain are behind an IOMMU (`is_iommu_enabled`).
+    #[inline(always)]
     pub fn is_iommu_enabled(&self) -> bool {
         // SAFETY: looks at the live structure.
-        unsafe { sys::xs_is_iommu_enabled(self.as_ptr()) }
+        unsafe { sys::is_iommu_enabled(self.as_ptr()) }
     }
 
     /// Whether the IOMMU's walks snoop the CPUs' caches.
@@ -31,6 +32,7 @@ impl Domain {
 
 impl WriteView<'_> {
     /// Whether an IOMMU may hold entries of this p2m.
+    #[inline(always)]
     pub(crate) fn has_iommu(&self) -> bool {
         self.p2m().domain().is_some_and(Domain::is_iommu_enabled)
     }

@@ -33,24 +33,15 @@ impl Page {
         unsafe { Self::from_ptr(page) }
     }
 
-    /// The pages of `nr` frames from `mfn` on, those that have an entry.
-    pub(crate) fn run(mfn: Mfn, nr: u64) -> impl Iterator<Item = Self> {
-        // SAFETY: looks a number up.
-        let first = unsafe { sys::xs_page_run(mfn.raw(), nr) };
-        (0..nr).filter_map(move |n| {
-            if first.is_null() {
-                return Self::of(mfn.add(n));
-            }
-            let page = first.wrapping_add(usize::try_from(n).ok()?);
-            // SAFETY: the entries of all `nr` frames are neighbours.
-            unsafe { Self::from_ptr(page) }
-        })
+    /// Whether the page belongs to Xen's heap (`is_xen_heap_page`).
+    pub(crate) fn is_of_xen_heap(self) -> bool {
+        // SAFETY: an entry of the frame table.
+        unsafe { sys::xs_is_xen_heap_page(self.as_ptr()) }
     }
 
     /// Whether the frame has an entry (`mfn_valid`).
     pub fn exists(mfn: Mfn) -> bool {
-        // SAFETY: looks a number up.
-        unsafe { sys::xs_mfn_valid(mfn.raw()) }
+        Self::of(mfn).is_some()
     }
 
     /// For C.
@@ -62,6 +53,12 @@ impl Page {
     pub fn mfn(self) -> Mfn {
         // SAFETY: arithmetic on an entry of the frame table.
         Mfn::new(unsafe { sys::xs_page_to_mfn(self.as_ptr()) })
+    }
+
+    /// To be called once, at boot, before any page is looked into.
+    pub(crate) fn ready() {
+        // SAFETY: stage 2 is set up after the direct map.
+        unsafe { sys::note_direct_map() };
     }
 
     /// Where the page's contents begin.
@@ -125,6 +122,16 @@ pub(crate) fn pages_before_xen_heap(mfn: Mfn, pages: u64) -> u64 {
 pub(crate) fn flush_to_ram(mfn: Mfn, pages: u64) {
     // SAFETY: maps the frames, cleans and invalidates: no content changes.
     unsafe { sys::xs_flush_frames_to_ram(mfn.raw(), pages) };
+}
+
+/// Gives one reference to each of `pages` frames from `mfn` on back.
+///
+/// # Safety
+///
+/// The caller owns them, and gives them up.
+pub(crate) unsafe fn put_pages(mfn: Mfn, pages: u64) {
+    // SAFETY: by the caller's promise.
+    unsafe { sys::xs_put_pages(mfn.raw(), pages) };
 }
 
 /// A reference to a page; dropped with it.

@@ -41,7 +41,7 @@ impl Gv2mFlags {
     }
 }
 
-impl ReadView<'_> {
+impl ReadView {
     /// Both stages (`gvirt_to_maddr`). The lock keeps other CPUs from breaking
     /// entries meanwhile, which would make the translation fail for no reason.
     pub fn gva_to_maddr(&self, gva: Gva, flags: Gv2mFlags) -> Option<Maddr> {

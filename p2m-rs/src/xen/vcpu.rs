@@ -25,6 +25,7 @@ impl Vcpu {
     /// # Safety
     ///
     /// `vcpu` points to a vCPU that stays alive for `'a`.
+    #[inline(always)]
     pub unsafe fn from_ptr<'a>(vcpu: *mut sys::vcpu) -> &'a Self {
         // SAFETY: repr(transparent) over an UnsafeCell; live by the caller's
         // promise.
@@ -40,6 +41,7 @@ impl Vcpu {
     }
 
     /// For C.
+    #[inline(always)]
     pub fn as_ptr(&self) -> *mut sys::vcpu {
         self.0.get()
     }
@@ -52,6 +54,7 @@ impl Vcpu {
     }
 
     /// Its domain.
+    #[inline(always)]
     pub fn domain(&self) -> &Domain {
         let c = self.as_ptr();
         // SAFETY: a live structure; the domain never changes.
@@ -61,6 +64,7 @@ impl Vcpu {
     }
 
     /// Whether it runs on this CPU now.
+    #[inline(always)]
     pub fn is_current(&self) -> bool {
         self.as_ptr() == cpu::current_vcpu()
     }

@@ -54,9 +54,21 @@ extern "C" fn xs_page_of(mfn: mfn_t) -> *mut page_info {
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn xs_page_run(_mfn: c_ulong, _nr: c_ulong) -> *mut page_info {
-    // The model's page_info are not neighbours.
-    null_mut()
+extern "C" fn xs_put_pages(mfn: c_ulong, nr: c_ulong) {
+    for mfn in mfn..mfn + nr {
+        let page = xs_page_of(mfn);
+        if !page.is_null() {
+            put_page(page);
+        }
+    }
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn xs_is_xen_heap_page(pg: *const page_info) -> bool {
+    with(|m, _| {
+        m.frame_of(pg, "is_xen_heap_page()")
+            .is_some_and(|mfn| m.frames.frame(mfn).xenheap.is_some())
+    })
 }
 
 #[unsafe(no_mangle)]

@@ -11,6 +11,7 @@
 //! Table::fill_empty ─────────────────────────────────────── empty entries
 //! Table::slot ─┬─ Vacant ── make ─────────────► Removed     bit 0 is clear
 //!              ├─ Live ── set_permissions                   no break needed
+//!              │       └─ replace ──────────► Removed     break, flush, make
 //!              └─ clear ──────────────────────► Removed     flush owed
 //! Pending ────── map / link ──────────────────► Removed     break: bit 0 clear
 //!              └─ complete                                  one flush; make
@@ -58,21 +59,21 @@ pub use slot::{Live, Slot, Vacant};
 
 use core::ffi::c_void;
 use core::marker::PhantomData;
-use core::ptr::NonNull;
+use core::sync::atomic::Ordering::Relaxed;
 
 use xen_sys as sys;
 use xen_sys::arch;
 
 use crate::addr::{Gfn, Mfn, PAGE_SIZE};
-use crate::globals::{root_level, root_pages};
-use crate::level::{Level, TableIndex, ENTRIES, TABLE_SHIFT};
+use crate::globals::{root_level, root_page_order, root_pages};
+use crate::level::{Level, TableIndex, ENTRIES};
 use crate::lock::{ReadView, WriteView};
 use crate::pte::{Kind, Pte};
 
 /// A table of the tree, while the lock is held.
 #[derive(Clone, Copy)]
 pub struct Table<'v> {
-    entries: NonNull<u64>,
+    entries: *mut u64,
     level: Level,
     _lock: PhantomData<&'v P2mTree>,
 }
@@ -90,13 +91,13 @@ pub enum Entry<'v> {
     Leaf(Pte),
 }
 
-impl ReadView<'_> {
+impl ReadView {
     /// The root page in which `gfn` is looked up (`p2m_get_root_pointer`);
     /// `None` if the frame is beyond the IPA space, or if there is no root
     /// (a domain that p2m_init never saw).
+    #[inline(always)]
     pub fn root_table(&self, gfn: Gfn) -> Option<Table<'_>> {
-        let level = root_level();
-        let number = gfn.raw() >> level.order() >> TABLE_SHIFT;
+        let number = gfn.raw() >> root_page_order().load(Relaxed);
         if number >= root_pages() {
             return None;
         }
@@ -104,11 +105,12 @@ impl ReadView<'_> {
     }
 
     /// Root page `number` as a table.
+    #[inline(always)]
     fn root_page_table(&self, number: u64) -> Option<Table<'_>> {
         let root = self.p2m().root_frame()?;
         // SAFETY: a page of the root, which lives as long as the p2m; callers
         // pass a number below root_pages().
-        unsafe { Table::map(root.add(number), root_level()) }
+        Some(unsafe { Table::map(root.add(number), root_level()) })
     }
 
     /// All pages of the root.
@@ -124,34 +126,38 @@ impl<'v> Table<'v> {
     ///
     /// The frame holds a table of this p2m, root or below, that is not freed
     /// during `'v`.
-    unsafe fn map(mfn: Mfn, level: Level) -> Option<Self> {
+    #[inline(always)]
+    unsafe fn map(mfn: Mfn, level: Level) -> Self {
         // SAFETY: a frame of memory, by the caller's promise: Xen maps all.
-        let entries = NonNull::new(unsafe { sys::map_domain_page(mfn.raw()) })?;
-        Some(Self {
+        let entries = unsafe { sys::map_domain_page(mfn.raw()) };
+        Self {
             entries,
             level,
             _lock: PhantomData,
-        })
+        }
     }
 
     /// The level of this table's entries.
+    #[inline(always)]
     pub fn level(self) -> Level {
         self.level
     }
 
+    #[inline(always)]
     fn at(self, index: TableIndex) -> *mut u64 {
         // SAFETY: the index is below 512, the table has 512 entries.
-        unsafe { self.entries.add(index.get()) }.as_ptr()
+        unsafe { self.entries.add(index.get()) }
     }
 
     /// The entry, raw.
-    #[inline]
+    #[inline(always)]
     pub fn load(self, index: TableIndex) -> Pte {
         // SAFETY: an entry of a live table: the lock is held for 'v.
         Pte::from_bits(unsafe { arch::pte_load(self.at(index)) })
     }
 
     /// Writes an entry. No barrier.
+    #[inline(always)]
     fn store(self, index: TableIndex, pte: Pte) {
         // SAFETY: an entry of a live table; all callers have a WriteView, or
         // own the table.
@@ -159,7 +165,7 @@ impl<'v> Table<'v> {
     }
 
     /// What the entry leads to.
-    #[inline]
+    #[inline(always)]
     pub fn entry(self, index: TableIndex) -> Entry<'v> {
         let pte = self.load(index);
         match pte.kind(self.level) {
@@ -170,15 +176,16 @@ impl<'v> Table<'v> {
     }
 
     /// The table that `pte`, an entry of this table, points to, if it does.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn next(self, pte: Pte) -> Option<Self> {
         let Kind::Table(mfn) = pte.kind(self.level) else {
             return None;
         };
+        let below = self.level.next()?;
         // SAFETY: a table entry of the tree points to a table, which is freed
         // only after the entry is gone and with an exclusive view, so not
         // during 'v.
-        unsafe { Self::map(mfn, self.level.next()?) }
+        Some(unsafe { Self::map(mfn, below) })
     }
 
     /// Clears or sets bit 0 of an entry. The rest of the entry stays, so this

@@ -20,30 +20,30 @@ pub struct NewTable {
 
 impl NewTable {
     /// A table of `level` without entries (`p2m_create_table`).
-    pub(crate) fn empty(page: TablePage, level: Level) -> Option<Self> {
-        let new = Self::uninitialised(page, level)?;
+    pub(crate) fn empty(page: TablePage, level: Level) -> Self {
+        let new = Self::uninitialised(page, level);
         // SAFETY: the page is this table's alone.
-        unsafe { sys::xs_clear_page(new.table.entries.as_ptr().cast()) };
-        Some(new)
+        unsafe { sys::xs_clear_page(new.table.entries.cast()) };
+        new
     }
 
     /// A table of `level` with `leaf` and those that map the frames after it.
-    pub(crate) fn full(page: TablePage, level: Level, leaf: Pte) -> Option<Self> {
-        let mut new = Self::uninitialised(page, level)?;
+    pub(crate) fn full(page: TablePage, level: Level, leaf: Pte) -> Self {
+        let mut new = Self::uninitialised(page, level);
         new.fill(TableIndex::FIRST, ENTRIES as u64, leaf);
-        Some(new)
+        new
     }
 
     /// A table of `level` that maps what `block` maps, in 512 parts.
-    pub(crate) fn split_of(page: TablePage, block: Pte, level: Level) -> Option<Self> {
+    pub(crate) fn split_of(page: TablePage, block: Pte, level: Level) -> Self {
         Self::full(page, level, block.child(0, level))
     }
 
-    fn uninitialised(page: TablePage, level: Level) -> Option<Self> {
+    fn uninitialised(page: TablePage, level: Level) -> Self {
         // SAFETY: the page is this table's alone, until it is linked; then it
         // is the tree's, and this value is gone.
-        let table = unsafe { Table::map(page.page().mfn(), level) }?;
-        Some(Self { page, table })
+        let table = unsafe { Table::map(page.page().mfn(), level) };
+        Self { page, table }
     }
 
     /// The level of its entries.
@@ -106,9 +106,7 @@ impl NewTable {
                 // SAFETY: `attach` put the page here, and this table, which
                 // nothing points to, goes with this value.
                 let page = unsafe { TablePage::from_removed(page) };
-                if let Some(table) = Self::uninitialised(page, below) {
-                    table.discard(write);
-                }
+                Self::uninitialised(page, below).discard(write);
             }
         }
         write.free_table_page(self.page);

@@ -7,7 +7,7 @@ use crate::level::{Level, TableIndex};
 use crate::lock::WriteView;
 use crate::pte::{Kind, Pte};
 use crate::types::P2mType;
-use crate::xen::page::{Page, PageRef};
+use crate::xen::page::{put_pages, Page};
 use crate::xen::pool::TablePage;
 
 /// What an entry held before it was cleared or replaced. It owns what the
@@ -97,9 +97,10 @@ impl Removed {
 
     #[inline(never)]
     fn into_table(self, mfn: Mfn) -> Option<RemovedTable> {
+        let below = self.level.next()?;
         // SAFETY: an entry of the tree pointed to this table, and this value is
         // all that is left of the entry: the table is only freed through it.
-        let table = unsafe { Table::map(mfn, self.level.next()?) }?;
+        let table = unsafe { Table::map(mfn, below) };
         let page = Page::of(mfn)?;
         Some(RemovedTable { page, table })
     }
@@ -136,11 +137,9 @@ impl RemovedLeaf {
 
     #[inline(never)]
     fn put_foreign(self) {
-        for page in Page::run(self.mfn(), self.level.pages()) {
-            // SAFETY: the insertion was given a reference to each page
-            // (`Target::vouched`); the leaf is gone, and `self` with it.
-            drop(unsafe { PageRef::adopt(page) });
-        }
+        // SAFETY: the insertion was given a reference to each page
+        // (`Target::vouched`); the leaf is gone, and `self` with it.
+        unsafe { put_pages(self.mfn(), self.level.pages()) };
     }
 }
 

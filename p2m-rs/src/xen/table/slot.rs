@@ -46,6 +46,9 @@ impl<'v> Table<'v> {
         limit: u64,
         leaf: Pte,
     ) -> u64 {
+        if self.load(first) != Pte::EMPTY {
+            return 0;
+        }
         // An entry may have been cleared under this lock: its flush comes
         // before anything new.
         write.tlb_flush_sync();
@@ -98,7 +101,11 @@ impl Table<'_> {
         count: u64,
         mut change: impl FnMut(Pte) -> Option<Pte>,
     ) -> Permissions {
-        let mut set = Permissions::default();
+        let mut set = Permissions {
+            any: false,
+            any_live: false,
+            alike: true,
+        };
         // What follows the last entry, and what is made of it, when consecutive
         // frames are mapped alike.
         let (mut like, mut made) = (Pte::EMPTY, Pte::EMPTY);
@@ -111,14 +118,17 @@ impl Table<'_> {
                 continue;
             }
             let Some(new) = change(old) else {
+                set.alike = false;
                 continue;
             };
             let same = old.with_hw_valid(true);
             if !new.differs_only_in_permissions(same) {
                 debug_assert!(false, "{new:?} differs from {old:?}");
+                set.alike = false;
                 continue;
             }
             self.store(index, new);
+            set.alike &= new == made || index == first;
             set.any = true;
             set.any_live |= old.hw_valid();
             like = old.advanced(self.level.pages());
@@ -132,12 +142,14 @@ impl Table<'_> {
 }
 
 /// Which entries [`Table::set_permissions`] changed.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Permissions {
     /// Any.
     pub(crate) any: bool,
     /// Any that the hardware may have used.
     pub(crate) any_live: bool,
+    /// All map consecutive frames, alike in everything.
+    pub(crate) alike: bool,
 }
 
 /// Where an entry is.
@@ -204,6 +216,20 @@ impl<'v> Live<'v> {
         }
         write.owe_flush(gfn, table.level.pages(), table.level);
         Ok(self.0.swap(pte))
+    }
+
+    /// Replaces the entry, at which `gfn` is looked up, by any other leaf: break,
+    /// flush, make, at once. For many entries with one flush there is
+    /// [`super::Pending`]. What was there comes back.
+    pub fn replace(self, write: &WriteView<'_>, gfn: Gfn, leaf: Pte) -> Removed {
+        let Place { table, index } = self.0;
+        let removed = self.0.swap(leaf.with_hw_valid(false));
+        write.stored(table, index, 1);
+        removed.owe_flush(write, gfn);
+        write.tlb_flush_sync();
+        table.store(index, leaf);
+        write.stored(table, index, 1);
+        removed
     }
 }
 
