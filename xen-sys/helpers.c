@@ -40,9 +40,13 @@ bool xs_domain_is_paused(const struct domain *d)
 
 mfn_t xs_page_to_mfn(const struct page_info *pg) { return page_to_mfn(pg); }
 
+/* mfn_valid() and mfn_to_page(), which compute the same index. */
 struct page_info *xs_page_of(mfn_t mfn)
 {
-    return mfn_valid(mfn) ? mfn_to_page(mfn) : NULL;
+    unsigned long base = frametable_base_pdx, pdx = mfn_to_pdx(mfn);
+
+    return pdx >= base && __mfn_valid(mfn_x(mfn)) ? &frame_table[pdx - base]
+                                                  : NULL;
 }
 
 /*

@@ -119,25 +119,25 @@ impl ReadView {
         if let Some(level) = self.hole_beyond_max(gfn) {
             return Lookup::hole(level);
         }
-        let Some(mut table) = self.root_table(gfn) else {
+        let Some(mut walk) = self.walk(gfn) else {
             return Lookup::hole(root_level());
         };
         let mut walkable = true;
         loop {
-            let level = table.level();
-            let pte = table.load(level.index(gfn));
+            let level = walk.table.level();
+            let pte = walk.table.load(level.index(gfn));
             walkable &= pte.hw_valid();
-            match table.next(pte) {
-                Some(next) => table = next,
-                None if pte.is_mapped() => {
-                    return Lookup {
-                        leaf: pte.advanced(level.offset(gfn)),
-                        end: End::new(level, walkable),
-                        _lock: PhantomData,
-                    }
-                }
-                None => return Lookup::hole(level),
+            if walk.go(pte) {
+                continue;
             }
+            if !pte.is_mapped() {
+                return Lookup::hole(level);
+            }
+            return Lookup {
+                leaf: pte.advanced(level.offset(gfn)),
+                end: End::new(level, walkable),
+                _lock: PhantomData,
+            };
         }
     }
 
@@ -163,14 +163,14 @@ impl ReadView {
 
     #[inline(always)]
     fn walk_to(&self, gfn: Gfn, level: Level) -> Option<Table<'_>> {
-        let mut table = self.root_table(gfn)?;
-        while table.level() < level {
-            match table.next(table.load(table.level().index(gfn))) {
-                Some(next) => table = next,
-                None => break,
+        let mut walk = self.walk(gfn)?;
+        while walk.table.level() < level {
+            let index = walk.table.level().index(gfn);
+            if !walk.go(walk.table.load(index)) {
+                break;
             }
         }
-        Some(table)
+        Some(walk.table)
     }
 
     /// For a frame above all that were ever mapped: the level of the largest

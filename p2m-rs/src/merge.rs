@@ -18,8 +18,9 @@ use crate::xen::table::{Entry, Owned, Pending, Table};
 
 impl WriteView<'_> {
     /// Replaces the table at `index`, at which `gfn` is looked up, by a block
-    /// if it maps just what a block would. If it is a table of pages, `alike` says
-    /// whether they map consecutive frames, with the same rights.
+    /// if it maps just what a block would. The caller has just been through that
+    /// table: `alike` says whether it maps consecutive frames by leaves that are
+    /// alike in everything else.
     pub(crate) fn merge(
         &self,
         pending: &mut Pending<'_>,
@@ -32,10 +33,7 @@ impl WriteView<'_> {
         let Entry::Table(below) = table.entry(index) else {
             return;
         };
-        if level == Level::L0 || !pointer.hw_valid() {
-            return;
-        }
-        if below.level() == Level::L3 && !alike {
+        if level == Level::L0 || !pointer.hw_valid() || !alike {
             return;
         }
         let Some(block) = block_of(below, level) else {
@@ -53,8 +51,8 @@ impl WriteView<'_> {
     }
 }
 
-/// The block of `level` that maps what the table below maps, if there is one:
-/// consecutive frames, all of the same rights, that the hardware may use.
+/// The block of `level` that maps what the table below maps, whose leaves are
+/// alike, if a block may.
 fn block_of(table: Table<'_>, level: Level) -> Option<Pte> {
     let part = table.level();
     let first = table.load(TableIndex::FIRST);
@@ -66,11 +64,8 @@ fn block_of(table: Table<'_>, level: Level) -> Option<Pte> {
     if !(is_leaf && is_aligned && is_ram) {
         return None;
     }
-    // Of pages, the caller knows.
-    let same = part == Level::L3
-        || (0..)
-            .zip(TableIndex::all())
-            .all(|(n, index)| table.load(index) == first.advanced(n << part.order()));
-    let is_whole = same && pages_before_xen_heap(first.mfn(), level.pages()) == level.pages();
-    is_whole.then(|| first.at_level(level))
+    // A block that is there already has none of Xen's heap to remember.
+    let may_be_block =
+        part < Level::L3 || pages_before_xen_heap(first.mfn(), level.pages()) == level.pages();
+    may_be_block.then(|| first.at_level(level))
 }

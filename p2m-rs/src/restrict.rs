@@ -14,7 +14,7 @@ use crate::addr::Gfn;
 use crate::error::{Errno, Result};
 use crate::level::{Level, TableIndex};
 use crate::lock::WriteView;
-use crate::pte::Pte;
+use crate::pte::{Kind, Pte};
 use crate::split::Change;
 use crate::xen::cpu;
 use crate::xen::table::{Entry, Pending, Table};
@@ -68,7 +68,8 @@ impl Restart {
 /// How far a call got, and whether it should go on.
 struct Course {
     done: u64,
-    /// The last table of pages is what a block could be.
+    /// The last table, as far as this call went through it, maps consecutive
+    /// frames by leaves that are alike in everything else.
     alike: bool,
     restart: Restart,
 }
@@ -166,6 +167,7 @@ impl WriteView<'_> {
             return self.restrict_pages(table, first, request, course);
         }
         let mut pending = Pending::none(self, table);
+        let (mut alike, mut like) = (true, None);
         for index in first.run(u64::MAX) {
             if course.done >= request.pages {
                 break;
@@ -197,6 +199,10 @@ impl WriteView<'_> {
             if whole && request.access == P2mAccess::Rwx {
                 self.merge(&mut pending, table, index, gfn, course.alike);
             }
+            let now = table.load(index);
+            alike &= now.kind(level) == Kind::Leaf && like.is_none_or(|like| like == now);
+            like = Some(now.advanced(level.pages()));
+            course.alike = alike;
             let asks = level == Level::L2 && course.done < request.pages;
             if go != Go::On {
                 return Ok(go);

@@ -24,6 +24,7 @@ use crate::lock::WriteView;
 use crate::pte::{Kind, Pte};
 use crate::split::Change;
 use crate::types::P2mType;
+use crate::xen::domain::Domain;
 use crate::xen::table::{Entry, NewTable, Owned, Pending, Removed, Slot, Table};
 use crate::xen::target::Target;
 
@@ -86,7 +87,7 @@ impl WriteView<'_> {
     /// beyond the IPA space. A prefix of the range may be mapped then.
     // UPSTREAM-DEFECT: B16: an existing mapping is replaced without a word.
     pub fn insert(&mut self, gfn: Gfn, nr: u64, target: Target, access: P2mAccess) -> Result {
-        self.refuse_if_dying()?;
+        let domain = self.living_domain()?;
         let (mfn, ty) = target.into_parts();
         let introspected = self.p2m().mem_access_enabled();
         let first = Pte::leaf(mfn, ty, access, Level::L1);
@@ -107,10 +108,19 @@ impl WriteView<'_> {
                 (false, false) => Level::L1,
             },
         };
-        if self.insert_one(&request, nr) {
-            return Ok(());
+        let level = Level::of_pages(nr).filter(|&level| request.fits(level, 0, nr));
+        let table = level.and_then(|level| self.table_at(gfn, level));
+        let Some(table) = table else {
+            return self.insert_all(&request, nr);
+        };
+        // What most calls ask for: one leaf, and there is a table for it.
+        let leaf = request.leaf(0, table.level());
+        if !domain.is_iommu_enabled() && table.fill_one(self, gfn, leaf) {
+            self.account(table.level(), gfn, 1);
+        } else {
+            self.replace(table, None, gfn, leaf);
         }
-        self.insert_all(&request, nr)
+        Ok(())
     }
 
     #[inline(never)]
@@ -135,29 +145,15 @@ impl WriteView<'_> {
         result
     }
 
-    /// Maps a request of one leaf, if there is a table for it: what most calls
-    /// ask for. Says whether it did.
-    #[inline]
-    fn insert_one(&self, request: &Request, nr: u64) -> bool {
-        let Some(level) = Level::of_pages(nr).filter(|&level| request.fits(level, 0, nr)) else {
-            return false;
-        };
-        let Some(table) = self.table_at(request.gfn, level) else {
-            return false;
-        };
-        let leaf = request.leaf(0, level);
-        if !self.has_iommu() && table.fill_one(self, request.gfn, leaf) {
-            self.account(level, request.gfn, 1);
-        } else {
-            self.replace(table, None, request.gfn, leaf);
-        }
-        true
-    }
-
     /// No mapping may appear once relinquishing has begun.
     pub(crate) fn refuse_if_dying(&self) -> Result {
+        self.living_domain().map(|_| ())
+    }
+
+    #[inline(always)]
+    fn living_domain(&self) -> Result<&Domain> {
         match self.p2m().domain() {
-            Some(domain) if !domain.is_dying() => Ok(()),
+            Some(domain) if !domain.is_dying() => Ok(domain),
             _ => Err(Errno::NO_MEM),
         }
     }

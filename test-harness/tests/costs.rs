@@ -190,16 +190,17 @@ fn restricting_a_gigabyte_of_pages_takes_one_store_a_page_and_one_flush() {
 }
 
 #[test]
-fn restricting_a_gigabyte_of_blocks_takes_one_flush() {
+fn restricting_a_gigabyte_of_blocks_takes_a_flush_for_each_half() {
     let (w, d) = machine();
     map(d, G1, G1, ram(0) + M2);
     let nr = u32::try_from(G1).unwrap();
-    // Each table is filled with restricted pages, and linked in two steps.
+    // Each table is filled with restricted pages, and linked in two steps: not
+    // more than 256 blocks are broken at a time.
     assert_eq!(
         cost(&w, d, || assert_eq!(d.set_access(G1, nr, 0, access::R), 0)),
         Cost {
             barriers: 1,
-            tlbi: WHOLE,
+            tlbi: (2, 0, 0),
             stores: 512 * (512 + 2),
             tables: 512
         }

@@ -11,11 +11,14 @@ use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use crate::{mfn_t, xs_directmap_offset, xs_map_domain_page, XS_PAGE_SHIFT};
 
-/// What is to be added to a machine address; 0 until it is known, and with a
-/// hole.
+/// Bits 47:12: where a table's entry has an address.
+const ADDRESS: u64 = ((1 << 36) - 1) << XS_PAGE_SHIFT;
+
+/// See [`DirectMap`].
 static OFFSET: AtomicU64 = AtomicU64::new(0);
 
-/// Finds out what [`map_domain_page`] may rely on. Once, before stage 2 is used.
+/// Finds out what the rest of this file may rely on. Once, before stage 2 is
+/// used.
 ///
 /// # Safety
 ///
@@ -26,22 +29,46 @@ pub unsafe fn note_direct_map() {
     OFFSET.store(offset, Relaxed);
 }
 
+/// What is to be added to a machine address; 0 with a hole.
+#[derive(Clone, Copy)]
+pub struct DirectMap(u64);
+
+impl DirectMap {
+    /// For a walk.
+    #[inline(always)]
+    pub fn get() -> Self {
+        Self(OFFSET.load(Relaxed))
+    }
+
+    /// The first byte of the page that bits 47:12 of `entry` are the address of.
+    ///
+    /// # Safety
+    ///
+    /// It is a page of memory that Xen manages.
+    #[inline(always)]
+    pub unsafe fn page_of_entry(self, entry: u64) -> *mut u64 {
+        let address = entry & ADDRESS;
+        let mfn = address >> XS_PAGE_SHIFT;
+        if self.0 == 0 {
+            // SAFETY: the caller's promise.
+            return unsafe { xs_map_domain_page(mfn) };
+        }
+        // A 64-bit target.
+        let page = self.0.wrapping_add(address) as usize;
+        let page = core::ptr::with_exposed_provenance_mut(page);
+        // SAFETY: the caller's promise.
+        debug_assert!(core::ptr::eq(page, unsafe { xs_map_domain_page(mfn) }));
+        page
+    }
+}
+
 /// The first byte of a frame of memory that Xen manages.
 ///
 /// # Safety
 ///
 /// `mfn` is such a frame.
-#[inline(always)]
+#[inline(never)]
 pub unsafe fn map_domain_page(mfn: mfn_t) -> *mut u64 {
-    let offset = OFFSET.load(Relaxed);
-    if offset == 0 {
-        // SAFETY: the caller's promise.
-        return unsafe { xs_map_domain_page(mfn) };
-    }
-    let page = offset.wrapping_add(mfn << XS_PAGE_SHIFT);
-    // A 64-bit target.
-    let page = core::ptr::with_exposed_provenance_mut(page as usize);
     // SAFETY: the caller's promise.
-    debug_assert!(core::ptr::eq(page, unsafe { xs_map_domain_page(mfn) }));
-    page
+    unsafe { DirectMap::get().page_of_entry(mfn << XS_PAGE_SHIFT) }
 }

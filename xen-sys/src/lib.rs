@@ -24,7 +24,7 @@ mod layout;
 #[cfg(target_os = "none")]
 mod real;
 #[cfg(target_os = "none")]
-pub use directmap::{map_domain_page, note_direct_map};
+pub use directmap::{map_domain_page, note_direct_map, DirectMap};
 #[cfg(target_os = "none")]
 pub use inlines::*;
 #[cfg(target_os = "none")]

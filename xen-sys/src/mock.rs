@@ -367,6 +367,27 @@ macro_rules! panic_xen {
 /// Always safe.
 pub unsafe fn note_direct_map() {}
 
+/// The machine model's direct map.
+#[derive(Clone, Copy)]
+pub struct DirectMap;
+
+impl DirectMap {
+    /// For a walk.
+    pub fn get() -> Self {
+        Self
+    }
+
+    /// The first byte of the page that bits 47:12 of `entry` are the address of.
+    ///
+    /// # Safety
+    ///
+    /// Always safe: the model knows its pages.
+    pub unsafe fn page_of_entry(self, entry: u64) -> *mut u64 {
+        // SAFETY: an event of the machine model.
+        unsafe { xs_map_domain_page(entry >> 12 & 0xf_ffff_ffff) }
+    }
+}
+
 /// Barriers, system registers and table entries: events of the machine model.
 pub mod arch {
     unsafe extern "C" {

@@ -16,6 +16,7 @@ mod files;
 mod gates;
 mod lock;
 mod paths;
+mod programs;
 mod progress;
 #[cfg(test)]
 mod readme;

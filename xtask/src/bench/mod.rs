@@ -50,7 +50,7 @@ pub(crate) fn run(paths: &Paths, progress: Progress, args: &BenchArgs) -> Result
         let rust = built(paths, progress, args, P2m::Rust)?;
         let plugin = Plugin::build(paths, progress)?;
         let dom0 = if plugin.is_some() && guests::wanted(only) {
-            let images = images::prepare(paths, progress, c.release)?;
+            let images = images::prepare(paths, progress, &c)?;
             Some(guests::images(paths, &images)?)
         } else {
             None

@@ -17,8 +17,10 @@ use crate::apt::archive::Archive;
 use crate::command;
 use crate::files::{self, Fingerprint};
 use crate::paths::Paths;
+use crate::programs;
 use crate::progress::Progress;
 use crate::version::Version;
+use crate::xen::build::BuiltXen;
 use crate::xen::release;
 
 /// Folders of the unpacked packages that dom0 needs; `{xen}` is Xen's release.
@@ -77,15 +79,17 @@ pub(crate) fn kernel(paths: &Paths, progress: Progress, release: Version) -> Res
     })
 }
 
-/// Makes what is not there yet.
-pub(crate) fn prepare(paths: &Paths, progress: Progress, release: Version) -> Result<Images> {
+/// Makes what is not there yet, for a Xen that was built.
+pub(crate) fn prepare(paths: &Paths, progress: Progress, xen: &BuiltXen) -> Result<Images> {
+    let release = xen.release;
     let packages = Packages::fetch(paths, progress, release)?;
     let dir = paths.cache().join(format!("initrd-{release}"));
-    let stamp = packages.fingerprint()?;
+    let probe = programs::probe(paths, &xen.tree, &paths.run("probe"))?;
+    let stamp = packages.fingerprint(&probe)?;
     if !files::is_current(&dir, &stamp) {
         let task = progress.start("Packing the initrd");
         files::make_whole(paths, &dir, &stamp, |scratch| {
-            packages.pack(&scratch.join("dom0.cpio"))
+            packages.pack(&scratch.join("dom0.cpio"), &probe)
         })?;
         task.done();
     }
@@ -151,8 +155,9 @@ impl Packages {
     }
 
     /// Packages by their folders' names and stamps, scripts by their content.
-    fn fingerprint(&self) -> Result<String> {
+    fn fingerprint(&self, probe: &Path) -> Result<String> {
         let mut hash = Fingerprint::default();
+        hash.add_file(probe)?;
         hash.add(self.kernel()?.as_os_str().as_encoded_bytes())
             .add(INIT)
             .add(XEN_ACCESS)
@@ -185,7 +190,7 @@ impl Packages {
         })
     }
 
-    fn pack(&self, to: &Path) -> Result<()> {
+    fn pack(&self, to: &Path, probe: &Path) -> Result<()> {
         let file = File::create(to).with_context(|| format!("cannot write {}", to.display()))?;
         let mut cpio = Cpio::new(BufWriter::new(file));
         skeleton(&mut cpio)?;
@@ -197,6 +202,7 @@ impl Packages {
         self.modules(&mut cpio)?;
         cpio.file("init", 0o755, INIT)?;
         cpio.file("xtask/lib-xen-access", 0o644, XEN_ACCESS)?;
+        cpio.tree(probe, "xtask/probe")?;
         for step in steps::ALL {
             cpio.file(
                 &format!("xtask/steps/{}", step.name),

@@ -42,7 +42,7 @@ pub(crate) fn boot(paths: &Paths, progress: Progress, args: &BootArgs) -> Result
     let cpu = cpu::argument(&args.cpu)?;
     let (xen, images) = lock::alone(paths, progress, || {
         let xen = xen::build::build(paths, progress, &args.build)?;
-        let images = images::prepare(paths, progress, xen.release)?;
+        let images = images::prepare(paths, progress, &xen)?;
         Ok((xen, images))
     })?;
     let dir = paths.run(&format!("{}-{}-smp{}", xen.name, args.cpu, args.smp));

@@ -173,18 +173,35 @@ fn xen_access(run: &StepRun) -> Result<String, String> {
 
 fn guest_destroy(run: &StepRun) -> Result<String, String> {
     exit_code(run)?;
-    let (before, after) = (run.number("free_before")?, run.number("free_after")?);
     if run.lines.iter().any(|line| line.starts_with("guest ")) {
         return Err("xl list still shows the guest".to_owned());
     }
-    if after < before {
-        return Err(format!(
-            "{before} MiB were free before the guest, {after} MiB after it"
-        ));
+    pages_back(run, FIRST_GUEST)
+}
+
+/// What the first guest of a boot makes that stays: dom0's event channels, grant frames, its own tables.
+/// (`cargo xtask test --e2e` counts after a first guest, to the page.)
+const FIRST_GUEST: u64 = 64;
+
+/// dom0's own tables are of the machine's memory, not of a pool: where it maps a guest's page at an
+/// address at which it never did, a page goes into them for good.
+const DOM0_TABLES: u64 = 2;
+
+/// Free pages before and after must be the same, but for dom0's own tables; told for the table.
+pub(crate) fn memory_back(run: &StepRun) -> Result<String, String> {
+    pages_back(run, DOM0_TABLES)
+}
+
+fn pages_back(run: &StepRun, stay: u64) -> Result<String, String> {
+    let (before, after) = (run.number("pages_before")?, run.number("pages_after")?);
+    let lost = before.saturating_sub(after);
+    match lost {
+        0 => Ok(format!("{before} pages free before, {after} after")),
+        _ if lost <= stay => Ok(format!(
+            "{before} pages free before, {after} after ({lost} for dom0's own)"
+        )),
+        _ => Err(format!("{before} pages were free before, {after} after it")),
     }
-    Ok(format!(
-        "free memory {before} MiB before, {after} MiB after"
-    ))
 }
 
 fn squeeze(line: &str) -> String {

@@ -80,10 +80,11 @@ fn access_events_are_counted_and_the_guest_lives_on() {
 
 #[test]
 fn memory_must_come_back() {
-    let values = |after| [("free_before", "3003"), ("free_after", after)];
+    let values = |after| [("pages_before", "3003"), ("pages_after", after)];
     let list = "Name     ID   Mem\nDomain-0  0  1024\n";
     assert!(guest_destroy(&run(0, &values("3003"), list)).is_ok());
-    assert!(guest_destroy(&run(0, &values("3002"), list)).is_err());
+    assert!(guest_destroy(&run(0, &values("2939"), list)).is_ok());
+    assert!(guest_destroy(&run(0, &values("2938"), list)).is_err());
     let still = format!("{list}guest    1   256\n");
     assert!(guest_destroy(&run(0, &values("3003"), &still)).is_err());
 }

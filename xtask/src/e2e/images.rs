@@ -8,7 +8,6 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-use super::programs::Programs;
 use super::scenarios;
 use crate::boot::cpio::Cpio;
 use crate::boot::images::{Images, Kernel};
@@ -41,7 +40,7 @@ pub(super) fn extend(
     paths: &Paths,
     base: &Images,
     kernel: &Kernel,
-    programs: &Programs,
+    guest: &Path,
     dir: &Path,
 ) -> Result<Images> {
     let initrd = dir.join("dom0.cpio");
@@ -56,8 +55,7 @@ pub(super) fn extend(
         cpio.file(&format!("e2e/{name}"), 0o644, text.as_bytes())?;
     }
     cpio.file("e2e/block", 0o755, BLOCK.as_bytes())?;
-    cpio.tree(&programs.guest, "e2e/guest")?;
-    cpio.tree(&programs.probe, "e2e/probe")?;
+    cpio.tree(guest, "e2e/guest")?;
     cpio.file("e2e/initrd", 0o644, &linux_initrd(paths, kernel, dir)?)?;
     for scenario in scenarios::all() {
         cpio.file(

@@ -2,13 +2,12 @@
 //! `cargo xtask test --e2e`: Xen's own tools and real guests, with the C and with the Rust p2m.
 //!
 //! `scenario` says what a scenario is and how two runs of it are compared, `scenarios` lists those that
-//! dom0 drives, `programs` and `images` make what is booted, `dom0less` the device tree with more guests,
+//! dom0 drives, `images` makes what is booted, `dom0less` the device tree with more guests,
 //! `session` boots and looks at the outcome, `deadlock` shows that the test of the seed's bug can fail.
 
 mod deadlock;
 mod dom0less;
 mod images;
-mod programs;
 mod scenario;
 mod scenarios;
 mod session;

@@ -151,23 +151,6 @@ pub(super) fn ended_well(run: &StepRun) -> Result<(), String> {
     }
 }
 
-/// dom0's own tables are of the machine's memory, not of a pool: where it maps a guest's page at an
-/// address at which it never did, a page goes into them for good.
-const DOM0_TABLES: u64 = 2;
-
-/// Free pages before and after must be the same, but for dom0's own tables; told for the table.
-pub(super) fn memory_back(run: &StepRun) -> Result<String, String> {
-    let (before, after) = (run.number("pages_before")?, run.number("pages_after")?);
-    let lost = before.saturating_sub(after);
-    match lost {
-        0 => Ok(format!("{before} pages free before, {after} after")),
-        _ if lost <= DOM0_TABLES => Ok(format!(
-            "{before} pages free before, {after} after ({lost} for dom0's own tables)"
-        )),
-        _ => Err(format!("{before} pages were free before, {after} after it")),
-    }
-}
-
 #[cfg(test)]
 pub(super) mod tests {
     use super::{compare, Scenario, Seen, Verdict};

@@ -4,7 +4,7 @@
 use anyhow::Result;
 
 use super::scenario::{Result1, Scenario};
-use super::{dom0less, images, programs};
+use super::{dom0less, images};
 use crate::boot::console::{Console, StepRun};
 use crate::boot::qemu::{self, Ended, Limits, Machine, Threads};
 use crate::boot::{self, cpu};
@@ -12,6 +12,7 @@ use crate::cli::{BuildArgs, Extra, P2m};
 use crate::command;
 use crate::lock;
 use crate::paths::Paths;
+use crate::programs;
 use crate::progress::Progress;
 use crate::xen;
 
@@ -36,8 +37,9 @@ pub(super) struct Plan {
     xen_arguments: &'static str,
     /// Several busy guests, or a race that wants to be lost?
     threads: Threads,
-    /// How many guests in a row.
+    /// How many guests in a row, and at how many moments one is destroyed early.
     guests: u32,
+    moments: u32,
     /// Limits in seconds: of the whole, of silence, of one scenario.
     limits: (u64, u64, u64),
 }
@@ -52,6 +54,7 @@ impl Plan {
             extra: None,
             xen_arguments: "",
             guests: 100,
+            moments: 20,
             threads: Threads::One,
             limits: (3600, 300, 900),
         }
@@ -72,6 +75,7 @@ impl Plan {
             extra: None,
             xen_arguments: "dom0_max_vcpus=1",
             guests: 0,
+            moments: 0,
             threads: Threads::Many,
             limits: (1200, 120, 900),
         }
@@ -81,7 +85,8 @@ impl Plan {
     pub(super) fn short(scenarios: Vec<Scenario>) -> Self {
         Self {
             name: "short",
-            guests: 5,
+            guests: 4,
+            moments: 8,
             ..Self::tools(scenarios)
         }
     }
@@ -128,21 +133,24 @@ pub(super) fn run(paths: &Paths, progress: Progress, plan: &Plan, p2m: P2m) -> R
     let (machine, dir) = lock::alone(paths, progress, || {
         let xen = xen::build::build(paths, progress, &build)?;
         let dir = paths.run(&format!("e2e-{}-{}", plan.name, xen.name));
-        let base = boot::images::prepare(paths, progress, xen.release)?;
+        let base = boot::images::prepare(paths, progress, &xen)?;
         let kernel = boot::images::kernel(paths, progress, xen.release)?;
-        let programs = programs::compile(paths, &xen.tree, &dir)?;
-        let images = images::extend(paths, &base, &kernel, &programs, &dir)?;
+        let guest = programs::guest(paths, &xen.tree, &dir)?;
+        let images = images::extend(paths, &base, &kernel, &guest, &dir)?;
         let mut steps = vec![TOOLSTACK.to_owned()];
         steps.extend(plan.scenarios.iter().map(|s| s.name.to_owned()));
         let mut machine = Machine {
             xen_arguments: plan.xen_arguments.to_owned(),
-            dom0_arguments: format!("xtask.limit={} xtask.guests={}", plan.limits.2, plan.guests),
+            dom0_arguments: format!(
+                "xtask.limit={} xtask.guests={} xtask.moments={}",
+                plan.limits.2, plan.guests, plan.moments
+            ),
             steps,
             threads: plan.threads,
             ..Machine::plain(cpu::argument("max")?, 2, &xen, images)
         };
         if plan.extra == Some(Extra::StaticMemory) {
-            machine.devices = dom0less::devices(paths, &machine, &programs.guest, &dir)?;
+            machine.devices = dom0less::devices(paths, &machine, &guest, &dir)?;
         }
         Ok((machine, dir))
     })?;

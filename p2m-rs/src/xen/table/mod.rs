@@ -64,7 +64,7 @@ use core::sync::atomic::Ordering::Relaxed;
 use xen_sys as sys;
 use xen_sys::arch;
 
-use crate::addr::{Gfn, Mfn, PAGE_SIZE};
+use crate::addr::{Gfn, Mfn, PAGE_SHIFT, PAGE_SIZE};
 use crate::globals::{root_level, root_page_order, root_pages};
 use crate::level::{Level, TableIndex, ENTRIES};
 use crate::lock::{ReadView, WriteView};
@@ -104,6 +104,26 @@ impl ReadView {
         self.root_page_table(number)
     }
 
+    /// The walk's first table, and what the next ones are found with.
+    #[inline(always)]
+    pub(crate) fn walk(&self, gfn: Gfn) -> Option<Walk<'_>> {
+        let number = gfn.raw() >> root_page_order().load(Relaxed);
+        let root = self.p2m().vttbr();
+        if number >= root_pages() || root == 0 {
+            return None;
+        }
+        let map = sys::DirectMap::get();
+        let entry = root.wrapping_add(number << PAGE_SHIFT);
+        // SAFETY: a page of the root, which lives as long as the p2m.
+        let entries = unsafe { map.page_of_entry(entry) };
+        let table = Table {
+            entries,
+            level: root_level(),
+            _lock: PhantomData,
+        };
+        Some(Walk { table, map })
+    }
+
     /// Root page `number` as a table.
     #[inline(always)]
     fn root_page_table(&self, number: u64) -> Option<Table<'_>> {
@@ -116,6 +136,31 @@ impl ReadView {
     /// All pages of the root.
     pub fn root_tables(&self) -> impl Iterator<Item = Table<'_>> {
         (0..root_pages()).filter_map(|number| self.root_page_table(number))
+    }
+}
+
+/// A walk from the root downwards.
+pub(crate) struct Walk<'v> {
+    /// The table that it has come to.
+    pub(crate) table: Table<'v>,
+    map: sys::DirectMap,
+}
+
+impl Walk<'_> {
+    /// Goes on to the table that `pte`, an entry of the present one, points to.
+    /// Says whether it does.
+    #[inline(always)]
+    pub(crate) fn go(&mut self, pte: Pte) -> bool {
+        let Kind::Table(_) = pte.kind(self.table.level) else {
+            return false;
+        };
+        let Some(below) = self.table.level.next() else {
+            return false;
+        };
+        // SAFETY: as in `Table::next`.
+        self.table.entries = unsafe { self.map.page_of_entry(pte.bits()) };
+        self.table.level = below;
+        true
     }
 }
 

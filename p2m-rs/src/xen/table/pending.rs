@@ -7,7 +7,8 @@
 //! same way where there was nothing before: its entries are complete in memory
 //! before bit 0 of the pointer is set, with one barrier for many tables.
 //!
-//! Between the two, a guest that touches the range faults, and waits for the
+//! No more than [`MOST`] entries wait. While they do, a guest that touches the
+//! range faults, and waits for the
 //! lock in [`crate::fault::resolve`]. Should a make be missing (it cannot: drop
 //! does it), that fault would mend it, for an entry without bit 0 still tells
 //! the p2m what is mapped.
@@ -19,13 +20,17 @@ use crate::lock::WriteView;
 use crate::pte::{Kind, Pte};
 use crate::xen::table::slot::Place;
 
+/// Most entries that wait. A flush for half a table bounds how long a guest may
+/// find an entry broken, and what is done between two looks for preemption.
+const MOST: usize = ENTRIES / 2;
+
 /// Entries of one table that wait for bit 0.
 pub struct Pending<'v> {
     write: &'v WriteView<'v>,
     table: Table<'v>,
     /// One bit an entry.
     waiting: [u64; ENTRIES / 64],
-    any: bool,
+    count: usize,
     /// No entry after this one waits.
     last: usize,
 }
@@ -37,7 +42,7 @@ impl<'v> Pending<'v> {
             write,
             table,
             waiting: [0; ENTRIES / 64],
-            any: false,
+            count: 0,
             last: 0,
         }
     }
@@ -63,6 +68,9 @@ impl<'v> Pending<'v> {
 
     /// The break.
     fn succeed(&mut self, index: TableIndex, gfn: Gfn, successor: Pte) -> Removed {
+        if self.count == MOST {
+            self.complete();
+        }
         let place = Place {
             table: self.table,
             index,
@@ -75,7 +83,7 @@ impl<'v> Pending<'v> {
         if let Some(word) = self.waiting.get_mut(index.get() / 64) {
             *word |= 1 << (index.get() % 64);
         }
-        self.any = true;
+        self.count += 1;
         self.last = self.last.max(index.get());
         removed
     }
@@ -83,7 +91,7 @@ impl<'v> Pending<'v> {
     /// The make: one flush if anything was live, or else one barrier; then
     /// bit 0 of all.
     pub fn complete(&mut self) {
-        if !core::mem::replace(&mut self.any, false) {
+        if core::mem::replace(&mut self.count, 0) == 0 {
             return;
         }
         // New tables, and the breaks, before anything is valid.

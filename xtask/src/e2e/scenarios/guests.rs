@@ -2,7 +2,8 @@
 //! Guests come and go: many, two at once, rebooting, crashing, destroyed while being made.
 
 use crate::boot::console::StepRun;
-use crate::e2e::scenario::{ended_well, memory_back, scenario, value, Scenario, Seen};
+use crate::boot::steps::memory_back;
+use crate::e2e::scenario::{ended_well, scenario, value, Scenario, Seen};
 
 pub(super) const MANY: Scenario = scenario!("many-guests", "guests in a row", many);
 pub(super) const TWO: Scenario = scenario!("two-guests", "2 guests, 2 vCPUs each", two);
@@ -75,6 +76,7 @@ fn crash(run: &StepRun) -> Result<Seen, String> {
 fn destroy_in_create(run: &StepRun) -> Result<Seen, String> {
     ended_well(run)?;
     let (hits, left) = (run.number("hits")?, run.number("left")?);
+    let moments = run.number("moments")?;
     if hits < HITS {
         return Err(format!("only {hits} times in the middle of it"));
     }
@@ -83,7 +85,7 @@ fn destroy_in_create(run: &StepRun) -> Result<Seen, String> {
     }
     let pages = memory_back(run)?;
     Ok(Seen {
-        text: format!("{hits} of 20 in the middle; {pages}"),
+        text: format!("{hits} of {moments} in the middle; {pages}"),
         ..Seen::default()
     })
 }
@@ -116,11 +118,19 @@ mod tests {
         assert!(crash(&with(BACK, crashed)).is_ok());
         assert!(crash(&with(LOST, crashed)).is_err());
         assert!(crash(&with(BACK, "@@value state=r-----\n@@value exception=ESR_1")).is_err());
-        let torn = "@@value hits=9\n@@value left=0";
+        let torn = "@@value moments=20\n@@value hits=9\n@@value left=0";
         assert!(destroy_in_create(&with(BACK, torn)).is_ok());
         assert!(destroy_in_create(&with(LOST, torn)).is_err());
-        assert!(destroy_in_create(&with(BACK, "@@value hits=2\n@@value left=0")).is_err());
-        assert!(destroy_in_create(&with(BACK, "@@value hits=9\n@@value left=1")).is_err());
+        assert!(destroy_in_create(&with(
+            BACK,
+            "@@value moments=20\n@@value hits=2\n@@value left=0"
+        ))
+        .is_err());
+        assert!(destroy_in_create(&with(
+            BACK,
+            "@@value moments=20\n@@value hits=9\n@@value left=1"
+        ))
+        .is_err());
     }
 
     #[test]

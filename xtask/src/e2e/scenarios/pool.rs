@@ -2,7 +2,8 @@
 //! A guest uses up the pool that its tables are made of.
 
 use crate::boot::console::StepRun;
-use crate::e2e::scenario::{ended_well, memory_back, scenario, Scenario, Seen};
+use crate::boot::steps::memory_back;
+use crate::e2e::scenario::{ended_well, scenario, Scenario, Seen};
 
 pub(super) const EMPTY: Scenario = scenario!("pool-empty", "out of p2m pool", empty);
 

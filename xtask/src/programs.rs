@@ -3,6 +3,7 @@
 //! against Xen's public headers, without a C library.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::Result;
 
@@ -47,39 +48,40 @@ const FLAGS: &[&str] = &[
     "-D__XEN_TOOLS__",
 ];
 
-/// The two programs.
-#[derive(Clone, Debug)]
-pub(super) struct Programs {
-    /// An Image for `kernel=` or dom0less.
-    pub(super) guest: PathBuf,
-    /// A program for dom0.
-    pub(super) probe: PathBuf,
+/// Compiles the program for dom0 into `dir`, with the public headers of a Xen tree.
+pub(crate) fn probe(paths: &Paths, tree: &Path, dir: &Path) -> Result<PathBuf> {
+    let (mut gcc, probe) = (gcc(paths, tree, dir)?, dir.join("probe"));
+    gcc.arg("probe.c").arg("-o").arg(&probe);
+    command::logged(&mut gcc, &paths.log("probe"))?;
+    Ok(probe)
 }
 
-/// Compiles them into `dir`, with the public headers of a Xen tree.
-pub(super) fn compile(paths: &Paths, tree: &Path, dir: &Path) -> Result<Programs> {
+/// The compiler, where the sources are.
+fn gcc(paths: &Paths, tree: &Path, dir: &Path) -> Result<Command> {
     files::create_dir(dir)?;
-    let source = paths.root().join("xtask/guests");
-    let programs = Programs {
-        guest: dir.join("guest"),
-        probe: dir.join("probe"),
-    };
-    let log = paths.log("e2e-programs");
-    let gcc = || {
-        let mut gcc = command::bound(format!("{CROSS}gcc"));
-        gcc.args(FLAGS)
-            .arg("-I")
-            .arg(tree.join("xen/include"))
-            .current_dir(&source);
-        gcc
-    };
+    let mut gcc = command::bound(format!("{CROSS}gcc"));
+    gcc.args(FLAGS)
+        .arg("-I")
+        .arg(tree.join("xen/include"))
+        .current_dir(sources(paths));
+    Ok(gcc)
+}
+
+fn sources(paths: &Paths) -> PathBuf {
+    paths.root().join("xtask/guests")
+}
+
+/// Compiles the guest, an Image for `kernel=` or dom0less.
+pub(crate) fn guest(paths: &Paths, tree: &Path, dir: &Path) -> Result<PathBuf> {
+    let mut gcc = gcc(paths, tree, dir)?;
+    let guest = dir.join("guest");
+    let log = paths.log("e2e-guest");
     let script = dir.join("guest.lds");
-    let text = files::read_text(&source.join("guest.lds"))?;
+    let text = files::read_text(&sources(paths).join("guest.lds"))?;
     files::write(&script, text.replace("IMAGE_OFFSET", IMAGE_OFFSET))?;
     let elf = dir.join("guest.elf");
     command::logged(
-        gcc()
-            .arg(format!("-DIMAGE_OFFSET={IMAGE_OFFSET}"))
+        gcc.arg(format!("-DIMAGE_OFFSET={IMAGE_OFFSET}"))
             .arg("-DSTACK_SIZE=16384")
             .args(["-Wl,--no-warn-rwx-segments", "-Wl,-T"])
             .arg(&script)
@@ -92,9 +94,8 @@ pub(super) fn compile(paths: &Paths, tree: &Path, dir: &Path) -> Result<Programs
         command::bound(format!("{CROSS}objcopy"))
             .args(["-O", "binary"])
             .arg(&elf)
-            .arg(&programs.guest),
+            .arg(&guest),
         &log,
     )?;
-    command::logged(gcc().arg("probe.c").arg("-o").arg(&programs.probe), &log)?;
-    Ok(programs)
+    Ok(guest)
 }
