@@ -162,13 +162,16 @@ impl TableIndex {
     }
 
     /// `count` entries from this one on, but none past the end of the table.
+    #[inline(always)]
     pub fn run(self, count: u64) -> impl Iterator<Item = Self> {
-        let start = self.0 as u64;
-        (start..start + count.min(self.room())).map(Self::truncate)
+        // No more than there is room for.
+        #[allow(clippy::cast_possible_truncation)]
+        let end = self.0 + count.min(self.room()) as usize;
+        (self.0..end).map(Self)
     }
 
     /// All entries of a table, in order.
     pub fn all() -> impl Iterator<Item = Self> {
-        (0..ENTRIES as u64).map(Self::truncate)
+        (0..ENTRIES).map(Self)
     }
 }

@@ -8,7 +8,7 @@ use crate::addr::{Gfn, Mfn};
 use crate::error::{Errno, Result};
 use crate::level::Level;
 use crate::lock::{Unlocked, WriteView};
-use crate::pte::{Kind, Pte};
+use crate::pte::Kind;
 use crate::types::P2mType;
 use crate::xen::domain::Domain;
 use crate::xen::page::Page;
@@ -81,28 +81,28 @@ impl WriteView<'_> {
             let Some(table) = self.last_table(gfn) else {
                 break;
             };
-            // All entries of a table at once, but what is below another table.
+            // Entries of the table one by one, pages in runs, but not what is below
+            // another table.
             let level = table.level();
-            let mut next = Pte::EMPTY;
-            for index in level.index(gfn).run(u64::MAX) {
+            let mut at = Some(level.index(gfn));
+            while let Some(index) = at.filter(|_| done < nr) {
                 let (gfn, pte) = (start.add(done), table.load(index));
-                if done >= nr || matches!(pte.kind(level), Kind::Table(_)) {
+                if let Kind::Table(_) = pte.kind(level) {
                     break;
                 }
-                // Most often it is the next one of the same kind.
-                if pte == next && level == Level::L3 && pte != Pte::EMPTY {
-                    next = next.advanced(1);
-                    done += 1;
-                    continue;
-                }
-                next = pte.advanced(1);
                 if pte.ty().is_some_and(P2mType::is_any_ram) {
                     let mapped = pte.mfn().add(level.offset(gfn));
                     if believed.map(|mfn| mfn.add(done)) != Some(mapped) {
                         return Err(Errno::IL_SEQ);
                     }
                 }
-                done += level.pages_from(gfn);
+                let count = if level == Level::L3 && pte.is_mapped() {
+                    table.run_of(index, pte, nr - done)
+                } else {
+                    1
+                };
+                done += level.pages_from(gfn) + ((count - 1) << level.order());
+                at = index.advanced(count);
             }
         }
         Ok(())

@@ -17,7 +17,7 @@ use crate::split::Change;
 use crate::types::P2mType;
 use crate::update::Progress;
 use crate::xen::page::Page;
-use crate::xen::table::{Entry, Owned, Pending, Table};
+use crate::xen::table::{Entry, Pending, Table};
 
 /// Nothing in the place of a part of a block.
 struct Hole;
@@ -82,14 +82,14 @@ impl WriteView<'_> {
         let Some(page) = page.filter(|_| !self.has_iommu()) else {
             return self.clear_run(table, index, gfn, 1).1;
         };
-        let Some(removed) = table.take_if(self, index, |pte| owns_nothing(pte, Level::L3)) else {
+        if !owns_nothing(table.load(index), Level::L3) {
             return self.clear_run(table, index, gfn, 1).1;
-        };
-        self.stored(table, index, 1);
-        if removed.was_live() {
-            self.owe_flush(gfn, 1, Level::L3);
         }
-        if let Owned::Leaf(leaf) = removed.into_owned() {
+        if let Some(leaf) = table.take_run(self, index, 1) {
+            self.stored(table, index, 1);
+            if leaf.was_live() {
+                self.owe_flush(gfn, 1, Level::L3);
+            }
             Retired::at(self, Level::L3).add_page(leaf, page);
         }
         Ok(())
@@ -174,16 +174,17 @@ impl WriteView<'_> {
         let mut cleared = 0;
         let (mut was_mapped, mut was_live) = (false, false);
         let mut retired = Retired::at(self, level);
-        for index in first.run(limit) {
-            let Some(removed) = table.take_if(self, index, |pte| owns_nothing(pte, level)) else {
+        while let Some(index) = first.advanced(cleared).filter(|_| cleared < limit) {
+            if !owns_nothing(table.load(index), level) {
                 break;
-            };
-            was_live |= removed.was_live();
-            if let Owned::Leaf(leaf) = removed.into_owned() {
-                was_mapped = true;
-                retired.add(leaf);
             }
-            cleared += 1;
+            let Some(leaf) = table.take_run(self, index, limit - cleared) else {
+                cleared += 1;
+                continue;
+            };
+            (was_mapped, was_live) = (true, was_live | leaf.was_live());
+            cleared += leaf.count();
+            retired.add(leaf);
         }
         drop(retired);
         if !was_mapped {

@@ -27,7 +27,7 @@ impl WriteView<'_> {
 
     fn release_table(&self, table: RemovedTable) {
         let mut retired = Retired::at(self, table.level());
-        table.free(self, |entry| match entry.into_owned() {
+        table.free(self, |owned| match owned {
             Owned::Nothing => (),
             Owned::Leaf(leaf) => retired.add(leaf),
             Owned::Table(below) => self.release_table(below),
@@ -51,10 +51,6 @@ pub(crate) struct Retired<'v> {
     write: &'v WriteView<'v>,
     level: Level,
     count: u64,
-    /// A run of consecutive pages of RAM.
-    run: (Mfn, u64),
-    /// The leaf that would continue it; nothing that is mapped for no run.
-    next: Pte,
     any_ram: bool,
 }
 
@@ -65,8 +61,6 @@ impl<'v> Retired<'v> {
             write,
             level,
             count: 0,
-            run: (Mfn::new(0), 0),
-            next: Pte::EMPTY,
             any_ram: false,
         }
     }
@@ -79,7 +73,7 @@ impl<'v> Retired<'v> {
         if part.ty().is_some_and(P2mType::is_ram) {
             self.any_ram = true;
             if self.level == Level::L3 {
-                forget_xenheap_gfns((part.mfn(), count));
+                forget_xenheap_gfns(part.mfn(), count);
             }
         }
     }
@@ -88,14 +82,15 @@ impl<'v> Retired<'v> {
     // UPSTREAM-DEFECT: B15: a foreign page may be put before the TLB flush.
     #[inline]
     pub(crate) fn add(&mut self, leaf: RemovedLeaf) {
-        self.count += 1;
-        // Most often it is the next page of the same kind.
-        if leaf.pte() == self.next {
-            self.next = self.next.advanced(1);
-            self.run.1 += 1;
+        self.count += leaf.count();
+        if !leaf.ty().is_some_and(P2mType::is_ram) {
+            leaf.put_references();
             return;
         }
-        self.begin_run(leaf);
+        self.any_ram = true;
+        if self.level == Level::L3 {
+            forget_xenheap_gfns(leaf.mfn(), leaf.count());
+        }
     }
 
     /// The same for a mapping of one page without references, which is `page`.
@@ -107,26 +102,10 @@ impl<'v> Retired<'v> {
             page.forget_xenheap_gfn();
         }
     }
-
-    fn begin_run(&mut self, leaf: RemovedLeaf) {
-        if !leaf.ty().is_some_and(P2mType::is_ram) {
-            leaf.put_references();
-            return;
-        }
-        self.any_ram = true;
-        if self.level == Level::L3 {
-            self.next = leaf.pte().advanced(1);
-            let before = core::mem::replace(&mut self.run, (leaf.mfn(), 1));
-            forget_xenheap_gfns(before);
-        }
-    }
 }
 
 impl Drop for Retired<'_> {
     fn drop(&mut self) {
-        if self.run.1 > 0 {
-            forget_xenheap_gfns(self.run);
-        }
         if self.count > 0 {
             self.write.count_unmapped(self.level, self.count);
         }
@@ -140,7 +119,7 @@ impl Drop for Retired<'_> {
 
 /// Xen's heap remembers where its pages are mapped (M2P): not any more.
 #[inline(never)]
-fn forget_xenheap_gfns((mut mfn, mut pages): (Mfn, u64)) {
+fn forget_xenheap_gfns(mut mfn: Mfn, mut pages: u64) {
     while pages > 0 {
         let skipped = pages_before_xen_heap(mfn, pages);
         if skipped >= pages {

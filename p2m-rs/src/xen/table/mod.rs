@@ -201,6 +201,20 @@ impl<'v> Table<'v> {
         Pte::from_bits(unsafe { arch::pte_load(self.at(index)) })
     }
 
+    /// How many entries from `first` on, `limit` at most, are leaves like `leaf`,
+    /// which is the first, and map the frames after it.
+    pub(crate) fn run_of(self, first: TableIndex, leaf: Pte, limit: u64) -> u64 {
+        let (mut next, mut count) = (leaf, 0);
+        for index in first.run(limit) {
+            if self.load(index) != next {
+                break;
+            }
+            next = next.advanced(self.level.pages());
+            count += 1;
+        }
+        count
+    }
+
     /// Writes an entry. No barrier.
     #[inline(always)]
     fn store(self, index: TableIndex, pte: Pte) {

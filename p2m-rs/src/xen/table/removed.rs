@@ -29,11 +29,13 @@ pub enum Owned {
     Table(RemovedTable),
 }
 
-/// A leaf that is in no table any more.
+/// A leaf that is in no table any more, or a run of leaves that mapped
+/// consecutive frames alike.
 #[must_use = "owns references"]
 pub struct RemovedLeaf {
     pte: Pte,
     level: Level,
+    count: u64,
 }
 
 /// A table that no entry points to any more.
@@ -90,7 +92,7 @@ impl Removed {
         let Self { pte, level } = self;
         match pte.kind(level) {
             Kind::Empty => Owned::Nothing,
-            Kind::Leaf => Owned::Leaf(RemovedLeaf { pte, level }),
+            Kind::Leaf => Owned::Leaf(RemovedLeaf::run(pte, level, 1)),
             Kind::Table(mfn) => self.into_table(mfn).map_or(Owned::Nothing, Owned::Table),
         }
     }
@@ -107,14 +109,25 @@ impl Removed {
 }
 
 impl RemovedLeaf {
+    /// `count` leaves that were just taken out of a table of `level`, of which
+    /// `pte` was the first.
+    pub(super) fn run(pte: Pte, level: Level, count: u64) -> Self {
+        Self { pte, level, count }
+    }
+
+    /// How many leaves these are.
+    pub(crate) fn count(&self) -> u64 {
+        self.count
+    }
+
     /// The level that it was at.
     pub fn level(&self) -> Level {
         self.level
     }
 
-    /// The entry.
-    pub(crate) fn pte(&self) -> Pte {
-        self.pte
+    /// Whether the hardware may have used it.
+    pub(crate) fn was_live(&self) -> bool {
+        self.pte.hw_valid()
     }
 
     /// First frame that it mapped.
@@ -139,7 +152,7 @@ impl RemovedLeaf {
     fn put_foreign(self) {
         // SAFETY: the insertion was given a reference to each page
         // (`Target::vouched`); the leaf is gone, and `self` with it.
-        unsafe { put_pages(self.mfn(), self.level.pages()) };
+        unsafe { put_pages(self.mfn(), self.count << self.level.order()) };
     }
 }
 
@@ -152,17 +165,24 @@ impl RemovedTable {
         }
     }
 
-    /// Hands what its entries hold to `each`, and frees the table: later, with
-    /// what is owed before the lock is released. No walk that begins now finds
-    /// the table, but one may be under way, and walk caches may hold it until
-    /// the flush.
+    /// Hands what its entries hold to `each`, leaves in runs, and frees the
+    /// table: later, with what is owed before the lock is released. No walk that
+    /// begins now finds the table, but one may be under way, and walk caches may
+    /// hold it until the flush.
     #[inline]
-    pub(crate) fn free(self, write: &WriteView<'_>, mut each: impl FnMut(Removed)) {
-        for index in TableIndex::all() {
+    pub(crate) fn free(self, write: &WriteView<'_>, mut each: impl FnMut(Owned)) {
+        let Table { level, .. } = self.table;
+        let mut at = Some(TableIndex::FIRST);
+        while let Some(index) = at {
             let pte = self.table.load(index);
-            if pte.is_mapped() {
-                each(Removed::new(pte, self.table.level));
+            let mut count = 1;
+            if pte.kind(level) == Kind::Leaf {
+                count = self.table.run_of(index, pte, u64::MAX);
+                each(Owned::Leaf(RemovedLeaf::run(pte, level, count)));
+            } else if pte.is_mapped() {
+                each(Removed::new(pte, level).into_owned());
             }
+            at = index.advanced(count);
         }
         self.free_only(write);
     }

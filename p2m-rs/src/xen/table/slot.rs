@@ -5,7 +5,7 @@
 //! What was in an entry is what the store replaced, looked at again at that
 //! moment: two slots for one entry cannot both come to own it.
 
-use super::{Removed, Table};
+use super::{Removed, RemovedLeaf, Table};
 use crate::addr::Gfn;
 use crate::level::TableIndex;
 use crate::lock::WriteView;
@@ -69,23 +69,29 @@ impl<'v> Table<'v> {
 }
 
 impl Table<'_> {
-    /// Clears an entry for which `goes` holds. The caller reports the store, and
-    /// owes the flush if the entry was live.
-    #[inline]
-    pub(crate) fn take_if(
+    /// Clears the leaf at `first` and those after it that map the frames after it
+    /// with the same rights, `limit` at most. None if there is no leaf. The caller
+    /// reports the stores, and owes the flush if they were live.
+    pub(crate) fn take_run(
         self,
         _write: &WriteView<'_>,
-        index: TableIndex,
-        goes: impl FnOnce(Pte) -> bool,
-    ) -> Option<Removed> {
-        let old = self.load(index);
-        if !goes(old) {
+        first: TableIndex,
+        limit: u64,
+    ) -> Option<RemovedLeaf> {
+        let leaf = self.load(first);
+        if leaf.kind(self.level) != Kind::Leaf {
             return None;
         }
-        if old != Pte::EMPTY {
+        let (mut next, mut count) = (leaf, 0);
+        for index in first.run(limit) {
+            if self.load(index) != next {
+                break;
+            }
             self.store(index, Pte::EMPTY);
+            next = next.advanced(self.level.pages());
+            count += 1;
         }
-        Some(Removed::new(old, self.level))
+        Some(RemovedLeaf::run(leaf, self.level, count))
     }
 
     /// Gives `count` entries from `first` on, at which `gfn` is looked up, other
@@ -106,38 +112,53 @@ impl Table<'_> {
             any_live: false,
             alike: true,
         };
-        // What follows the last entry, and what is made of it, when consecutive
-        // frames are mapped alike.
-        let (mut like, mut made) = (Pte::EMPTY, Pte::EMPTY);
-        for index in first.run(count) {
+        // What would go on from the last entry alike.
+        let mut next = Pte::NONE;
+        let (mut at, mut done) = (Some(first), 0);
+        while let Some(index) = at.filter(|_| done < count) {
             let old = self.load(index);
-            if old == like && like != Pte::EMPTY {
-                self.store(index, made);
-                like = like.advanced(self.level.pages());
-                made = made.advanced(self.level.pages());
-                continue;
+            let new = change(old).filter(|new| {
+                let is_legal = new.differs_only_in_permissions(old.with_hw_valid(true));
+                debug_assert!(is_legal, "{new:?} differs from {old:?}");
+                is_legal
+            });
+            let mut run = 1;
+            match new {
+                Some(new) => {
+                    run = self.set_run(index, old, new, count - done);
+                    set.alike &= new == next || index == first;
+                    set.any = true;
+                    set.any_live |= old.hw_valid();
+                    next = new.advanced(run << self.level.order());
+                }
+                None => set.alike = false,
             }
-            let Some(new) = change(old) else {
-                set.alike = false;
-                continue;
-            };
-            let same = old.with_hw_valid(true);
-            if !new.differs_only_in_permissions(same) {
-                debug_assert!(false, "{new:?} differs from {old:?}");
-                set.alike = false;
-                continue;
-            }
-            self.store(index, new);
-            set.alike &= new == made || index == first;
-            set.any = true;
-            set.any_live |= old.hw_valid();
-            like = old.advanced(self.level.pages());
-            made = new.advanced(self.level.pages());
+            done += run;
+            at = index.advanced(run);
         }
         if set.any_live {
             write.owe_flush(gfn, count << self.level.order(), self.level);
         }
         set
+    }
+}
+
+impl Table<'_> {
+    /// Writes `new` over `old`, the leaf at `first`, and likewise for those after it
+    /// that map the frames after it alike, `limit` at most. Returns how many.
+    #[inline]
+    fn set_run(self, first: TableIndex, old: Pte, new: Pte, limit: u64) -> u64 {
+        let (mut like, mut made, mut count) = (old, new, 0);
+        for index in first.run(limit) {
+            if self.load(index) != like {
+                break;
+            }
+            self.store(index, made);
+            like = like.advanced(self.level.pages());
+            made = made.advanced(self.level.pages());
+            count += 1;
+        }
+        count
     }
 }
 
