@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! When a restriction is lifted from all of what could be a block, it becomes
+//! one again; and when not.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)] // a test may stop on the spot
+
+mod common;
+
+use common::{access, guest, p2mt, plain, ram, world, G1, M2};
+use test_harness::{Config, Domain, Iommu, World};
+
+/// Restricts all of 2 MiB and lifts that again, in one call.
+fn restrict_and_lift(d: Domain, gfn: u64) {
+    let nr = u32::try_from(M2).unwrap();
+    assert_eq!(d.set_access(gfn, nr, 0, access::R), 0);
+    assert_eq!(d.set_access(gfn, nr, 0, access::RWX), 0);
+}
+
+/// The order of what is mapped at the first of 2 MiB, after that.
+fn order_after(prepare: impl FnOnce(&World, Domain)) -> u32 {
+    let w = plain();
+    let d = guest(&w, 0);
+    prepare(&w, d);
+    restrict_and_lift(d, M2);
+    w.check();
+    let order = w.snapshot(d).get(&M2).map_or(99, |leaf| leaf.order);
+    w.destroy(d);
+    order
+}
+
+fn map(d: Domain, gfn: u64, nr: u64, mfn: u64, t: u32) {
+    assert_eq!(d.insert(gfn, nr, mfn, t), 0);
+}
+
+#[test]
+fn a_block_is_one_again_and_its_table_free() {
+    let w = plain();
+    let d = guest(&w, 0);
+    map(d, M2, M2, ram(0) + M2, p2mt::RAM_RW);
+    let before = (w.snapshot(d), w.free_pool_pages(d), d.mapping_stats());
+    restrict_and_lift(d, M2);
+    assert_eq!(
+        (w.snapshot(d), w.free_pool_pages(d), d.mapping_stats()),
+        before
+    );
+    assert_eq!(d.access(M2 + 7), (0, access::RWX));
+    w.check();
+}
+
+#[test]
+fn pages_that_were_never_a_block_become_one() {
+    assert_eq!(
+        order_after(|_, d| map(d, M2, M2, ram(0) + M2, p2mt::RAM_RO)),
+        9
+    );
+    let page_by_page = |_: &World, d: Domain| {
+        (0..M2).for_each(|n| map(d, M2 + n, 1, ram(0) + n, p2mt::RAM_RW));
+    };
+    assert_eq!(order_after(page_by_page), 9);
+}
+
+#[test]
+fn a_gigabyte_of_blocks_becomes_one_block() {
+    let w = plain();
+    let d = guest(&w, 0);
+    assert_eq!(d.set_pool(600), 0);
+    map(d, G1, G1, ram(0), p2mt::RAM_RW);
+    let before = (w.snapshot(d), w.free_pool_pages(d));
+    let nr = u32::try_from(G1).unwrap();
+    for access in [access::RX, access::RWX] {
+        assert_eq!(d.set_access_fully(G1, nr, access), 0);
+    }
+    assert_eq!((w.snapshot(d), w.free_pool_pages(d)), before);
+    w.check();
+}
+
+#[test]
+fn what_a_block_could_not_map_stays_pages() {
+    // Machine frames that are not aligned.
+    assert_eq!(
+        order_after(|_, d| map(d, M2, M2, ram(0) + 1, p2mt::RAM_RW)),
+        0
+    );
+    // A hole, another frame, another type, at the end and in the middle.
+    for at in [M2 - 1, 77] {
+        let other = |t, mfn| {
+            move |_: &World, d: Domain| {
+                map(d, M2, M2, ram(0) + M2, p2mt::RAM_RW);
+                assert_eq!(d.remove(M2 + at, 1, ram(0) + M2 + at), 0);
+                if t != p2mt::INVALID {
+                    map(d, M2 + at, 1, mfn, t);
+                }
+            }
+        };
+        assert_eq!(order_after(other(p2mt::INVALID, 0)), 0, "hole at {at}");
+        assert_eq!(order_after(other(p2mt::RAM_RW, ram(0))), 0, "frame at {at}");
+        let same = ram(0) + M2 + at;
+        assert_eq!(order_after(other(p2mt::RAM_RO, same)), 0, "type at {at}");
+        assert_eq!(order_after(other(p2mt::RAM_RW, same)), 9, "as it was");
+    }
+}
+
+#[test]
+fn only_ram_of_the_domain_is_put_together() {
+    let device = |_: &World, d: Domain| map(d, M2, M2, M2, p2mt::MMIO_DEV);
+    assert_eq!(order_after(device), 0);
+    let w = plain();
+    let (d, owner) = (guest(&w, 0), guest(&w, 1));
+    w.take_references(ram(1), M2);
+    map(d, M2, M2, ram(1), p2mt::FOREIGN_RW);
+    restrict_and_lift(d, M2);
+    assert_eq!(w.snapshot(d).get(&M2).map(|leaf| leaf.order), Some(0));
+    w.check();
+    w.destroy(d);
+    assert_eq!(w.references(ram(1)), 1);
+    w.destroy(owner);
+}
+
+#[test]
+fn a_restriction_that_stays_on_a_page_keeps_the_table() {
+    let w = plain();
+    let d = guest(&w, 0);
+    map(d, M2, M2, ram(0) + M2, p2mt::RAM_RW);
+    let nr = u32::try_from(M2).unwrap();
+    assert_eq!(d.set_access(M2, nr, 0, access::R), 0);
+    // All but the last page; then the last one, alone.
+    assert_eq!(d.set_access(M2, nr - 1, 0, access::RWX), 0);
+    assert_eq!(d.set_access(2 * M2 - 1, 1, 0, access::RWX), 0);
+    assert_eq!(w.snapshot(d).len(), 512, "no single call lifted all of it");
+    assert_eq!(d.set_access(M2, nr, 0, access::RWX), 0);
+    assert_eq!(w.snapshot(d).len(), 1);
+    w.check();
+}
+
+#[test]
+fn with_an_iommu_the_pages_stay() {
+    let w = world(Config {
+        iommu: Iommu::Coherent,
+        iommu_shares_tables: true,
+        ..Config::default()
+    });
+    let d = guest(&w, 0);
+    map(d, M2, M2, ram(0) + M2, p2mt::RAM_RW);
+    restrict_and_lift(d, M2);
+    assert_eq!(w.snapshot(d).len(), 512);
+    w.check();
+}
