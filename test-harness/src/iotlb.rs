@@ -5,8 +5,16 @@
 //! only after the IOTLB was flushed for the guest frames that led to it, and
 //! the flush succeeded. Not for a dying domain: its devices are gone by then.
 //! Only mappings that own a reference (foreign ones) and tables are followed.
+//!
+//! Rule P4: before the write lock is dropped the IOMMU is told of each page
+//! whose translation has changed: that what it may hold is stale
+//! (`IOMMU_FLUSHF_modified`), that there is something new (`added`), or both.
+//! One that answers with an error was told.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
+
+use xen_sys::{XS_IOMMU_FLUSHF_added, XS_IOMMU_FLUSHF_modified};
 
 use crate::config::Iommu;
 use crate::event::Mfn;
@@ -24,9 +32,43 @@ struct Reachable {
     mfns: Range<Mfn>,
 }
 
-/// All of them.
+impl Reachable {
+    /// What is left after a flush. Of a leaf each page goes for itself; all
+    /// else goes only with the whole of what led to it.
+    fn without(self, flushed: &Range<u64>) -> Vec<Self> {
+        let (start, end) = (self.gfns.start, self.gfns.end);
+        let is_leaf = end - start == self.mfns.end - self.mfns.start;
+        let cut = flushed.start.clamp(start, end)..flushed.end.clamp(start, end);
+        if !is_leaf && cut != self.gfns || cut.is_empty() {
+            return vec![self];
+        }
+        [start..cut.start, cut.end..end]
+            .into_iter()
+            .filter(|gfns| !gfns.is_empty())
+            .map(|gfns| Self {
+                domain: self.domain,
+                mfns: self.mfns.start + (gfns.start - start)..self.mfns.start + (gfns.end - start),
+                gfns,
+            })
+            .collect()
+    }
+}
+
+/// All of them, and what the IOMMU was not told of.
 #[derive(Debug, Default)]
-pub(crate) struct Iotlb(Vec<Reachable>);
+pub(crate) struct Iotlb {
+    reachable: Vec<Reachable>,
+    /// By domain and guest frame, what the IOMMU was told last.
+    untold: BTreeMap<(usize, u64), Option<u64>>,
+}
+
+/// Bits 62:55, which hardware ignores, and those that tell pages from blocks.
+const NO_MATTER: u64 = 0xFF << 55 | pte::TABLE;
+
+/// What a valid leaf says of the page `offset` pages into it.
+fn page_of(leaf: u64, offset: u64) -> u64 {
+    (leaf & !NO_MATTER) + (offset << 12)
+}
 
 impl State {
     /// The guest frames behind a word of a live table.
@@ -67,20 +109,150 @@ impl State {
             1 << pte::order(level)
         };
         let mfns = pte::mfn(entry)..pte::mfn(entry) + frames;
-        self.iotlb.0.push(Reachable { domain, gfns, mfns });
+        self.iotlb.reachable.push(Reachable { domain, gfns, mfns });
     }
 
-    /// A successful IOTLB flush.
-    pub(crate) fn iotlb_flush(&mut self, domain: usize, gfns: &Range<u64>) {
-        self.iotlb
-            .0
-            .retain(|r| r.domain != domain || r.gfns.start < gfns.start || r.gfns.end > gfns.end);
+    /// A word of a live table has changed from `old`; whatever was below it is
+    /// still there.
+    pub(crate) fn iotlb_changed(&mut self, mfn: Mfn, index: usize, old: u64) {
+        let Some(table) = self.tables.live.get(&mfn).copied() else {
+            return;
+        };
+        let record = self.domains.by_address(table.domain);
+        let gone = record.is_none_or(|d| Domain(d.pointer).is_dying());
+        if self.config.iommu == Iommu::Off || gone {
+            return;
+        }
+        let first = self.gfns_of(mfn, index).start;
+        let seen = self.is_valid_above(mfn);
+        let mut changed = Vec::new();
+        for entry in [old, self.frames.peek_word(mfn, index)] {
+            self.valid_leaves(entry, table.level, first, &mut changed);
+        }
+        for gfn in changed.into_iter().flatten() {
+            let key = (table.domain, gfn);
+            if !self.iotlb.untold.contains_key(&key) {
+                let below = || self.walk_from(old, table.level, gfn);
+                let was = seen.then(below).flatten();
+                self.iotlb.untold.insert(key, was);
+            }
+        }
+    }
+
+    /// The guest frames from `gfn` on that a walk finds from `entry` on.
+    fn valid_leaves(&self, entry: u64, level: u32, gfn: u64, found: &mut Vec<Range<u64>>) {
+        let order = pte::order(level);
+        if entry & pte::VALID == 0 {
+            return;
+        }
+        if !pte::is_table(entry, level) {
+            found.push(gfn..gfn + (1 << order));
+            return;
+        }
+        for index in 0..512 {
+            let below = self.frames.peek_word(pte::mfn(entry), index);
+            let at = gfn + ((index as u64) << (order - 9));
+            self.valid_leaves(below, level + 1, at, found);
+        }
+    }
+
+    /// Whether all entries that lead to the table are valid.
+    fn is_valid_above(&self, mfn: Mfn) -> bool {
+        let Some(table) = self.tables.live.get(&mfn) else {
+            return false;
+        };
+        table.parent.is_none_or(|(above, index)| {
+            self.frames.peek_word(above, index) & pte::VALID != 0 && self.is_valid_above(above)
+        })
+    }
+
+    /// What a walk finds for `gfn` that has come to `entry`, of `level`.
+    fn walk_from(&self, mut entry: u64, level: u32, gfn: u64) -> Option<u64> {
+        for level in level..4 {
+            if entry & pte::VALID == 0 {
+                return None;
+            }
+            let order = pte::order(level);
+            if !pte::is_table(entry, level) {
+                return Some(page_of(entry, gfn & ((1 << order) - 1)));
+            }
+            let index = gfn >> (order - 9) & 511;
+            entry = self.frames.peek_word(pte::mfn(entry), index as usize);
+        }
+        None
+    }
+
+    /// What the IOMMU finds for `gfn` now.
+    fn iommu_walk(&self, domain: usize, gfn: u64) -> Option<u64> {
+        let (level, _) = self.config.root();
+        let order = pte::order(level);
+        let root = self.root_of(domain)? + (gfn >> order >> 9);
+        let entry = self.frames.peek_word(root, (gfn >> order & 511) as usize);
+        self.walk_from(entry, level, gfn)
+    }
+
+    /// An IOTLB flush, which succeeded or not.
+    pub(crate) fn iotlb_flush(&mut self, domain: usize, gfns: &Range<u64>, flags: u32, done: bool) {
+        let (modified, added) = (
+            flags & XS_IOMMU_FLUSHF_modified != 0,
+            flags & XS_IOMMU_FLUSHF_added != 0,
+        );
+        let told = self
+            .iotlb
+            .untold
+            .range((domain, gfns.start)..(domain, gfns.end));
+        let told: Vec<_> = told.map(|(&key, &was)| (key, was)).collect();
+        for (key, was) in told {
+            let is = self.iommu_walk(domain, key.1);
+            if (modified || was.is_none()) && (added || is.is_none()) {
+                self.iotlb.untold.remove(&key);
+            }
+        }
+        if done && modified {
+            let before = std::mem::take(&mut self.iotlb.reachable);
+            let left = before.into_iter().flat_map(|r| {
+                if r.domain == domain {
+                    r.without(gfns)
+                } else {
+                    vec![r]
+                }
+            });
+            self.iotlb.reachable = left.collect();
+        }
+    }
+
+    /// The write lock of a domain is about to be dropped: rule P4.
+    pub(crate) fn check_told(&mut self, domain: usize) {
+        let mut untold = std::mem::take(&mut self.iotlb.untold);
+        let mut mine = untold.split_off(&(domain, 0));
+        let after = mine.split_off(&(domain + 1, 0));
+        untold.extend(after);
+        self.iotlb.untold = untold;
+        let late = |(&(_, gfn), &was): (&(usize, u64), &Option<u64>)| {
+            (self.iommu_walk(domain, gfn) != was).then_some(gfn)
+        };
+        let late: Vec<u64> = mine.iter().filter_map(late).collect();
+        if let Some(gfn) = late.first() {
+            self.broken(
+                "P4",
+                format!(
+                    "the write lock is dropped, and the IOMMU was not told that gfn {gfn:#x} \
+                     changed ({} frames)",
+                    late.len()
+                ),
+            );
+        }
     }
 
     /// A reference to the page is dropped, or the table freed.
     pub(crate) fn check_out_of_reach(&mut self, cpu: usize, mfn: Mfn) {
-        if let Some(at) = self.iotlb.0.iter().position(|r| r.mfns.contains(&mfn)) {
-            let gfns = self.iotlb.0.swap_remove(at).gfns;
+        if let Some(at) = self
+            .iotlb
+            .reachable
+            .iter()
+            .position(|r| r.mfns.contains(&mfn))
+        {
+            let gfns = self.iotlb.reachable.swap_remove(at).gfns;
             self.broken(
                 "P3",
                 format!(

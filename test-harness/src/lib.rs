@@ -33,6 +33,7 @@
 //! | P1 | a table is in memory before it is linked, when the IOMMU reads memory |
 //! | P2 | so is each changed word, before the IOTLB flush and the unlock |
 //! | P3 | no page is put, no table freed, before the IOTLB flush of where it was mapped |
+//! | P4 | the IOMMU is told of each change, as what it is, before the unlock |
 //! | R0 | pages, lists and references are used as what they are |
 //! | R1 | references of a frame: its owner's and one for each foreign mapping |
 //! | R2 | pool = free pages + tables in use |

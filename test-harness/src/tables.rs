@@ -146,6 +146,7 @@ impl State {
             return;
         };
         self.tlb_store(mfn, index, old, value);
+        self.iotlb_changed(mfn, index, old);
         let (was, is) = (
             pte::is_table(old, table.level),
             pte::is_table(value, table.level),

@@ -9,7 +9,7 @@ use std::ptr::null_mut;
 
 use common::by_hand::{broken, slot, store, xen};
 use common::{guest, p2mt, plain, ram, world, G1, M2};
-use test_harness::{Config, Iommu};
+use test_harness::{Config, Event, Iommu};
 use xen_sys as sys;
 
 #[test]
@@ -116,7 +116,8 @@ fn p1_to_p3_memory_has_what_an_iommu_reads_for_as_long_as_it_may() {
     assert_eq!(d.insert(5, 1, ram(0), p2mt::RAM_RW), 0);
     let word = w.entry(d, 5, 3);
     let page = slot(&w, d, 6, 3);
-    assert_eq!(broken(&w, || d.write_locked(|| store(page, word))), ["P2"]);
+    let neither = broken(&w, || d.write_locked(|| store(page, word)));
+    assert_eq!(neither, ["P2", "P4"], "neither cleaned nor told");
     let cleaned = broken(&w, || {
         d.write_locked(|| {
             store(page, word ^ 1 << 55);
@@ -129,6 +130,12 @@ fn p1_to_p3_memory_has_what_an_iommu_reads_for_as_long_as_it_may() {
         store(page, 0);
         xen!(xs_clean_dcache_va_range(page.cast(), 8));
         d.flush();
+        xen!(xs_iommu_iotlb_flush(
+            d.pointer(),
+            6,
+            1,
+            sys::XS_IOMMU_FLUSHF_modified
+        ));
     });
     // A table that is linked before it is in memory.
     let table = xen!(alloc_domheap_pages(null_mut(), 0, 0));
@@ -208,4 +215,77 @@ fn r1_a_reference_too_many_or_too_few_is_found() {
     xen!(put_page(other));
     assert_eq!(w.violations()[0].rule, "R1");
     w.forget_frame(ram(1) + G1);
+}
+
+#[test]
+fn p4_an_iommu_is_told_of_each_change_as_what_it_is() {
+    use sys::{XS_IOMMU_FLUSHF_added as ADDED, XS_IOMMU_FLUSHF_modified as MODIFIED};
+    let w = world(Config {
+        iommu: Iommu::Coherent,
+        ..Config::default()
+    });
+    let d = guest(&w, 0);
+    assert_eq!(d.insert(5, 1, ram(0), p2mt::RAM_RW), 0);
+    let word = w.entry(d, 5, 3);
+    let changes = |slot_of: u64, from: u64, to: u64, gfn: u64, flags: u32| {
+        let page = slot(&w, d, slot_of, 3);
+        let found = broken(&w, || {
+            d.write_locked(|| {
+                store(page, to);
+                d.flush();
+                sys::arch::dsb_sy();
+                xen!(xs_iommu_iotlb_flush(d.pointer(), gfn, 1, flags));
+            });
+        });
+        // As it was, and the IOMMU knows.
+        d.write_locked(|| {
+            store(page, from);
+            d.flush();
+            xen!(xs_iommu_iotlb_flush(
+                d.pointer(),
+                slot_of,
+                1,
+                ADDED | MODIFIED
+            ));
+        });
+        found
+    };
+    let read_only = word & !test_harness::pte::WRITE;
+    let both = ADDED | MODIFIED;
+    // What was, what is, and the flags that say so.
+    for (at, from, to, enough) in [
+        (6, 0, word + 0x1000, ADDED),
+        (5, word, 0, MODIFIED),
+        (5, word, read_only, both),
+    ] {
+        for flags in [0, ADDED, MODIFIED, both] {
+            let told = flags & enough == enough;
+            let expected: &[&str] = if told { &[] } else { &["P4"] };
+            assert_eq!(changes(at, from, to, at, flags), expected, "{flags}");
+        }
+        assert_eq!(changes(at, from, to, at + 1, both), ["P4"], "elsewhere");
+    }
+}
+
+#[test]
+fn p4_a_table_that_maps_what_the_block_did_is_no_news() {
+    let w = world(Config {
+        iommu: Iommu::Coherent,
+        ..Config::default()
+    });
+    let d = guest(&w, 0);
+    let owner = guest(&w, 1);
+    w.take_references(ram(1), M2);
+    assert_eq!(d.insert(M2, M2, ram(1), p2mt::FOREIGN_RW), 0);
+    w.clear_events();
+    assert_eq!(d.remove(M2 + 5, 1, ram(1) + 5), 0);
+    let flushed = |event: &Event| match *event {
+        Event::IommuFlush { gfn, nr, .. } => Some((gfn, nr)),
+        _ => None,
+    };
+    let flushes: Vec<_> = w.events().iter().filter_map(|(_, e)| flushed(e)).collect();
+    assert_eq!(flushes, [(M2 + 5, 1)]);
+    w.check();
+    w.destroy(d);
+    w.destroy(owner);
 }

@@ -35,9 +35,7 @@ extern "C" fn xs_iommu_iotlb_flush(
         m.check_cleaned(d.addr(), "when the IOTLB is flushed");
         m.check_published(d.addr(), "when the IOTLB is flushed");
         let rc = m.devices.iommu_flush();
-        if rc == 0 {
-            m.iotlb_flush(d.addr(), &(dfn..dfn.saturating_add(nr)));
-        }
+        m.iotlb_flush(d.addr(), &(dfn..dfn.saturating_add(nr)), flags, rc == 0);
         m.event(
             cpu,
             Event::IommuFlush {
