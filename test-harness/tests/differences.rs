@@ -6,7 +6,7 @@
 
 mod common;
 use common::{access, errno, guest, p2mt, plain, ram, world, G1, M2, SIZES};
-use test_harness::{Config, Event, Iommu, Preempt};
+use test_harness::{Config, Event, Iommu, Preempt, Stage1Entry};
 
 /// C stops at P2M_ROOT_LEVEL pages: none of a level-0 root, the first of
 /// several concatenated ones.
@@ -139,6 +139,46 @@ fn b4_the_references_of_a_foreign_gigabyte_are_dropped() {
     assert!((0..G1).step_by(511).all(|i| w.references(ram(1) + i) == 1));
     w.check();
     let _ = owner;
+}
+
+/// The hardware does not get through where bit 0 is clear, be it in the page's
+/// own entry or above. No restriction is the cause, but no reason to refuse.
+#[test]
+fn b5_a_page_that_the_guest_has_not_touched_is_given_out() {
+    const GVA: u64 = 0x7000;
+    let given = |t, access, touch_neighbour: bool, write| {
+        let w = plain();
+        let d = guest(&w, 0);
+        let v = w.vcpu(d);
+        w.run(0, v);
+        w.stage1_map(
+            v,
+            GVA,
+            Stage1Entry {
+                gfn: 0x1000,
+                writable: true,
+            },
+        );
+        assert_eq!(d.insert(0x1000, 1, ram(0), t), 0);
+        assert_eq!(d.insert(0x1001, 1, ram(0) + 1, p2mt::RAM_RW), 0);
+        assert_eq!(d.set_access(0x1000, 1, 0, access), 0);
+        d.creation_finished();
+        if touch_neighbour {
+            // Now it is the page's own entry that lacks bit 0.
+            assert!(d.resolve(0x1001));
+        }
+        let page = v.page_from_gva(GVA, write);
+        page.is_some_and(|page| page.put() == ram(0))
+    };
+    for touched in [false, true] {
+        assert!(given(p2mt::RAM_RW, access::RWX, touched, false));
+        assert!(given(p2mt::RAM_RW, access::RWX, touched, true));
+        assert!(given(p2mt::RAM_RO, access::RWX, touched, false));
+        assert!(!given(p2mt::RAM_RO, access::RWX, touched, true));
+        assert!(!given(p2mt::GRANT_RW, access::RWX, touched, false));
+        // As with a restriction that explains it.
+        assert!(given(p2mt::RAM_RW, access::N, touched, true));
+    }
 }
 
 /// C switches introspection on before it takes the lock, also for a request

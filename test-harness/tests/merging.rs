@@ -145,3 +145,20 @@ fn with_an_iommu_the_pages_stay() {
     assert_eq!(w.snapshot(d).len(), 512);
     w.check();
 }
+
+/// The entry stays without bit 0, so that the guest's first touch shows.
+#[test]
+fn what_the_guest_has_not_touched_stays_a_table() {
+    let w = plain();
+    let d = guest(&w, 0);
+    map(d, M2, M2, ram(0) + M2, p2mt::RAM_RW);
+    assert_eq!(d.set_access(M2 + 1, 1, 0, access::R), 0);
+    map(d, 5, 1, ram(0), p2mt::RAM_RW);
+    d.creation_finished();
+    assert!(d.resolve(5), "its neighbour is touched");
+    assert_eq!(w.entry(d, M2, 2) & 1, 0);
+    restrict_and_lift(d, M2);
+    assert_eq!(w.entry(d, M2, 2) & 1, 0);
+    assert_eq!(w.snapshot(d).len(), 513);
+    w.check();
+}

@@ -163,6 +163,26 @@ fn sizing_the_pool_can_stop_at_any_page() {
 }
 
 #[test]
+fn sizing_the_pool_stops_only_for_a_caller_that_wants_to_know() {
+    let w = plain();
+    let d = w.domain(0);
+    w.preempt(Preempt::Always);
+    assert_eq!((d.set_pool(5), d.pool_pages()), (0, 5));
+    let mut preempted = false;
+    // SAFETY: the domain is alive, and nobody else uses its pool.
+    let lock = unsafe { &raw mut (*d.pointer()).arch.paging.lock };
+    // SAFETY: as above.
+    unsafe { xen_sys::xs_spin_lock(lock) };
+    // SAFETY: as above; the lock is held.
+    let rc =
+        unsafe { test_harness::symbols::p2m_set_allocation(d.pointer(), 9, &raw mut preempted) };
+    // SAFETY: taken above.
+    unsafe { xen_sys::xs_spin_unlock(lock) };
+    assert_eq!((rc, preempted), (errno::ERESTART, true));
+    assert_eq!(d.pool_pages(), 6);
+}
+
+#[test]
 fn the_pools_end_can_stop_at_any_page() {
     both(
         || {
@@ -201,6 +221,28 @@ fn setting_accesses_can_stop_at_any_check() {
     );
     // After each table of 512 pages but the last.
     assert!(checks >= 2, "only {checks} checks for 1088 pages");
+}
+
+/// The hypercall passes the place in bits above its operation.
+#[test]
+fn an_access_request_stops_only_at_multiples_of_64() {
+    let (w, d) = mixed();
+    let mut start = 0;
+    let mut stops = Vec::new();
+    w.preempt(Preempt::Always);
+    loop {
+        // Tables end in the middle of 64 frames of the request.
+        let rc = d.set_access(0x3C1, 0x440, start, access::R);
+        assert!(rc >= 0, "{rc}");
+        if rc == 0 {
+            break;
+        }
+        start = u32::try_from(rc).unwrap();
+        stops.push(start);
+    }
+    assert_eq!(stops, [0x200, 0x400]);
+    assert_eq!(d.access(0x7FF), (0, access::R), "to the end");
+    w.check();
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::ptr::null_mut;
 
 use common::{access, errno, guest, p2mt, plain, ram, M2};
 use test_harness::symbols::{self as c, GuestHandle};
-use test_harness::INVALID;
+use test_harness::{World, INVALID};
 
 /// A call of an exported function.
 macro_rules! call {
@@ -143,6 +143,64 @@ fn a_removed_xen_heap_page_forgets_where_it_was_mapped() {
     assert_eq!(w.xenheap_gfn(ram(9)), Some(5));
     assert_eq!(d.remove(5, 1, ram(9)), 0);
     assert_eq!(w.xenheap_gfn(ram(9)), Some(INVALID));
+}
+
+/// Which of the frames know where they are mapped, after all were told and
+/// `unmap` was called.
+fn still_known(w: &World, mfns: &[u64], unmap: impl FnOnce()) -> Vec<u64> {
+    for &mfn in mfns {
+        // SAFETY: a page of Xen's heap, as mm.c does it when it maps one.
+        let page = unsafe { xen_sys::xs_mfn_to_page(mfn) };
+        // SAFETY: as above.
+        unsafe { xen_sys::xs_page_set_xenheap_gfn(page, 1) };
+    }
+    unmap();
+    let known = |mfn: &u64| w.xenheap_gfn(*mfn) != Some(INVALID);
+    mfns.iter().copied().filter(known).collect()
+}
+
+#[test]
+fn each_xen_heap_page_of_a_range_forgets_whatever_is_between_them() {
+    let heap = ram(9);
+    // Neighbours, a gap, backwards, other RAM and nothing in between.
+    let there = [0, 1, 4, 3, 2].map(|n| heap + n);
+    for whole_table in [false, true] {
+        let w = plain();
+        let d = guest(&w, 0);
+        w.xenheap(heap, 5, d);
+        let places = [10, 11, 12, 20, 21];
+        for (gfn, mfn) in places.into_iter().zip(there) {
+            assert_eq!(d.insert(gfn, 1, mfn, p2mt::RAM_RW), 0);
+        }
+        assert_eq!(d.insert(13, 5, ram(0), p2mt::RAM_RW), 0);
+        let (gfn, nr) = if whole_table { (0, M2) } else { (10, 12) };
+        let unmap = || assert_eq!(d.set_entry(gfn, nr, INVALID, 0, access::RWX), 0);
+        assert_eq!(still_known(&w, &there, unmap), []);
+    }
+}
+
+#[test]
+fn xen_heap_pages_that_were_a_part_of_a_block_forget() {
+    let heap = ram(9);
+    let pages = [heap, heap + 5, heap + 6, heap + 7, heap + 511];
+    let w = plain();
+    let d = guest(&w, 0);
+    w.xenheap(heap, M2, d);
+    assert_eq!(d.insert(M2, M2, heap, p2mt::RAM_RW), 0);
+    assert_eq!(w.snapshot(d).len(), 1);
+    let hole = || assert_eq!(d.remove(M2 + 5, 2, heap + 5), 0);
+    assert_eq!(still_known(&w, &pages, hole), [heap, heap + 7, heap + 511]);
+    // Replaced, instead of removed.
+    let d = guest(&w, 1);
+    assert_eq!(d.insert(M2, M2, heap, p2mt::RAM_RW), 0);
+    let other = || assert_eq!(d.insert(M2 + 7, 1, ram(1), p2mt::RAM_RW), 0);
+    let known = [heap, heap + 5, heap + 6, heap + 511];
+    assert_eq!(still_known(&w, &pages, other), known);
+    // Only its access is restricted: it stays where it is.
+    let d = guest(&w, 2);
+    assert_eq!(d.insert(M2, M2, heap, p2mt::RAM_RW), 0);
+    let restrict = || assert_eq!(d.set_access(M2 + 7, 1, 0, access::R), 0);
+    assert_eq!(still_known(&w, &pages, restrict), pages);
 }
 
 #[test]

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! The machine's rules for what must add up between calls: pool, statistics,
+//! tree and list of tables, what values mean. Each is broken here once, by hand.
+
+#![allow(clippy::indexing_slicing)] // a test may stop on the spot
+
+mod common;
+use std::ptr::null_mut;
+
+use common::by_hand::{broken, slot, store, xen};
+use common::{guest, p2mt, plain, ram, M2};
+use test_harness::{Domain, World};
+use xen_sys as sys;
+
+const NONE: [&str; 0] = [];
+
+/// What is broken while a change is in place.
+fn meanwhile(w: &World, change: impl FnOnce(), undo: impl FnOnce()) -> Vec<&'static str> {
+    change();
+    let found = broken(w, || w.check_rules());
+    undo();
+    assert_eq!(broken(w, || w.check_rules()), NONE, "after the change");
+    found
+}
+
+fn with_a_page() -> (World, Domain) {
+    let w = plain();
+    let d = guest(&w, 0);
+    assert_eq!(d.insert(5, 1, ram(0), p2mt::RAM_RW), 0);
+    (w, d)
+}
+
+#[test]
+fn r2_the_pool_is_what_is_free_and_what_is_in_use() {
+    let (w, d) = with_a_page();
+    let add = |n: u64| {
+        // SAFETY: a live structure, which no code of the p2m uses now.
+        let total = unsafe { &mut (*d.pointer()).arch.paging.p2m_total_pages };
+        *total = total.wrapping_add(n);
+    };
+    assert_eq!(meanwhile(&w, || add(1), || add(!0)), ["R2"]);
+    assert_eq!(meanwhile(&w, || add(!0), || add(1)), ["R2"]);
+}
+
+#[test]
+fn r2_a_page_of_the_pool_that_was_forgotten_is_missed() {
+    let (w, d) = with_a_page();
+    // SAFETY: a place in a live structure.
+    let free = unsafe { &raw mut (*d.pointer()).arch.paging.p2m_freelist };
+    let page = std::cell::Cell::new(null_mut());
+    let forget = || page.set(xen!(xs_page_list_remove_head(free)));
+    let back = || xen!(xs_page_list_add_tail(page.get(), free));
+    assert_eq!(meanwhile(&w, forget, back), ["R2"]);
+}
+
+#[test]
+fn r4_the_statistics_count_the_tree() {
+    let (w, d) = with_a_page();
+    for level in 1..4 {
+        let add = |n: u64| {
+            // SAFETY: a live structure, which no code of the p2m uses now.
+            let count = unsafe { &mut (*d.p2m()).stats.mappings[level] };
+            *count = count.wrapping_add(n);
+        };
+        assert_eq!(meanwhile(&w, || add(1), || add(!0)), ["R4"], "{level}");
+        assert_eq!(meanwhile(&w, || add(!0), || add(1)), ["R4"], "{level}");
+    }
+}
+
+#[test]
+fn r5_each_table_is_reachable_once_and_on_the_list() {
+    let (w, d) = with_a_page();
+    let pointer = w.entry(d, 5, 2);
+    let page = xen!(xs_mfn_to_page(pointer >> 12 & 0xF_FFFF_FFFF));
+    // SAFETY: a place in a live structure.
+    let pages = unsafe { &raw mut (*d.p2m()).pages };
+    let off = || xen!(xs_page_list_del(page, pages));
+    let on = || xen!(xs_page_list_add(page, pages));
+    // Its page is one of the pool that nobody knows of, too.
+    assert_eq!(meanwhile(&w, off, on), ["R2", "R5"]);
+    let second = slot(&w, d, M2, 2);
+    let set = |to: u64| {
+        d.write_locked(|| {
+            store(second, to);
+            d.flush();
+        });
+    };
+    // The page below it is mapped twice, then, and counted once.
+    let twice = meanwhile(&w, || set(pointer), || set(0));
+    assert_eq!(twice.first(), Some(&"R4"));
+    assert!(twice.contains(&"R5"));
+}
+
+#[test]
+fn a1_an_entry_that_maps_nothing_is_zero() {
+    let (w, d) = with_a_page();
+    let empty = slot(&w, d, 6, 3);
+    let set = |to: u64| d.write_locked(|| store(empty, to));
+    // XSA-393: no address, right or setting may stay.
+    for left in [1 << 12, 1 << 6, 1 << 59] {
+        assert_eq!(meanwhile(&w, || set(left), || set(0)), ["A1"], "{left:#x}");
+    }
+}
+
+#[test]
+fn a1_a_monitor_is_asked_with_the_reason_that_it_knows() {
+    let (w, d) = with_a_page();
+    let v = w.vcpu(d);
+    // SAFETY: a plain C structure.
+    let mut request: sys::vm_event_st = unsafe { std::mem::zeroed() };
+    let ask = |request: &mut sys::vm_event_st| {
+        broken(&w, || {
+            xen!(monitor_traps(v.pointer(), false, request));
+        })
+    };
+    assert_eq!(ask(&mut request), ["A1"]);
+    request.reason = sys::VM_EVENT_REASON_MEM_ACCESS;
+    assert_eq!(ask(&mut request), NONE);
+}

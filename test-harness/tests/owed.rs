@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! What a holder of the write lock owes is paid before anybody else gets it,
+//! whatever was changed, in whatever order.
+
+#![allow(clippy::unwrap_used)] // a test may stop on the spot
+
+mod common;
+use common::{access, guest, p2mt, plain, ram, world, M2};
+use p2m_rs::addr::Gfn;
+use p2m_rs::lock::{unlocked_entry, WriteView};
+use p2m_rs::p2m::P2m;
+use test_harness::{Config, Domain, Event, World, INVALID};
+
+/// With invalidation by range, and without.
+fn both_kinds_of_tlb() -> impl Iterator<Item = World> {
+    [false, true].into_iter().map(|tlb_range| {
+        world(Config {
+            tlb_range,
+            ..Config::default()
+        })
+    })
+}
+
+/// Runs `body` as one holder of the write lock.
+fn under_one_lock(d: Domain, body: impl FnOnce(&mut WriteView<'_>)) {
+    // SAFETY: the world keeps the structure alive.
+    let p2m = unsafe { P2m::from_ptr(d.p2m()) };
+    // SAFETY: the test holds no lock.
+    unsafe { unlocked_entry(|cx| body(&mut p2m.write(cx))) };
+}
+
+fn remove(view: &mut WriteView<'_>, gfn: u64, nr: u64) {
+    view.remove(Gfn::new(gfn), nr).unwrap();
+}
+
+#[test]
+fn what_changed_from_the_end_backwards_is_flushed() {
+    for (near, far) in [(3, 5), (5, 0x1FF), (5, M2 + 7), (5, 0x4_0005)] {
+        for w in both_kinds_of_tlb() {
+            let d = guest(&w, 0);
+            for gfn in [near, far] {
+                assert_eq!(d.insert(gfn, 1, ram(0) + gfn, p2mt::RAM_RW), 0);
+            }
+            under_one_lock(d, |view| {
+                remove(view, far, 1);
+                remove(view, near, 1);
+            });
+            w.check();
+        }
+    }
+}
+
+#[test]
+fn a_page_next_to_a_block_is_flushed_as_a_page() {
+    for pages_first in [false, true] {
+        for w in both_kinds_of_tlb() {
+            let d = guest(&w, 0);
+            assert_eq!(d.insert(M2, M2, ram(0) + M2, p2mt::RAM_RW), 0);
+            assert_eq!(d.insert(2 * M2 + 3, 1, ram(0), p2mt::RAM_RW), 0);
+            under_one_lock(d, |view| {
+                let mut parts = [(M2, M2), (2 * M2 + 3, 1)];
+                if pages_first {
+                    parts.reverse();
+                }
+                for (gfn, nr) in parts {
+                    remove(view, gfn, nr);
+                }
+            });
+            w.check();
+        }
+    }
+}
+
+#[test]
+fn a_block_of_which_only_the_end_was_changed_is_flushed() {
+    for w in both_kinds_of_tlb() {
+        let d = guest(&w, 0);
+        assert_eq!(d.insert(M2, M2, ram(0) + M2, p2mt::RAM_RW), 0);
+        assert_eq!(d.remove(2 * M2 - 1, 1, ram(0) + 2 * M2 - 1), 0);
+        w.check();
+    }
+}
+
+#[test]
+fn the_flush_that_c_owes_is_paid_before_a_table_goes() {
+    let w = plain();
+    let d = guest(&w, 0);
+    assert_eq!(d.insert(M2 + 1, 3, ram(0), p2mt::RAM_RW), 0);
+    let free = w.free_pool_pages(d);
+    d.write_locked(|| {
+        // SAFETY: the lock is held.
+        unsafe { (*d.p2m()).need_flush = true };
+        // SAFETY: the lock is held.
+        let rc = unsafe {
+            test_harness::symbols::p2m_set_entry(
+                d.p2m(),
+                M2,
+                M2,
+                INVALID,
+                p2mt::INVALID,
+                access::RWX,
+            )
+        };
+        assert_eq!(rc, 0);
+        assert_eq!(w.free_pool_pages(d), free + 1, "the table is free");
+    });
+    w.check();
+}
+
+#[test]
+fn a_flush_that_was_made_is_not_owed_any_more() {
+    let w = plain();
+    let d = guest(&w, 0);
+    let flushes = || {
+        let events = w.events();
+        let is_flush = |event: &Event| matches!(event, Event::TlbiVmid { .. });
+        events.iter().filter(|(_, event)| is_flush(event)).count()
+    };
+    d.write_locked(|| {
+        // SAFETY: the lock is held.
+        unsafe { (*d.p2m()).need_flush = true };
+        w.clear_events();
+        d.flush();
+        assert!(!d.need_flush());
+    });
+    assert_eq!(flushes(), 1, "not again at the unlock");
+    // Nor if a function of the p2m makes it.
+    d.write_locked(|| {
+        // SAFETY: the lock is held.
+        unsafe { (*d.p2m()).need_flush = true };
+    });
+    assert_eq!(flushes(), 2);
+    d.clear_root();
+    assert!(!d.need_flush());
+    w.check();
+}
+
+#[test]
+fn pages_taken_ahead_are_back_in_the_pool_after_each_call() {
+    let w = plain();
+    let d = guest(&w, 0);
+    // The tables above stay.
+    assert_eq!(d.insert(100 * M2, 1, ram(0), p2mt::RAM_RW), 0);
+    // A table each: as many are taken ahead as were taken already.
+    for tables in [1, 2, 3, 5, 17, 20] {
+        let before = w.free_pool_pages(d);
+        for pages in 0..tables {
+            assert_eq!(d.insert(M2 * pages + 1, 1, ram(0), p2mt::RAM_RW), 0);
+        }
+        w.check();
+        assert_eq!(d.remove(0, tables * M2, INVALID), -84, "RAM is not that");
+        under_one_lock(d, |view| remove(view, 0, tables * M2));
+        w.check();
+        assert_eq!(w.free_pool_pages(d), before);
+        // The same tables in one call, with nothing between them.
+        assert_eq!(d.insert(1, (tables - 1) * M2 + 1, ram(0), p2mt::RAM_RW), 0);
+        w.check();
+        under_one_lock(d, |view| remove(view, 0, tables * M2));
+        w.check();
+        assert_eq!(w.free_pool_pages(d), before);
+    }
+}
+
+#[test]
+fn what_was_not_touched_is_visible_once_it_is_replaced() {
+    for (t, mfn) in [(p2mt::RAM_RW, 9), (p2mt::RAM_RO, 0), (p2mt::MMIO_DEV, 9)] {
+        let w = plain();
+        let d = guest(&w, 0);
+        assert_eq!(d.insert(4, 2, ram(0), p2mt::RAM_RW), 0);
+        d.creation_finished();
+        // The tables above are the hardware's again, the page is not.
+        assert!(d.resolve(5));
+        assert_eq!(w.entry(d, 4, 3) & 1, 0);
+        assert_eq!(d.insert(4, 1, ram(0) + mfn, t), 0);
+        assert_eq!(w.entry(d, 4, 3) & 1, 1);
+        w.check();
+    }
+}
