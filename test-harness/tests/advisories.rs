@@ -262,6 +262,24 @@ fn xsa_410_nothing_is_mapped_in_a_dying_domain() {
     w.check();
 }
 
+/// Nor does anything else change there; what is mapped goes by relinquishing.
+#[test]
+fn xsa_410_nothing_is_unmapped_or_restricted_in_a_dying_domain() {
+    let w = plain();
+    let d = guest(&w, 0);
+    assert_eq!(d.insert(5, 2, ram(0), p2mt::RAM_RW), 0);
+    assert_eq!(d.insert(M2, M2, ram(0) + M2, p2mt::RAM_RW), 0);
+    let before = w.dump(d);
+    d.set_dying_state(1);
+    assert_eq!(d.remove(5, 1, ram(0)), errno::ENOMEM);
+    assert_eq!(d.remove(M2, M2, ram(0) + M2), errno::ENOMEM);
+    assert_eq!(d.set_access(5, 1, 0, access::R), errno::ENOMEM.into());
+    assert_eq!(d.set_access(M2 + 5, 1, 0, access::R), errno::ENOMEM.into());
+    assert_eq!(w.dump(d), before);
+    d.set_dying_state(0);
+    assert_eq!(d.remove(5, 1, ram(0)), 0);
+}
+
 /// Tables were freed in one go, and before the TLBs had forgotten them.
 #[test]
 fn xsa_410_the_root_is_cleared_and_flushed_before_the_first_table_is_freed() {

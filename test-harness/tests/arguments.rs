@@ -65,6 +65,20 @@ fn a_number_that_is_no_type_maps_nothing() {
 }
 
 #[test]
+fn a_machine_frame_that_no_entry_can_hold_is_refused() {
+    let w = plain();
+    let d = guest(&w, 0);
+    let end = 1 << 36;
+    for (mfn, nr) in [(end, 1), (end - 1, 2), (u64::MAX - 1, 1), (1 << 60, 1)] {
+        assert_eq!(d.insert(5, nr, mfn, p2mt::MMIO_DEV), errno::EINVAL);
+    }
+    assert_eq!(w.snapshot(d).len(), 0);
+    assert_eq!(d.insert(5, 1, end - 1, p2mt::MMIO_DEV), 0);
+    assert_eq!(d.lookup(5).0, Some(end - 1));
+    w.check();
+}
+
+#[test]
 fn an_order_that_no_range_has_is_refused() {
     changes_nothing(|d, _| {
         for order in [52, 63, 64, 65, 1 << 32, u64::MAX] {

@@ -95,6 +95,32 @@ fn an_unsupported_address_size_stops_xen_with_a_reason() {
 }
 
 #[test]
+fn without_memory_for_the_empty_root_xen_does_not_boot() {
+    let w = world(Config {
+        at_speculate: true,
+        ..Config::default()
+    });
+    w.fail_allocation(Some(1));
+    let said = w.expect_stop(p2m_rs::globals::reset_for_test, || {
+        call!(setup_virt_paging());
+    });
+    assert!(
+        said.as_deref().is_some_and(|s| s.starts_with("panic: ")),
+        "{said:?}"
+    );
+}
+
+#[test]
+fn an_idle_vcpu_leaves_the_guests_registers_alone() {
+    let w = plain();
+    let v = w.vcpu(guest(&w, 0));
+    w.run(0, v);
+    w.clear_events();
+    w.idle().restore_state();
+    assert_eq!(w.events(), []);
+}
+
+#[test]
 fn vmids_are_given_taken_back_and_started_anew() {
     let w = plain();
     let d = w.raw_domain(false);
@@ -186,4 +212,29 @@ fn with_the_speculation_erratum_no_half_switched_context_translates() {
         }
     }
     w.check();
+}
+
+/// Arm's errata notices: all that the translation depends on is in place before
+/// VTTBR_EL2 names the guest's tables, and the other way round.
+#[test]
+fn with_the_speculation_erratum_vttbr_comes_last_and_goes_first() {
+    let w = world(Config {
+        at_speculate: true,
+        ..Config::default()
+    });
+    let (v, next) = (w.vcpu(guest(&w, 0)), w.vcpu(guest(&w, 1)));
+    w.run(0, v);
+    w.clear_events();
+    w.run(0, next);
+    let steps: Vec<String> = w
+        .events()
+        .into_iter()
+        .filter_map(|(_, event)| match event {
+            Event::WriteRegister { register, .. } => Some(format!("{register:?}")),
+            Event::Isb => Some("Isb".to_owned()),
+            _ => None,
+        })
+        .collect();
+    let expected = ["Vttbr", "Isb", "Sctlr", "Hcr", "Isb", "Vttbr", "Isb"];
+    assert_eq!(steps, expected);
 }

@@ -6,7 +6,7 @@
 
 mod common;
 use common::{access, errno, guest, p2mt, plain, ram, world, G1, M2, SIZES};
-use test_harness::{Config, Event, Iommu, Preempt, Stage1Entry};
+use test_harness::{Config, Event, Iommu, Preempt, Stage1Entry, INVALID};
 
 /// C stops at P2M_ROOT_LEVEL pages: none of a level-0 root, the first of
 /// several concatenated ones.
@@ -331,6 +331,52 @@ fn b11_a_mapping_whose_page_is_kept_for_a_device_is_counted_out() {
     assert_eq!(d.insert(5, 1, ram(0), p2mt::RAM_RW), 0);
     w.forget_frame(ram(1) + 1);
     assert_eq!(d.mapping_stats(), [0, 0, 0, 1]);
+    w.check();
+}
+
+/// A hole in a block, all of a table, and a mapping in the hardware domain.
+#[test]
+fn b11_what_an_iommu_that_fails_has_forgotten_or_not_is_unmapped() {
+    let config = Config {
+        iommu: Iommu::Coherent,
+        ..Config::default()
+    };
+    let w = world(config);
+    let (d, owner) = (guest(&w, 0), guest(&w, 1));
+    assert_eq!(d.insert(M2, M2, ram(0) + M2, p2mt::RAM_RW), 0);
+    w.fail_iommu(Some(1));
+    assert_eq!(d.remove(M2 + 5, 2, ram(0) + M2 + 5), errno::EIO);
+    assert_eq!((d.lookup(M2 + 5).0, d.lookup(M2 + 6).0), (None, None));
+    assert_eq!(d.lookup(M2 + 7).0, Some(ram(0) + M2 + 7));
+    w.check();
+    // A table goes as a whole; what foreign pages it maps is kept.
+    for n in 0..3 {
+        assert_eq!(d.map_foreign(owner, 2 * M2 + n, ram(1) + n), 0);
+    }
+    let before = d.mapping_stats();
+    w.fail_iommu(Some(1));
+    assert_eq!(d.set_entry(2 * M2, M2, INVALID, 0, access::RWX), errno::EIO);
+    assert_eq!(d.lookup(2 * M2).0, None);
+    let [blocks @ .., pages] = before;
+    let [blocks_now @ .., pages_now] = d.mapping_stats();
+    assert_eq!((blocks_now, pages_now), (blocks, pages - 3));
+    for n in 0..3 {
+        assert_eq!(w.references(ram(1) + n), 2);
+        w.forget_frame(ram(1) + n);
+    }
+    w.abandon();
+}
+
+#[test]
+fn b11_the_hardware_domain_is_not_shut_down_for_its_iommu() {
+    let w = world(Config {
+        iommu: Iommu::Coherent,
+        ..Config::default()
+    });
+    let d = w.hardware_domain();
+    w.fail_iommu(Some(1));
+    assert_eq!(d.insert(5, 1, 0x9000, p2mt::MMIO_DEV), 0);
+    assert!(!d.is_shutting_down());
     w.check();
 }
 

@@ -5,11 +5,13 @@
 #![allow(clippy::unwrap_used)] // a test may stop on the spot
 
 mod common;
+use common::by_hand::xen;
 use common::{access, guest, p2mt, plain, ram, world, M2};
 use p2m_rs::addr::Gfn;
 use p2m_rs::lock::{unlocked_entry, WriteView};
 use p2m_rs::p2m::P2m;
 use test_harness::{Config, Domain, Event, World, INVALID};
+use xen_sys as sys;
 
 /// With invalidation by range, and without.
 fn both_kinds_of_tlb() -> impl Iterator<Item = World> {
@@ -133,6 +135,87 @@ fn a_flush_that_was_made_is_not_owed_any_more() {
     d.clear_root();
     assert!(!d.need_flush());
     w.check();
+}
+
+#[test]
+fn a_flush_that_c_owes_is_left_to_cs_unlock() {
+    let w = plain();
+    let d = guest(&w, 0);
+    assert_eq!(d.insert(5, 2, ram(0), p2mt::RAM_RW), 0);
+    d.write_locked(|| {
+        // SAFETY: the lock is held.
+        unsafe { (*d.p2m()).need_flush = true };
+        w.clear_events();
+        // SAFETY: the lock is held.
+        let rc =
+            unsafe { test_harness::symbols::p2m_set_entry(d.p2m(), 5, 1, INVALID, 0, access::RWX) };
+        assert_eq!(rc, 0);
+        assert!(d.need_flush());
+        let is_flush = |event: &Event| matches!(event, Event::TlbiVmid { .. });
+        assert!(!w.events().iter().any(|(_, event)| is_flush(event)));
+    });
+    w.check();
+}
+
+/// Its references go after the flush, as nobody else flushes for it.
+#[test]
+fn a_foreign_page_that_nobody_owns_is_put_after_the_flush() {
+    for by in ["a page", "a block over its table", "a removal of its table"] {
+        let w = plain();
+        let d = guest(&w, 0);
+        let page = xen!(alloc_domheap_pages(std::ptr::null_mut(), 0, 0));
+        let mfn = xen!(xs_page_to_mfn(page));
+        w.take_references(mfn, 1);
+        assert_eq!(d.insert(M2 + 5, 1, mfn, p2mt::FOREIGN_RW), 0);
+        match by {
+            "a page" => assert_eq!(d.insert(M2 + 5, 1, ram(0), p2mt::RAM_RW), 0),
+            "a block over its table" => assert_eq!(d.insert(M2, M2, ram(0), p2mt::RAM_RW), 0),
+            // B15: not so there, as in C.
+            _ => continue,
+        }
+        let rules: Vec<_> = w.take_violations().iter().map(|v| v.rule).collect();
+        assert_eq!(rules, [] as [&str; 0], "replaced by {by}");
+    }
+}
+
+/// Tables that a call takes out may be what it needs further on.
+#[test]
+fn a_call_is_not_refused_for_tables_that_it_takes_out_itself() {
+    let w = plain();
+    let d = guest(&w, 0);
+    // Three tables of pages, three blocks, and no page in the pool.
+    let ready = || {
+        under_one_lock(d, |view| remove(view, 0, 8 * M2));
+        assert_eq!(d.set_pool(64), 0);
+        for n in 0..3 {
+            assert_eq!(d.insert(n * M2 + 1, 9, ram(0), p2mt::RAM_RW), 0);
+            let block = ram(0) + (n + 3) * M2;
+            assert_eq!(d.insert((n + 3) * M2, M2, block, p2mt::RAM_RW), 0);
+        }
+        assert_eq!(d.set_pool(d.pool_pages() - w.free_pool_pages(d)), 0);
+        w.check();
+    };
+    ready();
+    // Blocks over the tables; then pages that need a table.
+    let mfn = ram(0) + 16 * M2;
+    assert_eq!(d.insert(0, 3 * M2 + 1, mfn, p2mt::RAM_RW), 0);
+    w.check();
+    ready();
+    // The tables, and a part of a block.
+    under_one_lock(d, |view| remove(view, 0, 3 * M2 + 1));
+    w.check();
+    assert_eq!(d.lookup(3 * M2 + 1).0, Some(ram(0) + 3 * M2 + 1));
+    ready();
+    // Tables are merged; blocks are split.
+    assert_eq!(d.set_pool(64), 0);
+    assert_eq!(d.insert(0, 3 * M2, ram(0), p2mt::RAM_RW), 0);
+    let nr = u32::try_from(3 * M2).unwrap();
+    assert_eq!(d.set_access(0, nr, 0, access::R), 0);
+    assert_eq!(d.set_pool(d.pool_pages() - w.free_pool_pages(d)), 0);
+    assert_eq!(d.set_access(0, nr + 9, 0, access::RWX), 0);
+    w.check();
+    assert_eq!(w.snapshot(d).get(&0).map(|leaf| leaf.order), Some(9));
+    assert_eq!(d.access(3 * M2 + 8), (0, access::RWX));
 }
 
 #[test]

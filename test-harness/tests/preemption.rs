@@ -246,6 +246,39 @@ fn an_access_request_stops_only_at_multiples_of_64() {
 }
 
 #[test]
+fn a_request_beyond_all_that_is_mapped_can_stop_and_gets_on() {
+    let w = plain();
+    let d = guest(&w, 0);
+    assert_eq!(d.insert(5, 1, ram(0), p2mt::RAM_RW), 0);
+    w.preempt(Preempt::Always);
+    let nr = u32::try_from(9 * G1).unwrap();
+    let mut stops = vec![0];
+    loop {
+        let rc = d.set_access(0, nr, *stops.last().unwrap(), access::R);
+        w.check();
+        if rc == 0 {
+            break;
+        }
+        stops.push(u32::try_from(rc).unwrap());
+    }
+    assert!(stops.is_sorted_by(|a, b| a < b), "{stops:x?}");
+    assert!(stops.len() > 6, "{stops:x?}");
+    assert_eq!(d.access(5), (0, access::R));
+}
+
+#[test]
+fn the_last_teardown_is_not_interrupted() {
+    let w = plain();
+    let d = w.domain(7);
+    w.preempt(Preempt::Always);
+    d.set_dying_state(1);
+    // Its caller could not come back; the pool may be full still (B19).
+    d.final_teardown();
+    assert_eq!((d.pool_pages(), w.root(d)), (0, None));
+    assert_eq!(w.heap_in_use(), 0);
+}
+
+#[test]
 fn cleaning_the_cache_can_stop_at_any_check_and_cleans_each_page_once() {
     let at = std::cell::Cell::new(0);
     let checks = both(

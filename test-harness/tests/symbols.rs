@@ -9,7 +9,7 @@ use std::ptr::null_mut;
 
 use common::{access, errno, guest, p2mt, plain, ram, M2};
 use test_harness::symbols::{self as c, GuestHandle};
-use test_harness::{World, INVALID};
+use test_harness::{Config, World, INVALID};
 
 /// A call of an exported function.
 macro_rules! call {
@@ -241,6 +241,103 @@ fn set_way_operations_track_what_the_guest_touches() {
     let before = w.dump(d);
     call!(p2m_domain_creation_finished(d.pointer()));
     assert_eq!(w.dump(d), before, "nothing is invalidated then");
+}
+
+#[test]
+fn a_lookup_says_which_access_was_set() {
+    let w = plain();
+    let d = guest(&w, 0);
+    assert_eq!(d.insert(5, 2, ram(0), p2mt::RAM_RW), 0);
+    assert_eq!(d.get_entry(5).access, access::RWX, "without introspection");
+    assert_eq!(d.set_access(5, 1, 0, access::RX2RW), 0);
+    assert_eq!(d.get_entry(5).access, access::RX2RW);
+    assert_eq!(d.get_entry(6).access, access::RWX);
+}
+
+#[test]
+fn the_bounds_of_what_was_ever_mapped_are_exact() {
+    let w = plain();
+    let d = guest(&w, 0);
+    assert_eq!((d.lowest_mapped(), d.max_mapped()), (u64::MAX, 0));
+    let bounds = |gfn, nr, mfn| {
+        assert_eq!(d.insert(gfn, nr, mfn, p2mt::RAM_RW), 0);
+        (d.lowest_mapped(), d.max_mapped())
+    };
+    assert_eq!(bounds(M2 + 5, 1, ram(0)), (M2 + 5, M2 + 5), "a new table");
+    assert_eq!(bounds(M2 + 7, 3, ram(0)), (M2 + 5, M2 + 9), "its entries");
+    assert_eq!(bounds(0, M2, ram(0)), (0, M2 + 9), "a block");
+    assert_eq!(bounds(4 * M2, M2, ram(0)), (0, 5 * M2 - 1), "above");
+    assert_eq!(bounds(6 * M2, M2, ram(0) + 1), (0, 7 * M2 - 1), "pages");
+    assert_eq!(bounds(4 * M2 + 3, 1, ram(0)), (0, 7 * M2 - 1), "in a block");
+    assert_eq!(d.remove(6 * M2, M2, ram(0) + 1), 0);
+    assert_eq!((d.lowest_mapped(), d.max_mapped()), (0, 7 * M2 - 1), "ever");
+    w.check();
+}
+
+#[test]
+fn a_page_mapped_into_a_foreign_block_drops_one_reference() {
+    let w = plain();
+    let (d, owner) = (guest(&w, 0), guest(&w, 1));
+    w.take_references(ram(1), M2);
+    assert_eq!(d.insert(M2, M2, ram(1), p2mt::FOREIGN_RW), 0);
+    assert_eq!(w.snapshot(d).len(), 1);
+    assert_eq!(d.insert(M2 + 5, 1, ram(0), p2mt::RAM_RW), 0);
+    assert_eq!(d.lookup(M2 + 4), (Some(ram(1) + 4), p2mt::FOREIGN_RW));
+    assert_eq!(d.lookup(M2 + 5), (Some(ram(0)), p2mt::RAM_RW));
+    assert_eq!((w.references(ram(1) + 4), w.references(ram(1) + 5)), (2, 1));
+    w.check();
+    // Without a page for the table nothing changes.
+    assert_eq!(d.insert(2 * M2, M2, ram(0), p2mt::RAM_RW), 0);
+    w.take_references(ram(1) + M2, M2);
+    assert_eq!(d.insert(4 * M2, M2, ram(1) + M2, p2mt::FOREIGN_RW), 0);
+    assert_eq!(d.set_pool(d.pool_pages() - w.free_pool_pages(d)), 0);
+    let before = w.snapshot(d);
+    assert_eq!(d.insert(4 * M2 + 5, 1, ram(0), p2mt::RAM_RW), errno::ENOMEM);
+    assert_eq!(w.snapshot(d), before);
+    w.check();
+    w.destroy(d);
+    assert_eq!(w.references(ram(1)), 1);
+    w.destroy(owner);
+}
+
+#[test]
+fn a_foreign_page_that_is_none_is_refused() {
+    let w = plain();
+    let (d, owner) = (guest(&w, 0), guest(&w, 1));
+    assert_eq!(d.map_foreign(owner, 5, 0x9000), errno::EINVAL, "no memory");
+    assert_eq!(
+        d.map_foreign(owner, 5, ram(0)),
+        errno::EINVAL,
+        "not its own"
+    );
+    // And one that cannot be mapped is given back.
+    let beyond = Config::default().gfn_limit();
+    assert_eq!(d.map_foreign(owner, beyond, ram(1)), errno::EINVAL);
+    assert_eq!(w.references(ram(1)), 1);
+    assert_eq!(w.snapshot(d).len(), 0);
+    w.check();
+}
+
+#[test]
+fn a_device_page_is_mapped_if_it_is_permitted_and_there_is_memory() {
+    let w = plain();
+    let d = w.domain(0);
+    let map = |mfn| call!(map_dev_mmio_page(d.pointer(), 5, mfn));
+    assert_eq!((map(0x9000), d.lookup(5).0), (0, None), "not permitted");
+    w.permit_iomem(d, 0x9000..0x9001);
+    assert_eq!((map(0x9000), d.lookup(5).0), (errno::ENOENT, None));
+    assert_eq!(d.set_pool(4), 0);
+    assert_eq!((map(0x9000), d.lookup(5).0), (0, Some(0x9000)));
+    assert_eq!(d.lookup(5).1, p2mt::MMIO_C);
+    assert_eq!((map(0x9001), d.lookup(5).0), (0, Some(0x9000)));
+}
+
+#[test]
+fn a_domain_without_tables_has_none_to_dump() {
+    let w = plain();
+    let d = w.raw_domain(false);
+    call!(dump_p2m_lookup(d.pointer(), 0x5000));
+    assert_eq!(w.pt_walk_dumps(), []);
 }
 
 #[test]

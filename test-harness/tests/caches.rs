@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Cleaning guest memory, and the set/way emulation that leads to it.
+
+mod common;
+use std::ptr::null_mut;
+
+use common::{access, guest, p2mt, plain, ram, M2};
+use test_harness::symbols as c;
+use test_harness::{Domain, Event, Preempt, Vcpu, World};
+
+const TVM: u64 = 1 << 26;
+
+/// A domain with a vCPU that runs.
+fn scene() -> (World, Domain, Vcpu) {
+    let w = plain();
+    let d = guest(&w, 0);
+    let v = w.vcpu(d);
+    w.run(0, v);
+    (w, d, v)
+}
+
+fn set_way(v: Vcpu) {
+    let hsr = xen_sys::hsr { bits: 0 };
+    // SAFETY: a live vCPU; the registers are not looked at.
+    unsafe { c::p2m_set_way_flush(v.pointer(), null_mut(), hsr) }
+}
+
+#[test]
+fn each_page_of_ram_is_cleaned_wherever_it_lies() {
+    let (w, d, _) = scene();
+    let owner = guest(&w, 1);
+    // Forwards with a gap, backwards, neighbours, twice the same, read-only.
+    let frames = [0, 7, 3, 4, 4, 2, 1].map(|n| ram(0) + n);
+    for (gfn, mfn) in (5..).zip(frames) {
+        assert_eq!(d.insert(gfn, 1, mfn, p2mt::RAM_RO), 0);
+    }
+    assert_eq!(d.map_foreign(owner, 20, ram(1)), 0);
+    assert_eq!(d.insert(21, 1, ram(1) + 1, p2mt::GRANT_RW), 0);
+    // No RAM, whatever the attributes.
+    assert_eq!(d.insert(22, 1, 0x9000, p2mt::MMIO_DEV), 0);
+    assert_eq!(d.insert(23, 1, 0x9001, p2mt::MMIO_C), 0);
+    assert_eq!(d.cache_flush(0, 100), (0, 24), "to the last that is mapped");
+    let mut expected = frames.to_vec();
+    expected.extend([ram(1), ram(1) + 1]);
+    assert_eq!(w.flushed_to_ram(), expected);
+    w.check();
+}
+
+#[test]
+fn of_a_block_only_the_part_in_the_range_is_cleaned() {
+    let (w, d, _) = scene();
+    assert_eq!(d.insert(M2, M2, ram(0) + M2, p2mt::RAM_RW), 0);
+    assert_eq!(d.cache_flush(M2 + 3, M2 + 5), (0, M2 + 5));
+    assert_eq!(w.flushed_to_ram(), [ram(0) + M2 + 3, ram(0) + M2 + 4]);
+}
+
+#[test]
+fn the_instruction_caches_follow_what_was_cleaned() {
+    let (w, d, _) = scene();
+    assert_eq!(d.insert(0, 1, ram(0), p2mt::RAM_RW), 0);
+    w.clear_events();
+    assert_eq!(d.cache_flush(0, 1).0, 0);
+    let events = w.events();
+    let last = |wanted: fn(&Event) -> bool| events.iter().rposition(|(_, e)| wanted(e));
+    let cleaned = last(|e| matches!(e, Event::FlushPageToRam { .. }));
+    let dropped = last(|e| matches!(e, Event::InvalidateIcache));
+    assert!(dropped.is_some());
+    // What waits is cleaned at the latest when the function returns.
+    assert!(cleaned.is_some());
+}
+
+#[test]
+fn a_vm_is_cleaned_to_its_end_however_often_softirqs_are_pending() {
+    let (w, d, v) = scene();
+    assert_eq!(d.insert(0, M2, ram(0), p2mt::RAM_RW), 0);
+    v.set_need_flush_to_ram(true);
+    w.preempt(Preempt::Always);
+    v.flush_vm();
+    assert!(w.softirqs() > 3, "{} softirqs", w.softirqs());
+    let all: Vec<u64> = (ram(0)..ram(0) + M2).collect();
+    assert_eq!(w.flushed_to_ram(), all);
+    assert!(!v.need_flush_to_ram());
+    assert!(!w.guest_can(0, 0, false), "touches are tracked anew");
+    w.check();
+}
+
+#[test]
+fn only_the_first_set_way_operation_asks_for_a_flush() {
+    let (w, _, v) = scene();
+    set_way(v);
+    assert!(v.need_flush_to_ram());
+    assert_eq!(v.hcr() & TVM, TVM);
+    v.flush_vm();
+    // The guest goes on through its cache, set by set.
+    set_way(v);
+    assert!(!v.need_flush_to_ram());
+    assert_eq!(v.hcr() & TVM, TVM);
+    assert_eq!(w.undef_injected(), 0);
+}
+
+#[test]
+fn memory_is_cleaned_when_the_guest_turns_its_caches_on_or_off() {
+    const MMU: u64 = 1;
+    const CACHE: u64 = 4;
+    for was_enabled in [false, true] {
+        for sctlr in [0, MMU, CACHE, MMU | CACHE] {
+            let (_w, _, v) = scene();
+            set_way(v);
+            v.set_need_flush_to_ram(false);
+            // SAFETY: a register of the model.
+            unsafe { xen_sys::arch::write_sctlr_el1(sctlr) };
+            v.toggle_cache(was_enabled);
+            let enabled = sctlr == MMU | CACHE;
+            assert_eq!(v.need_flush_to_ram(), enabled != was_enabled);
+            // Nothing is left to wait for once they are on.
+            assert_eq!(v.hcr() & TVM != 0, !enabled);
+        }
+    }
+}
+
+#[test]
+fn a_restricted_page_is_cleaned_like_any_other() {
+    let (w, d, _) = scene();
+    assert_eq!(d.insert(5, 2, ram(0), p2mt::RAM_RW), 0);
+    assert_eq!(d.set_access(5, 1, 0, access::N), 0);
+    assert_eq!(d.cache_flush(5, 7), (0, 7));
+    assert_eq!(w.flushed_to_ram(), [ram(0), ram(0) + 1]);
+}
