@@ -5,7 +5,7 @@
 #![allow(clippy::unwrap_used)] // a test may stop on the spot
 
 mod common;
-use common::by_hand::xen;
+use common::by_hand::{slot, store, xen};
 use common::{access, guest, p2mt, plain, ram, world, M2};
 use p2m_rs::addr::Gfn;
 use p2m_rs::lock::{unlocked_entry, WriteView};
@@ -155,6 +155,36 @@ fn a_flush_that_c_owes_is_left_to_cs_unlock() {
         assert!(!w.events().iter().any(|(_, event)| is_flush(event)));
     });
     w.check();
+}
+
+#[test]
+fn a_flush_that_c_owes_is_paid_before_anything_new_is_mapped() {
+    for (first, nr) in [(5, 1), (4, 3)] {
+        let w = plain();
+        let d = guest(&w, 0);
+        assert_eq!(d.insert(5, 1, ram(0), p2mt::RAM_RW), 0);
+        let entry = slot(&w, d, 5, 3);
+        d.write_locked(|| {
+            store(entry, 0);
+            // SAFETY: a live structure; the lock is held.
+            unsafe { (*d.p2m()).stats.mappings[3] -= 1 };
+            // SAFETY: as above.
+            unsafe { (*d.p2m()).need_flush = true };
+            // SAFETY: as above.
+            let rc = unsafe {
+                test_harness::symbols::p2m_set_entry(
+                    d.p2m(),
+                    first,
+                    nr,
+                    ram(0) + 9,
+                    p2mt::RAM_RW,
+                    access::RWX,
+                )
+            };
+            assert_eq!(rc, 0);
+        });
+        w.check();
+    }
 }
 
 /// Its references go after the flush, as nobody else flushes for it.

@@ -255,6 +255,18 @@ fn a_lookup_says_which_access_was_set() {
 }
 
 #[test]
+fn introspection_is_by_pages_from_the_first_request_on() {
+    let w = plain();
+    let d = guest(&w, 0);
+    assert_eq!(d.insert(0, M2, ram(0), p2mt::RAM_RW), 0);
+    assert_eq!(d.set_access(INVALID, 0, 0, access::RX), 0);
+    assert_eq!(d.insert(M2, M2, ram(0) + M2, p2mt::RAM_RW), 0);
+    let orders: Vec<u32> = w.snapshot(d).values().map(|leaf| leaf.order).collect();
+    assert_eq!(orders, [vec![9], vec![0; 512]].concat());
+    assert_eq!(d.access(M2 + 5), (0, access::RX));
+}
+
+#[test]
 fn the_bounds_of_what_was_ever_mapped_are_exact() {
     let w = plain();
     let d = guest(&w, 0);
