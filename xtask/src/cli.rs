@@ -28,6 +28,8 @@ pub(crate) enum Action {
     Diff(DiffArgs),
     /// Count what the Rust p2m and Xen's C do for each operation
     Bench(BenchArgs),
+    /// Measure how much of the p2m the host tests run through
+    Coverage,
     /// Show what this machine has and what it lacks
     Doctor,
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Build, boot and test commands: `cargo xtask boot | build-xen | test | diff | doctor`.
+//! Build, boot and test commands:
+//! `cargo xtask boot | build-xen | test | diff | bench | coverage | doctor`.
 //!
 //! Results go to stdout, progress and errors to stderr; the exit code is 0 only if all that was
 //! asked for passed.
@@ -9,6 +10,7 @@ mod bench;
 mod boot;
 mod cli;
 mod command;
+mod coverage;
 mod diff;
 mod doctor;
 mod e2e;
@@ -72,6 +74,7 @@ fn run(cli: &Cli) -> Result<bool> {
         Action::Diff(args) if args.host => diff::run(&paths, progress, args),
         Action::Diff(args) => selftest::run(&paths, progress, args),
         Action::Bench(args) => bench::run(&paths, progress, args),
+        Action::Coverage => coverage::run(&paths, progress),
         Action::Doctor => Ok(doctor::run(&paths)),
     }
 }
