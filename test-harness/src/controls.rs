@@ -220,6 +220,12 @@ impl World {
         self.locked(|m| m.radix.integers(d.access_tree()))
     }
 
+    /// How often a device model was told that its mappings of RAM are stale
+    /// (`ioreq_request_mapcache_invalidate()`), since the last time.
+    pub fn mapcache_invalidations(&self) -> u32 {
+        self.locked(|m| std::mem::take(&mut m.devices.mapcache_invalidations))
+    }
+
     /// Gives up on this world: a test has broken it, and said how.
     pub fn abandon(&self) {
         self.locked(|m| m.stopped = Some("abandoned".into()));

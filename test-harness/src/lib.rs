@@ -43,6 +43,10 @@
 //! | W2 | each call ends |
 //! | A1 | values have the meaning that they claim |
 //!
+//! There is no R3, "what is mapped is unmapped": on Arm64 Xen maps all memory,
+//! so that `map_domain_page` is arithmetic and has no counterpart (`helpers.c`
+//! refuses to compile where that is not so).
+//!
 //! The model sees all that the code does as one list of [`Event`]s; a
 //! [`Checker`] that subscribes may add rules.
 //!

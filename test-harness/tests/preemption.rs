@@ -111,6 +111,20 @@ fn relinquishing_can_stop_at_any_check_and_drops_each_reference_once() {
     assert!(checks >= 6, "only {checks} checks");
 }
 
+/// They are freed at once, after one flush.
+#[test]
+fn relinquishing_looks_before_very_many_tables_wait() {
+    let w = plain();
+    let d = guest(&w, 0);
+    assert_eq!(d.set_pool(1_200), 0);
+    for n in 0..1_100 {
+        assert_eq!(d.insert(n * M2 + 3, 1, ram(0), p2mt::RAM_RW), 0);
+    }
+    d.set_dying_state(1);
+    assert_eq!(d.relinquish(), 0);
+    w.check();
+}
+
 #[test]
 fn relinquishing_gets_on_even_if_work_is_always_pending() {
     always(dying, relinquish, |w, d| w.snapshot(d).len());

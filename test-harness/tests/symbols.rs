@@ -204,6 +204,49 @@ fn xen_heap_pages_that_were_a_part_of_a_block_forget() {
 }
 
 #[test]
+fn a_xen_heap_page_that_is_mapped_again_at_its_place_is_not_forgotten() {
+    let w = plain();
+    let d = guest(&w, 0);
+    w.xenheap(ram(9), 2, d);
+    assert_eq!(d.insert(5, 2, ram(9), p2mt::RAM_RW), 0);
+    let frames = [ram(9), ram(9) + 1];
+    let again = || assert_eq!(d.insert(5, 2, ram(9), p2mt::RAM_RO), 0);
+    assert_eq!(still_known(&w, &frames, again), frames);
+    let swapped = || {
+        assert_eq!(d.insert(5, 1, ram(9) + 1, p2mt::RAM_RW), 0);
+    };
+    assert_eq!(still_known(&w, &frames, swapped), [ram(9) + 1]);
+    w.check();
+}
+
+#[test]
+fn a_device_model_hears_of_ram_that_is_gone_and_of_nothing_else() {
+    let w = plain();
+    let d = guest(&w, 0);
+    let owner = guest(&w, 1);
+    assert_eq!(d.insert(5, 4, ram(0), p2mt::RAM_RW), 0);
+    assert_eq!(d.insert(M2, M2, ram(0) + M2, p2mt::RAM_RO), 0);
+    assert_eq!(d.insert(9, 1, 0x9000, p2mt::MMIO_DEV), 0);
+    assert_eq!(d.insert(10, 1, ram(1), p2mt::GRANT_RW), 0);
+    assert_eq!(d.map_foreign(owner, 11, ram(1)), 0);
+    assert_eq!(w.mapcache_invalidations(), 0, "nothing was gone");
+    let told = |gfn, nr| {
+        assert_eq!(d.set_entry(gfn, nr, INVALID, 0, access::RWX), 0);
+        w.mapcache_invalidations() > 0
+    };
+    assert!(told(5, 1));
+    assert!(!told(5, 1), "nothing there any more");
+    assert!(told(6, 2));
+    assert!(!told(9, 3), "a device, a grant, a foreign page");
+    assert!(told(M2 + 7, 1), "a part of a block");
+    assert!(told(M2, M2), "a table");
+    assert_eq!(d.insert(8, 1, ram(0) + 9, p2mt::RAM_RW), 0);
+    assert!(w.mapcache_invalidations() > 0, "another in its place");
+    assert_eq!(d.insert(8, 1, ram(0) + 9, p2mt::RAM_RO), 0);
+    assert_eq!(w.mapcache_invalidations(), 0, "the same in its place");
+}
+
+#[test]
 fn set_way_operations_track_what_the_guest_touches() {
     let w = plain();
     let d = guest(&w, 0);
