@@ -238,3 +238,20 @@ fn with_the_speculation_erratum_vttbr_comes_last_and_goes_first() {
     let expected = ["Vttbr", "Isb", "Sctlr", "Hcr", "Isb", "Vttbr", "Isb"];
     assert_eq!(steps, expected);
 }
+
+/// A walk that began before VTTBR_EL2 named the empty root may have left
+/// anything.
+#[test]
+fn with_the_speculation_erratum_a_cpu_that_comes_up_forgets_what_it_guessed() {
+    for at_speculate in [false, true] {
+        let w = world(Config {
+            at_speculate,
+            ..Config::default()
+        });
+        w.clear_events();
+        w.on_cpu(5, || call!(xen_p2m_setup_virt_paging_one(null_mut())));
+        let on_it: Vec<Event> = w.events().into_iter().map(|(_, event)| event).collect();
+        let forgot = on_it.ends_with(&[Event::Isb, Event::TlbiAllLocal]);
+        assert_eq!(forgot, at_speculate, "{on_it:?}");
+    }
+}

@@ -123,9 +123,10 @@ fn a_restriction_that_stays_on_a_page_keeps_the_table() {
     map(d, M2, M2, ram(0) + M2, p2mt::RAM_RW);
     let nr = u32::try_from(M2).unwrap();
     assert_eq!(d.set_access(M2, nr, 0, access::R), 0);
-    // All but the last page; then the last one, alone.
-    assert_eq!(d.set_access(M2, nr - 1, 0, access::RWX), 0);
-    assert_eq!(d.set_access(2 * M2 - 1, 1, 0, access::RWX), 0);
+    // All but the last pages; then these alone, one and two in a call.
+    assert_eq!(d.set_access(M2, nr - 3, 0, access::RWX), 0);
+    assert_eq!(d.set_access(2 * M2 - 3, 1, 0, access::RWX), 0);
+    assert_eq!(d.set_access(2 * M2 - 2, 2, 0, access::RWX), 0);
     assert_eq!(w.snapshot(d).len(), 512, "no single call lifted all of it");
     assert_eq!(d.set_access(M2, nr, 0, access::RWX), 0);
     assert_eq!(w.snapshot(d).len(), 1);

@@ -37,7 +37,10 @@ fn remove(view: &mut WriteView<'_>, gfn: u64, nr: u64) {
 
 #[test]
 fn what_changed_from_the_end_backwards_is_flushed() {
-    for (near, far) in [(3, 5), (5, 0x1FF), (5, M2 + 7), (5, 0x4_0005)] {
+    // In a table, in two, far apart; around what one invalidation by range takes.
+    let most = 1 << 21;
+    let places = [5, 0x1FF, M2 + 7, 0x4_0005, most + 1, most + 2, 2 * most];
+    for (near, far) in places.map(|far| (3, far)) {
         for w in both_kinds_of_tlb() {
             let d = guest(&w, 0);
             for gfn in [near, far] {
