@@ -55,6 +55,8 @@ fn build(paths: &Paths, progress: Progress, dir: &Path) -> Result<Vec<PathBuf>> 
         .arg(dir)
         .current_dir(paths.root())
         .env("RUSTC_BOOTSTRAP", "1")
+        // Build scripts are instrumented too, and of no interest.
+        .env("LLVM_PROFILE_FILE", dir.join("build.profraw"))
         .env(
             "RUSTFLAGS",
             "-Cinstrument-coverage -Zcoverage-options=branch",
