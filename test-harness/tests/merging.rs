@@ -116,6 +116,25 @@ fn only_ram_of_the_domain_is_put_together() {
     w.destroy(owner);
 }
 
+/// Xen remembers where each page of its heap is mapped.
+#[test]
+fn pages_of_xens_heap_stay_pages() {
+    let all = |w: &World, d: Domain| {
+        w.xenheap(ram(9), M2, d);
+        map(d, M2, M2, ram(9), p2mt::RAM_RW);
+    };
+    assert_eq!(order_after(all), 0);
+    for at in [0, 5, M2 - 1] {
+        let one = |w: &World, d: Domain| {
+            w.ram(ram(9), at, d);
+            w.xenheap(ram(9) + at, 1, d);
+            w.ram(ram(9) + at + 1, M2 - at - 1, d);
+            map(d, M2, M2, ram(9), p2mt::RAM_RW);
+        };
+        assert_eq!(order_after(one), 0, "page {at}");
+    }
+}
+
 #[test]
 fn a_restriction_that_stays_on_a_page_keeps_the_table() {
     let w = plain();
