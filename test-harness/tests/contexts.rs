@@ -132,6 +132,23 @@ fn vmids_are_given_taken_back_and_started_anew() {
     call!(p2m_vmid_allocator_init());
 }
 
+/// Whoever had it before, even firmware: its last owner's end is not relied on.
+#[test]
+fn the_vmid_of_a_new_domain_is_flushed_before_it_is_used() {
+    let w = plain();
+    let d = w.raw_domain(false);
+    w.clear_events();
+    assert_eq!(d.init(), 0);
+    let flushed = |event: &Event| match *event {
+        Event::TlbiVmid { vmid, .. } => Some(vmid),
+        _ => None,
+    };
+    let flushes: Vec<u16> = w.events().iter().filter_map(|(_, e)| flushed(e)).collect();
+    assert_eq!(flushes, [d.vmid()]);
+    w.check();
+    d.final_teardown();
+}
+
 #[test]
 fn a_flush_goes_to_the_vmid_of_its_domain_with_interrupts_off() {
     let w = plain();
