@@ -20,7 +20,14 @@ fn op(limit: u64) -> impl Strategy<Value = Op> {
     let aligned = (0u64..3).prop_map(|block| block * M2);
     let gfn = (any::<bool>(), prop_oneof![offset.clone(), aligned])
         .prop_map(move |(top, at)| place(limit, top, at));
-    let nr = prop_oneof![Just(1u64), 1u64..8, Just(M2), Just(2 * M2), Just(M2 + 1)];
+    let nr = prop_oneof![
+        Just(1u64),
+        1u64..8,
+        Just(M2 - 1),
+        Just(M2),
+        Just(M2 + 1),
+        Just(2 * M2)
+    ];
     let mfn = prop_oneof![
         (0u64..4).prop_map(|b| ram(0) + b * M2),
         offset.prop_map(|o| ram(0) + o)

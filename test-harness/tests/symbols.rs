@@ -7,7 +7,7 @@
 mod common;
 use std::ptr::null_mut;
 
-use common::{access, errno, guest, p2mt, plain, ram, M2};
+use common::{access, errno, guest, p2mt, plain, ram, G1, M2};
 use test_harness::symbols::{self as c, GuestHandle};
 use test_harness::{Config, World, INVALID};
 
@@ -295,6 +295,46 @@ fn a_lookup_says_which_access_was_set() {
     assert_eq!(d.set_access(5, 1, 0, access::RX2RW), 0);
     assert_eq!(d.get_entry(5).access, access::RX2RW);
     assert_eq!(d.get_entry(6).access, access::RWX);
+}
+
+#[test]
+fn a_range_one_page_short_of_a_block_leaves_that_page() {
+    // From pages, from a block, and in a gigabyte of either.
+    for (span, mfn) in [(M2, ram(0) + 1), (M2, ram(0)), (G1, ram(0))] {
+        for (skipped, gfn) in [(span - 1, span), (0, span + 1)] {
+            let w = plain();
+            let d = guest(&w, 0);
+            let other = ram(0) + 3 * G1;
+            for what in ["removed", "replaced", "restricted"] {
+                assert_eq!(d.set_entry(span, span, INVALID, 0, access::RWX), 0);
+                assert_eq!(d.insert(span, span, mfn, p2mt::RAM_RW), 0);
+                let rc = match what {
+                    "removed" => d.remove(gfn, span - 1, mfn + gfn - span).into(),
+                    "replaced" => {
+                        let other = other + gfn - span;
+                        d.insert(gfn, span - 1, other, p2mt::RAM_RO).into()
+                    }
+                    _ if span == G1 => continue,
+                    _ => d.set_access(gfn, u32::try_from(span - 1).unwrap_or(0), 0, access::R),
+                };
+                assert_eq!(rc, 0, "{what}");
+                let left = span + skipped;
+                assert_eq!(
+                    d.lookup(left),
+                    (Some(mfn + skipped), p2mt::RAM_RW),
+                    "{what}"
+                );
+                assert_eq!(d.access(left), (0, access::RWX), "{what}");
+                let middle = d.lookup(span + span / 2);
+                match what {
+                    "removed" => assert_eq!(middle.0, None),
+                    "replaced" => assert_eq!(middle.1, p2mt::RAM_RO),
+                    _ => assert_eq!(d.access(span + span / 2), (0, access::R)),
+                }
+                w.check();
+            }
+        }
+    }
 }
 
 #[test]
