@@ -144,12 +144,14 @@ impl WriteView<'_> {
                 .table_towards(gfn, Level::largest(is_whole))
                 .ok_or(Errno::INVAL)?;
             match self.restrict_in(table, &request, &mut course) {
-                Ok(Go::On) => {
+                Ok(go @ (Go::On | Go::Settle)) => {
+                    if go == Go::Settle {
+                        self.settle();
+                    }
                     if course.done < pages && course.stops() {
                         break;
                     }
                 }
-                Ok(Go::Settle) => self.settle(),
                 Ok(Go::Stop) => break,
                 // Tables ran out, while some wait to be freed.
                 Err(Errno::NO_MEM) if self.owes_tables() => self.settle(),
@@ -196,14 +198,16 @@ impl WriteView<'_> {
             };
             // All of the entry in one call: it may be a block again.
             let whole = level.offset(gfn) == 0 && course.done - before >= level.pages();
-            if whole && request.access == P2mAccess::Rwx {
+            let merges = whole && request.access == P2mAccess::Rwx;
+            if merges {
                 self.merge(&mut pending, table, index, gfn, course.alike);
             }
             let now = table.load(index);
             alike &= now.kind(level) == Kind::Leaf && like.is_none_or(|like| like == now);
             like = Some(now.advanced(level.pages()));
             course.alike = alike;
-            let asks = level == Level::L2 && course.done < request.pages;
+            // After the last one too, if the table above may be merged next.
+            let asks = merges || course.done < request.pages;
             if go != Go::On {
                 return Ok(go);
             }
