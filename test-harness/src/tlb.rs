@@ -233,19 +233,38 @@ impl State {
     /// A reference to a page is dropped. One with an owner may still be cached:
     /// `page_alloc.c` flushes before it hands it out again.
     pub(crate) fn check_leaf_uncached(&mut self, cpu: usize, mfn: Mfn) {
-        if self.tlb.entries.is_empty() || self.frames.frame(mfn).owner.is_some() {
+        let is_clean = self.tlb.entries.is_empty() && self.tlb.spans.is_empty();
+        if is_clean || self.frames.frame(mfn).owner.is_some() {
             return;
         }
         let covers = |(&(_, level, _), &entry): (&Key, &u64)| {
             let first = pte::mfn(entry);
             pte::is_leaf(entry, level) && (first..first + (1 << pte::order(level))).contains(&mfn)
         };
-        if self.tlb.entries.iter().any(covers) {
+        // Below a table that was taken out, and is still as it was.
+        let mut spans = self.tlb.spans.iter();
+        let below = spans.any(|(&(_, level, _), &table)| self.is_below(table, level + 1, mfn));
+        if below || self.tlb.entries.iter().any(covers) {
             self.broken(
                 "T5",
                 format!("CPU {cpu} puts frame {mfn:#x}, which has no owner and TLBs may hold"),
             );
         }
+    }
+
+    /// Whether a walk that goes on at `table`, of `level`, comes to the frame.
+    fn is_below(&self, table: Mfn, level: u32, mfn: Mfn) -> bool {
+        (0..512).any(|index| {
+            let entry = self.frames.peek_word(table, index);
+            let first = pte::mfn(entry);
+            if !valid(entry) {
+                false
+            } else if pte::is_table(entry, level) {
+                self.is_below(first, level + 1, mfn)
+            } else {
+                (first..first + (1 << pte::order(level))).contains(&mfn)
+            }
+        })
     }
 
     /// A page goes back to a pool or the heap.

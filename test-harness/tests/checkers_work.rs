@@ -148,6 +148,22 @@ fn t5_a_page_without_an_owner_is_not_put_while_it_may_be_cached() {
         });
     });
     assert_eq!(put_first, ["T5"]);
+    // The same below a table that goes.
+    assert_eq!(d.insert(M2 + 5, 1, mfn, p2mt::MMIO_DEV), 0);
+    w.take_references(mfn, 1);
+    let above = slot(&w, d, M2 + 5, 2);
+    let table = w.entry(d, M2 + 5, 2) >> 12 & 0xF_FFFF_FFFF;
+    let put_below = broken(&w, || {
+        d.write_locked(|| {
+            store(above, 0);
+            xen!(put_page(page));
+            d.flush();
+            w.give_back_table(d, table);
+        });
+    });
+    assert_eq!(put_below, ["T5"]);
+    // SAFETY: the domain does not run, and nobody changes its tables.
+    unsafe { (*d.p2m()).stats.mappings[3] -= 1 };
     w.take_references(mfn, 1);
     let flushed_first = broken(&w, || {
         d.write_locked(|| {

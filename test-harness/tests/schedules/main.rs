@@ -47,6 +47,11 @@ fn one_lookup_and_one_insertion_agree_in_every_schedule() {
 }
 
 #[test]
+fn one_removal_and_one_replacement_agree_in_every_schedule() {
+    all_pass(Search::Exhaustive, scenes::remove_and_replace);
+}
+
+#[test]
 #[ignore = "minutes: the block's 512 pages are torn down each time"]
 fn one_lookup_and_one_split_agree_in_every_schedule() {
     all_pass(Search::Exhaustive, scenes::lookup_and_split);

@@ -69,6 +69,23 @@ pub(crate) fn lookup_and_insert() {
     end(&w, &[d]);
 }
 
+/// Whoever removes a page names the frame that it believes to be there: another
+/// that took its place is never removed.
+pub(crate) fn remove_and_replace() {
+    let w = machine();
+    let d = guest(&w, 0, 4);
+    assert_eq!(d.insert(5, 1, ram(0), p2mt::RAM_RW), 0);
+    together(
+        || {
+            let rc = d.remove(5, 1, ram(0));
+            assert!(rc == 0 || rc == errno::EILSEQ, "{rc}");
+        },
+        &[&|| assert_eq!(d.insert(5, 1, ram(0) + 9, p2mt::RAM_RW), 0)],
+    );
+    assert_eq!(d.lookup(5), (Some(ram(0) + 9), p2mt::RAM_RW));
+    end(&w, &[d]);
+}
+
 /// Splitting a block is not seen by who looks at another page of it.
 pub(crate) fn lookup_and_split() {
     let w = machine();
