@@ -6,7 +6,7 @@ use std::ptr::null_mut;
 
 use common::{access, guest, p2mt, plain, ram, M2};
 use test_harness::symbols as c;
-use test_harness::{Domain, Event, Preempt, Vcpu, World};
+use test_harness::{Domain, Event, Iommu, Preempt, Vcpu, World};
 
 const TVM: u64 = 1 << 26;
 
@@ -96,6 +96,19 @@ fn only_the_first_set_way_operation_asks_for_a_flush() {
     assert!(!v.need_flush_to_ram());
     assert_eq!(v.hcr() & TVM, TVM);
     assert_eq!(w.undef_injected(), 0);
+}
+
+/// An IOMMU would fault where bit 0 is clear.
+#[test]
+fn with_tables_that_an_iommu_shares_set_way_is_undefined_and_the_log_says_why() {
+    let (w, _, v) = scene();
+    w.share_tables(Iommu::Coherent, true);
+    let _of_boot = w.console();
+    set_way(v);
+    assert_eq!(w.undef_injected(), 1);
+    assert_eq!((v.need_flush_to_ram(), v.hcr() & TVM), (false, 0));
+    let said = w.console().concat();
+    assert!(said.contains("set/way"), "{said}");
 }
 
 #[test]
