@@ -185,6 +185,7 @@ fn a_flush_that_c_owes_is_paid_before_anything_new_is_mapped() {
                 )
             };
             assert_eq!(rc, 0);
+            assert!(!d.need_flush(), "paid already");
         });
         w.check();
     }
