@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! What must be equal after each operation, besides its answer.
 
-use test_harness::pte;
 use xen_sys::{arch_domain, vcpu};
 
 use crate::machine::{XENHEAP, XENHEAP_FRAMES};
 use crate::side::Side;
+use crate::tree::Trees;
 
 /// A difference: what, and both values.
 #[derive(Debug, Clone)]
@@ -167,13 +167,12 @@ pub(crate) fn neighbours(rust: &Side, c: &Side) -> Result<(), Difference> {
 
 /// References of the frames that either side touched.
 pub(crate) fn references(rust: &Side, c: &Side, frames: &[u64]) -> Result<(), Difference> {
-    frames.iter().try_for_each(|&mfn| {
-        same(
-            &rust.world.references(mfn),
-            &c.world.references(mfn),
-            || format!("references of frame {mfn:#x}"),
-        )
-    })
+    let count = |side: &Side| side.world.references_of(frames);
+    let counts = count(rust).into_iter().zip(count(c));
+    frames
+        .iter()
+        .zip(counts)
+        .try_for_each(|(mfn, (r, x))| same(&r, &x, || format!("references of frame {mfn:#x}")))
 }
 
 /// Where Xen heap pages are mapped.
@@ -202,59 +201,27 @@ pub(crate) fn pools(rust: &Side, c: &Side) -> Result<(), Difference> {
     Ok(())
 }
 
-/// The access settings of these guest frames, in all domains; of all guest
-/// frames with `None`.
-pub(crate) fn settings(rust: &Side, c: &Side, gfns: Option<&[u64]>) -> Result<(), Difference> {
+/// The access settings of all guest frames, in all domains.
+pub(crate) fn settings(rust: &Side, c: &Side) -> Result<(), Difference> {
     for (n, (a, b)) in rust.domains.iter().zip(&c.domains).enumerate() {
-        let Some(gfns) = gfns else {
-            same(
-                &rust.world.access_settings(*a),
-                &c.world.access_tree(*b),
-                || format!("access settings of domain {n}"),
-            )?;
-            continue;
-        };
-        for &gfn in gfns {
-            same(
-                &entry_setting(rust, n, gfn),
-                &tree_setting(c, n, gfn),
-                || format!("access setting of guest frame {gfn:#x} of domain {n}"),
-            )?;
-        }
+        same(
+            &rust.world.access_settings(*a),
+            &c.world.access_tree(*b),
+            || format!("access settings of domain {n}"),
+        )?;
     }
     Ok(())
 }
 
-/// `XENMEM_access_rwx`: none is stored for it.
-const RWX: i64 = 7;
-
-/// What the entry says; none if nothing is mapped or nothing restricted.
-fn entry_setting(side: &Side, n: usize, gfn: u64) -> Option<i64> {
-    let d = side.domains[n];
-    let (top, pages) = side.root;
-    if gfn >> (pte::order(top) + 9) >= pages as u64 {
-        return None;
+/// Those of these guest frames. The trees are equal by now.
+pub(crate) fn settings_of(trees: &[Trees], c: &Side, gfns: &[u64]) -> Result<(), Difference> {
+    for (n, (trees, d)) in trees.iter().zip(&c.domains).enumerate() {
+        let stored = c.world.access_tree_at(*d, gfns);
+        for (gfn, stored) in gfns.iter().zip(stored) {
+            same(&trees.setting(*gfn), &stored, || {
+                format!("access setting of guest frame {gfn:#x} of domain {n}")
+            })?;
+        }
     }
-    let leaf = (top..4)
-        .map(|level| (level, side.world.entry(d, gfn, level)))
-        .find(|&(level, entry)| !pte::is_table(entry, level))?;
-    let setting = i64::from(pte::setting(leaf.1));
-    (pte::is_leaf(leaf.1, leaf.0) && setting != RWX).then_some(setting)
-}
-
-/// What the tree says.
-fn tree_setting(side: &Side, n: usize, gfn: u64) -> Option<i64> {
-    let _here = side.enter();
-    let p2m = side.domains[n].p2m();
-    // SAFETY: a place in a live structure.
-    let tree = unsafe { &raw mut (*p2m).mem_access_settings };
-    // SAFETY: a tree of the machine.
-    let setting = unsafe { xen_sys::radix_tree_lookup(tree, gfn) };
-    if setting.is_null() {
-        return None;
-    }
-    // SAFETY: only integers are stored.
-    Some(i64::from(unsafe {
-        xen_sys::xs_radix_tree_ptr_to_int(setting)
-    }))
+    Ok(())
 }

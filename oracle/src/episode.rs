@@ -156,7 +156,7 @@ impl Pair<'_> {
         self.touched(answers, true)?;
         compare::pools(&self.rust, &self.c)?;
         compare::xenheap(&self.rust, &self.c)?;
-        compare::settings(&self.rust, &self.c, None)?;
+        compare::settings(&self.rust, &self.c)?;
         same(&rust_globals(), &xen_c::globals(), || {
             "p2m_ipa_bits, max_vmid, p2m_root_order, p2m_root_level".into()
         })
@@ -200,14 +200,15 @@ impl Pair<'_> {
             compare::pools(&self.rust, &self.c)?;
         }
         r.references.extend(c.references);
-        r.references.sort_unstable();
+        // Two lists that are mostly in order: this sort likes them.
+        r.references.sort();
         r.references.dedup();
         compare::references(&self.rust, &self.c, &r.references)?;
         if !r.settings.is_empty() || !c.settings.is_empty() {
             r.settings.extend(c.settings);
             r.settings.sort_unstable();
             r.settings.dedup();
-            compare::settings(&self.rust, &self.c, Some(&r.settings))?;
+            compare::settings_of(&self.trees, &self.c, &r.settings)?;
         }
         same(&r.icache, &c.icache, || {
             "invalidations of the instruction cache".into()

@@ -77,7 +77,7 @@ impl Machine {
             iommu: self.iommu,
             iommu_shares_tables: shares && self.iommu != Iommu::Off,
             at_speculate,
-            log_capacity: 1,
+            log_capacity: 0,
             ..Config::default()
         }
     }

@@ -40,20 +40,21 @@ fn note(list: &mut Vec<u64>, mfn: u64) {
 
 impl Checker for Follower {
     fn event(&mut self, _cpu: usize, event: &Event) -> Option<Violation> {
-        let touched = &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let touched = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match event {
-            Event::PteStore { mfn, .. } => note(&mut touched.tables, *mfn),
+            Event::PteStore { mfn, .. } => note(&mut touched().tables, *mfn),
             Event::ClearPage { mfn, .. } => {
+                let touched = &mut *touched();
                 touched.pool = true;
                 note(&mut touched.tables, *mfn);
             }
-            Event::Get { mfn, .. } | Event::Put { mfn } => note(&mut touched.references, *mfn),
+            Event::Get { mfn, .. } | Event::Put { mfn } => note(&mut touched().references, *mfn),
             Event::RadixInsert { key, .. } | Event::RadixDelete { key } => {
-                note(&mut touched.settings, *key);
+                note(&mut touched().settings, *key);
             }
-            Event::Alloc { .. } | Event::Free { .. } => touched.pool = true,
-            Event::InvalidateIcache => touched.icache += 1,
-            Event::MapcacheInvalidate => touched.mapcache = true,
+            Event::Alloc { .. } | Event::Free { .. } => touched().pool = true,
+            Event::InvalidateIcache => touched().icache += 1,
+            Event::MapcacheInvalidate => touched().mapcache = true,
             _ => {}
         }
         None
@@ -71,8 +72,6 @@ pub(crate) struct Side {
     pub(crate) vcpus: Vec<Vcpu>,
     /// A structure to try VMIDs with.
     pub(crate) scratch: Domain,
-    /// Level and pages of a root.
-    pub(crate) root: (u32, usize),
 }
 
 /// The domain of each of `vcpus`; none for the idle one.
@@ -115,7 +114,6 @@ impl Side {
             domains,
             vcpus,
             scratch,
-            root: config.root(),
         }
     }
 

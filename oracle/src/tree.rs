@@ -16,6 +16,8 @@ const BASE: u64 = 0x0000_FFFF_FFFF_F000;
 /// The access setting, bits 62:59.
 const SETTING: u64 = 0xF << 59;
 const WORDS: usize = 512;
+/// `XENMEM_access_rwx`: none is stored for it.
+const RWX: i64 = 7;
 
 /// A table page of one side.
 #[derive(Clone, Copy)]
@@ -108,6 +110,23 @@ impl Trees {
         self.0
             .iter_mut()
             .try_for_each(|pair| pair.compare(rust, c, stores))
+    }
+
+    /// The access setting in the Rust's entry for a guest frame; none if nothing
+    /// is mapped there or nothing restricted. All tables are known.
+    pub(crate) fn setting(&self, gfn: u64) -> Option<i64> {
+        let top = self.0.first()?.level;
+        let mut pair = self.0.get((gfn >> (pte::order(top) + 9)) as usize)?;
+        loop {
+            let index = (gfn >> pte::order(pair.level)) as usize % WORDS;
+            let entry = pair.rust.load(index);
+            if !pte::is_table(entry, pair.level) {
+                let setting = i64::from(pte::setting(entry));
+                return (pte::is_leaf(entry, pair.level) && setting != RWX).then_some(setting);
+            }
+            let below = pair.below.binary_search_by_key(&index, |(at, _)| *at);
+            pair = &pair.below[below.unwrap()].1;
+        }
     }
 
     /// RAM pages that a cache flush would clean, one by one.

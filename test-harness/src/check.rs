@@ -140,24 +140,24 @@ impl State {
     }
 
     fn check_ledger(&mut self, foreign: &BTreeMap<Mfn, u64>) {
-        let mut wrong: Vec<String> = self
+        let expected = |mfn: Mfn, released: bool| {
+            let mapped = foreign.get(&mfn).copied().unwrap_or(0);
+            u64::from(!released) + mapped
+        };
+        let wrong = self
             .frames
             .ram()
-            .map(|(mfn, f)| {
-                let mapped = foreign.get(&mfn).copied().unwrap_or(0);
-                (mfn, f.refs, u64::from(!f.released) + mapped)
-            })
-            .filter(|&(_, refs, expected)| refs != expected)
-            .map(|(mfn, refs, expected)| {
-                format!(
-                    "frame {mfn:#x} has {refs} references, its owner and mappings hold {expected}"
-                )
-            })
-            .collect();
-        wrong.sort();
-        let many = wrong.len();
-        if let Some(first) = wrong.into_iter().next() {
-            self.broken("R1", format!("{first} ({many} frames are wrong)"));
+            .map(|(mfn, f)| (mfn, u64::from(f.refs), expected(mfn, f.released)))
+            .filter(|&(_, refs, expected)| refs != expected);
+        let (many, first) = wrong.fold((0, None), |(many, first), one| {
+            (many + 1, Some(first.map_or(one, |first| one.min(first))))
+        });
+        if let Some((mfn, refs, expected)) = first {
+            let what = format!(
+                "frame {mfn:#x} has {refs} references, its owner and mappings hold {expected} \
+                 ({many} frames are wrong)"
+            );
+            self.broken("R1", what);
         }
     }
 }

@@ -2,7 +2,7 @@
 //! What a test may turn on the machine, and what it may read off.
 
 use std::collections::BTreeMap;
-use std::sync::PoisonError;
+use std::time::Duration;
 
 use crate::config::Iommu;
 use crate::cpu::Preempt;
@@ -124,12 +124,7 @@ impl World {
             if thread.is_finished() {
                 return None;
             }
-            let tick = std::time::Duration::from_millis(5);
-            state = machine
-                .bell
-                .wait_timeout(state, tick)
-                .unwrap_or_else(PoisonError::into_inner)
-                .0;
+            state = machine.listen(state, Duration::from_millis(5)).0;
         }
     }
 
@@ -226,6 +221,15 @@ impl World {
         self.locked(|m| std::mem::take(&mut m.devices.mapcache_invalidations))
     }
 
+    /// What that tree holds for each of some guest frames.
+    #[must_use]
+    pub fn access_tree_at(&self, d: Domain, gfns: &[u64]) -> Vec<Option<i64>> {
+        self.locked(|m| {
+            let setting = |&gfn: &u64| m.radix.integer(d.access_tree(), gfn);
+            gfns.iter().map(setting).collect()
+        })
+    }
+
     /// Gives up on this world: a test has broken it, and said how.
     pub fn abandon(&self) {
         self.locked(|m| m.stopped = Some("abandoned".into()));
@@ -248,7 +252,7 @@ impl World {
     /// Free pages in a domain's pool.
     #[must_use]
     pub fn free_pool_pages(&self, d: Domain) -> u64 {
-        self.locked(|m| m.lists.pages(d.freelist_head()).len() as u64)
+        self.locked(|m| m.lists.len(d.freelist_head()))
     }
 
     /// First frame of a domain's root.

@@ -224,16 +224,18 @@ impl Log {
         }
     }
 
-    pub(crate) fn push(&mut self, cpu: usize, event: Event, visible: bool) -> Option<Violation> {
+    pub(crate) fn push(&mut self, cpu: usize, event: &Event, visible: bool) -> Option<Violation> {
         let found = self
             .checkers
             .iter_mut()
-            .fold(None, |found, c| c.event(cpu, &event).or(found));
-        if self.ring.len() == self.capacity {
-            self.ring.pop_front();
-        }
+            .fold(None, |found, c| c.event(cpu, event).or(found));
         self.visible += u64::from(visible);
-        self.ring.push_back((cpu, event));
+        if self.capacity > 0 {
+            if self.ring.len() == self.capacity {
+                self.ring.pop_front();
+            }
+            self.ring.push_back((cpu, event.clone()));
+        }
         found
     }
 

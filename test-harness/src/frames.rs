@@ -8,62 +8,25 @@
 //! a table is found. Freed heap frames wait in a queue before they come again.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use xen_sys::page_info;
 
 use crate::event::Mfn;
+use crate::framemap::FrameMap;
 use crate::hash::WordMap;
-
-/// Words in a table page.
-pub(crate) const WORDS: usize = 512;
-/// What an allocated page holds: bit 0 and a type are set.
-pub(crate) const POISON: u64 = 0xA5A5_A5A5_A5A5_A5A5;
-/// What a freed page holds.
-pub(crate) const FREED: u64 = 0xF5F5_F5F5_F5F5_F5F5;
+use crate::pages::{Pages, FREED, POISON};
 
 /// First heap frame; allocations of one page come from here.
-const HEAP_BASE: Mfn = 0x4_0000;
+pub(crate) const HEAP_BASE: Mfn = 0x4_0000;
 /// Allocations of several pages come from here, 16 frames apart.
-const RUN_BASE: Mfn = 0x8_0000;
+pub(crate) const RUN_BASE: Mfn = 0x8_0000;
 const RUN_PAGES: u64 = 16;
-const RUNS: u64 = 8192;
+const RUNS: u64 = 1024;
+/// Frames of all of those.
+pub(crate) const RUN_FRAMES: u64 = RUNS * RUN_PAGES;
 const PAGE_INFOS: u64 = 512;
-const MEMORY_CHUNK: u64 = 16;
-
-#[repr(C, align(4096))]
-struct Page([AtomicU64; WORDS]);
-
-impl Page {
-    const fn of(value: u64) -> Self {
-        let mut words = [const { AtomicU64::new(0) }; WORDS];
-        let mut i = 0;
-        while i < WORDS {
-            words[i] = AtomicU64::new(value);
-            i += 1;
-        }
-        Self(words)
-    }
-}
-
-// Ready-made, to be copied: most of a short test's time would go into filling.
-#[allow(clippy::declare_interior_mutable_const)] // a copy of it is what is wanted
-const ZEROES: Page = Page::of(0);
-#[allow(clippy::declare_interior_mutable_const)]
-const POISONED: Page = Page::of(POISON);
-#[allow(clippy::declare_interior_mutable_const)]
-const DEAD: Page = Page::of(FREED);
-
-/// What a page is filled with.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Fill {
-    /// By `clear_page()`.
-    Zeroes,
-    /// [`POISON`].
-    Poison,
-    /// [`FREED`].
-    Freed,
-}
+/// Guest frames are described so many at a time.
+const CHUNK: usize = 512;
 
 /// Where a frame is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,19 +36,17 @@ pub(crate) enum Life {
     /// In the heap's hands.
     Free,
     /// Allocated; `order` is that of its allocation, on its first frame.
-    Heap { order: u32 },
+    Heap { order: u8 },
     /// Guest or Xen heap memory.
     Ram,
 }
 
 /// What the machine knows of a frame.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Frame {
     pub(crate) life: Life,
     pub(crate) owner: Option<usize>,
-    pub(crate) refs: u64,
-    /// `Some(gfn)` on Xen heap pages: where a guest sees it.
-    pub(crate) xenheap: Option<u64>,
+    pub(crate) refs: u32,
     /// No further reference can be had: the count is full or the owner dies.
     pub(crate) saturated: bool,
     /// The owner gave its own reference up.
@@ -96,27 +57,70 @@ const ABSENT: Frame = Frame {
     life: Life::Absent,
     owner: None,
     refs: 0,
-    xenheap: None,
     saturated: false,
     released: false,
 };
 
 /// RAM that exists by number.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 struct Region {
     start: Mfn,
     end: Mfn,
     owner: Option<usize>,
     xenheap: bool,
+    /// From `start` on; none where no frame was named yet.
+    frames: Vec<Option<Box<[Frame; CHUNK]>>>,
+    infos: Infos,
+}
+
+/// The `struct page_info` of consecutive frames: memory that the system fills
+/// in as it is touched.
+#[derive(Debug, Default)]
+struct Infos(Vec<u64>);
+
+const INFO_WORDS: usize = size_of::<page_info>() / 8;
+
+impl Infos {
+    fn get(&mut self, index: u64, count: u64) -> *mut page_info {
+        if self.0.is_empty() {
+            self.0 = vec![0; count as usize * INFO_WORDS];
+        }
+        self.0[index as usize * INFO_WORDS..].as_mut_ptr().cast()
+    }
+
+    /// Which of them is at an address.
+    fn index_of(&self, address: usize) -> Option<u64> {
+        let offset = address.wrapping_sub(self.0.as_ptr().addr());
+        let is_one = offset < self.0.len() * 8 && offset % size_of::<page_info>() == 0;
+        is_one.then_some((offset / size_of::<page_info>()) as u64)
+    }
+}
+
+impl Region {
+    fn frame(&mut self, mfn: Mfn) -> &mut Frame {
+        let at = (mfn - self.start) as usize;
+        let fresh = Frame {
+            life: Life::Ram,
+            owner: self.owner,
+            refs: 1,
+            ..ABSENT
+        };
+        let chunk = self.frames[at / CHUNK].get_or_insert_with(|| Box::new([fresh; CHUNK]));
+        &mut chunk[at % CHUNK]
+    }
 }
 
 pub(crate) struct Frames {
-    known: WordMap<Frame>,
+    /// Frames of the heap, and such as do not exist.
+    known: FrameMap<Frame>,
     regions: Vec<Region>,
+    /// Where guests see Xen heap pages.
+    seen_at: WordMap<u64>,
+    heap_infos: Infos,
+    run_infos: Infos,
     infos: WordMap<Vec<page_info>>,
     info_at: BTreeMap<usize, u64>,
-    memory: WordMap<Vec<Page>>,
-    memory_at: BTreeMap<usize, u64>,
+    pub(crate) pages: Pages,
     fresh: Mfn,
     limit: Mfn,
     recycled: VecDeque<Mfn>,
@@ -132,15 +136,18 @@ pub(crate) struct Frames {
 
 impl Frames {
     pub(crate) fn new(heap_pages: u64) -> Self {
+        let singles = heap_pages.min(RUN_BASE - HEAP_BASE);
         Self {
-            known: WordMap::default(),
+            known: FrameMap::default(),
             regions: Vec::new(),
+            seen_at: WordMap::default(),
+            heap_infos: Infos::default(),
+            run_infos: Infos::default(),
             infos: WordMap::default(),
             info_at: BTreeMap::new(),
-            memory: WordMap::default(),
-            memory_at: BTreeMap::new(),
+            pages: Pages::new(singles),
             fresh: HEAP_BASE,
-            limit: HEAP_BASE + heap_pages.min(RUN_BASE - HEAP_BASE),
+            limit: HEAP_BASE + singles,
             recycled: VecDeque::new(),
             runs: 0,
             recycled_runs: VecDeque::new(),
@@ -159,7 +166,7 @@ impl Frames {
     ) {
         let end = start + count;
         assert!(
-            end <= HEAP_BASE || start >= RUN_BASE + RUNS * RUN_PAGES,
+            end <= HEAP_BASE || start >= RUN_BASE + RUN_FRAMES,
             "guest RAM at {start:#x} overlaps the heap"
         );
         assert!(
@@ -168,129 +175,113 @@ impl Frames {
                 .all(|r| end <= r.start || start >= r.end),
             "guest RAM at {start:#x} overlaps other RAM"
         );
+        let chunks = (count as usize).div_ceil(CHUNK);
         self.regions.push(Region {
             start,
             end,
             owner,
             xenheap,
+            frames: std::iter::repeat_with(|| None).take(chunks).collect(),
+            infos: Infos::default(),
         });
+    }
+
+    fn region(&self, mfn: Mfn) -> Option<&Region> {
+        self.regions
+            .iter()
+            .find(|r| (r.start..r.end).contains(&mfn))
     }
 
     /// Is there memory behind this number?
     pub(crate) fn is_ram(&self, mfn: Mfn) -> bool {
-        (HEAP_BASE..RUN_BASE + RUNS * RUN_PAGES).contains(&mfn)
-            || self.regions.iter().any(|r| (r.start..r.end).contains(&mfn))
+        (HEAP_BASE..RUN_BASE + RUN_FRAMES).contains(&mfn) || self.region(mfn).is_some()
     }
 
     pub(crate) fn frame(&mut self, mfn: Mfn) -> &mut Frame {
-        let region = self
-            .regions
-            .iter()
-            .find(|r| (r.start..r.end).contains(&mfn));
-        self.known.entry(mfn).or_insert_with(|| match region {
-            Some(r) => Frame {
-                life: Life::Ram,
-                owner: r.owner,
-                refs: 1,
-                xenheap: r.xenheap.then_some(u64::MAX),
-                saturated: false,
-                released: false,
-            },
-            None => ABSENT,
+        let mut regions = self.regions.iter_mut();
+        match regions.find(|r| (r.start..r.end).contains(&mfn)) {
+            Some(region) => region.frame(mfn),
+            None => self.known.get_or_insert(mfn, ABSENT),
+        }
+    }
+
+    /// `Some(gfn)` for Xen heap pages: where a guest sees it.
+    pub(crate) fn xenheap(&self, mfn: Mfn) -> Option<u64> {
+        let seen_at = self.seen_at.get(&mfn).copied().unwrap_or(u64::MAX);
+        let is_xen_heap = self.region(mfn).is_some_and(|r| r.xenheap);
+        is_xen_heap.then_some(seen_at)
+    }
+
+    /// A guest sees the Xen heap page there; false if it is none.
+    pub(crate) fn set_xenheap(&mut self, mfn: Mfn, gfn: u64) -> bool {
+        let is_xen_heap = self.region(mfn).is_some_and(|r| r.xenheap);
+        if is_xen_heap {
+            self.seen_at.insert(mfn, gfn);
+        }
+        is_xen_heap
+    }
+
+    /// Frames from `first` on, `nr` at most, before the first Xen heap page.
+    pub(crate) fn before_xenheap(&self, first: Mfn, nr: u64) -> u64 {
+        let inside = |r: &&Region| r.xenheap && r.start < first + nr && first < r.end;
+        let from = self.regions.iter().filter(inside);
+        from.map(|r| r.start.saturating_sub(first))
+            .min()
+            .unwrap_or(nr)
+    }
+
+    /// Every RAM frame that has been named so far, and its neighbours.
+    pub(crate) fn ram(&self) -> impl Iterator<Item = (Mfn, &Frame)> {
+        self.regions.iter().flat_map(|region| {
+            let chunks = (region.start..).step_by(CHUNK).zip(&region.frames);
+            let frames =
+                chunks.filter_map(|(mfn, chunk)| Some((mfn..).zip(chunk.as_ref()?.iter())));
+            frames.flatten()
         })
     }
 
-    pub(crate) fn peek(&self, mfn: Mfn) -> Option<&Frame> {
-        self.known.get(&mfn)
-    }
-
-    /// Every RAM frame that has been named so far.
-    pub(crate) fn ram(&self) -> impl Iterator<Item = (Mfn, &Frame)> {
-        self.known
-            .iter()
-            .filter(|(_, f)| f.life == Life::Ram)
-            .map(|(&mfn, f)| (mfn, f))
-    }
-
     pub(crate) fn info(&mut self, mfn: Mfn) -> *mut page_info {
+        let (single, run) = (mfn.wrapping_sub(HEAP_BASE), mfn.wrapping_sub(RUN_BASE));
+        let singles = self.limit - HEAP_BASE;
+        if single < singles {
+            return self.heap_infos.get(single, singles);
+        }
+        if run < RUN_FRAMES {
+            return self.run_infos.get(run, RUN_FRAMES);
+        }
+        let mut regions = self.regions.iter_mut();
+        if let Some(region) = regions.find(|r| (r.start..r.end).contains(&mfn)) {
+            let (at, count) = (mfn - region.start, region.end - region.start);
+            return region.infos.get(at, count);
+        }
         let (chunk, index) = (mfn / PAGE_INFOS, (mfn % PAGE_INFOS) as usize);
-        if !self.infos.contains_key(&chunk) {
+        let infos = self.infos.entry(chunk).or_insert_with(|| {
             let mut infos: Vec<_> = (0..PAGE_INFOS).map(|_| page_info::default()).collect();
             self.info_at.insert(infos.as_mut_ptr().addr(), chunk);
-            self.infos.insert(chunk, infos);
-        }
-        self.infos
-            .get_mut(&chunk)
-            .map_or(std::ptr::null_mut(), |infos| {
-                infos.as_mut_ptr().wrapping_add(index)
-            })
+            infos
+        });
+        infos.as_mut_ptr().wrapping_add(index)
     }
 
     /// The frame of a `struct page_info *`, if it is one.
     pub(crate) fn of_info(&self, info: *const page_info) -> Option<Mfn> {
-        let (base, chunk) = self.info_at.range(..=info.addr()).next_back()?;
-        let offset = info.addr() - base;
+        let address = info.addr();
+        if let Some(at) = self.heap_infos.index_of(address) {
+            return Some(HEAP_BASE + at);
+        }
+        if let Some(at) = self.run_infos.index_of(address) {
+            return Some(RUN_BASE + at);
+        }
+        for region in &self.regions {
+            if let Some(at) = region.infos.index_of(address) {
+                return Some(region.start + at);
+            }
+        }
+        let (base, chunk) = self.info_at.range(..=address).next_back()?;
+        let offset = address - base;
         let index = (offset / size_of::<page_info>()) as u64;
         (index < PAGE_INFOS && offset % size_of::<page_info>() == 0)
             .then_some(chunk * PAGE_INFOS + index)
-    }
-
-    fn page(&mut self, mfn: Mfn) -> &mut Page {
-        let (chunk, index) = (mfn / MEMORY_CHUNK, (mfn % MEMORY_CHUNK) as usize);
-        let pages = self.memory.entry(chunk).or_insert_with(|| {
-            let pages: Vec<_> = (0..MEMORY_CHUNK).map(|_| POISONED).collect();
-            self.memory_at.insert(pages.as_ptr().addr(), chunk);
-            pages
-        });
-        &mut pages[index]
-    }
-
-    /// The words of a page that are not zero, with their index.
-    pub(crate) fn words(&mut self, mfn: Mfn) -> Vec<(usize, u64)> {
-        let mut found = Vec::new();
-        for (index, word) in self.page(mfn).0.iter_mut().enumerate() {
-            if *word.get_mut() != 0 {
-                found.push((index, *word.get_mut()));
-            }
-        }
-        found
-    }
-
-    /// The address at which the page is mapped.
-    pub(crate) fn map(&mut self, mfn: Mfn) -> *mut u64 {
-        self.page(mfn).0[0].as_ptr()
-    }
-
-    /// The table word behind an address.
-    pub(crate) fn word_at(&self, address: usize) -> Option<(Mfn, usize)> {
-        let (base, chunk) = self.memory_at.range(..=address).next_back()?;
-        let word = (address - base) / 8;
-        (word < MEMORY_CHUNK as usize * WORDS && address % 8 == 0)
-            .then_some((chunk * MEMORY_CHUNK + (word / WORDS) as u64, word % WORDS))
-    }
-
-    pub(crate) fn load(&mut self, mfn: Mfn, index: usize) -> u64 {
-        self.page(mfn).0[index].load(Ordering::Relaxed)
-    }
-
-    /// A word of a page that is known; 0 elsewhere.
-    pub(crate) fn peek_word(&self, mfn: Mfn, index: usize) -> u64 {
-        let page = self.memory.get(&(mfn / MEMORY_CHUNK));
-        page.map_or(0, |pages| {
-            pages[(mfn % MEMORY_CHUNK) as usize].0[index].load(Ordering::Relaxed)
-        })
-    }
-
-    pub(crate) fn store(&mut self, mfn: Mfn, index: usize, value: u64) -> u64 {
-        self.page(mfn).0[index].swap(value, Ordering::Relaxed)
-    }
-
-    pub(crate) fn fill(&mut self, mfn: Mfn, with: Fill) {
-        *self.page(mfn) = match with {
-            Fill::Zeroes => ZEROES,
-            Fill::Poison => POISONED,
-            Fill::Freed => DEAD,
-        };
     }
 
     pub(crate) fn alloc(&mut self, order: u32, owner: Option<usize>) -> Option<Mfn> {
@@ -307,7 +298,7 @@ impl Frames {
             self.take_run(order)
         }?;
         for m in mfn..mfn + (1 << order) {
-            self.fill(m, Fill::Poison);
+            self.pages.fill(m, POISON);
             *self.frame(m) = Frame {
                 life: Life::Heap { order: 0 },
                 owner,
@@ -315,7 +306,7 @@ impl Frames {
                 ..ABSENT
             };
         }
-        self.frame(mfn).life = Life::Heap { order };
+        self.frame(mfn).life = Life::Heap { order: order as u8 };
         self.allocated += 1 << order;
         Some(mfn)
     }
@@ -343,7 +334,7 @@ impl Frames {
     /// Gives an allocation back; says what is wrong with that, if anything.
     pub(crate) fn free(&mut self, mfn: Mfn, order: u32) -> Result<(), String> {
         match self.frame(mfn).life {
-            Life::Heap { order: o } if o == order => {}
+            Life::Heap { order: o } if u32::from(o) == order => {}
             Life::Heap { order: o } => {
                 return Err(format!(
                     "frame {mfn:#x} of order {o} is freed as order {order}"
@@ -353,7 +344,7 @@ impl Frames {
             other => return Err(format!("frame {mfn:#x} is freed, but it is {other:?}")),
         }
         for m in mfn..mfn + (1 << order) {
-            self.fill(m, Fill::Freed);
+            self.pages.fill(m, FREED);
             *self.frame(m) = Frame {
                 life: Life::Free,
                 ..ABSENT
@@ -369,6 +360,6 @@ impl Frames {
     }
 
     pub(crate) fn is_free(&self, mfn: Mfn) -> bool {
-        self.peek(mfn).is_some_and(|f| f.life == Life::Free)
+        self.known.get(mfn).is_some_and(|f| f.life == Life::Free)
     }
 }

@@ -73,17 +73,10 @@ fn page_of(leaf: u64, offset: u64) -> u64 {
 impl State {
     /// The guest frames behind a word of a live table.
     pub(crate) fn gfns_of(&self, mfn: Mfn, index: usize) -> Range<u64> {
-        let Some(table) = self.tables.live.get(&mfn) else {
+        let Some(table) = self.tables.live.get(mfn) else {
             return 0..0;
         };
-        let start = match table.parent {
-            Some((above, at)) => self.gfns_of(above, at).start,
-            None => {
-                let root = self.root_of(table.domain).unwrap_or(mfn);
-                (mfn - root) << (pte::order(table.level) + 9)
-            }
-        };
-        let first = start + ((index as u64) << pte::order(table.level));
+        let first = table.gfn_at(index);
         first..first + (1 << pte::order(table.level))
     }
 

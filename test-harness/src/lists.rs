@@ -4,9 +4,8 @@
 //! A page is on one list at most; taking it off another list than its own, or
 //! putting it on a second one, is rule R0.
 
-use std::collections::HashMap;
-
 use crate::event::Mfn;
+use crate::framemap::FrameMap;
 use crate::hash::WordMap;
 
 #[derive(Debug, Clone, Copy)]
@@ -20,27 +19,29 @@ struct Link {
 struct Head {
     first: Option<Mfn>,
     last: Option<Mfn>,
+    len: u64,
 }
 
 /// All page lists, by the address of their head.
 #[derive(Debug, Default)]
 pub(crate) struct Lists {
-    heads: HashMap<usize, Head>,
-    links: WordMap<Link>,
+    /// By address.
+    heads: WordMap<Head>,
+    links: FrameMap<Link>,
 }
 
 impl Lists {
     /// A head starts empty; what it held before is forgotten.
     pub(crate) fn init(&mut self, list: usize) {
-        self.links.retain(|_, l| l.list != list);
-        self.heads.insert(list, Head::default());
+        self.links.retain(|l| l.list != list);
+        self.heads.insert(list as u64, Head::default());
     }
 
     pub(crate) fn add(&mut self, list: usize, mfn: Mfn, tail: bool) -> Result<(), String> {
-        if let Some(link) = self.links.get(&mfn) {
+        if let Some(link) = self.links.get(mfn) {
             return Err(format!("page {mfn:#x} is on list {:#x} already", link.list));
         }
-        let Some(head) = self.heads.get_mut(&list) else {
+        let Some(head) = self.heads.get_mut(&(list as u64)) else {
             return Err(format!("page list {list:#x} was never initialised"));
         };
         let (before, after) = if tail {
@@ -48,6 +49,7 @@ impl Lists {
         } else {
             (None, head.first)
         };
+        head.len += 1;
         if before.is_none() {
             head.first = Some(mfn);
         }
@@ -62,17 +64,17 @@ impl Lists {
                 after,
             },
         );
-        if let Some(link) = before.and_then(|m| self.links.get_mut(&m)) {
+        if let Some(link) = before.and_then(|m| self.links.get_mut(m)) {
             link.after = Some(mfn);
         }
-        if let Some(link) = after.and_then(|m| self.links.get_mut(&m)) {
+        if let Some(link) = after.and_then(|m| self.links.get_mut(m)) {
             link.before = Some(mfn);
         }
         Ok(())
     }
 
     pub(crate) fn del(&mut self, list: usize, mfn: Mfn) -> Result<(), String> {
-        match self.links.get(&mfn) {
+        match self.links.get(mfn) {
             Some(link) if link.list == list => {}
             Some(link) => {
                 return Err(format!(
@@ -82,16 +84,17 @@ impl Lists {
             }
             None => return Err(format!("page {mfn:#x} is on no list")),
         }
-        let Some(link) = self.links.remove(&mfn) else {
+        let Some(link) = self.links.remove(mfn) else {
             return Ok(());
         };
-        if let Some(l) = link.before.and_then(|m| self.links.get_mut(&m)) {
+        if let Some(l) = link.before.and_then(|m| self.links.get_mut(m)) {
             l.after = link.after;
         }
-        if let Some(l) = link.after.and_then(|m| self.links.get_mut(&m)) {
+        if let Some(l) = link.after.and_then(|m| self.links.get_mut(m)) {
             l.before = link.before;
         }
-        let head = self.heads.entry(list).or_default();
+        let head = self.heads.entry(list as u64).or_default();
+        head.len = head.len.saturating_sub(1);
         if link.before.is_none() {
             head.first = link.after;
         }
@@ -102,25 +105,30 @@ impl Lists {
     }
 
     pub(crate) fn first(&self, list: usize) -> Option<Mfn> {
-        self.heads.get(&list).and_then(|h| h.first)
+        self.heads.get(&(list as u64)).and_then(|h| h.first)
     }
 
     pub(crate) fn last(&self, list: usize) -> Option<Mfn> {
-        self.heads.get(&list).and_then(|h| h.last)
+        self.heads.get(&(list as u64)).and_then(|h| h.last)
     }
 
     pub(crate) fn is_linked(&self, mfn: Mfn) -> bool {
-        self.links.contains_key(&mfn)
+        self.links.contains(mfn)
     }
 
     pub(crate) fn is_initialised(&self, list: usize) -> bool {
-        self.heads.contains_key(&list)
+        self.heads.contains_key(&(list as u64))
+    }
+
+    /// How many pages are on a list.
+    pub(crate) fn len(&self, list: usize) -> u64 {
+        self.heads.get(&(list as u64)).map_or(0, |head| head.len)
     }
 
     /// The pages of a list, first to last.
     pub(crate) fn pages(&self, list: usize) -> Vec<Mfn> {
         std::iter::successors(self.first(list), |m| {
-            self.links.get(m).and_then(|l| l.after)
+            self.links.get(*m).and_then(|l| l.after)
         })
         .collect()
     }

@@ -12,7 +12,7 @@
 //! granted all the same, so the test goes on and reports the rule at its end;
 //! not so under a test's own scheduler, where the CPU waits as on hardware.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use xen_sys::XS_NR_CPUS;
 
@@ -35,11 +35,35 @@ pub(crate) struct Spin {
     holder: Option<usize>,
 }
 
-/// All locks of the machine, by address.
+/// Locks by address: there are few, and each access to a table asks for one.
+#[derive(Debug, Default)]
+struct ByAddress<T>(Vec<(usize, T)>);
+
+impl<T: Default> ByAddress<T> {
+    fn get(&self, lock: usize) -> Option<&T> {
+        let found = self.0.iter().find(|(address, _)| *address == lock);
+        found.map(|(_, state)| state)
+    }
+
+    fn or_default(&mut self, lock: usize) -> &mut T {
+        let at = self.0.iter().position(|(address, _)| *address == lock);
+        let at = at.unwrap_or_else(|| {
+            self.0.push((lock, T::default()));
+            self.0.len() - 1
+        });
+        &mut self.0[at].1
+    }
+
+    fn values(&self) -> impl Iterator<Item = &T> {
+        self.0.iter().map(|(_, state)| state)
+    }
+}
+
+/// All locks of the machine.
 #[derive(Debug, Default)]
 pub(crate) struct Locks {
-    rw: BTreeMap<usize, Rw>,
-    spin: BTreeMap<usize, Spin>,
+    rw: ByAddress<Rw>,
+    spin: ByAddress<Spin>,
     /// CPUs really wait for themselves.
     pub(crate) strict: bool,
 }
@@ -91,16 +115,16 @@ impl Rw {
 
 impl Locks {
     pub(crate) fn init_rw(&mut self, lock: usize) {
-        self.rw.insert(lock, Rw::default());
+        *self.rw.or_default(lock) = Rw::default();
     }
 
     pub(crate) fn init_spin(&mut self, lock: usize) {
-        self.spin.insert(lock, Spin::default());
+        *self.spin.or_default(lock) = Spin::default();
     }
 
     /// The rule that CPU `cpu` breaks by asking for the lock, if any.
     pub(crate) fn rw_rule(&self, lock: usize, cpu: usize, write: bool) -> Option<Broken> {
-        let Some(state) = self.rw.get(&lock) else {
+        let Some(state) = self.rw.get(lock) else {
             return Some((
                 "L0",
                 format!("CPU {cpu} takes an rwlock that was never initialised"),
@@ -127,7 +151,7 @@ impl Locks {
 
     pub(crate) fn try_read(&mut self, lock: usize, cpu: usize) -> Attempt {
         let strict = self.strict;
-        let state = self.rw.entry(lock).or_default();
+        let state = self.rw.or_default(lock);
         let granted = state.writes(cpu) || !strict && state.holds(cpu);
         let queued = state.queue.contains(&cpu);
         let free = state.writer.is_none() && state.announced.is_none();
@@ -141,7 +165,7 @@ impl Locks {
 
     pub(crate) fn try_write(&mut self, lock: usize, cpu: usize) -> Attempt {
         let strict = self.strict;
-        let state = self.rw.entry(lock).or_default();
+        let state = self.rw.or_default(lock);
         if let Some((holder, depth)) = state.writer {
             if holder == cpu {
                 state.writer = Some((cpu, depth + 1));
@@ -168,7 +192,7 @@ impl Locks {
 
     /// Grants a lock that is in somebody's hands, after that was reported.
     pub(crate) fn force(&mut self, lock: usize, cpu: usize, write: bool) {
-        let state = self.rw.entry(lock).or_default();
+        let state = self.rw.or_default(lock);
         state.leave_queue(cpu);
         if write {
             *state = Rw {
@@ -182,7 +206,7 @@ impl Locks {
     }
 
     pub(crate) fn read_unlock(&mut self, lock: usize, cpu: usize) -> Result<(), Broken> {
-        let state = self.rw.entry(lock).or_default();
+        let state = self.rw.or_default(lock);
         if state.readers[cpu] == 0 {
             return Err((
                 "L0",
@@ -194,7 +218,7 @@ impl Locks {
     }
 
     pub(crate) fn write_unlock(&mut self, lock: usize, cpu: usize) -> Result<(), Broken> {
-        let state = self.rw.entry(lock).or_default();
+        let state = self.rw.or_default(lock);
         match state.writer {
             Some((holder, depth)) if holder == cpu => {
                 state.writer = (depth > 1).then_some((cpu, depth - 1));
@@ -208,7 +232,7 @@ impl Locks {
     }
 
     pub(crate) fn spin_rule(&self, lock: usize, cpu: usize) -> Option<Broken> {
-        match self.spin.get(&lock) {
+        match self.spin.get(lock) {
             None => Some((
                 "L0",
                 format!("CPU {cpu} takes a spinlock that was never initialised"),
@@ -226,7 +250,7 @@ impl Locks {
     }
 
     pub(crate) fn try_spin(&mut self, lock: usize, cpu: usize) -> Attempt {
-        let state = self.spin.entry(lock).or_default();
+        let state = self.spin.or_default(lock);
         match state.holder {
             Some(holder) if holder != cpu => Attempt::Busy(holder),
             _ => {
@@ -237,11 +261,11 @@ impl Locks {
     }
 
     pub(crate) fn force_spin(&mut self, lock: usize, cpu: usize) {
-        self.spin.entry(lock).or_default().holder = Some(cpu);
+        self.spin.or_default(lock).holder = Some(cpu);
     }
 
     pub(crate) fn spin_unlock(&mut self, lock: usize, cpu: usize) -> Result<(), Broken> {
-        let state = self.spin.entry(lock).or_default();
+        let state = self.spin.or_default(lock);
         if state.holder != Some(cpu) {
             return Err((
                 "L0",
@@ -255,26 +279,26 @@ impl Locks {
     /// As Xen's `rw_is_locked()`: anybody, in any mode, also a writer that
     /// waits.
     pub(crate) fn rw_is_locked(&self, lock: usize) -> bool {
-        self.rw.get(&lock).is_some_and(|s| {
+        self.rw.get(lock).is_some_and(|s| {
             s.writer.is_some() || s.announced.is_some() || s.reader(None).is_some()
         })
     }
 
     pub(crate) fn rw_is_write_locked(&self, lock: usize) -> bool {
-        self.rw.get(&lock).is_some_and(|s| s.writer.is_some())
+        self.rw.get(lock).is_some_and(|s| s.writer.is_some())
     }
 
     pub(crate) fn spin_is_locked(&self, lock: usize) -> bool {
-        self.spin.get(&lock).is_some_and(|s| s.holder.is_some())
+        self.spin.get(lock).is_some_and(|s| s.holder.is_some())
     }
 
     /// The model's own answer: does this very CPU hold it?
     pub(crate) fn holds(&self, lock: usize, cpu: usize) -> bool {
-        self.rw.get(&lock).is_some_and(|s| s.holds(cpu))
+        self.rw.get(lock).is_some_and(|s| s.holds(cpu))
     }
 
     pub(crate) fn holds_for_write(&self, lock: usize, cpu: usize) -> bool {
-        self.rw.get(&lock).is_some_and(|s| s.writes(cpu))
+        self.rw.get(lock).is_some_and(|s| s.writes(cpu))
     }
 
     pub(crate) fn holds_any_rw(&self, cpu: usize) -> bool {
@@ -289,13 +313,14 @@ impl Locks {
     pub(crate) fn held(&self) -> Vec<String> {
         let rw = self
             .rw
+            .0
             .iter()
-            .filter(|(a, _)| self.rw_is_locked(**a))
+            .filter(|(a, _)| self.rw_is_locked(*a))
             .map(|(a, s)| match s.writer {
                 Some((cpu, _)) => format!("the write lock {a:#x} is held by CPU {cpu}"),
                 None => format!("the read lock {a:#x} is held"),
             });
-        let spin = self.spin.iter().filter_map(|(a, s)| {
+        let spin = self.spin.0.iter().filter_map(|(a, s)| {
             s.holder
                 .map(|cpu| format!("the spinlock {a:#x} is held by CPU {cpu}"))
         });

@@ -13,6 +13,7 @@ use std::cell::RefCell;
 use std::io::Write;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use crate::config::Config;
 use crate::cpu::Cpus;
@@ -93,7 +94,7 @@ impl State {
 
     fn note(&mut self, cpu: usize, event: Event, visible: bool) {
         self.count_work(cpu, &event);
-        if let Some(Violation { rule, what }) = self.log.push(cpu, event, visible) {
+        if let Some(Violation { rule, what }) = self.log.push(cpu, &event, visible) {
             self.broken(rule, what);
         }
     }
@@ -138,7 +139,9 @@ pub trait Scheduler: Send + Sync {
 /// A machine: shared by every thread that is attached to it.
 pub struct Machine {
     state: Mutex<State>,
-    pub(crate) bell: Condvar,
+    bell: Condvar,
+    /// Threads that wait for the bell.
+    waiting: AtomicUsize,
     pub(crate) attached: AtomicUsize,
     scheduler: Option<Box<dyn Scheduler>>,
 }
@@ -161,10 +164,11 @@ pub(crate) fn set_here(here: Option<Here>) -> Option<Here> {
 }
 
 pub(crate) fn here() -> Here {
-    match HERE.with(|h| h.borrow().clone()) {
-        Some(here) => here,
-        None => die("a mock function was called on a thread that is attached to no World"),
-    }
+    HERE.with_borrow(Clone::clone).unwrap_or_else(|| nowhere())
+}
+
+fn nowhere() -> ! {
+    die("a mock function was called on a thread that is attached to no World")
 }
 
 /// Ends the process with a text that the test runner does not swallow.
@@ -180,6 +184,7 @@ impl Machine {
         Self {
             state: Mutex::new(state),
             bell: Condvar::new(),
+            waiting: AtomicUsize::new(0),
             attached: AtomicUsize::new(0),
             scheduler,
         }
@@ -206,8 +211,28 @@ impl Machine {
     pub(crate) fn wake(&self) {
         match &self.scheduler {
             Some(scheduler) => scheduler.wake(),
-            None => self.bell.notify_all(),
+            None => self.ring(),
         }
+    }
+
+    /// Something has changed; it was with the state locked.
+    pub(crate) fn ring(&self) {
+        if self.waiting.load(Ordering::SeqCst) > 0 {
+            self.bell.notify_all();
+        }
+    }
+
+    /// Waits for the bell; true if it did not ring in time.
+    pub(crate) fn listen<'m>(
+        &self,
+        state: MutexGuard<'m, State>,
+        limit: Duration,
+    ) -> (MutexGuard<'m, State>, bool) {
+        self.waiting.fetch_add(1, Ordering::SeqCst);
+        let waited = self.bell.wait_timeout(state, limit);
+        self.waiting.fetch_sub(1, Ordering::SeqCst);
+        let (state, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
+        (state, timeout.timed_out())
     }
 
     /// Lets others run until something changed; `false` for a deadlock.
@@ -220,31 +245,30 @@ impl Machine {
         if self.attached.load(Ordering::SeqCst) < 2 {
             return false;
         }
-        let limit = std::time::Duration::from_secs(10);
-        let (_state, timeout) = self
-            .bell
-            .wait_timeout(state, limit)
-            .unwrap_or_else(PoisonError::into_inner);
-        !timeout.timed_out()
+        let (_state, in_vain) = self.listen(state, Duration::from_secs(10));
+        !in_vain
     }
 }
 
 /// Runs one mock function's body on this thread's machine.
 pub(crate) fn with<R>(body: impl FnOnce(&mut State, usize) -> R) -> R {
-    let here = here();
-    let cpu = here.machine.cpu(&here);
-    let (result, yields, endless) = {
-        let mut state = here.machine.lock();
+    let (result, scheduled, endless) = HERE.with_borrow(|here| {
+        let here = here.as_ref().unwrap_or_else(|| nowhere());
+        let machine = &here.machine;
+        let cpu = machine.cpu(here);
+        let mut state = machine.lock();
         let before = state.log.visible();
         let result = body(&mut state, cpu);
-        let yields = state.log.visible() != before;
-        (result, yields, state.work.endless.take())
-    };
+        let yields = machine.scheduler.is_some() && state.log.visible() != before;
+        let scheduled = yields.then(|| machine.clone());
+        (result, scheduled, state.work.endless.take())
+    });
     if let Some(text) = endless {
         stop(text);
     }
-    if yields {
-        here.machine.yield_point();
+    // Another task may have this thread meanwhile, and be somewhere else.
+    if let Some(machine) = scheduled {
+        machine.yield_point();
     }
     result
 }
@@ -257,7 +281,7 @@ pub(crate) fn stop(text: String) -> ! {
         die(&format!("Xen stopped: {text}"));
     }
     here.machine.lock().stopped = Some(text);
-    here.machine.bell.notify_all();
+    here.machine.ring();
     loop {
         std::thread::park();
     }

@@ -2,6 +2,7 @@
 //! A test's view on memory: who owns which frames, and the references.
 
 use crate::event::Mfn;
+use crate::machine::State;
 use crate::world::{Domain, World};
 
 impl World {
@@ -21,13 +22,20 @@ impl World {
     /// Where a guest sees a Xen heap page (`page_get_xenheap_gfn()`).
     #[must_use]
     pub fn xenheap_gfn(&self, mfn: Mfn) -> Option<u64> {
-        self.locked(|m| m.frames.frame(mfn).xenheap)
+        self.locked(|m| m.frames.xenheap(mfn))
     }
 
     /// References to a frame.
     #[must_use]
     pub fn references(&self, mfn: Mfn) -> u64 {
-        self.locked(|m| m.frames.frame(mfn).refs)
+        self.locked(|m| m.frames.frame(mfn).refs.into())
+    }
+
+    /// References to each of some frames.
+    #[must_use]
+    pub fn references_of(&self, mfns: &[Mfn]) -> Vec<u64> {
+        let count = |m: &mut State, mfn: Mfn| m.frames.frame(mfn).refs.into();
+        self.locked(|m| mfns.iter().map(|&mfn| count(m, mfn)).collect())
     }
 
     /// Takes references as a caller of the p2m does before it maps a foreign

@@ -8,8 +8,8 @@
 use std::collections::{BTreeMap, HashMap};
 
 use crate::event::Mfn;
-use crate::frames::WORDS;
 use crate::machine::State;
+use crate::pages::WORDS;
 use crate::pte;
 use crate::world::{Domain, World};
 
@@ -60,7 +60,7 @@ impl State {
 
     fn visit_table(&mut self, mfn: Mfn, level: u32, gfn: u64, visitor: &mut dyn Visitor) {
         visitor.table(mfn, level);
-        for (index, entry) in self.frames.words(mfn) {
+        for (index, entry) in self.frames.pages.words(mfn) {
             let at = gfn + ((index as u64) << pte::order(level));
             if pte::is_table(entry, level) {
                 self.visit_table(pte::mfn(entry), level + 1, at, visitor);
@@ -130,6 +130,7 @@ impl World {
             level,
             words: state
                 .frames
+                .pages
                 .words(mfn)
                 .into_iter()
                 .map(|(index, word)| match numbers.get(&pte::mfn(word)) {
@@ -155,6 +156,7 @@ impl World {
         for l in top..=level {
             let entry = state
                 .frames
+                .pages
                 .load(table, (gfn >> pte::order(l)) as usize & (WORDS - 1));
             if l == level {
                 return entry;

@@ -55,7 +55,7 @@ impl State {
         let mut table = base + concatenated as u64;
         for level in root_level..=3 {
             let index = (ipa >> shift(level)) as usize & 0x1FF;
-            let entry = self.frames.load(table, index);
+            let entry = self.frames.pages.load(table, index);
             if entry & 1 == 0 {
                 return None;
             }

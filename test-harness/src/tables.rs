@@ -7,14 +7,14 @@
 //! IOTLB is flushed or the lock dropped; R5, no store to a page in the heap's
 //! hands.
 
-use std::collections::BTreeSet;
 use std::ops::Range;
 
 use crate::config::Iommu;
 use crate::event::{Event, Mfn};
-use crate::frames::{Fill, WORDS};
+use crate::framemap::FrameMap;
 use crate::hash::WordMap;
 use crate::machine::State;
+use crate::pages::WORDS;
 use crate::pte;
 
 /// A live table.
@@ -23,6 +23,8 @@ pub(crate) struct Table {
     /// Address of its `struct domain`.
     pub(crate) domain: usize,
     pub(crate) level: u32,
+    /// The first guest frame that is translated here.
+    gfn: u64,
     /// The word that points to it; `None` for the root.
     pub(crate) parent: Option<(Mfn, usize)>,
 }
@@ -30,8 +32,30 @@ pub(crate) struct Table {
 /// The live tables, and the words that are newer in the cache than in memory.
 #[derive(Debug, Default)]
 pub(crate) struct Tables {
-    pub(crate) live: WordMap<Table>,
-    dirty: BTreeSet<(Mfn, usize)>,
+    pub(crate) live: FrameMap<Table>,
+    dirty: WordMap<Words>,
+}
+
+/// Some words of a page, a bit each.
+#[derive(Debug, Default, Clone, Copy)]
+struct Words([u64; WORDS / 64]);
+
+impl Words {
+    fn set(&mut self, words: Range<usize>, dirty: bool) {
+        for index in words {
+            let bit = 1 << (index % 64);
+            let group = &mut self.0[index / 64];
+            *group = if dirty { *group | bit } else { *group & !bit };
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.iter().all(|group| *group == 0)
+    }
+
+    fn iter(self) -> impl Iterator<Item = usize> {
+        (0..WORDS).filter(move |index| self.0[index / 64] >> (index % 64) & 1 != 0)
+    }
 }
 
 impl Table {
@@ -39,9 +63,15 @@ impl Table {
     fn below(self, mfn: Mfn, index: usize) -> Self {
         Self {
             level: self.level + 1,
+            gfn: self.gfn_at(index),
             parent: Some((mfn, index)),
             ..self
         }
+    }
+
+    /// The first guest frame behind a word.
+    pub(crate) fn gfn_at(self, index: usize) -> u64 {
+        self.gfn + ((index as u64) << pte::order(self.level))
     }
 }
 
@@ -50,26 +80,18 @@ impl State {
     pub(crate) fn adopt_root(&mut self, domain: usize, root: Mfn) {
         let (level, pages) = self.config.root();
         for i in 0..pages as u64 {
-            let parent = None;
-            self.link(
-                root + i,
-                Table {
-                    domain,
-                    level,
-                    parent,
-                },
-            );
+            let table = Table {
+                domain,
+                level,
+                gfn: i << (pte::order(level) + 9),
+                parent: None,
+            };
+            self.link(root + i, table);
         }
     }
 
     fn link(&mut self, mfn: Mfn, table: Table) {
-        if self
-            .tables
-            .dirty
-            .range((mfn, 0)..=(mfn, WORDS))
-            .next()
-            .is_some()
-        {
+        if self.tables.dirty.contains_key(&mfn) {
             self.broken(
                 "P1",
                 format!("table {mfn:#x} is linked before all of it is in memory"),
@@ -79,7 +101,7 @@ impl State {
         if table.level == 3 {
             return;
         }
-        for (index, entry) in self.frames.words(mfn) {
+        for (index, entry) in self.frames.pages.words(mfn) {
             if pte::is_table(entry, table.level) {
                 self.link(pte::mfn(entry), table.below(mfn, index));
             }
@@ -88,7 +110,7 @@ impl State {
 
     /// A table leaves the tree, and all below; `gfns` led to it.
     fn unlink(&mut self, mfn: Mfn, gfns: &Range<u64>) {
-        let Some(table) = self.tables.live.remove(&mfn) else {
+        let Some(table) = self.tables.live.remove(mfn) else {
             return;
         };
         if let Some(through) = table.parent {
@@ -97,7 +119,7 @@ impl State {
         if self.frames.is_free(mfn) {
             return;
         }
-        for (_, entry) in self.frames.words(mfn) {
+        for (_, entry) in self.frames.pages.words(mfn) {
             self.iotlb_remember(table.domain, table.level, entry, gfns.clone());
             if pte::is_table(entry, table.level) {
                 self.unlink(pte::mfn(entry), gfns);
@@ -109,7 +131,7 @@ impl State {
         if self.frames.is_free(mfn) {
             self.broken("R5", format!("CPU {cpu} stores to the free page {mfn:#x}"));
         }
-        if let Some(table) = self.tables.live.get(&mfn).copied() {
+        if let Some(table) = self.tables.live.get(mfn).copied() {
             let lock = self
                 .domains
                 .by_address(table.domain)
@@ -128,20 +150,20 @@ impl State {
     /// A store to a table word.
     pub(crate) fn store_entry(&mut self, cpu: usize, mfn: Mfn, index: usize, value: u64) {
         self.check_store(cpu, mfn);
-        let old = self.frames.store(mfn, index, value);
+        let old = self.frames.pages.store(mfn, index, value);
         let store = Event::PteStore {
             mfn,
             index,
             old,
             new: value,
         };
-        if self.tables.live.contains_key(&mfn) {
+        if self.tables.live.contains(mfn) {
             self.event(cpu, store);
         } else {
             self.private_event(cpu, store);
         }
         self.dirty(mfn, index..index + 1);
-        let Some(table) = self.tables.live.get(&mfn).copied() else {
+        let Some(table) = self.tables.live.get(mfn).copied() else {
             self.unpublished(cpu, mfn);
             return;
         };
@@ -169,8 +191,8 @@ impl State {
     /// A whole page set to zero.
     pub(crate) fn clear_table(&mut self, cpu: usize, mfn: Mfn, cleaned: bool) {
         self.check_store(cpu, mfn);
-        if let Some(table) = self.tables.live.get(&mfn).copied() {
-            for (index, old) in self.frames.words(mfn) {
+        if let Some(table) = self.tables.live.get(mfn).copied() {
+            for (index, old) in self.frames.pages.words(mfn) {
                 self.tlb_store(mfn, index, old, 0);
                 if pte::is_table(old, table.level) {
                     let gfns = self.gfns_of(mfn, index);
@@ -178,9 +200,9 @@ impl State {
                 }
             }
         }
-        self.frames.fill(mfn, Fill::Zeroes);
+        self.frames.pages.fill(mfn, 0);
         let clear = Event::ClearPage { mfn, cleaned };
-        if self.tables.live.contains_key(&mfn) {
+        if self.tables.live.contains(mfn) {
             self.event(cpu, clear);
         } else {
             self.private_event(cpu, clear);
@@ -196,13 +218,13 @@ impl State {
 
     fn dirty(&mut self, mfn: Mfn, words: Range<usize>) {
         if self.config.iommu == Iommu::NonCoherent {
-            self.tables.dirty.extend(words.map(|index| (mfn, index)));
+            self.tables.dirty.entry(mfn).or_default().set(words, true);
         }
     }
 
     fn undirty(&mut self, mfn: Mfn) {
         if self.config.iommu == Iommu::NonCoherent {
-            self.tables.dirty.retain(|&(m, _)| m != mfn);
+            self.tables.dirty.remove(&mfn);
         }
     }
 
@@ -210,10 +232,19 @@ impl State {
     pub(crate) fn clean(&mut self, cpu: usize, address: usize, bytes: usize) {
         self.publish(cpu);
         self.event(cpu, Event::CleanRange { address, bytes });
+        if self.tables.dirty.is_empty() {
+            return;
+        }
         let (from, to) = (address & !63, (address + bytes + 63) & !63);
-        for at in (from..to).step_by(8) {
-            if let Some(word) = self.frames.word_at(at) {
-                self.tables.dirty.remove(&word);
+        for line in (from..to).step_by(64) {
+            let Some((mfn, index)) = self.frames.pages.word_at(line) else {
+                continue;
+            };
+            if let Some(words) = self.tables.dirty.get_mut(&mfn) {
+                words.set(index..index + 8, false);
+                if words.is_empty() {
+                    self.tables.dirty.remove(&mfn);
+                }
             }
         }
     }
@@ -225,7 +256,7 @@ impl State {
 
     /// The page goes back to a pool or the heap: no table may point to it.
     pub(crate) fn retire_table(&mut self, cpu: usize, mfn: Mfn) {
-        if self.tables.live.remove(&mfn).is_some() {
+        if self.tables.live.remove(mfn).is_some() {
             self.broken(
                 "T4",
                 format!("CPU {cpu} frees {mfn:#x} while a live table points to it"),
@@ -242,24 +273,22 @@ impl State {
         if self.config.iommu != Iommu::NonCoherent {
             return;
         }
-        let dirty: Vec<_> = self
-            .tables
-            .dirty
-            .iter()
-            .filter(|(mfn, _)| {
-                self.tables
-                    .live
-                    .get(mfn)
-                    .is_some_and(|t| t.domain == domain)
-            })
-            .copied()
+        let live = &self.tables.live;
+        let of_domain = |mfn: Mfn| live.get(mfn).is_some_and(|t| t.domain == domain);
+        let dirty = self.tables.dirty.iter();
+        let mut dirty: Vec<_> = dirty
+            .filter(|(&mfn, _)| of_domain(mfn))
+            .map(|(&mfn, &words)| (mfn, words))
             .collect();
-        for (mfn, index) in dirty {
-            self.tables.dirty.remove(&(mfn, index));
-            self.broken(
-                "P2",
-                format!("word {index} of the live table {mfn:#x} is not in memory {when}"),
-            );
+        dirty.sort_unstable_by_key(|(mfn, _)| *mfn);
+        for (mfn, words) in dirty {
+            self.tables.dirty.remove(&mfn);
+            for index in words.iter() {
+                self.broken(
+                    "P2",
+                    format!("word {index} of the live table {mfn:#x} is not in memory {when}"),
+                );
+            }
         }
     }
 }

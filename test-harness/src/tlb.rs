@@ -92,6 +92,10 @@ fn valid(entry: u64) -> bool {
 }
 
 impl Tlb {
+    fn is_empty(&self) -> bool {
+        self.entries.is_empty() && self.spans.is_empty()
+    }
+
     /// Whether a walk may go on at `table` from the entry at `key`, which is
     /// invalid now.
     fn may_lead_to(&self, key: Key, table: Mfn) -> bool {
@@ -102,6 +106,9 @@ impl Tlb {
 
     /// An old value that the valid `new` at `key` may not coexist with.
     fn conflict(&self, key: Key, previous: Option<u64>, new: u64) -> Option<u64> {
+        if previous.is_none() && self.is_empty() {
+            return None;
+        }
         let (domain, level, gfn) = key;
         let same = previous.filter(|previous| (previous ^ new) & !PERMISSIONS != 0);
         let above = (0..level).find_map(|l| {
@@ -130,7 +137,7 @@ impl Tlb {
 impl State {
     /// The key of a word of a live table.
     fn key_of(&self, mfn: Mfn, index: usize) -> Option<Key> {
-        let table = self.tables.live.get(&mfn)?;
+        let table = self.tables.live.get(mfn)?;
         Some((table.domain, table.level, self.gfns_of(mfn, index).start))
     }
 
@@ -138,13 +145,13 @@ impl State {
     pub(crate) fn walkable(&self, mfn: Mfn) -> bool {
         let mut at = mfn;
         loop {
-            let Some(table) = self.tables.live.get(&at) else {
+            let Some(table) = self.tables.live.get(at) else {
                 return false;
             };
             let Some((above, index)) = table.parent else {
                 return true;
             };
-            let is_valid = valid(self.frames.peek_word(above, index));
+            let is_valid = valid(self.frames.pages.peek_word(above, index));
             let key = self.key_of(above, index);
             if !is_valid && !key.is_some_and(|key| self.tlb.may_lead_to(key, at)) {
                 return false;
@@ -198,6 +205,9 @@ impl State {
 
     /// TLBI for a VMID, on all CPUs.
     pub(crate) fn tlb_flush(&mut self, vmid: u16, scope: Scope) {
+        if self.tlb.is_empty() && self.tlb.tables.is_empty() {
+            return;
+        }
         let mut tlb = std::mem::take(&mut self.tlb);
         let is_meant = |domain: usize| {
             let record = self.domains.by_address(domain);
@@ -214,6 +224,9 @@ impl State {
 
     /// The write lock of a domain is about to be dropped.
     pub(crate) fn check_flushed(&mut self, domain: usize) {
+        if self.tlb.is_empty() {
+            return;
+        }
         let of_domain = |key: &Key| key.0 == domain;
         let entries = self.tlb.entries.keys().filter(|k| of_domain(k)).count();
         let spans = self.tlb.spans.keys().filter(|k| of_domain(k)).count();

@@ -10,24 +10,45 @@
 //! - T9: all stores to reachable tables are published when the write lock is
 //!   dropped, and before the IOMMU is told.
 
-use std::collections::BTreeMap;
-
 use crate::event::Mfn;
 use crate::machine::State;
 
-/// Pages with stores that no DSB has followed, and the CPU that made them.
+/// Pages, and the CPU that made the stores. They are few, and come and go with
+/// every entry that is written.
+#[derive(Debug, Default)]
+struct Stores(Vec<(Mfn, usize)>);
+
+impl Stores {
+    fn insert(&mut self, mfn: Mfn, cpu: usize) {
+        // The last one is the likeliest.
+        match self.0.iter_mut().rev().find(|(page, _)| *page == mfn) {
+            Some((_, by)) => *by = cpu,
+            None => self.0.push((mfn, cpu)),
+        }
+    }
+
+    fn remove(&mut self, mfn: Mfn) {
+        self.0.retain(|(page, _)| *page != mfn);
+    }
+
+    fn pages(&self) -> impl Iterator<Item = Mfn> + '_ {
+        self.0.iter().map(|(page, _)| *page)
+    }
+}
+
+/// Pages with stores that no DSB has followed.
 #[derive(Debug, Default)]
 pub(crate) struct Visible {
     /// Made while no walker could get there.
-    private: BTreeMap<Mfn, usize>,
+    private: Stores,
     /// Made to reachable tables.
-    reachable: BTreeMap<Mfn, usize>,
+    reachable: Stores,
 }
 
 impl State {
     /// A store to a page of a table, or of one to be.
     pub(crate) fn unpublished(&mut self, cpu: usize, mfn: Mfn) {
-        let is_live = self.tables.live.contains_key(&mfn);
+        let is_live = self.tables.live.contains(mfn);
         if is_live && self.walkable(mfn) {
             self.visible.reachable.insert(mfn, cpu);
             self.check_published_below(cpu);
@@ -41,12 +62,11 @@ impl State {
         let early: Vec<Mfn> = self
             .visible
             .private
-            .keys()
-            .copied()
-            .filter(|&mfn| self.tables.live.contains_key(&mfn) && self.walkable(mfn))
+            .pages()
+            .filter(|&mfn| self.tables.live.contains(mfn) && self.walkable(mfn))
             .collect();
         for mfn in early {
-            self.visible.private.remove(&mfn);
+            self.visible.private.remove(mfn);
             self.visible.reachable.insert(mfn, cpu);
             self.broken(
                 "T8",
@@ -57,34 +77,29 @@ impl State {
 
     /// A DSB that covers all walkers.
     pub(crate) fn publish(&mut self, cpu: usize) {
-        self.visible.private.retain(|_, by| *by != cpu);
-        self.visible.reachable.retain(|_, by| *by != cpu);
+        self.visible.private.0.retain(|(_, by)| *by != cpu);
+        self.visible.reachable.0.retain(|(_, by)| *by != cpu);
     }
 
     /// The page is no table any more.
     pub(crate) fn forget_stores(&mut self, mfn: Mfn) {
-        self.visible.private.remove(&mfn);
-        self.visible.reachable.remove(&mfn);
+        self.visible.private.remove(mfn);
+        self.visible.reachable.remove(mfn);
     }
 
     /// Rule T9, at the points where walkers must see all.
     pub(crate) fn check_published(&mut self, domain: usize, when: &str) {
         let of_domain = |mfn: &Mfn| {
-            let table = self.tables.live.get(mfn);
+            let table = self.tables.live.get(*mfn);
             table.is_some_and(|table| table.domain == domain)
         };
-        let late = self
-            .visible
-            .reachable
-            .keys()
-            .filter(|m| of_domain(m))
-            .count();
+        let late = self.visible.reachable.pages().filter(of_domain).count();
         if late > 0 {
             self.broken(
                 "T9",
                 format!("walkers may not see the stores to {late} tables {when}"),
             );
-            self.visible.reachable.clear();
+            self.visible.reachable.0.clear();
         }
     }
 }

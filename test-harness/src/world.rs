@@ -47,7 +47,7 @@ pub struct Attached {
 impl Drop for Attached {
     fn drop(&mut self) {
         self.machine.attached.fetch_sub(1, Ordering::SeqCst);
-        self.machine.bell.notify_all();
+        self.machine.ring();
         set_here(self.outer.take());
     }
 }

@@ -115,7 +115,7 @@ extern "C" fn xs_mock_dsb_ishst() {
 #[unsafe(no_mangle)]
 extern "C" fn xs_mock_pte_load(entry: *const u64) -> u64 {
     with(|m, cpu| {
-        let Some((mfn, index)) = m.frames.word_at(entry.addr()) else {
+        let Some((mfn, index)) = m.frames.pages.word_at(entry.addr()) else {
             m.broken(
                 "R0",
                 format!("a table entry is read at {entry:?}: no mapped page"),
@@ -128,7 +128,7 @@ extern "C" fn xs_mock_pte_load(entry: *const u64) -> u64 {
                 format!("CPU {cpu} reads a table entry in the free page {mfn:#x}"),
             );
         }
-        if let Some(table) = m.tables.live.get(&mfn).copied() {
+        if let Some(table) = m.tables.live.get(mfn).copied() {
             let lock = m.domains.by_address(table.domain).map(|d| d.lock_address());
             if lock.is_none_or(|lock| !m.locks.holds(lock, cpu)) {
                 m.broken(
@@ -137,7 +137,7 @@ extern "C" fn xs_mock_pte_load(entry: *const u64) -> u64 {
                 );
             }
         }
-        let value = m.frames.load(mfn, index);
+        let value = m.frames.pages.load(mfn, index);
         m.event(cpu, Event::PteLoad { mfn, index, value });
         value
     })
@@ -145,7 +145,7 @@ extern "C" fn xs_mock_pte_load(entry: *const u64) -> u64 {
 
 #[unsafe(no_mangle)]
 extern "C" fn xs_mock_pte_store(entry: *mut u64, value: u64) {
-    with(|m, cpu| match m.frames.word_at(entry.addr()) {
+    with(|m, cpu| match m.frames.pages.word_at(entry.addr()) {
         Some((mfn, index)) => m.store_entry(cpu, mfn, index, value),
         None => m.broken(
             "R0",

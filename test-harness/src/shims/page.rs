@@ -73,11 +73,7 @@ extern "C" fn xs_is_xen_heap_page(pg: *const page_info) -> bool {
 
 #[unsafe(no_mangle)]
 extern "C" fn xs_before_xen_heap(first: u64, nr: u64) -> u64 {
-    with(|m, _| {
-        let mut frames = first..first + nr;
-        let is_xen_heap = |mfn| m.frames.is_ram(mfn) && m.frames.frame(mfn).xenheap.is_some();
-        frames.position(is_xen_heap).map_or(nr, |n| n as u64)
-    })
+    with(|m, _| m.frames.before_xenheap(first, nr))
 }
 
 #[unsafe(no_mangle)]
@@ -86,9 +82,8 @@ extern "C" fn xs_page_set_xenheap_gfn(pg: *mut page_info, gfn: gfn_t) {
         let Some(mfn) = m.frame_of(pg, "page_set_xenheap_gfn()") else {
             return;
         };
-        match &mut m.frames.frame(mfn).xenheap {
-            Some(seen_at) => *seen_at = gfn,
-            None => m.broken("R0", format!("frame {mfn:#x} is no Xen heap page")),
+        if !m.frames.set_xenheap(mfn, gfn) {
+            m.broken("R0", format!("frame {mfn:#x} is no Xen heap page"));
         }
     });
 }
@@ -102,13 +97,13 @@ extern "C" fn xs_map_domain_page(mfn: mfn_t) -> *mut u64 {
                 format!("CPU {cpu} maps frame {mfn:#x}, which is no allocated page"),
             );
         }
-        m.frames.map(mfn)
+        m.frames.pages.map(mfn)
     })
 }
 
 #[unsafe(no_mangle)]
 extern "C" fn xs_clear_page(page: *mut c_void) {
-    with(|m, cpu| match m.frames.word_at(page.addr()) {
+    with(|m, cpu| match m.frames.pages.word_at(page.addr()) {
         Some((mfn, 0)) => m.clear_table(cpu, mfn, false),
         _ => m.broken("R0", format!("clear_page({page:?}): no mapped page")),
     });
@@ -252,7 +247,7 @@ extern "C" fn free_domheap_pages(pg: *mut page_info, order: c_uint) {
         let is_root = m
             .tables
             .live
-            .get(&mfn)
+            .get(mfn)
             .is_some_and(|t| t.level == m.config.root().0);
         for page in mfn..mfn + (1 << order) {
             if is_root {
@@ -273,7 +268,7 @@ extern "C" fn get_page(page: *mut page_info, d: *const domain) -> bool {
         };
         let frame = m.frames.frame(mfn);
         let ok = frame.owner == Some(d.addr()) && frame.refs > 0 && !frame.saturated;
-        frame.refs += u64::from(ok);
+        frame.refs += u32::from(ok);
         let absent = frame.life == Life::Absent;
         m.event(cpu, Event::Get { mfn, ok });
         if absent {
@@ -294,7 +289,7 @@ extern "C" fn page_get_owner_and_reference(page: *mut page_info) -> *mut domain 
         };
         let frame = m.frames.frame(mfn);
         let ok = frame.owner.is_some() && frame.refs > 0 && !frame.saturated;
-        frame.refs += u64::from(ok);
+        frame.refs += u32::from(ok);
         let owner = frame.owner.filter(|_| ok);
         m.event(cpu, Event::Get { mfn, ok });
         owner
