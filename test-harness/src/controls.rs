@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! What a test may turn on the machine, and what it may read off.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::config::Iommu;
@@ -201,9 +200,9 @@ impl World {
     }
 
     /// What the entries of a domain's tables say of the access that
-    /// introspection set (bits 62:59), where it is a restriction.
+    /// introspection set (bits 62:59), where it is a restriction; by guest frame.
     #[must_use]
-    pub fn access_settings(&self, d: Domain) -> BTreeMap<u64, i64> {
+    pub fn access_settings(&self, d: Domain) -> Vec<(u64, i64)> {
         let mut settings = Settings::default();
         self.locked(|m| m.visit(d.address(), &mut settings));
         settings.0
@@ -211,7 +210,7 @@ impl World {
 
     /// What a domain's tree of access settings holds: where C keeps them.
     #[must_use]
-    pub fn access_tree(&self, d: Domain) -> BTreeMap<u64, i64> {
+    pub fn access_tree(&self, d: Domain) -> Vec<(u64, i64)> {
         self.locked(|m| m.radix.integers(d.access_tree()))
     }
 
@@ -275,13 +274,13 @@ const RWX: i64 = 7;
 
 /// Access settings by guest frame.
 #[derive(Default)]
-struct Settings(BTreeMap<u64, i64>);
+struct Settings(Vec<(u64, i64)>);
 
 impl Visitor for Settings {
     fn leaf(&mut self, gfn: u64, _level: u32, entry: u64) {
         let setting = i64::from(pte::setting(entry));
         if setting != RWX {
-            self.0.insert(gfn, setting);
+            self.0.push((gfn, setting));
         }
     }
 }
