@@ -134,8 +134,11 @@ pub(crate) struct DiffArgs {
     /// On this machine, both in one process, instead of inside Xen
     #[arg(long, conflicts_with_all = ["cpu", "smp", "debug", "matrix"])]
     pub(crate) host: bool,
-    /// How many operations; with --host over all machines, and 3000000 by default
-    #[arg(long, value_name = "N", default_value_t = 100_000, default_value_ifs([("host", "true", "3000000"), ("matrix", "true", "70000")]), value_parser = clap::value_parser!(u64).range(1..))]
+    /// From all processors at once on one domain, in debug builds: each must keep what it mapped
+    #[arg(long, conflicts_with_all = ["host", "matrix", "debug"])]
+    pub(crate) stress: bool,
+    /// How many operations; with --host over all machines, and 10000000 by default
+    #[arg(long, value_name = "N", default_value_t = 100_000, default_value_ifs([("host", "true", "10000000"), ("matrix", "true", "70000")]), value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) ops: u64,
     /// Which operations
     #[arg(long, value_name = "S", default_value = "1", value_parser = seed)]
@@ -143,12 +146,15 @@ pub(crate) struct DiffArgs {
     /// QEMU's CPU model; it decides the shape of the tables' root
     #[arg(long, value_name = "NAME", default_value = "max")]
     pub(crate) cpu: String,
-    /// Number of processors
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=8))]
+    /// Number of processors [default: 1, with --stress 4]
+    #[arg(long, value_name = "N", default_value_t = 1, default_value_if("stress", "true", "4"), hide_default_value = true, value_parser = clap::value_parser!(u32).range(1..=8))]
     pub(crate) smp: u32,
     /// Build Xen with CONFIG_DEBUG=y
     #[arg(long)]
     pub(crate) debug: bool,
+    /// With an SMMU that shares the tables (a QEMU from 8.1 on, which is downloaded if it must be)
+    #[arg(long, conflicts_with_all = ["host", "matrix", "stress"])]
+    pub(crate) smmu: bool,
     /// All shapes of root, debug and release, one and four processors
     #[arg(long, conflicts_with_all = ["cpu", "smp", "debug"])]
     pub(crate) matrix: bool,
@@ -208,6 +214,8 @@ impl DiffArgs {
     pub(crate) fn short(host: bool, ops: u64) -> Self {
         Self {
             host,
+            stress: false,
+            smmu: false,
             ops,
             seed: 1,
             cpu: "max".to_owned(),

@@ -19,7 +19,10 @@ use crate::paths::Paths;
 /// Debian's own keys, as its installer puts them on every machine.
 const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
-/// A private apt for one release of Debian, arm64.
+/// What runs on the emulated machine.
+const GUEST: &str = "arm64";
+
+/// A private apt for one release of Debian and one architecture.
 #[derive(Debug)]
 pub(crate) struct Archive {
     dir: PathBuf,
@@ -29,9 +32,20 @@ pub(crate) struct Archive {
 }
 
 impl Archive {
-    /// Sets up the configuration; asks the mirror nothing yet.
+    /// Packages for the emulated machine. Sets up the configuration; asks the mirror nothing yet.
     pub(crate) fn open(paths: &Paths, suite: &str) -> Result<Self> {
-        let dir = paths.cache().join("apt").join(suite);
+        Self::set_up(paths, suite, suite, GUEST)
+    }
+
+    /// Packages for this machine.
+    pub(crate) fn open_host(paths: &Paths, suite: &str) -> Result<Self> {
+        let arch = command::output(command::clean("dpkg").arg("--print-architecture"))?;
+        let arch = arch.trim();
+        Self::set_up(paths, suite, &format!("{suite}-host-{arch}"), arch)
+    }
+
+    fn set_up(paths: &Paths, suite: &str, name: &str, arch: &str) -> Result<Self> {
+        let dir = paths.cache().join("apt").join(name);
         for sub in ["lists/partial", "cache/archives/partial", "etc"] {
             files::create_dir(&dir.join(sub))?;
         }
@@ -48,11 +62,11 @@ impl Archive {
         )?;
         files::write(&dir.join("status"), "")?;
         let config = dir.join("etc/apt.conf");
-        files::write(&config, config_text(&dir)?)?;
+        files::write(&config, config_text(&dir, arch)?)?;
         Ok(Self {
             config,
             suite: suite.to_owned(),
-            log: paths.log(&format!("apt-{suite}")),
+            log: paths.log(&format!("apt-{name}")),
             dir,
         })
     }
@@ -183,7 +197,7 @@ fn debs(dir: &Path) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-fn config_text(dir: &Path) -> Result<String> {
+fn config_text(dir: &Path, arch: &str) -> Result<String> {
     let at = dir.display();
     // The machine's proxies, time-outs and credentials are wanted; its hooks and paths are not.
     let mut acquire = command::output(command::clean("apt-config").args(["dump", "Acquire"]))?;
@@ -210,8 +224,8 @@ fn config_text(dir: &Path) -> Result<String> {
          Dir::Etc::main \"/dev/null\";\n\
          Dir::Etc::netrc \"/etc/apt/auth.conf\";\n\
          Dir::Etc::netrcparts \"/etc/apt/auth.conf.d\";\n\
-         APT::Architecture \"arm64\";\n\
-         APT::Architectures {{ \"arm64\"; }};\n\
+         APT::Architecture \"{arch}\";\n\
+         APT::Architectures {{ \"{arch}\"; }};\n\
          APT::Sandbox::User \"root\";\n\
          APT::Keep-Downloaded-Packages \"true\";\n"
     ))

@@ -273,7 +273,7 @@ fn skeleton<W: std::io::Write>(cpio: &mut Cpio<W>) -> Result<()> {
 }
 
 /// Packages that still ship `/lib/x` must land in `/usr/lib/x`.
-fn merged_usr(root: &Path) -> Result<()> {
+pub(crate) fn merged_usr(root: &Path) -> Result<()> {
     for name in ["bin", "lib", "sbin"] {
         let target = format!("usr/{name}");
         files::create_dir(&root.join(&target))?;
@@ -283,7 +283,8 @@ fn merged_usr(root: &Path) -> Result<()> {
     Ok(())
 }
 
-fn unpack(paths: &Paths, deb: &Path, root: &Path) -> Result<()> {
+/// Unpacks a package.
+pub(crate) fn unpack(paths: &Paths, deb: &Path, root: &Path) -> Result<()> {
     command::logged(
         command::bound("dpkg-deb")
             .arg("--extract")

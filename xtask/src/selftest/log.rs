@@ -19,6 +19,12 @@ pub(crate) struct Run {
     pub(crate) free: Option<(u64, u64)>,
     /// How many operations it did, when it came to the end.
     pub(crate) end: Option<u64>,
+    /// Did Xen share its tables with an IOMMU?
+    pub(crate) iommu: bool,
+    /// What did not hold, in a stress test.
+    pub(crate) failures: Vec<String>,
+    /// What came of a stress test.
+    pub(crate) stress: Option<String>,
     /// The words that tell of a crash.
     pub(crate) crash: Option<String>,
 }
@@ -71,6 +77,9 @@ impl Run {
                     });
                 }
             }
+            ["start", words @ ..] => self.iommu = words.contains(&"iommu=1"),
+            ["failed:", what @ ..] => self.failures.push(what.join(" ")),
+            ["stress", summary @ ..] => self.stress = Some(summary.join(" ")),
             ["pte", entry @ ..] => self.entries.push(entry.join(" ")),
             ["free", before, "before", after, "after"] => {
                 self.free = before.parse().ok().zip(after.parse().ok());
@@ -89,8 +98,15 @@ impl Run {
         if let Some(crash) = &self.crash {
             return Some(format!("it crashed: {crash}"));
         }
+        if let Some(failure) = self.failures.first() {
+            return Some(failure.clone());
+        }
+        // What other CPUs need for their own small allocations they keep.
+        let words = self.stress.iter().flat_map(|text| text.split(' '));
+        let cpus = words.skip_while(|word| *word != "cpus").nth(1);
+        let kept = cpus.and_then(|number| number.parse().ok()).unwrap_or(0);
         match (self.end, self.free) {
-            (Some(_), Some((before, after))) if before == after => None,
+            (Some(_), Some((before, after))) if (after..=after + kept).contains(&before) => None,
             (Some(_), Some((before, after))) => {
                 Some(format!("{before} pages were free before, {after} after"))
             }
@@ -181,6 +197,7 @@ mod tests {
         assert_eq!(run.free, Some((100, 100)));
         assert_eq!(run.end, Some(2048));
         assert_eq!(run.failure(), None);
+        assert!(!run.iommu);
     }
 
     #[test]
@@ -188,7 +205,14 @@ mod tests {
         assert!(run(&C.replace("100 after", "99 after"))
             .failure()
             .is_some_and(|text| text.contains("99")));
+        let kept = C.replace("free 100", "stress cpus 4\r\n(XEN) p2m-selftest: free 100");
+        assert_eq!(run(&kept.replace("100 after", "96 after")).failure(), None);
+        assert!(run(&kept.replace("100 after", "95 after"))
+            .failure()
+            .is_some());
         assert!(run("").failure().is_some());
+        let wrong = format!("{C}(XEN) p2m-selftest: failed: the lock is held\r\n");
+        assert_eq!(run(&wrong).failure(), Some("the lock is held".to_owned()));
         assert!(run(&format!("{C}(XEN) Panic on CPU 0:\n"))
             .failure()
             .is_some_and(|text| text.contains("crashed")));

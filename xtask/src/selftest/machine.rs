@@ -6,11 +6,11 @@ use std::path::Path;
 use anyhow::{bail, Context, Result};
 
 use super::log::Run;
+use super::smmu::Emulator;
 use crate::boot::console::Console;
 use crate::boot::qemu::{self, Ended, Limits, Running};
 use crate::command;
 use crate::progress::Progress;
-use crate::tools::QEMU;
 use crate::xen::build::BuiltXen;
 
 /// Enough for a 1 GiB block of the machine's own memory.
@@ -23,6 +23,8 @@ pub(super) struct Request {
     pub(super) seed: u64,
     /// How many operations.
     pub(super) ops: u64,
+    /// From all CPUs at once, instead of one after the other.
+    pub(super) stress: bool,
     /// The operations to print one by one.
     pub(super) window: Option<(u64, u64)>,
 }
@@ -34,12 +36,17 @@ pub(super) struct Machine {
     pub(super) cpu: String,
     /// Number of processors.
     pub(super) smp: u32,
+    /// An SMMU that shares the tables with the CPUs.
+    pub(super) smmu: bool,
+    /// QEMU.
+    pub(super) emulator: Emulator,
 }
 
 impl Request {
     /// For Xen's command line.
     fn parameter(self) -> String {
-        let base = format!("p2m-selftest=seed={},ops={}", self.seed, self.ops);
+        let kind = if self.stress { "stress" } else { "ops" };
+        let base = format!("p2m-selftest=seed={},{kind}={}", self.seed, self.ops);
         match self.window {
             None => base,
             Some((from, to)) => format!("{base},print-from={from},print-to={to}"),
@@ -58,8 +65,14 @@ pub(super) fn run(
     let log = dir.join(format!("{}.log", xen.p2m));
     std::fs::File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
     let binary = xen.binary();
-    let mut qemu = command::bound(QEMU);
-    qemu.args(["-machine", "virt,virtualization=on,gic-version=3"])
+    let mut board = "virt,virtualization=on,gic-version=3".to_owned();
+    let mut qemu = command::bound(&machine.emulator.program);
+    qemu.args(&machine.emulator.args);
+    if machine.smmu {
+        board.push_str(",iommu=smmuv3");
+        qemu.args(["-global", "arm-smmuv3.stage=2"]);
+    }
+    qemu.args(["-machine", &board])
         .args(["-cpu", &machine.cpu, "-smp", &machine.smp.to_string()])
         .args(["-m", &MEMORY_MIB.to_string()])
         .args(["-nodefaults", "-no-user-config", "-display", "none"])
@@ -76,8 +89,15 @@ pub(super) fn run(
         .arg("-serial")
         .arg(format!("file:{}", qemu::commas(&log)));
     let mut task = progress.start(format!(
-        "Self-test of {} on {}, {} CPUs",
-        xen.name, machine.cpu, machine.smp
+        "{} of {} on {}, {} CPUs",
+        if request.stress {
+            "Stress"
+        } else {
+            "Self-test"
+        },
+        xen.name,
+        machine.cpu,
+        machine.smp
     ));
     let seconds = 120 + request.ops / 100;
     let limits = Limits::new(Some(seconds), xen.debug);
@@ -98,9 +118,13 @@ mod tests {
         let mut request = Request {
             seed: 7,
             ops: 5,
+            stress: false,
             window: None,
         };
         assert_eq!(request.parameter(), "p2m-selftest=seed=7,ops=5");
+        request.stress = true;
+        assert_eq!(request.parameter(), "p2m-selftest=seed=7,stress=5");
+        request.stress = false;
         request.window = Some((1, 2));
         assert_eq!(
             request.parameter(),

@@ -5,8 +5,11 @@
 //! operations on a machine each. Where their hashes part, both run again with the operations in
 //! between printed one by one, and the first that differs is named.
 
+mod agreement;
 mod log;
 mod machine;
+mod smmu;
+mod stress;
 
 use std::path::Path;
 
@@ -14,6 +17,7 @@ use anyhow::{Context, Result};
 
 use crate::boot::cpu;
 use crate::cli::{BuildArgs, DiffArgs, Extra, P2m};
+use crate::files;
 use crate::lock;
 use crate::paths::Paths;
 use crate::progress::Progress;
@@ -23,9 +27,13 @@ use crate::xen::build::{self, BuiltXen};
 
 use log::{Op, Run};
 use machine::{Machine, Request};
+use smmu::Emulator;
 
 /// Every shape of the root table that QEMU has a CPU for, and the default.
 const CPUS: [&str; 4] = ["cortex-a53", "cortex-a57", "neoverse-n1", "max"];
+
+/// Those that are tried with an SMMU as well: two shapes of root.
+const SMMU_CPUS: [&str; 2] = ["cortex-a53", "max"];
 
 /// The two that are compared.
 #[derive(Debug)]
@@ -40,12 +48,14 @@ struct Cell {
     cpu: String,
     smp: u32,
     debug: bool,
+    smmu: bool,
 }
 
 impl Cell {
     fn name(&self) -> String {
         let kind = if self.debug { "debug" } else { "release" };
-        format!("{} {kind} smp {}", self.cpu, self.smp)
+        let smmu = if self.smmu { " smmu" } else { "" };
+        format!("{} {kind} smp {}{smmu}", self.cpu, self.smp)
     }
 }
 
@@ -54,8 +64,12 @@ pub(crate) fn run(paths: &Paths, progress: Progress, args: &DiffArgs) -> Result<
     let mut uses = Use::build(P2m::Rust);
     uses.push(Use::Boot);
     tools::require(paths, progress, &uses)?;
+    if args.stress {
+        return stress::run(paths, progress, args);
+    }
     let cells = cells(args);
     let mut rows = Vec::new();
+    let mut outcomes = Vec::new();
     for debug in [false, true] {
         let of_kind: Vec<&Cell> = cells.iter().filter(|cell| cell.debug == debug).collect();
         if of_kind.is_empty() {
@@ -72,10 +86,21 @@ pub(crate) fn run(paths: &Paths, progress: Progress, args: &DiffArgs) -> Result<
                 .unwrap_or_else(|error| Err(format!("{error:#}")));
             let (Ok(text) | Err(text)) = &result;
             progress.say(&format!("{}: {text}", cell.name()));
+            let outcome = result.as_ref().map(|_| args.ops).map_err(Clone::clone);
+            outcomes.push((cell.clone(), outcome));
             rows.push(Row::of(&cell.name(), result));
         }
     }
     table::print(&format!("C and Rust p2m in Xen, seed {}", args.seed), &rows);
+    if args.matrix {
+        let mut qemus = vec![Emulator::own()?.version];
+        let other = Emulator::with_smmu(paths, progress)?.version;
+        if !qemus.contains(&other) {
+            qemus.push(format!("{other} (for the SMMU)"));
+        }
+        let page = agreement::page(&outcomes, args.seed, &qemus);
+        files::write(&paths.root().join("docs/agreement.md"), page)?;
+    }
     let count = |status| rows.iter().filter(|row| row.status == status).count();
     println!(
         "{} passed, {} failed",
@@ -92,6 +117,7 @@ fn cells(args: &DiffArgs) -> Vec<Cell> {
             cpu: args.cpu.clone(),
             smp: args.smp,
             debug: args.debug,
+            smmu: args.smmu,
         }];
     }
     let mut cells = Vec::new();
@@ -102,8 +128,17 @@ fn cells(args: &DiffArgs) -> Vec<Cell> {
                     cpu: cpu.to_owned(),
                     smp,
                     debug,
+                    smmu: false,
                 });
             }
+        }
+        for cpu in SMMU_CPUS {
+            cells.push(Cell {
+                cpu: cpu.to_owned(),
+                smp: 1,
+                debug,
+                smmu: true,
+            });
         }
     }
     cells
@@ -136,6 +171,12 @@ fn compare(
     let machine = Machine {
         cpu: cpu::argument(&cell.cpu)?,
         smp: cell.smp,
+        smmu: cell.smmu,
+        emulator: if cell.smmu {
+            Emulator::with_smmu(paths, progress)?
+        } else {
+            Emulator::own()?
+        },
     };
     let dir = paths.run(&format!("diff-{}", cell.name().replace(' ', "-")));
     lock::booting(&dir, || {
@@ -143,12 +184,16 @@ fn compare(
             let request = Request {
                 seed: args.seed,
                 ops,
+                stress: false,
                 window,
             };
             both(progress, pair, &machine, request, &dir)
         };
         let (c, rust) = ask(args.ops, None)?;
         let Some((from, to)) = log::part(&c, &rust) else {
+            if [&c, &rust].iter().any(|run| run.iommu != cell.smmu) {
+                return Ok(Err("Xen did not find the IOMMU, or found one".to_owned()));
+            }
             return Ok(agreement(&c, &rust));
         };
         let to = to.unwrap_or(args.ops);
@@ -172,6 +217,9 @@ fn compare(
             cell.smp,
             if cell.debug { " --debug" } else { "" }
         ));
+        if cell.smmu {
+            text.push_str(" --smmu");
+        }
         Ok(Err(text))
     })
 }
@@ -254,7 +302,7 @@ mod tests {
         };
         assert_eq!(cells(&args).len(), 1);
         args.matrix = true;
-        assert_eq!(cells(&args).len(), 16);
+        assert_eq!(cells(&args).len(), 20);
         Ok(())
     }
 

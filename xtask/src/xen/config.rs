@@ -32,7 +32,7 @@ impl Fragment {
     /// With what a test needs.
     pub(crate) fn add(&mut self, extra: Extra) {
         let options: &[&str] = match extra {
-            Extra::Selftest => &["CONFIG_P2M_SELFTEST"],
+            Extra::Selftest => &["CONFIG_P2M_SELFTEST", "CONFIG_EXPERT", "CONFIG_ARM_SMMU_V3"],
             Extra::Bench => &["CONFIG_P2M_BENCH"],
             Extra::OldLocking => &[],
             Extra::StaticMemory => &[

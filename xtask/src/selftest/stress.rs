@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! All CPUs at once on one domain: `cargo xtask diff --stress`.
+//!
+//! What happens depends on who is quicker, so there is nothing to compare between the C and the
+//! Rust p2m: each is held against what must be so in any order (`stress.c` in the patch). Debug
+//! builds, for Xen's own checks of its locks.
+
+use anyhow::Result;
+
+use super::built;
+use super::log::Run;
+use super::machine::{self, Machine, Request};
+use super::smmu::Emulator;
+use crate::boot::cpu;
+use crate::cli::{DiffArgs, P2m};
+use crate::lock;
+use crate::paths::Paths;
+use crate::progress::Progress;
+use crate::table::{self, Row, Status};
+
+/// Builds and runs both; true when all holds in both.
+pub(super) fn run(paths: &Paths, progress: Progress, args: &DiffArgs) -> Result<bool> {
+    let machine = Machine {
+        cpu: cpu::argument(&args.cpu)?,
+        smp: args.smp,
+        smmu: false,
+        emulator: Emulator::own()?,
+    };
+    let request = Request {
+        seed: args.seed,
+        ops: args.ops,
+        stress: true,
+        window: None,
+    };
+    let dir = paths.run("stress");
+    let mut rows = Vec::new();
+    for p2m in [P2m::C, P2m::Rust] {
+        let xen = lock::alone(paths, progress, || built(paths, progress, args, p2m, true))?;
+        let run = lock::booting(&dir, || {
+            machine::run(progress, &xen, &machine, request, &dir)
+        });
+        let result = match run {
+            Ok(run) => verdict(&run),
+            Err(error) => Err(format!("{error:#}")),
+        };
+        rows.push(Row::of(&xen.name, result));
+    }
+    let title = format!(
+        "{} CPUs at once on one domain, seed {}",
+        args.smp, args.seed
+    );
+    table::print(&title, &rows);
+    let count = |status| rows.iter().filter(|row| row.status == status).count();
+    println!(
+        "{} passed, {} failed",
+        count(Status::Pass),
+        count(Status::Fail)
+    );
+    Ok(table::all_passed(&rows))
+}
+
+/// What held, or what did not.
+fn verdict(run: &Run) -> Result<String, String> {
+    match (run.failure(), &run.stress) {
+        (Some(_), _) if !run.failures.is_empty() => Err(run.failures.join("\n")),
+        (Some(failure), _) => Err(failure),
+        (None, None) => Err("it was no stress test".to_owned()),
+        (None, Some(summary)) => Ok(format!(
+            "{} operations, {summary}, no page is lost",
+            run.end.unwrap_or_default()
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::verdict;
+    use crate::boot::console::Console;
+    use crate::selftest::log::Run;
+
+    const GOOD: &str = "(XEN) p2m-selftest: start seed=1 ops=0 level=0 order=0\r\n\
+        (XEN) p2m-selftest: stress cpus 4 walks 9 hits 7 failed 0\r\n\
+        (XEN) p2m-selftest: free 5 before 5 after\r\n\
+        (XEN) p2m-selftest: end ops=40 rounds=1\r\n";
+
+    fn judged(text: &str) -> Result<String, String> {
+        verdict(&Run::of(&Console::parse(text)))
+    }
+
+    #[test]
+    fn what_is_said_of_a_run() {
+        assert!(judged(GOOD).is_ok_and(|text| text.contains("walks 9")));
+        assert!(judged(&GOOD.replace("5 after", "4 after")).is_err());
+        assert!(judged(&GOOD.replace("stress", "at")).is_err());
+        let wrong =
+            format!("{GOOD}(XEN) p2m-selftest: failed: a\r\n(XEN) p2m-selftest: failed: b\r\n");
+        assert_eq!(judged(&wrong), Err("a\nb".to_owned()));
+    }
+}
