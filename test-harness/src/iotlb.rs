@@ -108,7 +108,7 @@ impl State {
     /// A word of a live table has changed from `old`; whatever was below it is
     /// still there.
     pub(crate) fn iotlb_changed(&mut self, mfn: Mfn, index: usize, old: u64) {
-        let Some(table) = self.tables.live.get(&mfn).copied() else {
+        let Some(table) = self.tables.live.get(mfn).copied() else {
             return;
         };
         let record = self.domains.by_address(table.domain);
@@ -119,7 +119,7 @@ impl State {
         let first = self.gfns_of(mfn, index).start;
         let seen = self.is_valid_above(mfn);
         let mut changed = Vec::new();
-        for entry in [old, self.frames.peek_word(mfn, index)] {
+        for entry in [old, self.frames.pages.peek_word(mfn, index)] {
             self.valid_leaves(entry, table.level, first, &mut changed);
         }
         for gfn in changed.into_iter().flatten() {
@@ -143,7 +143,7 @@ impl State {
             return;
         }
         for index in 0..512 {
-            let below = self.frames.peek_word(pte::mfn(entry), index);
+            let below = self.frames.pages.peek_word(pte::mfn(entry), index);
             let at = gfn + ((index as u64) << (order - 9));
             self.valid_leaves(below, level + 1, at, found);
         }
@@ -151,11 +151,12 @@ impl State {
 
     /// Whether all entries that lead to the table are valid.
     fn is_valid_above(&self, mfn: Mfn) -> bool {
-        let Some(table) = self.tables.live.get(&mfn) else {
+        let Some(table) = self.tables.live.get(mfn) else {
             return false;
         };
         table.parent.is_none_or(|(above, index)| {
-            self.frames.peek_word(above, index) & pte::VALID != 0 && self.is_valid_above(above)
+            self.frames.pages.peek_word(above, index) & pte::VALID != 0
+                && self.is_valid_above(above)
         })
     }
 
@@ -170,7 +171,7 @@ impl State {
                 return Some(page_of(entry, gfn & ((1 << order) - 1)));
             }
             let index = gfn >> (order - 9) & 511;
-            entry = self.frames.peek_word(pte::mfn(entry), index as usize);
+            entry = self.frames.pages.peek_word(pte::mfn(entry), index as usize);
         }
         None
     }
@@ -180,7 +181,10 @@ impl State {
         let (level, _) = self.config.root();
         let order = pte::order(level);
         let root = self.root_of(domain)? + (gfn >> order >> 9);
-        let entry = self.frames.peek_word(root, (gfn >> order & 511) as usize);
+        let entry = self
+            .frames
+            .pages
+            .peek_word(root, (gfn >> order & 511) as usize);
         self.walk_from(entry, level, gfn)
     }
 

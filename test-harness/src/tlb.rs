@@ -268,7 +268,7 @@ impl State {
     /// Whether a walk that goes on at `table`, of `level`, comes to the frame.
     fn is_below(&self, table: Mfn, level: u32, mfn: Mfn) -> bool {
         (0..512).any(|index| {
-            let entry = self.frames.peek_word(table, index);
+            let entry = self.frames.pages.peek_word(table, index);
             let first = pte::mfn(entry);
             if !valid(entry) {
                 false

@@ -67,7 +67,7 @@ extern "C" fn xs_put_pages(mfn: c_ulong, nr: c_ulong) {
 extern "C" fn xs_is_xen_heap_page(pg: *const page_info) -> bool {
     with(|m, _| {
         m.frame_of(pg, "is_xen_heap_page()")
-            .is_some_and(|mfn| m.frames.frame(mfn).xenheap.is_some())
+            .is_some_and(|mfn| m.frames.xenheap(mfn).is_some())
     })
 }
 
