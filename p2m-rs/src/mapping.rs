@@ -23,7 +23,7 @@ use crate::xen::target::Target;
 pub fn insert(cx: &mut Unlocked<'_>, domain: &Domain, gfn: Gfn, nr: u64, target: Target) -> Result {
     let mut p2m = domain.p2m().write(cx);
     let access = p2m.default_access();
-    p2m.insert(gfn, nr, target, access)
+    p2m.insert_quickly(gfn, nr, target, access)
 }
 
 /// `p2m_remove_mapping`: unmaps `nr` frames, which the caller believes to map

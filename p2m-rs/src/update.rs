@@ -42,6 +42,30 @@ struct Request {
 }
 
 impl Request {
+    #[inline(always)]
+    fn new(write: &WriteView<'_>, gfn: Gfn, target: Target, access: P2mAccess) -> Self {
+        let (mfn, ty) = target.into_parts();
+        let introspected = write.p2m().mem_access_enabled();
+        let first = Pte::leaf(mfn, ty, access, Level::L1);
+        Self {
+            gfn,
+            // The access is remembered while introspection is in use.
+            first: if introspected {
+                first.with_setting(access)
+            } else {
+                first
+            },
+            largest: match (introspected, ty.is_foreign()) {
+                // Introspection is by pages.
+                (true, _) => Level::L3,
+                // Each page of a foreign block owns a reference, and a block
+                // is dropped between two preemption checks (B4).
+                (false, true) => Level::L2,
+                (false, false) => Level::L1,
+            },
+        }
+    }
+
     fn gfn(&self, offset: u64) -> Gfn {
         self.gfn.add(offset)
     }
@@ -87,33 +111,28 @@ impl WriteView<'_> {
     /// beyond the IPA space. A prefix of the range may be mapped then.
     // UPSTREAM-DEFECT: B16: an existing mapping is replaced without a word.
     pub fn insert(&mut self, gfn: Gfn, nr: u64, target: Target, access: P2mAccess) -> Result {
+        self.refuse_if_dying()?;
+        let request = Request::new(self, gfn, target, access);
+        self.insert_all(&request, nr)
+    }
+
+    /// The same, at once where one leaf is asked for and there is a table for it:
+    /// what most calls of a domain builder ask for.
+    #[inline(always)]
+    pub(crate) fn insert_quickly(
+        &mut self,
+        gfn: Gfn,
+        nr: u64,
+        target: Target,
+        access: P2mAccess,
+    ) -> Result {
         let domain = self.living_domain()?;
-        let (mfn, ty) = target.into_parts();
-        let introspected = self.p2m().mem_access_enabled();
-        let first = Pte::leaf(mfn, ty, access, Level::L1);
-        let request = Request {
-            gfn,
-            // The access is remembered while introspection is in use.
-            first: if introspected {
-                first.with_setting(access)
-            } else {
-                first
-            },
-            largest: match (introspected, ty.is_foreign()) {
-                // Introspection is by pages.
-                (true, _) => Level::L3,
-                // Each page of a foreign block owns a reference, and a block
-                // is dropped between two preemption checks (B4).
-                (false, true) => Level::L2,
-                (false, false) => Level::L1,
-            },
-        };
+        let request = Request::new(self, gfn, target, access);
         let level = Level::of_pages(nr).filter(|&level| request.fits(level, 0, nr));
         let table = level.and_then(|level| self.table_at(gfn, level));
         let Some(table) = table else {
             return self.insert_all(&request, nr);
         };
-        // What most calls ask for: one leaf, and there is a table for it.
         let leaf = request.leaf(0, table.level());
         if !domain.is_iommu_enabled() && table.fill_one(self, gfn, leaf) {
             self.account(table.level(), gfn, 1);
