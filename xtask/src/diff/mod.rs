@@ -179,7 +179,10 @@ fn compare(
         } else if let Some(summary) = line.strip_prefix("pass ") {
             outcome.passed = true;
             summary.clone_into(&mut outcome.summary);
-        } else if let Some(summary) = line.strip_prefix("fail ") {
+        } else if let (true, Some(summary)) =
+            // There is an operation of this name, too; it comes later.
+            (outcome.summary.is_empty(), line.strip_prefix("fail "))
+        {
             summary.clone_into(&mut outcome.summary);
         } else if !line.starts_with("shrinking ") {
             outcome.details.push_str(&line);
