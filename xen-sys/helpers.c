@@ -244,17 +244,11 @@ void xs_flush_guest_tlb_range(uint64_t gfn, uint64_t nr)
 /* FEAT_TLBIRANGE on all CPUs. */
 bool xs_has_tlb_range(void) { return system_cpuinfo.isa64.tlb >= 2; }
 
-/* What this CPU holds of stage 1 for the VMID in VTTBR_EL2. */
-void xs_flush_guest_stage1_tlb_local(void)
-{
-    asm volatile ( "dsb nshst; tlbi vmalle1; dsb nsh; isb" ::: "memory" );
-}
-
 void xs_flush_all_guests_tlb_local(void) { flush_all_guests_tlb_local(); }
 
-uint64_t xs_gvirt_to_maddr(vaddr_t va, paddr_t *pa, unsigned int flags)
+uint64_t xs_gva_to_ma_par(vaddr_t va, unsigned int flags)
 {
-    return gvirt_to_maddr(va, pa, flags);
+    return gva_to_ma_par(va, flags);
 }
 
 int xs_gva_to_ipa(vaddr_t va, paddr_t *ipa, unsigned int flags)
@@ -269,17 +263,6 @@ unsigned int xs_next_possible_cpu(int cpu)
 
     return next < nr_cpu_ids ? next : NR_CPUS;
 }
-
-unsigned long xs_local_irq_save(void)
-{
-    unsigned long flags;
-
-    local_irq_save(flags);
-
-    return flags;
-}
-
-void xs_local_irq_restore(unsigned long flags) { local_irq_restore(flags); }
 
 bool xs_softirq_pending(void) { return softirq_pending(smp_processor_id()); }
 bool xs_hypercall_preempt_check(void) { return hypercall_preempt_check(); }

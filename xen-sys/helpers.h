@@ -75,18 +75,15 @@ void xs_flush_guest_tlb(void);
 void xs_flush_guest_tlb_by_ipa(uint64_t gfn, uint64_t count, unsigned int order);
 void xs_flush_guest_tlb_range(uint64_t gfn, uint64_t nr);
 bool xs_has_tlb_range(void);
-void xs_flush_guest_stage1_tlb_local(void);
 void xs_flush_all_guests_tlb_local(void);
 
 /* Address translation by the hardware of the current vCPU. */
-uint64_t xs_gvirt_to_maddr(vaddr_t va, paddr_t *pa, unsigned int flags);
+uint64_t xs_gva_to_ma_par(vaddr_t va, unsigned int flags);
 int xs_gva_to_ipa(vaddr_t va, paddr_t *ipa, unsigned int flags);
 
 /* The current CPU and vCPU. */
 unsigned int xs_next_possible_cpu(int cpu);
 bool xs_local_irq_is_enabled(void);
-unsigned long xs_local_irq_save(void);
-void xs_local_irq_restore(unsigned long flags);
 bool xs_softirq_pending(void);
 bool xs_hypercall_preempt_check(void);
 bool xs_general_preempt_check(void);

@@ -44,7 +44,8 @@ pub fn restore(vcpu: &Vcpu) {
         return;
     };
     // Xen has at most 128 vCPUs a domain, NO_VCPU is above them.
-    let this = u8::try_from(vcpu.id()).unwrap_or(NO_VCPU);
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    let this = vcpu.id() as u8;
     let previous = last.load(Relaxed);
     if previous != NO_VCPU && previous != this {
         tlb::flush_current_stage1_locally();

@@ -218,8 +218,8 @@ impl P2m {
     ///
     /// The calling CPU holds the write lock.
     pub unsafe fn force_tlb_flush_sync(&self) {
-        tlb::flush_vmid(self);
         self.set_need_flush(false);
+        tlb::flush_vmid(self);
     }
 
     /// The same, if a flush is owed (`p2m_tlb_flush_sync`).

@@ -74,6 +74,53 @@ pub fn dsb_ishst() {
     unsafe { asm!("dsb ishst", options(nostack, preserves_flags)) };
 }
 
+/// `local_irq_save()`: masks interrupts on this CPU; returns what they were.
+///
+/// # Safety
+///
+/// At EL2; they must be put back.
+#[inline(always)]
+pub unsafe fn local_irq_save() -> u64 {
+    let flags: u64;
+    // SAFETY: by the caller's promise. Not `nomem`: what follows happens with
+    // interrupts masked.
+    unsafe {
+        asm!("mrs {}, daif", "msr daifset, #2", out(reg) flags, options(nostack, preserves_flags))
+    };
+    flags
+}
+
+/// `local_irq_restore()`.
+///
+/// # Safety
+///
+/// At EL2, with what [`local_irq_save`] returned on this CPU.
+#[inline(always)]
+pub unsafe fn local_irq_restore(flags: u64) {
+    // SAFETY: by the caller's promise.
+    unsafe { asm!("msr daif, {}", in(reg) flags, options(nostack, preserves_flags)) };
+}
+
+/// What this CPU holds of stage 1 for the VMID in VTTBR_EL2, waiting for it. No
+/// broadcast, so no erratum wants it repeated.
+///
+/// # Safety
+///
+/// At EL2.
+#[inline(always)]
+pub unsafe fn flush_stage1_local() {
+    // SAFETY: invalidates what can be read from the guest's tables again.
+    unsafe {
+        asm!(
+            "dsb nshst",
+            "tlbi vmalle1",
+            "dsb nsh",
+            "isb",
+            options(nostack, preserves_flags)
+        )
+    };
+}
+
 /// Loads a translation table entry, single-copy atomically.
 ///
 /// # Safety

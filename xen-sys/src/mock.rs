@@ -367,6 +367,22 @@ macro_rules! panic_xen {
 /// Always safe.
 pub unsafe fn note_direct_map() {}
 
+/// `gva_to_ma_par()`: the page's address in the place of PAR_EL1's, or bit 0.
+///
+/// # Safety
+///
+/// Always safe: an event of the machine model.
+pub unsafe fn xs_gva_to_ma_par(va: vaddr_t, flags: c_uint) -> u64 {
+    let mut maddr = 0;
+    // SAFETY: writes to a local.
+    let par = unsafe { xs_gvirt_to_maddr(va, &raw mut maddr, flags) };
+    if par == 0 {
+        maddr & !0xfff
+    } else {
+        par
+    }
+}
+
 /// The machine model's direct map.
 #[derive(Clone, Copy)]
 pub struct DirectMap;
@@ -405,6 +421,11 @@ pub mod arch {
         pub fn xs_mock_pte_load(entry: *const u64) -> u64;
         pub fn xs_mock_pte_store(entry: *mut u64, value: u64);
     }
+    pub use super::{
+        xs_flush_guest_stage1_tlb_local as flush_stage1_local,
+        xs_local_irq_restore as local_irq_restore, xs_local_irq_save as local_irq_save,
+    };
+
     pub use self::{
         xs_mock_pte_load as pte_load, xs_mock_pte_store as pte_store,
         xs_mock_read_hcr_el2 as read_hcr_el2, xs_mock_read_sctlr_el1 as read_sctlr_el1,

@@ -31,20 +31,20 @@ pub fn all_possible() -> impl Iterator<Item = usize> {
 }
 
 /// Interrupts masked on this CPU, as they were before on drop.
-pub struct IrqsOff(core::ffi::c_ulong);
+pub struct IrqsOff(u64);
 
 impl IrqsOff {
     /// Masks interrupts (`local_irq_save`).
     pub fn mask() -> Self {
         // SAFETY: undone on drop.
-        Self(unsafe { sys::xs_local_irq_save() })
+        Self(unsafe { arch::local_irq_save() })
     }
 }
 
 impl Drop for IrqsOff {
     fn drop(&mut self) {
         // SAFETY: the flags that local_irq_save returned on this CPU.
-        unsafe { sys::xs_local_irq_restore(self.0) };
+        unsafe { arch::local_irq_restore(self.0) };
     }
 }
 

@@ -61,53 +61,90 @@ const MAX_RANGE: u64 = 1 << 21;
 /// RIPAS2E1IS has 37 bits for a frame number.
 const RANGE_END: u64 = 1 << 37;
 
+/// What a flush takes.
+#[derive(Clone, Copy)]
+enum Extent {
+    /// All that TLBs hold for the VMID, both stages.
+    Vmid,
+    /// `count` entries from `first` on, of 2^`order` frames each.
+    Ipas { first: u64, count: u64, order: u32 },
+    /// `pages` frames from `first` on, with FEAT_TLBIRANGE.
+    Range { first: u64, pages: u64 },
+}
+
 /// All that TLBs hold for the domain, both stages, on all CPUs; waits for it.
 pub(crate) fn flush_vmid(p2m: &P2m) {
-    with_vmid_of(p2m, || {
-        // SAFETY: invalidates what can be read from the tables again.
-        unsafe { sys::xs_flush_guest_tlb() }
-    });
+    flush(p2m, Extent::Vmid);
 }
 
 /// What TLBs hold of the frames `first .. end`, of entries that span at least
 /// what one of `granule` does, on all CPUs; waits for it. `first` is a multiple
 /// of that.
 pub(crate) fn flush_range(p2m: &P2m, first: u64, end: u64, granule: Level) {
-    let pages = end.saturating_sub(first);
+    let (pages, order) = (end.saturating_sub(first), granule.order());
     let count = pages.div_ceil(granule.pages());
     // SAFETY: reads what the boot found.
     let by_range = || unsafe { sys::xs_has_tlb_range() };
-    if count == 1 || count <= MAX_BY_IPA && !by_range() {
-        with_vmid_of(p2m, || {
-            // SAFETY: invalidates what can be read from the tables again.
-            unsafe { sys::xs_flush_guest_tlb_by_ipa(first, count, granule.order()) }
-        });
+    let extent = if count == 1 || count <= MAX_BY_IPA && !by_range() {
+        Extent::Ipas {
+            first,
+            count,
+            order,
+        }
     } else if pages < MAX_RANGE && end <= RANGE_END && by_range() {
-        with_vmid_of(p2m, || {
-            // SAFETY: as above.
-            unsafe { sys::xs_flush_guest_tlb_range(first, pages) }
-        });
+        Extent::Range { first, pages }
     } else {
-        flush_vmid(p2m);
+        Extent::Vmid
+    };
+    flush(p2m, extent);
+}
+
+/// Flushes with the domain's VMID in VTTBR_EL2.
+#[inline(always)]
+fn flush(p2m: &P2m, extent: Extent) {
+    // SAFETY: Xen runs at EL2.
+    let current = unsafe { arch::read_vttbr_el2() };
+    if current == p2m.vttbr() {
+        flush_current(extent);
+    } else {
+        flush_other(p2m, extent, current);
     }
 }
 
-/// Runs a flush with the domain's VMID in VTTBR_EL2.
-fn with_vmid_of(p2m: &P2m, flush: impl FnOnce()) {
-    // SAFETY: Xen runs at EL2.
-    let current = unsafe { arch::read_vttbr_el2() };
-    let _other = (current != p2m.vttbr()).then(|| {
-        // With the AT speculation erratum a speculative AT may fill the TLBs
-        // while the context is half of one domain and half of another: use
-        // the VMID with a root that translates nothing.
-        let vttbr = if cpu::has_at_speculate() {
-            generate_vttbr(p2m.vmid(), empty_root())
-        } else {
-            p2m.vttbr()
-        };
-        OtherVttbr::load(vttbr, current)
-    });
-    flush();
+/// Flushes for a domain that does not run here; `current` is to come back.
+#[inline(never)]
+fn flush_other(p2m: &P2m, extent: Extent, current: u64) {
+    // With the AT speculation erratum a speculative AT may fill the TLBs
+    // while the context is half of one domain and half of another: use
+    // the VMID with a root that translates nothing.
+    let vttbr = if cpu::has_at_speculate() {
+        generate_vttbr(p2m.vmid(), empty_root())
+    } else {
+        p2m.vttbr()
+    };
+    let _other = OtherVttbr::load(vttbr, current);
+    flush_current(extent);
+}
+
+/// Flushes for the VMID in VTTBR_EL2.
+#[inline(always)]
+fn flush_current(extent: Extent) {
+    match extent {
+        // SAFETY: invalidates what can be read from the tables again.
+        Extent::Vmid => unsafe { sys::xs_flush_guest_tlb() },
+        Extent::Ipas {
+            first,
+            count,
+            order,
+        } => {
+            // SAFETY: as above.
+            unsafe { sys::xs_flush_guest_tlb_by_ipa(first, count, order) }
+        }
+        Extent::Range { first, pages } => {
+            // SAFETY: as above.
+            unsafe { sys::xs_flush_guest_tlb_range(first, pages) }
+        }
+    }
 }
 
 /// Earlier stores are complete for all observers, devices too.
@@ -125,7 +162,7 @@ pub(crate) fn stores_are_visible() {
 /// stage 2 stays.
 pub(crate) fn flush_current_stage1_locally() {
     // SAFETY: as in `flush_vmid`.
-    unsafe { sys::xs_flush_guest_stage1_tlb_local() };
+    unsafe { arch::flush_stage1_local() };
 }
 
 /// This CPU's entries of all guests.

@@ -4,8 +4,14 @@
 
 use xen_sys as sys;
 
-use crate::addr::{Gva, Ipa, Maddr};
+use crate::addr::{Gva, Ipa, Maddr, PAGE_SHIFT, PAGE_SIZE};
 use crate::lock::ReadView;
+
+/// PAR_EL1 bit 0: the translation failed.
+const PAR_F: u64 = 1;
+
+/// PAR_EL1 bits 47:12: the page's address.
+const PAR_ADDRESS: u64 = ((1 << 36) - 1) << PAGE_SHIFT;
 
 /// What a copy to or from the guest wants to do (C's `GV2M_*`).
 ///
@@ -45,10 +51,10 @@ impl ReadView {
     /// Both stages (`gvirt_to_maddr`). The lock keeps other CPUs from breaking
     /// entries meanwhile, which would make the translation fail for no reason.
     pub fn gva_to_maddr(&self, gva: Gva, flags: Gv2mFlags) -> Option<Maddr> {
-        let mut maddr = 0;
-        // SAFETY: AT and a read of PAR_EL1; writes to a local.
-        let par = unsafe { sys::xs_gvirt_to_maddr(gva.raw(), &raw mut maddr, flags.to_c()) };
-        (par == 0).then_some(Maddr::new(maddr))
+        // SAFETY: AT and a read of PAR_EL1.
+        let par = unsafe { sys::xs_gva_to_ma_par(gva.raw(), flags.to_c()) };
+        let maddr = par & PAR_ADDRESS | gva.raw() & (PAGE_SIZE - 1);
+        (par & PAR_F == 0).then_some(Maddr::new(maddr))
     }
 }
 
