@@ -201,6 +201,24 @@ fn xsa_393_a_removal_clears_an_entry_also_without_its_valid_bit() {
     }
 }
 
+#[test]
+fn xsa_393_a_table_without_its_valid_bit_goes_with_all_below_it() {
+    let w = plain();
+    let (d, owner) = (guest(&w, 0), guest(&w, 1));
+    assert_eq!(d.insert(0, 1, ram(0), p2mt::RAM_RW), 0);
+    let before = (w.free_pool_pages(d), d.mapping_stats());
+    assert_eq!(d.insert(G1 + 1, 1, ram(0), p2mt::RAM_RW), 0);
+    assert_eq!(d.map_foreign(owner, G1 + M2 + 1, ram(1)), 0);
+    d.creation_finished();
+    assert!(d.resolve(G1 + 1), "its neighbour is touched");
+    let pointer = w.entry(d, G1 + M2, 2);
+    assert_eq!(pointer & 3, 2, "a table, which the guest has not touched");
+    assert_eq!(d.set_entry(G1, G1, INVALID, 0, access::RWX), 0);
+    assert_eq!((w.free_pool_pages(d), d.mapping_stats()), before);
+    assert_eq!(w.references(ram(1)), 1);
+    w.check();
+}
+
 /// A guest could make Xen allocate tables without bound.
 #[test]
 fn xsa_409_a_guests_tables_come_from_its_pool_and_never_exceed_it() {

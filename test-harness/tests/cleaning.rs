@@ -5,7 +5,7 @@
 
 mod common;
 use common::{access, guest, p2mt, ram, world, M2};
-use test_harness::{Config, Domain, Iommu, World, INVALID};
+use test_harness::{Config, Domain, Event, Iommu, World, INVALID};
 
 fn machine() -> (World, Domain) {
     let w = world(Config {
@@ -72,6 +72,33 @@ fn tables_and_blocks_are_in_memory() {
         assert_eq!(d.insert(gfn, pages, block + 64 * M2, p2mt::RAM_RW), 0);
         w.check();
         assert_eq!(d.set_entry(gfn, pages, INVALID, 0, access::RWX), 0);
+        w.check();
+    }
+}
+
+/// Else the IOMMU could go from the old entry to the new one without a break.
+#[test]
+fn a_broken_entry_is_in_memory_before_the_tlbs_forget_it() {
+    // One call, which is done at once, and a range.
+    for nr in [1, 3] {
+        let (w, d) = machine();
+        assert_eq!(d.insert(5, nr, ram(0), p2mt::RAM_RW), 0);
+        w.clear_events();
+        assert_eq!(d.insert(5, nr, ram(0) + 100, p2mt::RAM_RW), 0);
+        let mut in_cache = 0;
+        let mut flushes = 0;
+        for (_, event) in w.events() {
+            match event {
+                Event::PteStore { .. } => in_cache += 1,
+                Event::CleanRange { bytes, .. } => in_cache -= bytes / 8,
+                Event::TlbiVmid { .. } | Event::TlbiIpa { .. } | Event::TlbiRange { .. } => {
+                    assert_eq!(in_cache, 0, "of {nr}");
+                    flushes += 1;
+                }
+                _ => {}
+            }
+        }
+        assert!(flushes > 0);
         w.check();
     }
 }

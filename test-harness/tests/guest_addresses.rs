@@ -92,3 +92,17 @@ fn a_page_of_which_no_reference_can_be_had_is_no_page() {
         .page_from_gva(GVA, true)
         .is_some_and(|p| p.put() == ram(0)));
 }
+
+#[test]
+fn a_page_is_found_wherever_in_memory_it_is() {
+    for mfn in [1 << 35, (1 << 36) - 1] {
+        let (w, d, v) = scene();
+        w.ram(mfn, 1, d);
+        assert_eq!(d.insert(GFN, 1, mfn, p2mt::RAM_RW), 0);
+        for write in [false, true] {
+            let page = v.page_from_gva(GVA + 0x123, write);
+            assert!(page.is_some_and(|page| page.put() == mfn), "{mfn:#x}");
+        }
+        w.check();
+    }
+}

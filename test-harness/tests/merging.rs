@@ -102,6 +102,58 @@ fn what_a_block_could_not_map_stays_pages() {
     }
 }
 
+/// Runs of pages whose restrictions differed are gone through one by one: one
+/// that would do for the rest of a block does not make up for what came before.
+#[test]
+fn what_a_block_could_not_map_is_not_forgotten_at_the_next_restriction() {
+    for at in [0, 1, 77, M2 - 3] {
+        for same_type in [false, true] {
+            let w = plain();
+            let d = guest(&w, 0);
+            map(d, M2, M2, ram(0) + M2, p2mt::RAM_RW);
+            assert_eq!(d.remove(M2 + at, 1, ram(0) + M2 + at), 0);
+            if same_type {
+                map(d, M2 + at, 1, ram(0), p2mt::RAM_RW);
+            }
+            let nr = u32::try_from(M2).unwrap();
+            assert_eq!(d.set_access(M2, nr, 0, access::R), 0);
+            assert_eq!(d.set_access(2 * M2 - 1, 1, 0, access::RX), 0);
+            let before = w.snapshot(d).len();
+            assert_eq!(d.set_access(M2, nr, 0, access::RWX), 0);
+            assert_eq!(w.snapshot(d).len(), before, "another at {at}");
+            assert_eq!(d.lookup(M2 + at).0, same_type.then_some(ram(0)));
+            w.check();
+        }
+    }
+}
+
+/// Of each 2 MiB around them the pages become a block again.
+#[test]
+fn a_gigabyte_of_which_2_mib_are_something_else_becomes_blocks() {
+    let nr = u32::try_from(G1).unwrap();
+    for at in [0, 77 * M2, G1 - 2 * M2] {
+        let is_as_before = |t, mfn| {
+            let w = plain();
+            let d = guest(&w, 0);
+            assert_eq!(d.set_pool(1_100), 0);
+            map(d, G1, G1, ram(0), p2mt::RAM_RW);
+            assert_eq!(d.remove(G1 + at, M2, ram(0) + at), 0);
+            if t != p2mt::INVALID {
+                map(d, G1 + at, M2, mfn, t);
+            }
+            let before = w.snapshot(d);
+            for access in [access::R, access::RWX] {
+                assert_eq!(d.set_access_fully(G1, nr, access), 0);
+            }
+            w.check();
+            w.snapshot(d) == before
+        };
+        assert!(is_as_before(p2mt::INVALID, 0), "hole at {at:#x}");
+        assert!(is_as_before(p2mt::RAM_RW, ram(0) + G1), "frame at {at:#x}");
+        assert!(is_as_before(p2mt::RAM_RO, ram(0) + at), "type at {at:#x}");
+    }
+}
+
 #[test]
 fn only_ram_of_the_domain_is_put_together() {
     let device = |_: &World, d: Domain| map(d, M2, M2, M2, p2mt::MMIO_DEV);

@@ -293,3 +293,74 @@ fn what_was_not_touched_is_visible_once_it_is_replaced() {
         w.check();
     }
 }
+
+#[test]
+fn of_several_blocks_each_is_flushed() {
+    for blocks in 1..12 {
+        for w in both_kinds_of_tlb() {
+            let d = guest(&w, 0);
+            let (nr, mfn) = (blocks * M2, ram(0) + M2);
+            assert_eq!(d.insert(M2, nr, mfn, p2mt::RAM_RW), 0);
+            assert_eq!(d.insert(M2, nr, mfn + 64 * M2, p2mt::RAM_RW), 0);
+            w.check();
+            assert_eq!(d.remove(M2, nr, mfn + 64 * M2), 0);
+            w.check();
+            assert_eq!(w.snapshot(d).len(), 0);
+        }
+    }
+}
+
+/// Of three pages, mapped to frames that follow each other or do not, the guest
+/// has touched one.
+#[test]
+fn a_page_that_was_touched_is_flushed_whatever_is_around_it() {
+    let restrict = |d: Domain| assert_eq!(d.set_access(4, 3, 0, access::R), 0);
+    let unmap = |d: Domain| assert_eq!(d.set_entry(4, 3, INVALID, 0, access::RWX), 0);
+    let changes: [&dyn Fn(Domain); 2] = [&restrict, &unmap];
+    let frames = [[0, 1, 2], [2, 1, 0], [0, 1, 3], [0, 2, 3]];
+    for (change, touched, frames) in changes.into_iter().flat_map(|change| {
+        (4..7).flat_map(move |touched| frames.map(|frames| (change, touched, frames)))
+    }) {
+        for w in both_kinds_of_tlb() {
+            let d = guest(&w, 0);
+            w.run(0, w.vcpu(d));
+            for (gfn, n) in (4..).zip(frames) {
+                assert_eq!(d.insert(gfn, 1, ram(0) + n, p2mt::RAM_RW), 0);
+            }
+            d.creation_finished();
+            assert!(d.resolve(touched));
+            let live = [4, 5, 6].map(|gfn| w.entry(d, gfn, 3) & 1);
+            assert_eq!(live, [4, 5, 6].map(|gfn| u64::from(gfn == touched)));
+            change(d);
+            w.check();
+        }
+    }
+}
+
+/// The first page of a run is no word for the others, if their types differ.
+#[test]
+fn references_are_those_of_each_page_though_the_frames_follow_each_other() {
+    let all = |d: Domain| assert_eq!(d.remove(5, 3, ram(0) + 4), 0);
+    let table = |d: Domain| assert_eq!(d.set_entry(0, M2, INVALID, 0, access::RWX), 0);
+    let unmaps: [&dyn Fn(Domain); 2] = [&all, &table];
+    for foreign in 0..3 {
+        for unmap in unmaps {
+            let w = plain();
+            let (d, owner) = (w.domain(64), w.domain(64));
+            for n in 0..3 {
+                let mfn = ram(0) + 4 + n;
+                if n == foreign {
+                    w.ram(mfn, 1, owner);
+                    assert_eq!(d.map_foreign(owner, 5 + n, mfn), 0);
+                } else {
+                    w.ram(mfn, 1, d);
+                    assert_eq!(d.insert(5 + n, 1, mfn, p2mt::RAM_RW), 0);
+                }
+            }
+            unmap(d);
+            let left = [4, 5, 6].map(|n| w.references(ram(0) + n));
+            assert_eq!(left, [1, 1, 1], "page {foreign} is foreign");
+            w.check();
+        }
+    }
+}

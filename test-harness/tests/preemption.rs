@@ -259,6 +259,33 @@ fn an_access_request_stops_only_at_multiples_of_64() {
     w.check();
 }
 
+/// The same wherever it began.
+#[test]
+fn an_access_request_that_began_elsewhere_stops_at_multiples_of_64() {
+    for start in [1, 0x21, 0x3F, 0x41] {
+        let (w, d) = mixed();
+        w.preempt(Preempt::Always);
+        // The first table ends 0x23F pages from the first frame.
+        assert_eq!(d.set_access(0x3C1, 0x440, start, access::R), 0x200);
+        w.check();
+    }
+}
+
+/// What is above it may become a block next, and another table is freed.
+#[test]
+fn lifting_the_restriction_of_a_last_block_looks_whether_to_stop() {
+    let w = plain();
+    let d = guest(&w, 0);
+    assert_eq!(d.insert(M2, M2, ram(0) + M2, p2mt::RAM_RW), 0);
+    let nr = u32::try_from(M2).unwrap();
+    assert_eq!(d.set_access(M2, nr, 0, access::R), 0);
+    let before = w.preempt_checks();
+    assert_eq!(d.set_access(M2, nr, 0, access::RWX), 0);
+    assert_eq!(w.preempt_checks(), before + 1);
+    assert_eq!(w.snapshot(d).len(), 1);
+    w.check();
+}
+
 #[test]
 fn a_request_beyond_all_that_is_mapped_can_stop_and_gets_on() {
     let w = plain();

@@ -115,6 +115,9 @@ fn errors_have_the_numbers_of_xens_errno_h() {
     for (errno, value) in errors {
         assert_eq!(errno.to_c(), value);
     }
+    for no_error in [0, 1, 22, i32::MAX] {
+        assert_eq!(Errno::check(no_error), Ok(()));
+    }
 }
 
 #[test]

@@ -237,6 +237,9 @@ fn a_device_model_hears_of_ram_that_is_gone_and_of_nothing_else() {
     assert!(told(5, 1));
     assert!(!told(5, 1), "nothing there any more");
     assert!(told(6, 2));
+    assert_eq!(d.insert(7, 1, ram(0) + 7, p2mt::RAM_RW), 0);
+    assert_eq!(d.remove(7, 1, ram(0) + 7), 0);
+    assert!(w.mapcache_invalidations() > 0, "a page by its frame");
     assert!(!told(9, 3), "a device, a grant, a foreign page");
     assert!(told(M2 + 7, 1), "a part of a block");
     assert!(told(M2, M2), "a table");
@@ -393,6 +396,37 @@ fn a_page_mapped_into_a_foreign_block_drops_one_reference() {
     w.destroy(d);
     assert_eq!(w.references(ram(1)), 1);
     w.destroy(owner);
+}
+
+/// Two CPUs may be removing the same page: each names what it believes is there.
+#[test]
+fn what_is_not_what_the_caller_believes_stays_whatever_its_type() {
+    for t in [
+        p2mt::RAM_RO,
+        p2mt::FOREIGN_RW,
+        p2mt::FOREIGN_RO,
+        p2mt::GRANT_RW,
+    ] {
+        for nr in [1, 2] {
+            let w = plain();
+            let (d, _owner) = (guest(&w, 0), guest(&w, 1));
+            let is_foreign = t == p2mt::FOREIGN_RW || t == p2mt::FOREIGN_RO;
+            if is_foreign {
+                w.take_references(ram(1), 2);
+            }
+            assert_eq!(d.insert(5, 2, ram(1), t), 0);
+            for believed in [ram(1) + 1, ram(0), INVALID] {
+                assert_eq!(d.remove(5, nr, believed), errno::EILSEQ, "type {t}");
+                assert_eq!(d.lookup(5), (Some(ram(1)), t));
+            }
+            let references = if is_foreign { 2 } else { 1 };
+            assert_eq!(w.references(ram(1)), references);
+            assert_eq!(d.remove(5, nr, ram(1)), 0);
+            assert_eq!(d.lookup(5), (None, p2mt::INVALID));
+            assert_eq!(w.references(ram(1)), 1);
+            w.check();
+        }
+    }
 }
 
 #[test]

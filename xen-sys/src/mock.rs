@@ -367,7 +367,11 @@ macro_rules! panic_xen {
 /// Always safe.
 pub unsafe fn note_direct_map() {}
 
-/// `gva_to_ma_par()`: the page's address in the place of PAR_EL1's, or bit 0.
+/// What PAR_EL1 says beside the address: normal write-back memory, inner
+/// shareable; bit 11 is RES1.
+const PAR_ATTRIBUTES: u64 = 0xff << 56 | 1 << 11 | 3 << 7;
+
+/// `gva_to_ma_par()`: PAR_EL1 with the page's address, or with bit 0.
 ///
 /// # Safety
 ///
@@ -377,7 +381,7 @@ pub unsafe fn xs_gva_to_ma_par(va: vaddr_t, flags: c_uint) -> u64 {
     // SAFETY: writes to a local.
     let par = unsafe { xs_gvirt_to_maddr(va, &raw mut maddr, flags) };
     if par == 0 {
-        maddr & !0xfff
+        maddr & !0xfff | PAR_ATTRIBUTES
     } else {
         par
     }
