@@ -78,6 +78,8 @@ impl Machine {
             iommu_shares_tables: shares && self.iommu != Iommu::Off,
             at_speculate,
             log_capacity: 0,
+            // The host tests watch that; here it would be most of the time.
+            watch_iommu_news: false,
             ..Config::default()
         }
     }

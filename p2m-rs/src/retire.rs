@@ -27,9 +27,17 @@ impl WriteView<'_> {
 
     fn release_table(&self, table: RemovedTable) {
         let mut retired = Retired::at(self, table.level());
+        // Foreign pages below a table go after the flush, which takes all of them
+        // at once. (A dying domain does not run.)
+        let flushes = self.refuse_if_dying().is_ok();
         table.free(self, |owned| match owned {
             Owned::Nothing => (),
-            Owned::Leaf(leaf) => retired.add(leaf),
+            Owned::Leaf(leaf) => {
+                if flushes && leaf.ty().is_some_and(P2mType::is_foreign) {
+                    self.tlb_flush_sync();
+                }
+                retired.add(leaf);
+            }
             Owned::Table(below) => self.release_table(below),
         });
     }

@@ -28,6 +28,9 @@ pub struct Config {
     pub at_speculate: bool,
     /// FEAT_TLBIRANGE: TLB invalidation by range of addresses.
     pub tlb_range: bool,
+    /// Rule P4 is on. It follows every page of every block, which takes most of
+    /// the time where millions of operations are compared.
+    pub watch_iommu_news: bool,
     /// Frames in the heap for single-page allocations.
     pub heap_pages: u64,
     /// Events kept for inspection.
@@ -43,6 +46,7 @@ impl Default for Config {
             iommu_shares_tables: false,
             at_speculate: false,
             tlb_range: false,
+            watch_iommu_news: true,
             heap_pages: 1 << 16,
             log_capacity: 1 << 14,
         }

@@ -113,7 +113,7 @@ impl State {
         };
         let record = self.domains.by_address(table.domain);
         let gone = record.is_none_or(|d| Domain(d.pointer).is_dying());
-        if self.config.iommu == Iommu::Off || gone {
+        if self.config.iommu == Iommu::Off || gone || !self.config.watch_iommu_news {
             return;
         }
         let first = self.gfns_of(mfn, index).start;

@@ -364,3 +364,29 @@ fn references_are_those_of_each_page_though_the_frames_follow_each_other() {
         }
     }
 }
+
+#[test]
+fn b15_foreign_pages_below_a_table_are_put_after_the_flush() {
+    let w = plain();
+    let (d, owner) = (guest(&w, 0), guest(&w, 1));
+    for n in 0..3 {
+        assert_eq!(d.map_foreign(owner, M2 + n, ram(1) + 7 * n), 0);
+    }
+    w.clear_events();
+    // All that one entry spans: its table goes as a whole.
+    assert_eq!(d.set_entry(M2, M2, INVALID, 0, access::RWX), 0);
+    let events = w.events();
+    let at = |wanted: fn(&Event) -> bool| events.iter().position(|(_, e)| wanted(e));
+    let is_flush = |e: &Event| {
+        matches!(
+            e,
+            Event::TlbiVmid { .. } | Event::TlbiIpa { .. } | Event::TlbiRange { .. }
+        )
+    };
+    let flush = at(is_flush).unwrap();
+    let put = at(|e| matches!(e, Event::Put { .. })).unwrap();
+    assert!(flush < put, "flush at {flush}, first put at {put}");
+    let flushes = events.iter().filter(|(_, e)| is_flush(e)).count();
+    assert_eq!(flushes, 1, "one for all of them");
+    w.check();
+}
