@@ -86,7 +86,7 @@ impl Plan {
         Self {
             name: "short",
             guests: 4,
-            moments: 8,
+            moments: 5,
             ..Self::tools(scenarios)
         }
     }
