@@ -2,6 +2,7 @@
 // A program for dom0 that asks Xen what xl does not tell exactly, by dom0's privcmd device; no libc.
 //
 //   probe pages            the machine's free pages
+//   probe newest           the id of the domain that was made last
 //   probe domain ID        a domain's pages, of RAM and of its pool
 //   probe destroy ID       end a domain that xl does not know by name
 //   probe flip ID GFN N S  restrict and release N pages in a loop of S seconds, and count
@@ -130,6 +131,29 @@ static void pages(void)
     value("free_pages", (long)(ctl.u.physinfo.free_pages + ctl.u.physinfo.scrub_pages));
 }
 
+static void newest(void)
+{
+    static struct xen_domctl_getdomaininfo infos[64];
+    static struct xen_sysctl ctl;
+    domid_t last = 0;
+    long rc;
+
+    ctl.interface_version = XEN_SYSCTL_INTERFACE_VERSION;
+    do
+    {
+        ctl.cmd = XEN_SYSCTL_getdomaininfolist;
+        ctl.u.getdomaininfolist.first_domain = last;
+        ctl.u.getdomaininfolist.max_domains = 64;
+        set_xen_guest_handle(ctl.u.getdomaininfolist.buffer, infos);
+        rc = hypercall(__HYPERVISOR_sysctl, (uint64_t)&ctl, 0);
+        if ( rc != 0 )
+            die("getdomaininfolist", rc);
+        if ( ctl.u.getdomaininfolist.num_domains != 0 )
+            last = infos[ctl.u.getdomaininfolist.num_domains - 1].domain;
+    } while ( ctl.u.getdomaininfolist.num_domains == 64 );
+    value("newest", last);
+}
+
 static void domain(long id)
 {
     struct xen_domctl *ctl = domctl(XEN_DOMCTL_getdomaininfo, id);
@@ -211,6 +235,8 @@ static int run(long count, const char **words)
     syscall(SYS_mlockall, 1, 0, 0, 0);
     if ( count == 2 && words[1][0] == 'p' )
         pages();
+    else if ( count == 2 && words[1][0] == 'n' )
+        newest();
     else if ( count == 3 && words[1][0] == 'd' && words[1][1] == 'e' )
         destroy(number(words[2]));
     else if ( count == 3 && words[1][0] == 'd' )
@@ -218,7 +244,7 @@ static int run(long count, const char **words)
     else if ( count == 6 && words[1][0] == 'f' )
         flip(number(words[2]), (unsigned long)number(words[3]), (unsigned int)number(words[4]), number(words[5]));
     else
-        die("usage: probe pages | domain ID | destroy ID | flip ID GFN N SECONDS", 0);
+        die("usage: probe pages | newest | domain ID | destroy ID | flip ID GFN N SECONDS", 0);
     return 0;
 }
 

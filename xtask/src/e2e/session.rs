@@ -54,7 +54,7 @@ impl Plan {
             extra: None,
             xen_arguments: "",
             guests: 100,
-            moments: 20,
+            moments: 12,
             threads: Threads::One,
             limits: (3600, 300, 900),
         }
@@ -86,7 +86,7 @@ impl Plan {
         Self {
             name: "short",
             guests: 4,
-            moments: 5,
+            moments: 4,
             ..Self::tools(scenarios)
         }
     }

@@ -15,9 +15,6 @@ pub(super) const DESTROY_IN_CREATE: Scenario = scenario!(
     destroy_in_create
 );
 
-/// How often the guest has to have been destroyed before it was complete.
-const HITS: u64 = 3;
-
 fn many(run: &StepRun) -> Result<Seen, String> {
     ended_well(run)?;
     let guests = run.number("guests")?;
@@ -77,7 +74,7 @@ fn destroy_in_create(run: &StepRun) -> Result<Seen, String> {
     ended_well(run)?;
     let (hits, left) = (run.number("hits")?, run.number("left")?);
     let moments = run.number("moments")?;
-    if hits < HITS {
+    if hits < moments.div_ceil(2) {
         return Err(format!("only {hits} times in the middle of it"));
     }
     if left != 0 {
@@ -118,17 +115,17 @@ mod tests {
         assert!(crash(&with(BACK, crashed)).is_ok());
         assert!(crash(&with(LOST, crashed)).is_err());
         assert!(crash(&with(BACK, "@@value state=r-----\n@@value exception=ESR_1")).is_err());
-        let torn = "@@value moments=20\n@@value hits=9\n@@value left=0";
+        let torn = "@@value moments=20\n@@value hits=10\n@@value left=0";
         assert!(destroy_in_create(&with(BACK, torn)).is_ok());
         assert!(destroy_in_create(&with(LOST, torn)).is_err());
         assert!(destroy_in_create(&with(
             BACK,
-            "@@value moments=20\n@@value hits=2\n@@value left=0"
+            "@@value moments=20\n@@value hits=9\n@@value left=0"
         ))
         .is_err());
         assert!(destroy_in_create(&with(
             BACK,
-            "@@value moments=20\n@@value hits=9\n@@value left=1"
+            "@@value moments=20\n@@value hits=10\n@@value left=1"
         ))
         .is_err());
     }
