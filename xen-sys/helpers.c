@@ -94,17 +94,21 @@ void xs_put_pages(unsigned long mfn, unsigned long nr)
  */
 unsigned long xs_before_xen_heap(unsigned long mfn, unsigned long nr)
 {
-    unsigned long i;
+    unsigned long i = 0;
 
     if ( nr > 1 && one_group(mfn, nr) )
     {
         const struct page_info *pg = mfn_to_page(_mfn(mfn));
 
-        for ( i = 0; i < nr && !is_xen_heap_page(pg); i++ )
+        for ( ; nr - i >= 4; i += 4, pg += 4 )
+            if ( is_xen_heap_page(&pg[0]) | is_xen_heap_page(&pg[1]) |
+                 is_xen_heap_page(&pg[2]) | is_xen_heap_page(&pg[3]) )
+                break;
+        for ( ; i < nr && !is_xen_heap_page(pg); i++ )
             pg++;
     }
     else
-        for ( i = 0; i < nr; i++ )
+        for ( ; i < nr; i++ )
         {
             const struct page_info *pg = xs_page_of(_mfn(mfn + i));
 
@@ -170,12 +174,30 @@ void xs_clean_dcache_va_range(const void *p, unsigned long size)
     clean_dcache_va_range(p, size);
 }
 
+/*
+ * clean_and_invalidate_dcache_va_range() for whole pages, without asking again
+ * after each line how long lines are: eight at a time, of which a page is made.
+ */
+static void clean_and_invalidate_pages(const void *p, unsigned long nr)
+{
+    const size_t line = dcache_line_bytes;
+    const void *end = p + (nr << PAGE_SHIFT);
+
+#define LINE __clean_and_invalidate_dcache_one(0) "add %0, %0, %1;"
+    dsb(sy);
+    do
+        asm volatile ( LINE LINE LINE LINE LINE LINE LINE LINE
+                       : "+r" (p) : "r" (line) : "memory" );
+    while ( p != end );
+    dsb(sy);
+#undef LINE
+}
+
 /* flush_page_to_ram() for @nr frames from @mfn on, without the I-cache. */
 void xs_flush_frames_to_ram(unsigned long mfn, unsigned long nr)
 {
-    if ( one_group(mfn, nr) )
-        clean_and_invalidate_dcache_va_range(map_domain_page(_mfn(mfn)),
-                                             nr << PAGE_SHIFT);
+    if ( nr && dcache_line_bytes <= PAGE_SIZE / 8 && one_group(mfn, nr) )
+        clean_and_invalidate_pages(map_domain_page(_mfn(mfn)), nr);
     else
         for ( ; nr; nr--, mfn++ )
             flush_page_to_ram(mfn, false);

@@ -58,6 +58,7 @@ pub fn get_locked(p2m: &ReadView, gfn: Option<Gfn>) -> Result<P2mAccess> {
 
 /// The same, taking the lock (`p2m_get_mem_access`), and the domain's default
 /// access at that moment, which is what C leaves in the place of an answer.
+#[inline(always)]
 pub fn get(
     cx: &mut Unlocked<'_>,
     domain: &Domain,

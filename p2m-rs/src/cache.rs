@@ -15,14 +15,13 @@ use crate::addr::{Gfn, Mfn};
 use crate::error::{to_c, Errno, Result};
 use crate::fault::invalidate_root;
 use crate::lock::{ReadView, Unlocked};
-use crate::pte::Pte;
+use crate::pte::{Kind, Pte};
 use crate::types::P2mType;
 use crate::xen::console;
 use crate::xen::cpu;
 use crate::xen::domain::Domain;
 use crate::xen::page::flush_to_ram;
 use crate::xen::reentry::do_softirq;
-use crate::xen::table::Table;
 use crate::xen::vcpu::Vcpu;
 
 /// Work between two looks for pending softirqs, in units of a skipped hole.
@@ -30,6 +29,10 @@ const BUDGET: u64 = 512;
 
 /// What cleaning one page counts.
 const PAGE_COST: u64 = 10;
+
+/// Entries that are looked at ahead. Pages, to be cleaned before the budget is
+/// spent; of blocks there are not so many in a row.
+const AT_ONCE: u64 = BUDGET / PAGE_COST;
 
 /// Which RAM to clean.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +43,13 @@ pub enum Clean {
     /// What the guest can have touched since bit 0 was cleared: not what lies
     /// below an entry without it.
     Touched,
+}
+
+impl Clean {
+    /// Whether what lies below the entry may have to be cleaned.
+    fn goes_below(self, pte: Pte) -> bool {
+        pte.hw_valid() || self == Self::Mapped
+    }
 }
 
 /// `p2m_cache_flush_range`: cleans and invalidates the RAM in
@@ -74,7 +84,7 @@ impl ReadView {
         while *gfn < end {
             let table = match clean {
                 Clean::Mapped => self.last_table(*gfn),
-                Clean::Touched => self.last_touched_table(*gfn),
+                Clean::Touched => self.last_walkable_table(*gfn),
             };
             let Some(table) = table else {
                 *gfn = end;
@@ -82,14 +92,17 @@ impl ReadView {
             };
             // Entry by entry, to the end of the table or to a table below.
             let level = table.level();
-            for index in level.index(*gfn).run(u64::MAX) {
+            let mut at = Some(level.index(*gfn));
+            while let Some(index) = at.filter(|_| *gfn < end) {
                 let pte = table.load(index);
-                let goes_down = pte.hw_valid() || clean == Clean::Mapped;
-                if *gfn >= end || goes_down && table.next(pte).is_some() {
+                if clean.goes_below(pte) && matches!(pte.kind(level), Kind::Table(_)) {
                     break;
                 }
                 let next = gfn.next_boundary(level.order());
+                let mut count = 1;
                 if is_to_clean(pte) {
+                    count = table.run_of(index, pte, AT_ONCE);
+                    let next = next.add((count - 1) << level.order());
                     let first = pte.mfn().add(level.offset(*gfn));
                     run.clean(gfn, next.min(end), first, &mut spent)?;
                 } else {
@@ -97,21 +110,10 @@ impl ReadView {
                     spent += 1;
                     *gfn = next;
                 }
+                at = index.advanced(count);
             }
         }
         Ok(())
-    }
-
-    /// The table whose entry ends the walk to `gfn` for the hardware.
-    fn last_touched_table(&self, gfn: Gfn) -> Option<Table<'_>> {
-        let mut table = self.root_table(gfn)?;
-        loop {
-            let pte = table.load(table.level().index(gfn));
-            match table.next(pte) {
-                Some(next) if pte.hw_valid() => table = next,
-                _ => return Some(table),
-            }
-        }
     }
 }
 
@@ -168,6 +170,7 @@ impl Run {
         Ok(())
     }
 
+    #[inline(never)]
     fn finish(&mut self) {
         if let Some((first, pages)) = self.0.take() {
             flush_to_ram(first, pages);

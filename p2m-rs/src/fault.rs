@@ -12,7 +12,7 @@ use crate::addr::Gfn;
 use crate::level::{TableIndex, ENTRIES};
 use crate::lock::{Unlocked, WriteView};
 use crate::xen::domain::Domain;
-use crate::xen::table::{Entry, Table};
+use crate::xen::table::Table;
 
 /// `p2m_domain_creation_finished`: from now on, remember what the guest
 /// touches, so that its first set/way operation need not flush all of its RAM.
@@ -45,7 +45,7 @@ pub fn resolve(cx: &mut Unlocked<'_>, domain: &Domain, gfn: Gfn) -> bool {
     if gfn > p2m.max_mapped_gfn() {
         return false;
     }
-    let Some(mut table) = p2m.root_table(gfn) else {
+    let Some(mut walk) = p2m.walk(gfn) else {
         debug_assert!(false, "no root for a frame that was mapped");
         return false;
     };
@@ -53,25 +53,26 @@ pub fn resolve(cx: &mut Unlocked<'_>, domain: &Domain, gfn: Gfn) -> bool {
     // until then no walker gets to what is below.
     let mut gate = None;
     let is_mapped = loop {
+        let table = walk.table;
         let index = table.level().index(gfn);
-        let entry = table.entry(index);
-        let lacks_bit = !table.load(index).hw_valid();
-        match entry {
-            Entry::Empty => break false,
-            // No flush: the entry above has been without bit 0 since a flush,
-            // so the TLBs hold nothing of what is below it.
-            Entry::Table(below) if lacks_bit => p2m.invalidate_table(below),
-            Entry::Table(_) | Entry::Leaf(_) => {}
+        let pte = table.load(index);
+        if !pte.is_mapped() {
+            break false;
         }
-        if lacks_bit {
+        let goes_on = walk.go(pte);
+        if !pte.hw_valid() {
+            if goes_on {
+                // No flush: the entry above has been without bit 0 since a
+                // flush, so the TLBs hold nothing of what is below it.
+                p2m.invalidate_table(walk.table);
+            }
             match gate {
                 None => gate = Some((table, index)),
                 Some(_) => p2m.validate(table, index),
             }
         }
-        match entry {
-            Entry::Table(next) => table = next,
-            Entry::Leaf(_) | Entry::Empty => break true,
+        if !goes_on {
+            break true;
         }
     };
     if let Some((table, index)) = gate {
@@ -83,6 +84,7 @@ pub fn resolve(cx: &mut Unlocked<'_>, domain: &Domain, gfn: Gfn) -> bool {
 
 impl WriteView<'_> {
     /// Gives an entry its bit 0 back.
+    #[inline(never)]
     fn validate(&self, table: Table<'_>, index: TableIndex) {
         table.set_hw_valid(self, index, true);
         self.stored(table, index, 1);
@@ -90,12 +92,9 @@ impl WriteView<'_> {
 
     /// Clears bit 0 of all entries of a table (`p2m_invalidate_table`). The
     /// caller flushes, if the table could be walked.
+    #[inline(never)]
     fn invalidate_table(&self, table: Table<'_>) {
-        for index in TableIndex::all() {
-            if table.load(index).hw_valid() {
-                table.set_hw_valid(self, index, false);
-            }
-        }
+        table.clear_hw_valid(self);
         self.stored(table, TableIndex::FIRST, ENTRIES as u64);
     }
 }

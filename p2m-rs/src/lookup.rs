@@ -147,30 +147,42 @@ impl ReadView {
         self.table_towards(gfn, Level::L3)
     }
 
+    /// The same for the hardware, which does not go on from an entry without bit 0.
+    pub(crate) fn last_walkable_table(&self, gfn: Gfn) -> Option<Table<'_>> {
+        self.table_of_walk(gfn, Level::L3, true)
+    }
+
     /// The table of `level` on the way to `gfn`, or the last there is above it.
     /// None for a frame beyond the root's.
-    #[inline(never)]
     pub(crate) fn table_towards(&self, gfn: Gfn, level: Level) -> Option<Table<'_>> {
-        self.walk_to(gfn, level)
+        self.table_of_walk(gfn, level, false)
+    }
+
+    #[inline(never)]
+    fn table_of_walk(&self, gfn: Gfn, level: Level, for_hardware: bool) -> Option<Table<'_>> {
+        self.walk_to(gfn, level, for_hardware)
     }
 
     /// The table of `level` on the way to `gfn`, if there is one.
     #[inline(always)]
     pub(crate) fn table_at(&self, gfn: Gfn, level: Level) -> Option<Table<'_>> {
-        self.walk_to(gfn, level)
+        self.walk_to(gfn, level, false)
             .filter(|table| table.level() == level)
     }
 
     #[inline(always)]
-    fn walk_to(&self, gfn: Gfn, level: Level) -> Option<Table<'_>> {
+    fn walk_to(&self, gfn: Gfn, level: Level, for_hardware: bool) -> Option<Table<'_>> {
         let mut walk = self.walk(gfn)?;
-        while walk.table.level() < level {
-            let index = walk.table.level().index(gfn);
-            if !walk.go(walk.table.load(index)) {
-                break;
+        if walk.table.level() >= level {
+            return Some(walk.table);
+        }
+        loop {
+            let pte = walk.table.load(walk.table.level().index(gfn));
+            let ends_here = for_hardware && !pte.hw_valid();
+            if ends_here || !walk.go(pte) || walk.table.level() >= level {
+                return Some(walk.table);
             }
         }
-        Some(walk.table)
     }
 
     /// For a frame above all that were ever mapped: the level of the largest

@@ -157,7 +157,7 @@ impl WriteView<'_> {
         if cleared > 0 {
             return (cleared << level.order(), result);
         }
-        let removed = table.slot(self, first).clear(self, gfn);
+        let removed = table.clear(self, gfn);
         if let Err(errno) = self.iommu_flush(gfn, level.pages(), removed.was_live(), false) {
             // A device may still reach the pages: keep the references.
             self.leak(removed);

@@ -47,7 +47,7 @@ impl WriteView<'_> {
     pub(crate) fn leak(&self, removed: Removed) {
         match removed.into_owned() {
             Owned::Nothing => (),
-            Owned::Leaf(leaf) => self.count_unmapped(leaf.level(), 1),
+            Owned::Leaf(leaf) => self.count_unmapped(leaf.level(), leaf.count()),
             Owned::Table(table) => table.leak(|entry| self.leak(entry)),
         }
     }

@@ -25,7 +25,7 @@ use crate::pte::{Kind, Pte};
 use crate::split::Change;
 use crate::types::P2mType;
 use crate::xen::domain::Domain;
-use crate::xen::table::{Entry, NewTable, Owned, Pending, Removed, Slot, Table};
+use crate::xen::table::{Entry, NewTable, Owned, Pending, Removed, Table};
 use crate::xen::target::Target;
 
 /// How much of a range is done, and why no more.
@@ -137,7 +137,7 @@ impl WriteView<'_> {
         if !domain.is_iommu_enabled() && table.fill_one(self, gfn, leaf) {
             self.account(table.level(), gfn, 1);
         } else {
-            self.replace(table, None, gfn, leaf);
+            self.replace(table, gfn, 1, leaf);
         }
         Ok(())
     }
@@ -202,7 +202,7 @@ impl WriteView<'_> {
         while let Some(entry) = index.filter(|_| at < end) {
             let gfn = request.gfn(at);
             let (more, result) = if request.fits(level, at, end - at) {
-                (self.map_run(table, &mut pending, request, at, end), Ok(()))
+                (self.map_run(table, request, at, end), Ok(()))
             } else {
                 let part_end = end.min(at + level.pages_from(gfn));
                 self.insert_below(table, &mut pending, request, at, part_end)
@@ -216,26 +216,19 @@ impl WriteView<'_> {
         (at - start, Ok(()))
     }
 
-    /// Maps leaves of the table's level: as many as there are empty entries,
-    /// or one in the place of what is there.
-    fn map_run(
-        &self,
-        table: Table<'_>,
-        pending: &mut Pending<'_>,
-        request: &Request,
-        at: u64,
-        end: u64,
-    ) -> u64 {
+    /// Maps leaves of the table's level: as many as there are empty entries, or
+    /// leaves that own nothing and map consecutive frames alike; or one in the
+    /// place of what is there.
+    fn map_run(&self, table: Table<'_>, request: &Request, at: u64, end: u64) -> u64 {
         let level = table.level();
         let (gfn, first) = (request.gfn(at), level.index(request.gfn(at)));
-        let leaf = request.leaf(at, level);
-        let filled = table.fill_empty(self, first, (end - at) >> level.order(), leaf);
+        let (leaf, most) = (request.leaf(at, level), (end - at) >> level.order());
+        let filled = table.fill_empty(self, first, most, leaf);
         if filled > 0 {
             self.account(level, gfn, filled);
             return filled << level.order();
         }
-        self.replace(table, Some(pending), gfn, leaf);
-        level.pages()
+        self.replace(table, gfn, most, leaf) << level.order()
     }
 
     /// Maps a part of what one entry spans, in the table below it, which is
@@ -337,43 +330,18 @@ impl WriteView<'_> {
         (at - start, Ok(()))
     }
 
-    /// Replaces the mapping or the table at the entry for `gfn`: with others that
-    /// are pending, or at once.
+    /// Replaces the mapping or the table at the entry for `gfn`, and what follows
+    /// like it, if that owns nothing; `most` leaves at most. Returns how many.
     // UPSTREAM-DEFECT: B18: as in `split`.
     #[inline(never)]
-    fn replace(
-        &self,
-        table: Table<'_>,
-        mut pending: Option<&mut Pending<'_>>,
-        gfn: Gfn,
-        leaf: Pte,
-    ) {
+    fn replace(&self, table: Table<'_>, gfn: Gfn, most: u64, leaf: Pte) -> u64 {
         let level = table.level();
-        let index = level.index(gfn);
-        let old = table.load(index);
-        let removed = match table.slot(self, index) {
-            Slot::Vacant(vacant) => {
-                let removed = vacant.make(self, leaf);
-                self.stored(table, index, 1);
-                removed
-            }
-            Slot::Live(live) => match live.set_permissions(self, gfn, leaf) {
-                Ok(removed) => {
-                    self.stored(table, index, 1);
-                    removed
-                }
-                Err(live) => match &mut pending {
-                    Some(pending) => pending.map(index, gfn, leaf),
-                    None => live.replace(self, gfn, leaf),
-                },
-            },
-        };
-        self.account(level, gfn, 1);
-        // What owns nothing may be let go of at once, and the flush wait for
-        // that of its neighbours. References go after the flush.
-        if let Some(pending) = pending.filter(|_| removed.may_own() || self.has_iommu()) {
-            pending.complete();
-        }
+        let old = table.load(level.index(gfn));
+        let is_leaf = old.kind(level) == Kind::Leaf;
+        let is_plain = is_leaf && !old.ty().is_some_and(P2mType::is_foreign) && !self.has_iommu();
+        let removed = table.replace(self, gfn, if is_plain { most } else { 1 }, leaf);
+        let count = removed.count();
+        self.account(level, gfn, count);
         if self
             .iommu_flush(gfn, level.pages(), old.hw_valid(), true)
             .is_err()
@@ -381,18 +349,19 @@ impl WriteView<'_> {
             // The new mapping is there and owns what the caller gave (B11).
             // But a device may still reach what was there before: keep that.
             self.leak(removed);
-        } else if old.kind(level) == Kind::Leaf && old.mfn() == leaf.mfn() {
+        } else if is_leaf && old.mfn() == leaf.mfn() {
             self.release_same_frame(removed);
         } else {
             self.release(removed);
         }
+        count
     }
 
     /// Releases a mapping whose place another mapping of the same frame took:
     /// its references go (B3), the page stays where it is.
     fn release_same_frame(&self, removed: Removed) {
         if let Owned::Leaf(leaf) = removed.into_owned() {
-            self.count_unmapped(leaf.level(), 1);
+            self.count_unmapped(leaf.level(), leaf.count());
             leaf.put_references();
         }
     }

@@ -229,14 +229,14 @@ fn a_fault_on_what_was_never_touched_is_mended_at_once_without_a_flush() {
     let (w, d) = machine();
     map(d, G1, 8, ram(0));
     d.creation_finished();
-    // Root, levels 1 and 2: each pointer, and the entries of the table below;
-    // the eighth is the page itself.
+    // Root, levels 1 and 2: each pointer, and the entries of the table below, in
+    // groups of four; the last is the page itself.
     assert_eq!(
         cost(&w, d, || assert!(d.resolve(G1 + 1))),
         Cost {
             barriers: 2,
             tlbi: NO_TLBI,
-            stores: 3 + 1 + 1 + 8 + 1,
+            stores: 3 + 4 + 4 + 8 + 1,
             tables: 0
         }
     );

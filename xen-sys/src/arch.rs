@@ -133,6 +133,54 @@ pub unsafe fn pte_load(entry: *const u64) -> u64 {
     unsafe { AtomicU64::from_ptr(entry.cast_mut()) }.load(Ordering::Relaxed)
 }
 
+/// Loads four entries, each single-copy atomically (DDI 0487K, B2.2.1).
+///
+/// # Safety
+///
+/// As for [`pte_load`], for the entry and the three after it.
+#[inline(always)]
+pub unsafe fn pte_load_four(entry: *const u64) -> [u64; 4] {
+    let (a, b, c, d);
+    // SAFETY: four live, aligned entries, by the caller's promise. The first pair
+    // must not overwrite the address before the second is loaded: `out`, and
+    // not `lateout`.
+    unsafe {
+        asm!(
+            "ldp {a}, {b}, [{entry}]",
+            "ldp {c}, {d}, [{entry}, #16]",
+            entry = in(reg) entry,
+            a = out(reg) a,
+            b = out(reg) b,
+            c = out(reg) c,
+            d = out(reg) d,
+            options(nostack, preserves_flags, readonly)
+        )
+    };
+    [a, b, c, d]
+}
+
+/// Stores four entries, each single-copy atomically, in any order. No barrier.
+///
+/// # Safety
+///
+/// As for [`pte_store`], for the entry and the three after it.
+#[inline(always)]
+pub unsafe fn pte_store_four(entry: *mut u64, [a, b, c, d]: [u64; 4]) {
+    // SAFETY: as for `pte_load_four`.
+    unsafe {
+        asm!(
+            "stp {a}, {b}, [{entry}]",
+            "stp {c}, {d}, [{entry}, #16]",
+            entry = in(reg) entry,
+            a = in(reg) a,
+            b = in(reg) b,
+            c = in(reg) c,
+            d = in(reg) d,
+            options(nostack, preserves_flags)
+        )
+    };
+}
+
 /// Stores a translation table entry, single-copy atomically. No barrier.
 ///
 /// # Safety

@@ -438,6 +438,28 @@ pub mod arch {
         xs_mock_write_vtcr_el2 as write_vtcr_el2, xs_mock_write_vttbr_el2 as write_vttbr_el2,
     };
 
+    /// Four entries, one after the other.
+    ///
+    /// # Safety
+    ///
+    /// As for `pte_load`, for the entry and the three after it.
+    pub unsafe fn pte_load_four(entry: *const u64) -> [u64; 4] {
+        // SAFETY: the caller's promise.
+        [0, 1, 2, 3].map(|n| unsafe { pte_load(entry.wrapping_add(n)) })
+    }
+
+    /// Four entries, one after the other.
+    ///
+    /// # Safety
+    ///
+    /// As for `pte_store`, for the entry and the three after it.
+    pub unsafe fn pte_store_four(entry: *mut u64, values: [u64; 4]) {
+        for (n, value) in values.into_iter().enumerate() {
+            // SAFETY: the caller's promise.
+            unsafe { pte_store(entry.wrapping_add(n), value) };
+        }
+    }
+
     /// Instruction Synchronization Barrier.
     pub fn isb() {
         // SAFETY: an event of the machine model, no memory is touched.

@@ -5,19 +5,19 @@
 //!
 //! **Writing** a live entry follows break-before-make (DDI 0487K, D8.16.1): what
 //! the TLBs may hold of the old entry must be gone before a new one with
-//! another address, type or size is valid. The steps are types:
+//! another address, type or size is valid. These are all the ways to write:
 //!
 //! ```text
-//! Table::fill_empty ─────────────────────────────────────── empty entries
-//! Table::slot ─┬─ Vacant ── make ─────────────► Removed     bit 0 is clear
-//!              ├─ Live ── set_permissions                   no break needed
-//!              │       └─ replace ──────────► Removed     break, flush, make
-//!              └─ clear ──────────────────────► Removed     flush owed
-//! Pending ────── map / link ──────────────────► Removed     break: bit 0 clear
-//!              └─ complete                                  one flush; make
+//! Table::fill_one, fill_empty                      empty entries
+//! Table::set_permissions                           no break needed; flush owed
+//! Table::replace ─────────────────► Removed        break, flush, make
+//! Table::clear, take_run ─────────► Removed        flush owed
+//! Table::set_hw_valid, clear_hw_valid              bit 0 alone
+//! Pending ────── map / link ──────► Removed        break: bit 0 clear
+//!              └─ complete                         one flush for all; make
 //! ```
 //!
-//! **What was in the slot** comes back as a [`Removed`]: it owns the references
+//! **What was in an entry** comes back as a [`Removed`]: it owns the references
 //! of a leaf, or the whole subtree, and must be released
 //! ([`crate::retire`]).
 //!
@@ -47,15 +47,15 @@
 //! On Arm64 Xen maps all memory, so a table needs no unmap (helpers.c refuses
 //! to compile where that is not so).
 
+mod change;
 mod new;
 mod pending;
 mod removed;
-mod slot;
+mod run;
 
 pub use new::NewTable;
 pub use pending::Pending;
 pub use removed::{Owned, Removed, RemovedLeaf, RemovedTable};
-pub use slot::{Live, Slot, Vacant};
 
 use core::ffi::c_void;
 use core::marker::PhantomData;
@@ -199,20 +199,6 @@ impl<'v> Table<'v> {
     pub fn load(self, index: TableIndex) -> Pte {
         // SAFETY: an entry of a live table: the lock is held for 'v.
         Pte::from_bits(unsafe { arch::pte_load(self.at(index)) })
-    }
-
-    /// How many entries from `first` on, `limit` at most, are leaves like `leaf`,
-    /// which is the first, and map the frames after it.
-    pub(crate) fn run_of(self, first: TableIndex, leaf: Pte, limit: u64) -> u64 {
-        let (mut next, mut count) = (leaf, 0);
-        for index in first.run(limit) {
-            if self.load(index) != next {
-                break;
-            }
-            next = next.advanced(self.level.pages());
-            count += 1;
-        }
-        count
     }
 
     /// Writes an entry. No barrier.

@@ -4,11 +4,11 @@
 
 use xen_sys as sys;
 
+use super::run::Series;
 use super::Table;
 use crate::level::{Level, TableIndex, ENTRIES};
 use crate::lock::WriteView;
 use crate::pte::{Kind, Pte};
-use crate::xen::page::Page;
 use crate::xen::pool::TablePage;
 
 /// A table that nothing points to yet.
@@ -59,16 +59,8 @@ impl NewTable {
     /// Writes `leaf` and those that map the frames after it to `count` entries
     /// from `first` on; or nothing to each, for an empty `leaf`.
     pub(crate) fn fill(&mut self, first: TableIndex, count: u64, leaf: Pte) {
-        let step = if leaf.is_mapped() {
-            self.table.level.pages()
-        } else {
-            0
-        };
-        let mut pte = leaf;
-        for index in first.run(count) {
-            self.table.store(index, pte);
-            pte = pte.advanced(step);
-        }
+        let new = Series::of(leaf, self.table.level);
+        self.table.write(first, count, new);
     }
 
     /// Points the entry at a table one level further down, which becomes part
@@ -93,22 +85,13 @@ impl NewTable {
         Pte::table(self.page.page().mfn())
     }
 
-    /// Gives the page back, and those of the tables below.
+    /// Gives the page back. Nothing may have been attached: a table below would be
+    /// lost until teardown.
     pub(crate) fn discard(self, write: &WriteView<'_>) {
-        if let Some(below) = self.table.level.next() {
-            for index in TableIndex::all() {
-                let Kind::Table(mfn) = self.load(index).kind(self.table.level) else {
-                    continue;
-                };
-                let Some(page) = Page::of(mfn) else {
-                    continue;
-                };
-                // SAFETY: `attach` put the page here, and this table, which
-                // nothing points to, goes with this value.
-                let page = unsafe { TablePage::from_removed(page) };
-                Self::uninitialised(page, below).discard(write);
-            }
-        }
+        debug_assert!(TableIndex::all().all(|index| {
+            let pte = self.load(index);
+            !matches!(pte.kind(self.table.level), Kind::Table(_))
+        }));
         write.free_table_page(self.page);
     }
 }

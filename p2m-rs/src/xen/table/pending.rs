@@ -18,11 +18,10 @@ use crate::addr::Gfn;
 use crate::level::{Level, TableIndex, ENTRIES};
 use crate::lock::WriteView;
 use crate::pte::{Kind, Pte};
-use crate::xen::table::slot::Place;
 
 /// Most entries that wait. A flush for half a table bounds how long a guest may
 /// find an entry broken, and what is done between two looks for preemption.
-const MOST: usize = ENTRIES / 2;
+pub(super) const MOST: usize = ENTRIES / 2;
 
 /// Entries of one table that wait for bit 0.
 pub struct Pending<'v> {
@@ -71,11 +70,7 @@ impl<'v> Pending<'v> {
         if self.count == MOST {
             self.complete();
         }
-        let place = Place {
-            table: self.table,
-            index,
-        };
-        let removed = place.swap(successor.with_hw_valid(false));
+        let removed = self.table.swap(index, successor.with_hw_valid(false));
         if self.write.p2m().clean_pte() {
             self.write.stored(self.table, index, 1);
         }

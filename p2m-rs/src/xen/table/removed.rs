@@ -17,6 +17,8 @@ use crate::xen::pool::TablePage;
 pub struct Removed {
     pte: Pte,
     level: Level,
+    /// Of leaves that mapped consecutive frames alike, of which `pte` was the first.
+    count: u64,
 }
 
 /// What a [`Removed`] owns.
@@ -46,24 +48,25 @@ pub struct RemovedTable {
 }
 
 impl Removed {
-    /// Of an entry that was just taken out of a table of `level`.
-    pub(super) fn new(pte: Pte, level: Level) -> Self {
-        Self { pte, level }
+    /// Of `count` entries that were just taken out of a table of `level`: leaves
+    /// that mapped consecutive frames alike, or one of any kind.
+    pub(super) fn run(pte: Pte, level: Level, count: u64) -> Self {
+        Self { pte, level, count }
+    }
+
+    /// How many entries these were.
+    pub(crate) fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// Whether anything was there.
+    pub(super) fn was_mapped(&self) -> bool {
+        self.pte.is_mapped()
     }
 
     /// Whether the hardware may have used it.
     pub fn was_live(&self) -> bool {
         self.pte.hw_valid()
-    }
-
-    /// Whether it maps foreign pages, whose references go with it, or is a
-    /// table, below which there may be some.
-    pub(crate) fn may_own(&self) -> bool {
-        match self.pte.kind(self.level) {
-            Kind::Empty => false,
-            Kind::Table(_) => true,
-            Kind::Leaf => self.pte.ty().is_some_and(P2mType::is_foreign),
-        }
     }
 
     /// A flush is owed if the hardware may have used it. `gfn` is looked up
@@ -77,7 +80,7 @@ impl Removed {
             _ => self.level,
         };
         let first = Gfn::new(gfn.raw() & !(self.level.pages() - 1));
-        write.owe_flush(first, self.level.pages(), granule);
+        write.owe_flush(first, self.count << self.level.order(), granule);
     }
 
     /// Gives up ownership to the entry that took its place: one with other
@@ -89,10 +92,10 @@ impl Removed {
     /// What it owned.
     #[inline]
     pub fn into_owned(self) -> Owned {
-        let Self { pte, level } = self;
+        let Self { pte, level, count } = self;
         match pte.kind(level) {
             Kind::Empty => Owned::Nothing,
-            Kind::Leaf => Owned::Leaf(RemovedLeaf::run(pte, level, 1)),
+            Kind::Leaf => Owned::Leaf(RemovedLeaf::run(pte, level, count)),
             Kind::Table(mfn) => self.into_table(mfn).map_or(Owned::Nothing, Owned::Table),
         }
     }
@@ -161,7 +164,7 @@ impl RemovedTable {
     /// stays on the list of pages, and is freed at teardown.
     pub(crate) fn leak(self, each: impl Fn(Removed)) {
         for index in TableIndex::all() {
-            each(Removed::new(self.table.load(index), self.table.level));
+            each(Removed::run(self.table.load(index), self.table.level, 1));
         }
     }
 
@@ -180,7 +183,7 @@ impl RemovedTable {
                 count = self.table.run_of(index, pte, u64::MAX);
                 each(Owned::Leaf(RemovedLeaf::run(pte, level, count)));
             } else if pte.is_mapped() {
-                each(Removed::new(pte, level).into_owned());
+                each(Removed::run(pte, level, 1).into_owned());
             }
             at = index.advanced(count);
         }

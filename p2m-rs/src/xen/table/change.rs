@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Changing entries of the tree. The parent's documentation has the picture.
+//!
+//! What was in an entry is what the store replaced, looked at again at that
+//! moment: nobody can come to own it twice.
+
+use super::pending::MOST;
+use super::run::Series;
+use super::{Removed, RemovedLeaf, Table};
+use crate::addr::Gfn;
+use crate::level::TableIndex;
+use crate::lock::WriteView;
+use crate::pte::{Kind, Pte};
+
+impl Table<'_> {
+    /// Writes `leaf` to the entry for `gfn`, if that is empty and no flush is
+    /// owed. Says whether it did.
+    #[inline]
+    pub(crate) fn fill_one(self, write: &WriteView<'_>, gfn: Gfn, leaf: Pte) -> bool {
+        let index = self.level.index(gfn);
+        if self.load(index) != Pte::EMPTY || write.owes_flush() {
+            return false;
+        }
+        self.store(index, leaf);
+        write.stored(self, index, 1);
+        true
+    }
+
+    /// Writes `leaf` and those that map the frames after it to empty entries
+    /// from `first` on, up to the first that is not empty, `limit` at most.
+    /// Returns how many.
+    #[inline]
+    pub(crate) fn fill_empty(
+        self,
+        write: &WriteView<'_>,
+        first: TableIndex,
+        limit: u64,
+        leaf: Pte,
+    ) -> u64 {
+        if self.load(first) != Pte::EMPTY {
+            return 0;
+        }
+        // An entry may have been cleared under this lock: its flush comes
+        // before anything new.
+        write.tlb_flush_sync();
+        let (empty, full) = (
+            Series::of(Pte::EMPTY, self.level),
+            Series::of(leaf, self.level),
+        );
+        let filled = self.rewrite_while(first, limit, empty, full);
+        if filled > 0 {
+            write.stored(self, first, filled);
+        }
+        filled
+    }
+}
+
+impl Table<'_> {
+    /// Clears the leaf at `first` and those after it that map the frames after it
+    /// with the same rights, `limit` at most. None if there is no leaf. The caller
+    /// reports the stores, and owes the flush if they were live.
+    pub(crate) fn take_run(
+        self,
+        _write: &WriteView<'_>,
+        first: TableIndex,
+        limit: u64,
+    ) -> Option<RemovedLeaf> {
+        let leaf = self.load(first);
+        if leaf.kind(self.level) != Kind::Leaf {
+            return None;
+        }
+        let (full, empty) = (
+            Series::of(leaf, self.level),
+            Series::of(Pte::EMPTY, self.level),
+        );
+        let count = self.rewrite(first, limit, full, empty);
+        Some(RemovedLeaf::run(leaf, self.level, count))
+    }
+
+    /// Replaces what is at the entry for `gfn` by `leaf`, and what follows by leaves
+    /// that map the frames after that one, for as long as what is there maps
+    /// consecutive frames alike; `limit` entries at most, 1 for a table. Break,
+    /// flush, make: at once, and for no more than may be broken at a time. Where
+    /// only permissions differ there is no break, and the flush is owed. What was
+    /// there comes back.
+    #[inline(never)]
+    pub(crate) fn replace(self, write: &WriteView<'_>, gfn: Gfn, limit: u64, leaf: Pte) -> Removed {
+        let first = self.level.index(gfn);
+        let old = self.load(first);
+        debug_assert!(limit == 1 || old.kind(self.level) == Kind::Leaf);
+        let breaks = !old.differs_only_in_permissions(leaf);
+        let step = if breaks {
+            leaf.with_hw_valid(false)
+        } else {
+            leaf
+        };
+        let series = |pte| Series::of(pte, self.level);
+        let (was, step, leaf) = (series(old), series(step), series(leaf));
+        let count = self.rewrite(first, limit.min(MOST as u64), was, step);
+        write.stored(self, first, count);
+        let removed = Removed::run(old, self.level, count);
+        removed.owe_flush(write, gfn);
+        if breaks {
+            write.tlb_flush_sync();
+            self.rewrite(first, count, step, leaf);
+            write.stored(self, first, count);
+        }
+        removed
+    }
+
+    /// Clears the entry for `gfn`. A flush is owed if it was live.
+    pub(crate) fn clear(self, write: &WriteView<'_>, gfn: Gfn) -> Removed {
+        let index = self.level.index(gfn);
+        let removed = self.swap(index, Pte::EMPTY);
+        // XSA-393: also what has no bit 0.
+        if removed.was_mapped() {
+            write.stored(self, index, 1);
+            removed.owe_flush(write, gfn);
+        }
+        removed
+    }
+
+    /// Writes the entry. No barrier. Returns what was there.
+    pub(super) fn swap(self, index: TableIndex, pte: Pte) -> Removed {
+        let old = self.load(index);
+        self.store(index, pte);
+        Removed::run(old, self.level, 1)
+    }
+
+    /// Gives `count` entries from `first` on, at which `gfn` is looked up, other
+    /// permissions: what `change` makes of each, or as they are for `None`.
+    /// No break is needed for that; an entry that would change in more stays as
+    /// it is. A flush is owed if one was live; the caller reports the stores.
+    #[inline]
+    pub(crate) fn set_permissions(
+        self,
+        write: &WriteView<'_>,
+        gfn: Gfn,
+        first: TableIndex,
+        count: u64,
+        mut change: impl FnMut(Pte) -> Option<Pte>,
+    ) -> Permissions {
+        let mut set = Permissions {
+            any: false,
+            any_live: false,
+            alike: true,
+        };
+        // What would go on from the last entry alike.
+        let mut next = Pte::NONE;
+        let (mut at, mut done) = (Some(first), 0);
+        while let Some(index) = at.filter(|_| done < count) {
+            let old = self.load(index);
+            let new = change(old).filter(|new| {
+                let is_legal = new.differs_only_in_permissions(old.with_hw_valid(true));
+                debug_assert!(is_legal, "{new:?} differs from {old:?}");
+                is_legal
+            });
+            let mut run = 1;
+            match new {
+                Some(new) => {
+                    let (like, made) = (Series::of(old, self.level), Series::of(new, self.level));
+                    run = self.rewrite(index, count - done, like, made);
+                    set.alike &= new == next || index == first;
+                    set.any = true;
+                    set.any_live |= old.hw_valid();
+                    next = new.advanced(run << self.level.order());
+                }
+                None => set.alike = false,
+            }
+            done += run;
+            at = index.advanced(run);
+        }
+        if set.any_live {
+            write.owe_flush(gfn, count << self.level.order(), self.level);
+        }
+        set
+    }
+}
+
+/// Which entries [`Table::set_permissions`] changed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Permissions {
+    /// Any.
+    pub(crate) any: bool,
+    /// Any that the hardware may have used.
+    pub(crate) any_live: bool,
+    /// All map consecutive frames, alike in everything.
+    pub(crate) alike: bool,
+}

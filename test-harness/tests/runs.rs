@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Entries that are alike change together, and nothing beside them does: wherever a
+//! range begins, however long it is, and whatever interrupts it.
+
+#![allow(clippy::unwrap_used)] // a test may stop on the spot
+
+mod common;
+
+use common::{access, guest, p2mt, plain, ram};
+use test_harness::{Domain, Snapshot, World};
+
+/// What is mapped: more than a table of pages.
+const PAGES: u64 = 600;
+const FIRST: u64 = 0x1_0000;
+
+/// Around the ends of groups of entries and of a table.
+fn ranges() -> impl Iterator<Item = (u64, u64)> {
+    let starts = (0..6).chain(506..514);
+    starts.flat_map(|start| (1..11).map(move |pages| (start, pages)))
+}
+
+/// A guest whose pages map consecutive frames but for one, which is `odd`, counted
+/// in pages.
+fn mapped(w: &World, odd: u64) -> Domain {
+    let d = guest(w, 0);
+    // Not aligned like the guest's frames: no blocks.
+    assert_eq!(d.insert(FIRST, PAGES, ram(0) + 1, p2mt::RAM_RW), 0);
+    assert_eq!(d.insert(FIRST + odd, 1, ram(0) + 4000, p2mt::RAM_RW), 0);
+    d
+}
+
+/// Does `change` to each range in turn, and `undo`; `each` says what becomes of a
+/// page in it.
+fn exactly(
+    change: impl Fn(Domain, u64, u64),
+    each: impl Fn(&mut Snapshot, u64, u64),
+    undo: impl Fn(Domain, u64, u64),
+) {
+    for odd in [0, 3, 4, 508, 511, 512] {
+        let w = plain();
+        let d = mapped(&w, odd);
+        let before = w.snapshot(d);
+        for (start, pages) in ranges() {
+            let first = FIRST + start;
+            change(d, first, pages);
+            let mut expected = before.clone();
+            (0..pages).for_each(|n| each(&mut expected, first, n));
+            assert_eq!(
+                w.snapshot(d),
+                expected,
+                "{pages} pages from {start} on, {odd} is odd"
+            );
+            undo(d, first, pages);
+            assert_eq!(d.insert(FIRST + odd, 1, ram(0) + 4000, p2mt::RAM_RW), 0);
+            assert_eq!(
+                w.snapshot(d),
+                before,
+                "{pages} pages from {start} on, {odd} is odd"
+            );
+        }
+        w.destroy(d);
+    }
+}
+
+/// Maps the range as it was, but for the odd page.
+fn as_it_was(d: Domain, first: u64, pages: u64) {
+    let mfn = ram(0) + 1 + (first - FIRST);
+    assert_eq!(d.insert(first, pages, mfn, p2mt::RAM_RW), 0);
+}
+
+#[test]
+fn a_range_is_unmapped_to_the_page() {
+    exactly(
+        |d, first, pages| {
+            // One by one: a removal of several wants to know their frames.
+            assert_eq!(
+                d.set_entry(first, pages, u64::MAX, p2mt::INVALID, access::RWX),
+                0
+            );
+        },
+        |expected, first, n| {
+            expected.remove(&(first + n));
+        },
+        as_it_was,
+    );
+}
+
+#[test]
+fn a_range_is_replaced_to_the_page() {
+    exactly(
+        |d, first, pages| assert_eq!(d.insert(first, pages, ram(0) + 9001, p2mt::RAM_RO), 0),
+        |expected, first, n| {
+            let leaf = expected.get_mut(&(first + n)).unwrap();
+            (leaf.mfn, leaf.p2m_type, leaf.write) = (ram(0) + 9001 + n, p2mt::RAM_RO, false);
+        },
+        as_it_was,
+    );
+}
+
+#[test]
+fn a_range_is_restricted_to_the_page() {
+    exactly(
+        |d, first, pages| {
+            let pages = u32::try_from(pages).unwrap();
+            assert_eq!(d.set_access(first, pages, 0, access::R), 0);
+        },
+        |expected, first, n| {
+            let leaf = expected.get_mut(&(first + n)).unwrap();
+            (leaf.write, leaf.execute) = (false, false);
+        },
+        |d, first, pages| {
+            let pages = u32::try_from(pages).unwrap();
+            assert_eq!(d.set_access(first, pages, 0, access::RWX), 0);
+        },
+    );
+}
+
+#[test]
+fn pages_of_the_same_frames_get_another_type_to_the_page() {
+    exactly(
+        |d, first, pages| {
+            let mfn = ram(0) + 1 + (first - FIRST);
+            assert_eq!(d.insert(first, pages, mfn, p2mt::RAM_RO), 0);
+        },
+        |expected, first, n| {
+            let leaf = expected.get_mut(&(first + n)).unwrap();
+            leaf.mfn = ram(0) + 1 + (first - FIRST) + n;
+            (leaf.p2m_type, leaf.write) = (p2mt::RAM_RO, false);
+        },
+        as_it_was,
+    );
+}
