@@ -217,8 +217,7 @@ impl WriteView<'_> {
     }
 
     /// Maps leaves of the table's level: as many as there are empty entries, or
-    /// leaves that own nothing and map consecutive frames alike; or one in the
-    /// place of what is there.
+    /// mappings that go on alike, or one table.
     fn map_run(&self, table: Table<'_>, request: &Request, at: u64, end: u64) -> u64 {
         let level = table.level();
         let (gfn, first) = (request.gfn(at), level.index(request.gfn(at)));
@@ -330,16 +329,21 @@ impl WriteView<'_> {
         (at - start, Ok(()))
     }
 
-    /// Replaces the mapping or the table at the entry for `gfn`, and what follows
-    /// like it, if that owns nothing; `most` leaves at most. Returns how many.
+    /// Replaces the mapping or the table at the entry for `gfn`, and the mappings that
+    /// go on like it; `most` leaves at most. An IOMMU is told of each before what
+    /// was there is let go of. Returns how many.
     // UPSTREAM-DEFECT: B18: as in `split`.
     #[inline(never)]
     fn replace(&self, table: Table<'_>, gfn: Gfn, most: u64, leaf: Pte) -> u64 {
         let level = table.level();
         let old = table.load(level.index(gfn));
         let is_leaf = old.kind(level) == Kind::Leaf;
-        let is_plain = is_leaf && !old.ty().is_some_and(P2mType::is_foreign) && !self.has_iommu();
-        let removed = table.replace(self, gfn, if is_plain { most } else { 1 }, leaf);
+        let most = if is_leaf && !self.has_iommu() {
+            most
+        } else {
+            1
+        };
+        let removed = table.replace(self, gfn, most, leaf);
         let count = removed.count();
         self.account(level, gfn, count);
         if self

@@ -208,6 +208,22 @@ fn restricting_a_gigabyte_of_blocks_takes_a_flush_for_each_half() {
 }
 
 #[test]
+fn pages_that_are_replaced_are_broken_together_but_no_more_than_256() {
+    let (w, d) = machine();
+    // Not aligned: pages.
+    map(d, G1, 512, ram(0) + 1);
+    assert_eq!(
+        cost(&w, d, || map(d, G1, 512, ram(0) + 1001)),
+        Cost {
+            barriers: 1,
+            tlbi: (2, 0, 0),
+            stores: 2 * 512,
+            tables: 0
+        }
+    );
+}
+
+#[test]
 fn flipping_the_access_of_a_page_invalidates_that_page() {
     let (w, d) = machine();
     map(d, G1, 8, ram(0));

@@ -6,7 +6,7 @@
 
 mod common;
 
-use common::{access, guest, p2mt, plain, ram};
+use common::{access, guest, p2mt, plain, ram, G1};
 use test_harness::{Domain, Snapshot, World};
 
 /// What is mapped: more than a table of pages.
@@ -129,4 +129,22 @@ fn pages_of_the_same_frames_get_another_type_to_the_page() {
         },
         as_it_was,
     );
+}
+
+#[test]
+fn wherever_an_entry_is_in_its_table_it_loses_its_bit_to_the_tracking_of_touches() {
+    for n in 0..8 {
+        let w = plain();
+        let d = guest(&w, 0);
+        let v = w.vcpu(d);
+        w.run(0, v);
+        let gfn = n * G1 + n;
+        assert_eq!(d.insert(gfn, 1, ram(0), p2mt::RAM_RW), 0);
+        assert!(w.guest_can(0, gfn << 12, true));
+        d.creation_finished();
+        assert!(!w.guest_can(0, gfn << 12, true), "entry {n}");
+        assert!(d.resolve(gfn));
+        assert!(w.guest_can(0, gfn << 12, true), "entry {n}");
+        w.check();
+    }
 }
