@@ -53,9 +53,7 @@ pub fn resolve(cx: &mut Unlocked<'_>, domain: &Domain, gfn: Gfn) -> bool {
     // until then no walker gets to what is below.
     let mut gate = None;
     let is_mapped = loop {
-        let table = walk.table;
-        let index = table.level().index(gfn);
-        let pte = table.load(index);
+        let (here, pte) = (walk, walk.load(gfn));
         if !pte.is_mapped() {
             break false;
         }
@@ -64,28 +62,29 @@ pub fn resolve(cx: &mut Unlocked<'_>, domain: &Domain, gfn: Gfn) -> bool {
             if goes_on {
                 // No flush: the entry above has been without bit 0 since a
                 // flush, so the TLBs hold nothing of what is below it.
-                p2m.invalidate_table(walk.table);
+                p2m.invalidate_table(walk.table());
             }
             match gate {
-                None => gate = Some((table, index)),
-                Some(_) => p2m.validate(table, index),
+                None => gate = Some(here),
+                Some(_) => p2m.validate(here.table(), gfn),
             }
         }
         if !goes_on {
             break true;
         }
     };
-    if let Some((table, index)) = gate {
+    if let Some(gate) = gate {
         p2m.pay_barrier();
-        p2m.validate(table, index);
+        p2m.validate(gate.table(), gfn);
     }
     is_mapped
 }
 
 impl WriteView<'_> {
-    /// Gives an entry its bit 0 back.
+    /// Gives the entry for `gfn` its bit 0 back.
     #[inline(never)]
-    fn validate(&self, table: Table<'_>, index: TableIndex) {
+    fn validate(&self, table: Table<'_>, gfn: Gfn) {
+        let index = table.level().index(gfn);
         table.set_hw_valid(self, index, true);
         self.stored(table, index, 1);
     }

@@ -18,7 +18,7 @@ use crate::lock::ReadView;
 use crate::pte::Pte;
 use crate::types::P2mType;
 use crate::xen::page::{Page, PageRef};
-use crate::xen::table::Table;
+use crate::xen::table::{Table, Walk};
 
 /// What is mapped at a frame, or how large the hole is that holds it.
 #[derive(Clone, Copy)]
@@ -30,22 +30,23 @@ pub struct Lookup<'v> {
     _lock: PhantomData<&'v ()>,
 }
 
-/// The level of the entry that ended a walk, and in bit 2 whether the hardware
-/// gets there. One scalar, so that a [`Lookup`] comes back in two registers.
+/// log2 of the pages that the entry spans that ended a walk, at most 27, and in
+/// bit 5 whether the hardware gets there. One scalar, so that a [`Lookup`] comes
+/// back in two registers.
 #[derive(Clone, Copy)]
 struct End(u32);
 
 impl End {
-    const WALKABLE: u32 = 1 << 2;
+    const WALKABLE: u32 = 1 << 5;
 
     #[inline(always)]
-    fn new(level: Level, walkable: bool) -> Self {
-        Self(level.number() | if walkable { Self::WALKABLE } else { 0 })
+    fn new(order: u32, walkable: bool) -> Self {
+        Self(order | if walkable { Self::WALKABLE } else { 0 })
     }
 
     #[inline(always)]
-    fn level(self) -> Level {
-        Level::from_number(self.0 & !Self::WALKABLE)
+    fn order(self) -> u32 {
+        self.0 & !Self::WALKABLE
     }
 }
 
@@ -55,20 +56,20 @@ impl<'v> Lookup<'v> {
     fn hole(level: Level) -> Self {
         Self {
             leaf: Pte::EMPTY,
-            end: End::new(level, false),
+            end: End::new(level.order(), false),
             _lock: PhantomData,
         }
     }
 
     /// Level of the entry that ended the walk.
     pub fn level(&self) -> Level {
-        self.end.level()
+        Level::of_order(self.end.order())
     }
 
     /// log2 of the pages of the mapping or of the hole.
     #[inline(always)]
     pub fn order(&self) -> u32 {
-        self.level().order()
+        self.end.order()
     }
 
     /// The machine frame.
@@ -124,18 +125,21 @@ impl ReadView {
         };
         let mut walkable = true;
         loop {
-            let level = walk.table.level();
-            let pte = walk.table.load(level.index(gfn));
+            let pte = walk.load(gfn);
             walkable &= pte.hw_valid();
             if walk.go(pte) {
                 continue;
             }
-            if !pte.is_mapped() {
-                return Lookup::hole(level);
-            }
+            // A hole has no frame, and nobody gets to it.
+            let is_mapped = pte.is_mapped();
+            let offset = gfn.raw() & ((1 << walk.order()) - 1);
             return Lookup {
-                leaf: pte.advanced(level.offset(gfn)),
-                end: End::new(level, walkable),
+                leaf: if is_mapped {
+                    pte.advanced(offset)
+                } else {
+                    Pte::EMPTY
+                },
+                end: End::new(walk.order(), walkable && is_mapped),
                 _lock: PhantomData,
             };
         }
@@ -161,26 +165,29 @@ impl ReadView {
     #[inline(never)]
     fn table_of_walk(&self, gfn: Gfn, level: Level, for_hardware: bool) -> Option<Table<'_>> {
         self.walk_to(gfn, level, for_hardware)
+            .map(|walk| walk.table())
     }
 
     /// The table of `level` on the way to `gfn`, if there is one.
     #[inline(always)]
     pub(crate) fn table_at(&self, gfn: Gfn, level: Level) -> Option<Table<'_>> {
         self.walk_to(gfn, level, false)
-            .filter(|table| table.level() == level)
+            .filter(|walk| walk.order() == level.order())
+            .map(|walk| walk.table_of(level))
     }
 
     #[inline(always)]
-    fn walk_to(&self, gfn: Gfn, level: Level, for_hardware: bool) -> Option<Table<'_>> {
+    fn walk_to(&self, gfn: Gfn, level: Level, for_hardware: bool) -> Option<Walk<'_>> {
         let mut walk = self.walk(gfn)?;
-        if walk.table.level() >= level {
-            return Some(walk.table);
+        let order = level.order();
+        if walk.order() <= order {
+            return Some(walk);
         }
         loop {
-            let pte = walk.table.load(walk.table.level().index(gfn));
+            let pte = walk.load(gfn);
             let ends_here = for_hardware && !pte.hw_valid();
-            if ends_here || !walk.go(pte) || walk.table.level() >= level {
-                return Some(walk.table);
+            if ends_here || !walk.go(pte) || walk.order() <= order {
+                return Some(walk);
             }
         }
     }

@@ -130,6 +130,10 @@ static TAKEN: [u64; 11] = {
 fn template(ty: P2mType, access: P2mAccess) -> u64 {
     // Neither can miss: both enumerations are as large as their tables.
     let full = OF_TYPE.get(ty as usize).copied().unwrap_or(0);
+    // As nearly always.
+    if matches!(access, P2mAccess::Rwx) {
+        return full;
+    }
     let taken = TAKEN.get(access as usize).copied().unwrap_or(!0);
     full & !(taken & (READ | WRITE)) | taken & XN
 }
@@ -252,6 +256,14 @@ impl Pte {
         } else {
             Kind::Leaf
         }
+    }
+
+    /// Bit 1: above level 3, whether it points to the next table. That is
+    /// [`Self::kind`] by one bit: an entry without a type never has it.
+    #[inline(always)]
+    pub const fn has_table_bit(self) -> bool {
+        debug_assert!(self.is_mapped() || self.0 & TABLE == 0);
+        self.0 & TABLE != 0
     }
 
     /// Output frame of a leaf, or frame of the next table.

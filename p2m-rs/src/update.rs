@@ -128,7 +128,7 @@ impl WriteView<'_> {
     ) -> Result {
         let domain = self.living_domain()?;
         let request = Request::new(self, gfn, target, access);
-        let level = Level::of_pages(nr).filter(|&level| request.fits(level, 0, nr));
+        let level = Level::of_pages(nr).filter(|&level| request.fits(level, 0, level.pages()));
         let table = level.and_then(|level| self.table_at(gfn, level));
         let Some(table) = table else {
             return self.insert_all(&request, nr);

@@ -66,7 +66,7 @@ use xen_sys::arch;
 
 use crate::addr::{Gfn, Mfn, PAGE_SHIFT, PAGE_SIZE};
 use crate::globals::{root_level, root_page_order, root_pages};
-use crate::level::{Level, TableIndex, ENTRIES};
+use crate::level::{Level, TableIndex, ENTRIES, TABLE_SHIFT};
 use crate::lock::{ReadView, WriteView};
 use crate::pte::{Kind, Pte};
 
@@ -116,12 +116,12 @@ impl ReadView {
         let entry = root.wrapping_add(number << PAGE_SHIFT);
         // SAFETY: a page of the root, which lives as long as the p2m.
         let entries = unsafe { map.page_of_entry(entry) };
-        let table = Table {
+        Some(Walk {
             entries,
-            level: root_level(),
+            order: root_level().order(),
+            map,
             _lock: PhantomData,
-        };
-        Some(Walk { table, map })
+        })
     }
 
     /// Root page `number` as a table.
@@ -139,27 +139,63 @@ impl ReadView {
     }
 }
 
-/// A walk from the root downwards.
+/// A walk from the root downwards: the table that it has come to.
+#[derive(Clone, Copy)]
 pub(crate) struct Walk<'v> {
-    /// The table that it has come to.
-    pub(crate) table: Table<'v>,
+    entries: *mut u64,
+    /// [`Level::order`] of the table's level: what each step needs of it.
+    order: u32,
     map: sys::DirectMap,
+    _lock: PhantomData<&'v P2mTree>,
 }
 
-impl Walk<'_> {
+impl<'v> Walk<'v> {
+    /// log2 of the pages that an entry of the table spans.
+    #[inline(always)]
+    pub(crate) fn order(&self) -> u32 {
+        self.order
+    }
+
+    /// The table.
+    #[inline(always)]
+    pub(crate) fn table(&self) -> Table<'v> {
+        self.table_of(Level::of_order(self.order))
+    }
+
+    /// The table, which is of `level`.
+    #[inline(always)]
+    pub(crate) fn table_of(&self, level: Level) -> Table<'v> {
+        debug_assert!(level.order() == self.order);
+        Table {
+            entries: self.entries,
+            level,
+            _lock: PhantomData,
+        }
+    }
+
+    /// The table's entry for `gfn`.
+    #[inline(always)]
+    pub(crate) fn load(&self, gfn: Gfn) -> Pte {
+        let index = TableIndex::truncate(gfn.raw() >> self.order);
+        // Any level: a load does not look at it.
+        let table = Table {
+            level: Level::L3,
+            entries: self.entries,
+            _lock: PhantomData,
+        };
+        table.load(index)
+    }
+
     /// Goes on to the table that `pte`, an entry of the present one, points to.
     /// Says whether it does.
     #[inline(always)]
     pub(crate) fn go(&mut self, pte: Pte) -> bool {
-        let Kind::Table(_) = pte.kind(self.table.level) else {
+        if self.order == 0 || !pte.has_table_bit() {
             return false;
-        };
-        let Some(below) = self.table.level.next() else {
-            return false;
-        };
+        }
         // SAFETY: as in `Table::next`.
-        self.table.entries = unsafe { self.map.page_of_entry(pte.bits()) };
-        self.table.level = below;
+        self.entries = unsafe { self.map.page_of_entry(pte.bits()) };
+        self.order -= TABLE_SHIFT;
         true
     }
 }
