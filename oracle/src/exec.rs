@@ -28,7 +28,9 @@ pub(crate) struct Prepared {
 impl Prepared {
     pub(crate) fn set(self, side: &Side) {
         let some = |n: u64| (n != 0).then_some(n);
-        side.world.fail_allocation(some(self.alloc));
+        // From there on: the Rust frees what it took out before it gives up, and tries
+        // again; the C has freed it already.
+        side.world.fail_allocations_from(some(self.alloc));
         self.again(side);
     }
 

@@ -184,12 +184,14 @@ impl WriteView<'_> {
                 Entry::Table(below) => self.restrict_in(below, request, course)?,
                 Entry::Leaf(block) => {
                     self.restrict_block(&mut pending, index, block, request, course)?;
-                    // Of a larger block only the first 2 MiB: on with the rest.
+                    // Of a larger block only the first 2 MiB: on with the rest of
+                    // it, if there is one.
                     if level < Level::L2 {
                         pending.complete();
                     }
+                    let is_left = course.done - before < level.pages_from(gfn);
                     match table.next(table.load(index)) {
-                        Some(below) if level < Level::L2 => {
+                        Some(below) if level < Level::L2 && is_left => {
                             self.restrict_in(below, request, course)?
                         }
                         _ => Go::On,

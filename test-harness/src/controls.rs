@@ -14,7 +14,12 @@ use crate::world::{attach, Domain, World};
 impl World {
     /// Fails the n-th allocation from now (1 is the next); `None` to stop.
     pub fn fail_allocation(&self, n: Option<u64>) {
-        self.locked(|m| m.frames.fail_in = n);
+        self.locked(|m| (m.frames.fail_in, m.frames.fail_on) = (n, false));
+    }
+
+    /// Fails the n-th page allocation from now, and all after it.
+    pub fn fail_allocations_from(&self, n: Option<u64>) {
+        self.locked(|m| (m.frames.fail_in, m.frames.fail_on) = (n, true));
     }
 
     /// Fails the n-th radix tree insertion from now.

@@ -130,6 +130,8 @@ pub(crate) struct Frames {
     pub(crate) allocated: u64,
     /// Fail the n-th allocation from now (1 is the next), once.
     pub(crate) fail_in: Option<u64>,
+    /// Not once, but that one and all after it.
+    pub(crate) fail_on: bool,
     /// Allocations tried since the last reset.
     pub(crate) tried: u64,
 }
@@ -153,6 +155,7 @@ impl Frames {
             recycled_runs: VecDeque::new(),
             allocated: 0,
             fail_in: None,
+            fail_on: false,
             tried: 0,
         }
     }
@@ -289,6 +292,9 @@ impl Frames {
         if let Some(n) = self.fail_in {
             self.fail_in = (n > 1).then_some(n.saturating_sub(1));
             if n <= 1 {
+                if self.fail_on {
+                    self.fail_in = Some(1);
+                }
                 return None;
             }
         }

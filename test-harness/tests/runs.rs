@@ -148,3 +148,23 @@ fn wherever_an_entry_is_in_its_table_it_loses_its_bit_to_the_tracking_of_touches
         w.check();
     }
 }
+
+/// The part of the block that changes is its last 2 MiB: what is restricted next is
+/// behind the block, not at its beginning.
+#[test]
+fn a_range_that_begins_at_the_end_of_a_gigabyte_goes_on_behind_it() {
+    for beyond in [0, 2, 600] {
+        let w = plain();
+        let d = guest(&w, 0);
+        assert_eq!(d.insert(G1, G1, ram(0), p2mt::RAM_RW), 0);
+        assert_eq!(d.insert(2 * G1, 4, ram(0) + G1 + 1, p2mt::RAM_RW), 0);
+        let nr = u32::try_from(2 + beyond).unwrap();
+        assert_eq!(d.set_access_fully(2 * G1 - 2, nr, access::R), 0);
+        for (gfn, leaf) in w.snapshot(d) {
+            let restricted = gfn >= 2 * G1 - 2 && gfn < 2 * G1 + beyond;
+            assert_eq!(!leaf.write, restricted, "{gfn:#x}, {beyond} beyond");
+        }
+        w.check();
+        w.destroy(d);
+    }
+}
