@@ -72,7 +72,7 @@ fn as_it_was(d: Domain, first: u64, pages: u64) {
 fn a_range_is_unmapped_to_the_page() {
     exactly(
         |d, first, pages| {
-            // One by one: a removal of several wants to know their frames.
+            // By p2m_set_entry, which need not be told their frames.
             assert_eq!(
                 d.set_entry(first, pages, u64::MAX, p2mt::INVALID, access::RWX),
                 0

@@ -86,7 +86,6 @@ impl Plan {
         Self {
             name: "short",
             guests: 4,
-            moments: 4,
             ..Self::tools(scenarios)
         }
     }
