@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Where a machine that says nothing any more is: each CPU's program counter and link register, by
-//! QEMU's monitor, as functions of Xen.
+//! Where a machine that says nothing any more is: each CPU's program counter and link register, some
+//! times in a row, by QEMU's monitor, as functions of Xen.
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
@@ -9,22 +9,33 @@ use std::time::Duration;
 
 use crate::xen::image::{self, Symbol};
 
-/// One line a CPU, or nothing when QEMU does not answer.
+/// How often it is asked: a CPU that is stuck is at one place, one that is slow at many.
+const SAMPLES: usize = 8;
+
+/// A line for each place at which a CPU was found, or nothing when QEMU does not answer.
 pub(crate) fn describe(monitor: &Path, syms: &Path) -> Vec<String> {
-    let Some(registers) = ask(monitor, "info registers -a\n") else {
-        return Vec::new();
-    };
     let mut symbols = image::symbols(syms).unwrap_or_default();
     symbols.retain(|symbol| matches!(symbol.kind, 'T' | 't') && !symbol.name.starts_with('$'));
     symbols.sort_by_key(|symbol| symbol.address);
-    let counters = values(&registers, "PC=");
-    let links = values(&registers, "X30=");
+    let mut lines: Vec<String> = (0..SAMPLES)
+        .filter_map(|_| ask(monitor, "info registers -a\n"))
+        .flat_map(|registers| places(&registers, &symbols))
+        .collect();
+    lines.sort();
+    lines.dedup();
+    lines
+}
+
+/// One line a CPU.
+fn places(registers: &str, symbols: &[Symbol]) -> Vec<String> {
+    let counters = values(registers, "PC=");
+    let links = values(registers, "X30=");
     counters
         .iter()
         .zip(links)
         .enumerate()
         .map(|(cpu, (&pc, link))| {
-            let (at, from) = (name(&symbols, pc), name(&symbols, link));
+            let (at, from) = (name(symbols, pc), name(symbols, link));
             format!("CPU {cpu} is at {at}; X30 is {from}")
         })
         .collect()

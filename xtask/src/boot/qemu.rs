@@ -47,18 +47,6 @@ pub(crate) struct Machine {
     pub(crate) steps: Vec<String>,
     /// More for QEMU.
     pub(crate) devices: Vec<OsString>,
-    /// Who emulates the processors.
-    pub(crate) threads: Threads,
-}
-
-/// Threads of the emulator.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Threads {
-    /// One for each processor.
-    Many,
-    /// One for all, in turn. Xen's spinlocks are fair, so with more threads than the host has idle CPUs
-    /// they wait for one that is not running most of the time; here the one who waits gives way.
-    One,
 }
 
 /// When to give up.
@@ -181,7 +169,6 @@ impl Machine {
             dom0_arguments: String::new(),
             steps: Vec::new(),
             devices: Vec::new(),
-            threads: Threads::Many,
         }
     }
 
@@ -192,7 +179,10 @@ impl Machine {
         command::logged(&mut qemu, log)
     }
 
-    /// QEMU with all but the console; dom0 is to do these steps.
+    /// QEMU with all but the console; dom0 is to do these steps. Each processor has a thread of its own,
+    /// as is QEMU's default here. With one thread for all, QEMU goes on to the next processor where a TLBI
+    /// is, which is inside the p2m lock; a reader that waits for this lock then has its turn for 100 ms,
+    /// again and again, and never finds it free.
     pub(crate) fn command(&self, steps: &str) -> Command {
         let mut qemu = command::bound(QEMU);
         qemu.args(["-machine", "virt,virtualization=on,gic-version=3"])
@@ -221,9 +211,6 @@ impl Machine {
                 commas(&self.images.initrd)
             ))
             .args(&self.devices);
-        if self.threads == Threads::One {
-            qemu.args(["-accel", "tcg,thread=single"]);
-        }
         qemu
     }
 }

@@ -74,10 +74,14 @@ fn hang(session: &Session) -> Result<String, String> {
     ))
 }
 
-/// `CPU 0 is at function+0x10 (...); ...` without the rest.
+/// `CPU 0 is at function+0x10 (...); ...` without the rest, once each.
 fn functions(cpus: &[String]) -> String {
-    let short = cpus.iter().map(|cpu| cpu.split(" (").next().unwrap_or(cpu));
-    short.collect::<Vec<_>>().join(", ")
+    let short = cpus
+        .iter()
+        .map(|cpu| cpu.split(['+', ',']).next().unwrap_or(cpu));
+    let mut short: Vec<&str> = short.collect();
+    short.dedup();
+    short.join(", ")
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ mod scenario;
 mod scenarios;
 mod session;
 
-use anyhow::{ensure, Context, Result};
+use anyhow::{ensure, Result};
 
 use crate::cli::{P2m, TestArgs};
 use crate::paths::Paths;
@@ -89,19 +89,10 @@ pub(crate) fn short(paths: &Paths, progress: Progress) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
-/// Boots the C and the Rust, side by side if they do not disturb each other, and compares.
+/// Boots the C and the Rust, one after the other, and compares.
 fn both(paths: &Paths, progress: Progress, plan: &session::Plan) -> Result<Vec<Line>> {
-    let session = |p2m| session::run(paths, progress, plan, p2m);
-    let (c, rust) = if plan.alone() {
-        (session(P2m::C)?, session(P2m::Rust)?)
-    } else {
-        std::thread::scope(|scope| -> Result<_> {
-            let c = scope.spawn(|| session(P2m::C));
-            let rust = session(P2m::Rust);
-            let c = c.join().ok().context("the thread of the C run panicked")?;
-            Ok((c?, rust?))
-        })?
-    };
+    let c = session::run(paths, progress, plan, P2m::C)?;
+    let rust = session::run(paths, progress, plan, P2m::Rust)?;
     let mut lines: Vec<Line> = plan
         .scenarios
         .iter()

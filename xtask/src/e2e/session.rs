@@ -6,7 +6,7 @@ use anyhow::Result;
 use super::scenario::{Result1, Scenario};
 use super::{dom0less, images};
 use crate::boot::console::{Console, StepRun};
-use crate::boot::qemu::{self, Ended, Limits, Machine, Threads};
+use crate::boot::qemu::{self, Ended, Limits, Machine};
 use crate::boot::{self, cpu};
 use crate::cli::{BuildArgs, Extra, P2m};
 use crate::command;
@@ -35,8 +35,6 @@ pub(super) struct Plan {
     pub(super) extra: Option<Extra>,
     /// More for Xen's command line.
     xen_arguments: &'static str,
-    /// Several busy guests, or a race that wants to be lost?
-    threads: Threads,
     /// How many guests in a row, and at how many moments one is destroyed early.
     guests: u32,
     moments: u32,
@@ -55,14 +53,8 @@ impl Plan {
             xen_arguments: "",
             guests: 100,
             moments: 12,
-            threads: Threads::One,
             limits: (3600, 300, 900),
         }
-    }
-
-    /// Does it want the host's CPUs for itself?
-    pub(super) fn alone(&self) -> bool {
-        self.threads == Threads::Many
     }
 
     /// The seed's scenario, with Xen's lock checks. dom0 has one of the two CPUs, so that the one who
@@ -76,7 +68,6 @@ impl Plan {
             xen_arguments: "dom0_max_vcpus=1",
             guests: 0,
             moments: 0,
-            threads: Threads::Many,
             limits: (1200, 120, 900),
         }
     }
@@ -86,6 +77,7 @@ impl Plan {
         Self {
             name: "short",
             guests: 4,
+            moments: 4,
             ..Self::tools(scenarios)
         }
     }
@@ -145,7 +137,6 @@ pub(super) fn run(paths: &Paths, progress: Progress, plan: &Plan, p2m: P2m) -> R
                 plan.limits.2, plan.guests, plan.moments
             ),
             steps,
-            threads: plan.threads,
             ..Machine::plain(cpu::argument("max")?, 2, &xen, images)
         };
         if plan.extra == Some(Extra::StaticMemory) {

@@ -38,7 +38,12 @@ pub(super) const IN_ONE_BOOT: &[Scenario] = &[
 ];
 
 /// What `cargo xtask test` runs each time.
-pub(super) const SHORT: &[Scenario] = &[guests::MANY, guests::TWO, memory::BALLOON];
+pub(super) const SHORT: &[Scenario] = &[
+    guests::MANY,
+    guests::DESTROY_IN_CREATE,
+    guests::TWO,
+    memory::BALLOON,
+];
 
 /// Those that any of the boots runs.
 pub(super) fn all() -> impl Iterator<Item = &'static Scenario> {
