@@ -17,8 +17,6 @@ use p2m_rs::xen::reentry::guest_walk;
 use p2m_rs::xen::translate::{gva_to_ipa, Gv2mFlags};
 use p2m_rs::xen::vcpu::Vcpu;
 
-use crate::settings::get_locked;
-
 /// The page behind `gva`, with a reference, if a restriction is what keeps the
 /// hardware from it. The caller holds no p2m lock: the walk takes it.
 pub fn check_and_get_page(
@@ -55,13 +53,12 @@ trait Restricted {
 
 impl Restricted for ReadView {
     fn restricted_page(&self, ipa: Ipa, flags: Gv2mFlags) -> Option<PageRef> {
-        let access = get_locked(self, Some(ipa.gfn())).ok()?;
-        let lookup = self.get(ipa.gfn());
-        let ty = lookup.ty()?;
-        let type_allows = if is_the_cause(access, flags) {
+        let mapping = self.mapping(ipa.gfn())?;
+        let ty = mapping.ty()?;
+        let type_allows = if is_the_cause(mapping.setting()?, flags) {
             // UPSTREAM-DEFECT: B7: reads of read-only RAM are refused too.
             ty == P2mType::RamRw
-        } else if !lookup.is_walkable() {
+        } else if !mapping.is_walkable() {
             // Bit 0 was clear somewhere, to track what the guest touches (B5).
             ty.is_ram() && !(flags.wants_write() && ty != P2mType::RamRw)
         } else {
@@ -73,7 +70,7 @@ impl Restricted for ReadView {
         if !type_allows {
             return None;
         }
-        Page::of(lookup.mfn()?)?.get(self.p2m().domain()?)
+        Page::of(mapping.mfn()?)?.get(self.p2m().domain()?)
     }
 }
 

@@ -120,8 +120,8 @@ pub unsafe extern "C" fn p2m_set_mem_access_multi(
     Errno::OP_NOT_SUPP.to_c().into()
 }
 
-/// The access of a page, or with INVALID_GFN the default: 0, or -ESRCH or
-/// -ERANGE with the default in `*access`.
+/// The access of a page, or with INVALID_GFN the default: 0, or -ESRCH with the
+/// default in `*access`.
 #[no_mangle]
 pub unsafe extern "C" fn p2m_get_mem_access(
     d: *mut sys::domain,
@@ -134,10 +134,10 @@ pub unsafe extern "C" fn p2m_get_mem_access(
     // SAFETY: the module's contract.
     let d = unsafe { Domain::from_ptr(d) };
     // SAFETY: no p2m lock is held.
-    let (found, default) = unsafe { unlocked_entry(|cx| settings::get(cx, d, Gfn::from_c(gfn))) };
+    let found = unsafe { unlocked_entry(|cx| settings::get(cx, d, Gfn::from_c(gfn))) };
     let (rc, found) = match found {
         Ok(found) => (0, found),
-        Err(errno) => (errno.to_c(), default),
+        Err(default) => (Errno::SRCH.to_c(), default),
     };
     // SAFETY: a valid place of the caller's.
     unsafe { access.write(found.to_c()) };

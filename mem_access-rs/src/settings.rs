@@ -36,36 +36,33 @@ pub enum Progress {
 }
 
 /// The access of `gfn`, or the domain's default for none
-/// (`__p2m_get_mem_access`). Needs the lock, as the view shows.
-///
-/// # Errors
-///
-/// [`Errno::SRCH`] if nothing is mapped and no access was ever set,
-/// [`Errno::RANGE`] if what is stored is no access.
-pub fn get_locked(p2m: &ReadView, gfn: Option<Gfn>) -> Result<P2mAccess> {
+/// (`__p2m_get_mem_access`). Needs the lock, as the view shows. `None` where
+/// nothing is mapped: C has -ESRCH for that.
+#[inline(always)]
+pub fn get_locked(p2m: &ReadView, gfn: Option<Gfn>) -> Option<P2mAccess> {
     if !p2m.p2m().mem_access_enabled() {
-        return Ok(P2mAccess::Rwx);
+        return Some(P2mAccess::Rwx);
     }
-    let Some(gfn) = gfn else {
-        return Ok(p2m.default_access());
-    };
-    let lookup = p2m.get(gfn);
-    match lookup.mfn() {
-        Some(_) => lookup.setting().ok_or(Errno::RANGE),
-        None => Err(Errno::SRCH),
+    match gfn {
+        Some(gfn) => p2m.mapping(gfn).and_then(|mapping| mapping.setting()),
+        None => Some(p2m.default_access()),
     }
 }
 
-/// The same, taking the lock (`p2m_get_mem_access`), and the domain's default
-/// access at that moment, which is what C leaves in the place of an answer.
+/// The same, taking the lock (`p2m_get_mem_access`).
+///
+/// # Errors
+///
+/// Nothing is mapped; the error is the domain's default access at that moment,
+/// which is what C leaves in the place of an answer.
 #[inline(always)]
 pub fn get(
     cx: &mut Unlocked<'_>,
     domain: &Domain,
     gfn: Option<Gfn>,
-) -> (Result<P2mAccess>, P2mAccess) {
+) -> core::result::Result<P2mAccess, P2mAccess> {
     let p2m = domain.p2m().read(cx);
-    (get_locked(&p2m, gfn), p2m.default_access())
+    get_locked(&p2m, gfn).ok_or_else(|| p2m.default_access())
 }
 
 /// Sets the access that pages get which are mapped from now on

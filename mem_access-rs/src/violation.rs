@@ -12,7 +12,7 @@ use p2m_rs::xen::reentry::{domain_crash, has_monitor, send_access_event, AccessE
 use p2m_rs::xen::vcpu::Vcpu;
 use xen_sys as sys;
 
-use crate::settings::{get, set, Range};
+use crate::settings::{set, Range};
 use crate::xenmem::XenmemAccess;
 
 /// A stage-2 permission fault (C's `struct npfec` and its company).
@@ -62,12 +62,14 @@ pub fn check(cx: &mut Unlocked<'_>, fault: Fault) -> Verdict {
     if !domain.p2m().mem_access_enabled() {
         return Verdict::NotOurs;
     }
-    let (Ok(access), _) = get(cx, domain, Some(fault.ipa.gfn())) else {
+    let access = {
+        let p2m = domain.p2m().read(cx);
+        let mapping = p2m.mapping(fault.ipa.gfn());
+        mapping.and_then(|mapping| mapping.setting())
+    };
+    let Some(access) = access.filter(|&access| is_violation(access, fault)) else {
         return Verdict::NotOurs;
     };
-    if !is_violation(access, fault) {
-        return Verdict::NotOurs;
-    }
     // These two accesses lift themselves.
     if fault.write && access == P2mAccess::Rx2rw {
         relax(cx, domain, fault.ipa, P2mAccess::Rw);

@@ -27,8 +27,6 @@ impl Errno {
     pub const BUSY: Self = Self::of(16);
     /// An argument makes no sense.
     pub const INVAL: Self = Self::of(22);
-    /// A stored value is out of range.
-    pub const RANGE: Self = Self::of(34);
     /// Not implemented, nor ever.
     pub const NO_SYS: Self = Self::of(38);
     /// The request does not match what is mapped.

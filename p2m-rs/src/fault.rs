@@ -12,7 +12,7 @@ use crate::addr::Gfn;
 use crate::level::{TableIndex, ENTRIES};
 use crate::lock::{Unlocked, WriteView};
 use crate::xen::domain::Domain;
-use crate::xen::table::Table;
+use crate::xen::table::{Table, Walk};
 
 /// `p2m_domain_creation_finished`: from now on, remember what the guest
 /// touches, so that its first set/way operation need not flush all of its RAM.
@@ -66,7 +66,7 @@ pub fn resolve(cx: &mut Unlocked<'_>, domain: &Domain, gfn: Gfn) -> bool {
             }
             match gate {
                 None => gate = Some(here),
-                Some(_) => p2m.validate(here.table(), gfn),
+                Some(_) => p2m.validate(here, gfn),
             }
         }
         if !goes_on {
@@ -75,15 +75,16 @@ pub fn resolve(cx: &mut Unlocked<'_>, domain: &Domain, gfn: Gfn) -> bool {
     };
     if let Some(gate) = gate {
         p2m.pay_barrier();
-        p2m.validate(gate.table(), gfn);
+        p2m.validate(gate, gfn);
     }
     is_mapped
 }
 
 impl WriteView<'_> {
-    /// Gives the entry for `gfn` its bit 0 back.
+    /// Gives the entry that a walk to `gfn` has come to its bit 0 back.
     #[inline(never)]
-    fn validate(&self, table: Table<'_>, gfn: Gfn) {
+    fn validate(&self, walk: Walk<'_>, gfn: Gfn) {
+        let table = walk.table();
         let index = table.level().index(gfn);
         table.set_hw_valid(self, index, true);
         self.stored(table, index, 1);

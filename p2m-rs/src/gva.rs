@@ -61,8 +61,8 @@ fn software_walk(cx: &mut Unlocked<'_>, vcpu: &Vcpu, gva: Gva, flags: Gv2mFlags)
     };
     let (mfn, ty) = {
         let p2m = vcpu.domain().p2m().read(cx);
-        let lookup = p2m.get(stage1.ipa.gfn());
-        (lookup.mfn()?, lookup.ty()?)
+        let mapping = p2m.mapping(stage1.ipa.gfn())?;
+        (mapping.mfn()?, mapping.ty()?)
     };
     // What AT would have checked (XSA-98).
     let writable = stage1.writable && ty == P2mType::RamRw;

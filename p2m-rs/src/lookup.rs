@@ -85,8 +85,9 @@ impl<'v> Lookup<'v> {
     }
 
     /// The access that introspection set; `None` for a hole.
+    #[inline(always)]
     pub fn setting(&self) -> Option<P2mAccess> {
-        self.leaf.setting().filter(|_| self.leaf.is_mapped())
+        self.leaf.is_mapped().then(|| self.leaf.setting())
     }
 
     /// Whether the hardware gets to the mapping: bit 0 of its entry and of all
@@ -115,14 +116,47 @@ fn block_above(gfn: Gfn, max: Gfn) -> Level {
 }
 
 impl ReadView {
-    /// What is mapped at `gfn` (`p2m_get_entry`), for any 64-bit frame number.
+    /// What is mapped at `gfn`, or the hole that holds it (`p2m_get_entry`), for
+    /// any 64-bit frame number.
+    #[inline(always)]
     pub fn get(&self, gfn: Gfn) -> Lookup<'_> {
-        if let Some(level) = self.hole_beyond_max(gfn) {
-            return Lookup::hole(level);
+        match self.hole_beyond_max(gfn) {
+            Some(level) => Lookup::hole(level),
+            None => self.find(gfn),
         }
-        let Some(mut walk) = self.walk(gfn) else {
-            return Lookup::hole(root_level());
-        };
+    }
+
+    /// The mapping at `gfn`, if there is one: [`Self::get`] for those who do not
+    /// ask how large a hole is.
+    #[inline(always)]
+    pub fn mapping(&self, gfn: Gfn) -> Option<Lookup<'_>> {
+        if gfn > self.max_mapped_gfn() {
+            return None;
+        }
+        Some(self.find(gfn)).filter(|found| found.leaf.is_mapped())
+    }
+
+    #[inline(never)]
+    fn find(&self, gfn: Gfn) -> Lookup<'_> {
+        match self.walk(gfn) {
+            None => Lookup::hole(root_level()),
+            // Apart, so that all others need no place for what a call destroys.
+            Some(walk) if walk.calls_for_each_table() => self.find_by_calls(gfn),
+            Some(walk) => Self::end_of_walk(walk, gfn),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn find_by_calls(&self, gfn: Gfn) -> Lookup<'_> {
+        match self.walk(gfn) {
+            None => Lookup::hole(root_level()),
+            Some(walk) => Self::end_of_walk(walk, gfn),
+        }
+    }
+
+    #[inline(always)]
+    fn end_of_walk(mut walk: Walk<'_>, gfn: Gfn) -> Lookup<'_> {
         let mut walkable = true;
         loop {
             let pte = walk.load(gfn);
@@ -177,7 +211,7 @@ impl ReadView {
     }
 
     #[inline(always)]
-    fn walk_to(&self, gfn: Gfn, level: Level, for_hardware: bool) -> Option<Walk<'_>> {
+    pub(crate) fn walk_to(&self, gfn: Gfn, level: Level, for_hardware: bool) -> Option<Walk<'_>> {
         let mut walk = self.walk(gfn)?;
         let order = level.order();
         if walk.order() <= order {
@@ -215,14 +249,15 @@ impl ReadView {
     /// (`p2m_get_page_from_gfn`). The reference is taken under the lock: once
     /// it is released, the page may be gone (XSA-473).
     pub fn get_page(&self, gfn: Gfn) -> (Option<PageRef>, Option<P2mType>) {
-        let lookup = self.get(gfn);
-        let ty = lookup.ty();
-        (self.reference(&lookup), ty)
+        let Some(mapping) = self.mapping(gfn) else {
+            return (None, None);
+        };
+        (self.reference(&mapping), mapping.ty())
     }
 
-    fn reference(&self, lookup: &Lookup<'_>) -> Option<PageRef> {
-        let ty = lookup.ty().filter(|ty| ty.is_any_ram())?;
-        let page = Page::of(lookup.mfn()?)?;
+    fn reference(&self, mapping: &Lookup<'_>) -> Option<PageRef> {
+        let ty = mapping.ty().filter(|ty| ty.is_any_ram())?;
+        let page = Page::of(mapping.mfn()?)?;
         let domain = self.p2m().domain()?;
         if !ty.is_foreign() {
             return page.get(domain);

@@ -191,10 +191,14 @@ impl Pte {
         Self(self.0 & !SETTING | code << SETTING_SHIFT)
     }
 
-    /// The access that introspection set; `None` for a code that none has.
+    /// The access that introspection set. Nobody writes a code that no access has;
+    /// it would be none.
     #[inline(always)]
-    pub const fn setting(self) -> Option<P2mAccess> {
-        P2mAccess::from_c((self.0 & SETTING) >> SETTING_SHIFT ^ UNRESTRICTED)
+    pub const fn setting(self) -> P2mAccess {
+        match P2mAccess::from_c((self.0 & SETTING) >> SETTING_SHIFT ^ UNRESTRICTED) {
+            Some(access) => access,
+            None => P2mAccess::N,
+        }
     }
 
     /// The same mapping, of type `ty`, restricted to `access`.

@@ -17,7 +17,7 @@ use crate::split::Change;
 use crate::types::P2mType;
 use crate::update::Progress;
 use crate::xen::page::Page;
-use crate::xen::table::{Entry, Pending, Table};
+use crate::xen::table::{Entry, Table};
 
 /// Nothing in the place of a part of a block.
 struct Hole;
@@ -134,7 +134,7 @@ impl WriteView<'_> {
                 let Some(new) = new else {
                     return (done, result);
                 };
-                Pending::none(self, table).link(index, gfn, new).inherited();
+                table.link(self, gfn, new);
                 match self.iommu_flush(gfn, done, block.hw_valid(), false) {
                     Err(errno) => (done, Err(errno)),
                     Ok(()) => (done, result),

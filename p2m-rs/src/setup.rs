@@ -2,7 +2,8 @@
 //! Stage 2 for the whole machine, at boot (`setup_virt_paging`).
 //!
 //! The IPA space is as large as the physical one, or smaller if an IOMMU
-//! cannot do as much. Its size decides the shape of the tables: a root at level 0, or up to 16 concatenated tables at level 1.
+//! cannot do as much. Its size decides the shape of the tables: a root at level 0,
+//! or up to 16 concatenated tables at level 1.
 #![forbid(unsafe_code)]
 
 use core::sync::atomic::Ordering::Relaxed;
@@ -29,34 +30,38 @@ const VTTBR_VMID_SHIFT: u32 = 48;
 
 /// One physical address size and the table shape for it.
 struct PaRange {
-    pa_bits: u32,
-    t0sz: u32,
-    root_order: u32,
-    sl0: u32,
+    pa_bits: u8,
+    root_order: u8,
+    sl0: u8,
 }
 
-const fn row(pa_bits: u32, t0sz: u32, root_order: u32, sl0: u32) -> PaRange {
-    PaRange {
-        pa_bits,
-        t0sz,
-        root_order,
-        sl0,
+impl PaRange {
+    const fn new(pa_bits: u8, root_order: u8, sl0: u8) -> Self {
+        Self {
+            pa_bits,
+            root_order,
+            sl0,
+        }
+    }
+
+    fn pa_bits(&self) -> u32 {
+        self.pa_bits.into()
     }
 }
 
-/// By PARange, with the least T0SZ and the greatest SL0 for it (Arm ARM,
-/// DDI 0487H.a, table D5-6).
+/// By PARange, with the greatest SL0 for it (Arm ARM, DDI 0487H.a, table D5-6).
+/// T0SZ is 64 less the bits.
 // UPSTREAM-DEFECT: B14: PARange 7 (56 bits) is a size of 0 and ends in a
 // panic.
 const PA_RANGES: [PaRange; 8] = [
-    row(32, 32, 0, 1),
-    row(36, 28, 0, 1),
-    row(40, 24, 1, 1),
-    row(42, 22, 3, 1),
-    row(44, 20, 0, 2),
-    row(48, 16, 0, 2),
-    row(52, 12, 4, 2),
-    row(0, 0, 0, 0),
+    PaRange::new(32, 0, 1),
+    PaRange::new(36, 0, 1),
+    PaRange::new(40, 1, 1),
+    PaRange::new(42, 3, 1),
+    PaRange::new(44, 0, 2),
+    PaRange::new(48, 0, 2),
+    PaRange::new(52, 4, 2),
+    PaRange::new(0, 0, 0),
 ];
 
 /// VTTBR_EL2 for a root and a VMID.
@@ -75,7 +80,7 @@ pub fn restrict_ipa_bits(ipa_bits: u32) {
 pub fn all_cpus(on_other_cpus: unsafe extern "C" fn(*mut core::ffi::c_void)) {
     console::implementation();
     Page::ready();
-    let pa_bits = PA_RANGES.get(cpu::pa_range()).map_or(0, |row| row.pa_bits);
+    let pa_bits = PA_RANGES.get(cpu::pa_range()).map_or(0, PaRange::pa_bits);
     restrict_ipa_bits(pa_bits);
     if cpu::has_16_bit_vmids() {
         max_vmid().store(MAX_VMID_16_BIT, Relaxed);
@@ -87,30 +92,26 @@ pub fn all_cpus(on_other_cpus: unsafe extern "C" fn(*mut core::ffi::c_void)) {
     let mut value = u64::from(sys::XS_VTCR_BASE)
         | u64::from(ps) << VTCR_PS_SHIFT
         | u64::from(shape.sl0) << VTCR_SL0_SHIFT
-        | u64::from(shape.t0sz);
+        | u64::from(64 - ipa_bits);
     if sixteen_bit_vmids {
         value |= u64::from(sys::XS_VTCR_VS);
     }
-    let level = 2 - shape.sl0;
-    p2m_root_order().store(shape.root_order, Relaxed);
+    let (level, root_order) = (2 - u32::from(shape.sl0), shape.root_order.into());
+    p2m_root_order().store(root_order, Relaxed);
     p2m_root_level().store(level, Relaxed);
     root_page_order().store(Level::from_number(level).order() + TABLE_SHIFT, Relaxed);
-    p2m_ipa_bits().store(64 - shape.t0sz, Relaxed);
 
-    console::stage2_sizes(
-        64 - shape.t0sz,
-        shape.pa_bits,
-        if sixteen_bit_vmids { 16 } else { 8 },
-    );
-    console::stage2_shape(4 - level, shape.root_order, value);
+    let vmid_bits = if sixteen_bit_vmids { 16 } else { 8 };
+    console::stage2_sizes(ipa_bits, shape.pa_bits(), vmid_bits);
+    console::stage2_shape(4 - level, root_order, value);
 
     vmid::init();
-    if level == 0 && shape.root_order > 0 {
+    if level == 0 && root_order > 0 {
         console::bug("level-0 tables cannot be concatenated");
     }
     vtcr().store(value, Relaxed);
     if cpu::has_at_speculate() {
-        let Some(root) = alloc_root(shape.root_order) else {
+        let Some(root) = alloc_root(root_order) else {
             console::panic_no_empty_root();
         };
         empty_root_mfn().store(root.mfn().raw(), Relaxed);
@@ -123,7 +124,7 @@ pub fn all_cpus(on_other_cpus: unsafe extern "C" fn(*mut core::ffi::c_void)) {
 fn shape_for(ipa_bits: u32) -> (u32, &'static PaRange) {
     (0..)
         .zip(&PA_RANGES)
-        .find(|(_, row)| row.pa_bits == ipa_bits && row.pa_bits != 0)
+        .find(|(_, row)| row.pa_bits() == ipa_bits && ipa_bits != 0)
         .unwrap_or_else(|| console::panic_unsupported_ipa_bits(ipa_bits))
 }
 

@@ -19,7 +19,7 @@ use crate::pte::Pte;
 use crate::retire::Retired;
 use crate::update::Progress;
 use crate::xen::pool::TablePage;
-use crate::xen::table::{NewTable, Pending, Table};
+use crate::xen::table::{NewTable, Table};
 
 /// What becomes of a part of a block.
 pub(crate) trait Change {
@@ -117,7 +117,7 @@ impl WriteView<'_> {
     ) -> Result<Table<'v>> {
         let (part, page) = self.split_page(table.level())?;
         let new = NewTable::split_of(page, table.load(index), part);
-        Pending::none(self, table).link(index, gfn, new).inherited();
+        table.link(self, gfn, new);
         table.next(table.load(index)).ok_or(Errno::NO_MEM)
     }
 

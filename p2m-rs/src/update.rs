@@ -116,8 +116,8 @@ impl WriteView<'_> {
         self.insert_all(&request, nr)
     }
 
-    /// The same, at once where one leaf is asked for and there is a table for it:
-    /// what most calls of a domain builder ask for.
+    /// The same, at once where one leaf is asked for: what most calls of a domain
+    /// builder ask for.
     #[inline(always)]
     pub(crate) fn insert_quickly(
         &mut self,
@@ -129,17 +129,38 @@ impl WriteView<'_> {
         let domain = self.living_domain()?;
         let request = Request::new(self, gfn, target, access);
         let level = Level::of_pages(nr).filter(|&level| request.fits(level, 0, level.pages()));
-        let table = level.and_then(|level| self.table_at(gfn, level));
-        let Some(table) = table else {
+        let walk = level.and_then(|level| self.walk_to(gfn, level, false));
+        let (Some(level), Some(walk)) = (level, walk) else {
             return self.insert_all(&request, nr);
         };
-        let leaf = request.leaf(0, table.level());
+        if walk.order() != level.order() {
+            return match self.insert_in_new(walk.table(), &request, nr) {
+                Some(result) => result,
+                None => self.insert_all(&request, nr),
+            };
+        }
+        let (table, leaf) = (walk.table_of(level), request.leaf(0, level));
         if !domain.is_iommu_enabled() && table.fill_one(self, gfn, leaf) {
-            self.account(table.level(), gfn, 1);
+            self.account(level, gfn, 1);
         } else {
             self.replace(table, gfn, 1, leaf);
         }
         Ok(())
+    }
+
+    /// Maps `nr` frames in a new table, or several, if what ended the walk, an
+    /// entry of `table`, is empty.
+    #[inline(never)]
+    fn insert_in_new(&self, table: Table<'_>, request: &Request, nr: u64) -> Option<Result> {
+        let end = table.load(table.level().index(request.gfn));
+        if end != Pte::EMPTY || self.has_iommu() {
+            return None;
+        }
+        let (new, (_, result)) = self.build(table.level(), request, 0, nr);
+        if let Some(new) = new {
+            table.link(self, request.gfn, new);
+        }
+        Some(result)
     }
 
     #[inline(never)]

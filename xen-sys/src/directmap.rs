@@ -40,6 +40,12 @@ impl DirectMap {
         Self(OFFSET.load(Relaxed))
     }
 
+    /// Whether Xen must be asked for each page.
+    #[inline(always)]
+    pub fn has_hole(self) -> bool {
+        self.0 == 0
+    }
+
     /// The first byte of the page that bits 47:12 of `entry` are the address of.
     ///
     /// # Safety
@@ -48,16 +54,15 @@ impl DirectMap {
     #[inline(always)]
     pub unsafe fn page_of_entry(self, entry: u64) -> *mut u64 {
         let address = entry & ADDRESS;
-        let mfn = address >> XS_PAGE_SHIFT;
-        if self.0 == 0 {
+        if self.has_hole() {
             // SAFETY: the caller's promise.
-            return unsafe { with_hole(mfn) };
+            return unsafe { with_hole(address) };
         }
         // A 64-bit target.
         let page = self.0.wrapping_add(address) as usize;
         let page = core::ptr::with_exposed_provenance_mut(page);
         // SAFETY: the caller's promise.
-        debug_assert!(core::ptr::eq(page, unsafe { xs_map_domain_page(mfn) }));
+        debug_assert!(core::ptr::eq(page, unsafe { with_hole(address) }));
         page
     }
 }
@@ -69,9 +74,9 @@ impl DirectMap {
 /// As for [`map_domain_page`].
 #[cold]
 #[inline(never)]
-unsafe fn with_hole(mfn: mfn_t) -> *mut u64 {
+unsafe fn with_hole(address: u64) -> *mut u64 {
     // SAFETY: the caller's promise.
-    unsafe { xs_map_domain_page(mfn) }
+    unsafe { xs_map_domain_page(address >> XS_PAGE_SHIFT) }
 }
 
 /// The first byte of a frame of memory that Xen manages.

@@ -397,6 +397,11 @@ impl DirectMap {
         Self
     }
 
+    /// The model is asked for each page.
+    pub fn has_hole(self) -> bool {
+        true
+    }
+
     /// The first byte of the page that bits 47:12 of `entry` are the address of.
     ///
     /// # Safety

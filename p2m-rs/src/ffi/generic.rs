@@ -84,8 +84,8 @@ pub unsafe extern "C" fn p2m_lookup(
     let (mfn, ty) = unsafe {
         unlocked(|cx| {
             let view = p2m.read(cx);
-            let found = view.get(Gfn::new(gfn));
-            (found.mfn(), found.ty())
+            let found = view.mapping(Gfn::new(gfn));
+            found.map_or((None, None), |found| (found.mfn(), found.ty()))
         })
     };
     // SAFETY: the module's contract.

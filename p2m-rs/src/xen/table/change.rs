@@ -6,7 +6,7 @@
 
 use super::pending::MOST;
 use super::run::Series;
-use super::{Removed, RemovedLeaf, Table};
+use super::{NewTable, Removed, RemovedLeaf, Table};
 use crate::addr::Gfn;
 use crate::level::TableIndex;
 use crate::lock::WriteView;
@@ -106,6 +106,27 @@ impl Table<'_> {
             write.stored(self, first, count);
         }
         removed
+    }
+
+    /// Replaces what is at the entry for `gfn` by a pointer to a new table, which
+    /// inherits what the entry owned: break, flush, make, at once.
+    /// [`super::Pending`] does it for many tables.
+    #[inline(never)]
+    pub(crate) fn link(self, write: &WriteView<'_>, gfn: Gfn, new: NewTable) {
+        let index = self.level.index(gfn);
+        new.complete(write);
+        let pointer = new.into_pointer();
+        if self.load(index).hw_valid() {
+            let removed = self.swap(index, pointer.with_hw_valid(false));
+            write.stored(self, index, 1);
+            removed.owe_flush(write, gfn);
+            removed.inherited();
+        }
+        // The break, and what the table says, before anything leads there.
+        write.tlb_flush_sync();
+        write.pay_barrier();
+        self.store(index, pointer);
+        write.stored(self, index, 1);
     }
 
     /// Clears the entry for `gfn`. A flush is owed if it was live.

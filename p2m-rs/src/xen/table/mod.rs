@@ -11,6 +11,7 @@
 //! Table::fill_one, fill_empty                      empty entries
 //! Table::set_permissions                           no break needed; flush owed
 //! Table::replace ─────────────────► Removed        break, flush, make
+//! Table::link                                      the same, by a table of its parts
 //! Table::clear, take_run ─────────► Removed        flush owed
 //! Table::set_hw_valid, clear_hw_valid              bit 0 alone
 //! Pending ────── map / link ──────► Removed        break: bit 0 clear
@@ -107,19 +108,16 @@ impl ReadView {
     /// The walk's first table, and what the next ones are found with.
     #[inline(always)]
     pub(crate) fn walk(&self, gfn: Gfn) -> Option<Walk<'_>> {
-        let number = gfn.raw() >> root_page_order().load(Relaxed);
+        let page_order = root_page_order().load(Relaxed);
+        let number = gfn.raw() >> page_order;
         let root = self.p2m().vttbr();
         if number >= root_pages() || root == 0 {
             return None;
         }
-        let map = sys::DirectMap::get();
-        let entry = root.wrapping_add(number << PAGE_SHIFT);
-        // SAFETY: a page of the root, which lives as long as the p2m.
-        let entries = unsafe { map.page_of_entry(entry) };
         Some(Walk {
-            entries,
-            order: root_level().order(),
-            map,
+            pointer: Pte::from_bits(root.wrapping_add(number << PAGE_SHIFT)),
+            order: page_order - TABLE_SHIFT,
+            map: sys::DirectMap::get(),
             _lock: PhantomData,
         })
     }
@@ -142,7 +140,9 @@ impl ReadView {
 /// A walk from the root downwards: the table that it has come to.
 #[derive(Clone, Copy)]
 pub(crate) struct Walk<'v> {
-    entries: *mut u64,
+    /// Bits 47:12 are the table's address: the entry that pointed to it, or
+    /// VTTBR_EL2's value.
+    pointer: Pte,
     /// [`Level::order`] of the table's level: what each step needs of it.
     order: u32,
     map: sys::DirectMap,
@@ -166,21 +166,32 @@ impl<'v> Walk<'v> {
     #[inline(always)]
     pub(crate) fn table_of(&self, level: Level) -> Table<'v> {
         debug_assert!(level.order() == self.order);
+        // SAFETY: a page of the root, which lives as long as the p2m, or as in
+        // `Table::next`.
+        let entries = unsafe { self.map.page_of_entry(self.pointer.bits()) };
         Table {
-            entries: self.entries,
+            entries,
             level,
             _lock: PhantomData,
         }
+    }
+
+    /// Whether each step calls Xen, as on a machine with a hole in its direct map.
+    #[inline(always)]
+    pub(crate) fn calls_for_each_table(&self) -> bool {
+        self.map.has_hole()
     }
 
     /// The table's entry for `gfn`.
     #[inline(always)]
     pub(crate) fn load(&self, gfn: Gfn) -> Pte {
         let index = TableIndex::truncate(gfn.raw() >> self.order);
+        // SAFETY: as in `table_of`.
+        let entries = unsafe { self.map.page_of_entry(self.pointer.bits()) };
         // Any level: a load does not look at it.
         let table = Table {
             level: Level::L3,
-            entries: self.entries,
+            entries,
             _lock: PhantomData,
         };
         table.load(index)
@@ -193,8 +204,7 @@ impl<'v> Walk<'v> {
         if self.order == 0 || !pte.has_table_bit() {
             return false;
         }
-        // SAFETY: as in `Table::next`.
-        self.entries = unsafe { self.map.page_of_entry(pte.bits()) };
+        self.pointer = pte;
         self.order -= TABLE_SHIFT;
         true
     }
@@ -286,12 +296,10 @@ impl WriteView<'_> {
         debug_assert!(count <= first.room());
         if self.p2m().clean_pte() {
             let start = table.at(first).cast::<c_void>();
-            // SAFETY: part of a mapped table. The helper begins and ends with
-            // DSB SY.
+            // SAFETY: part of a mapped table.
             unsafe { sys::xs_clean_dcache_va_range(start, count * size_of::<u64>() as u64) };
-        } else {
-            self.owe_barrier();
         }
+        self.owe_barrier();
     }
 }
 

@@ -16,6 +16,8 @@ use crate::xen::pool::TablePage;
 pub struct NewTable {
     page: TablePage,
     table: Table<'static>,
+    /// The entry that will point here.
+    pointer: Pte,
 }
 
 impl NewTable {
@@ -40,10 +42,16 @@ impl NewTable {
     }
 
     fn uninitialised(page: TablePage, level: Level) -> Self {
+        let mfn = page.page().mfn();
         // SAFETY: the page is this table's alone, until it is linked; then it
         // is the tree's, and this value is gone.
-        let table = unsafe { Table::map(page.page().mfn(), level) };
-        Self { page, table }
+        let table = unsafe { Table::map(mfn, level) };
+        let pointer = Pte::table(mfn);
+        Self {
+            page,
+            table,
+            pointer,
+        }
     }
 
     /// The level of its entries.
@@ -67,22 +75,20 @@ impl NewTable {
     /// of this one.
     pub(crate) fn attach(&mut self, write: &WriteView<'_>, index: TableIndex, below: Self) {
         // Ordered before the link of this table by that link's barrier.
-        below.clean(write);
+        below.complete(write);
         let pointer = below.into_pointer();
         self.table.store(index, pointer);
     }
 
-    /// For an IOMMU that does not snoop: the entries to memory, before
+    /// All entries are written: what is owed for that is to be paid before
     /// anything points here.
-    pub(super) fn clean(&self, write: &WriteView<'_>) {
-        if write.p2m().clean_pte() {
-            write.stored(self.table, TableIndex::FIRST, ENTRIES as u64);
-        }
+    pub(super) fn complete(&self, write: &WriteView<'_>) {
+        write.stored(self.table, TableIndex::FIRST, ENTRIES as u64);
     }
 
     /// The entry that points here.
     pub(super) fn into_pointer(self) -> Pte {
-        Pte::table(self.page.page().mfn())
+        self.pointer
     }
 
     /// Gives the page back. Nothing may have been attached: a table below would be

@@ -54,7 +54,7 @@ impl<'v> Pending<'v> {
     /// Replaces the entry, at which `gfn` is looked up, by a pointer to a new
     /// table. What was there comes back.
     pub fn link(&mut self, index: TableIndex, gfn: Gfn, new: NewTable) -> Removed {
-        new.clean(self.write);
+        new.complete(self.write);
         self.succeed(index, gfn, new.into_pointer())
     }
 
@@ -71,9 +71,7 @@ impl<'v> Pending<'v> {
             self.complete();
         }
         let removed = self.table.swap(index, successor.with_hw_valid(false));
-        if self.write.p2m().clean_pte() {
-            self.write.stored(self.table, index, 1);
-        }
+        self.write.stored(self.table, index, 1);
         removed.owe_flush(self.write, gfn);
         if let Some(word) = self.waiting.get_mut(index.get() / 64) {
             *word |= 1 << (index.get() % 64);
@@ -90,7 +88,6 @@ impl<'v> Pending<'v> {
             return;
         }
         // New tables, and the breaks, before anything is valid.
-        self.write.owe_barrier();
         self.write.tlb_flush_sync();
         self.write.pay_barrier();
         let last = self.last / 64;
@@ -102,12 +99,9 @@ impl<'v> Pending<'v> {
                 let pte = self.table.load(index);
                 debug_assert!(!pte.hw_valid() && pte.is_mapped());
                 self.table.store(index, pte.with_hw_valid(true));
-                if self.write.p2m().clean_pte() {
-                    self.write.stored(self.table, index, 1);
-                }
+                self.write.stored(self.table, index, 1);
             }
         }
-        self.write.owe_barrier();
     }
 }
 
