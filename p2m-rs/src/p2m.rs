@@ -216,11 +216,10 @@ impl ReadView {
     /// The access that new mappings get.
     pub fn default_access(&self) -> P2mAccess {
         let raw = field!(self.p2m(), AtomicU32, default_access).load(Relaxed);
-        // As nearly always: spares a mapping the search below.
-        if raw == P2mAccess::Rwx.to_c() {
-            return P2mAccess::Rwx;
+        match P2mAccess::from_c(raw.into()) {
+            Some(access) => access,
+            None => P2mAccess::N,
         }
-        P2mAccess::from_c(raw.into()).unwrap_or(P2mAccess::N)
     }
 
     /// Leaves at `level`, for the statistics.
