@@ -12,7 +12,7 @@ use crate::addr::Gfn;
 use crate::level::{TableIndex, ENTRIES};
 use crate::lock::{Unlocked, WriteView};
 use crate::xen::domain::Domain;
-use crate::xen::table::{Table, Walk};
+use crate::xen::table::Table;
 
 /// `p2m_domain_creation_finished`: from now on, remember what the guest
 /// touches, so that its first set/way operation need not flush all of its RAM.
@@ -53,11 +53,11 @@ pub fn resolve(cx: &mut Unlocked<'_>, domain: &Domain, gfn: Gfn) -> bool {
     // until then no walker gets to what is below.
     let mut gate = None;
     let is_mapped = loop {
-        let (here, pte) = (walk, walk.load(gfn));
+        let here = walk.place(gfn);
+        let (pte, goes_on) = walk.step(gfn);
         if !pte.is_mapped() {
             break false;
         }
-        let goes_on = walk.go(pte);
         if !pte.hw_valid() {
             if goes_on {
                 // No flush: the entry above has been without bit 0 since a
@@ -66,7 +66,7 @@ pub fn resolve(cx: &mut Unlocked<'_>, domain: &Domain, gfn: Gfn) -> bool {
             }
             match gate {
                 None => gate = Some(here),
-                Some(_) => p2m.validate(here, gfn),
+                Some(_) => here.validate(&p2m),
             }
         }
         if !goes_on {
@@ -75,21 +75,12 @@ pub fn resolve(cx: &mut Unlocked<'_>, domain: &Domain, gfn: Gfn) -> bool {
     };
     if let Some(gate) = gate {
         p2m.pay_barrier();
-        p2m.validate(gate, gfn);
+        gate.validate(&p2m);
     }
     is_mapped
 }
 
 impl WriteView<'_> {
-    /// Gives the entry that a walk to `gfn` has come to its bit 0 back.
-    #[inline(never)]
-    fn validate(&self, walk: Walk<'_>, gfn: Gfn) {
-        let table = walk.table();
-        let index = table.level().index(gfn);
-        table.set_hw_valid(self, index, true);
-        self.stored(table, index, 1);
-    }
-
     /// Clears bit 0 of all entries of a table (`p2m_invalidate_table`). The
     /// caller flushes, if the table could be walked.
     #[inline(never)]

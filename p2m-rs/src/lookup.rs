@@ -159,9 +159,9 @@ impl ReadView {
     fn end_of_walk(mut walk: Walk<'_>, gfn: Gfn) -> Lookup<'_> {
         let mut walkable = true;
         loop {
-            let pte = walk.load(gfn);
+            let (pte, goes_on) = walk.step(gfn);
             walkable &= pte.hw_valid();
-            if walk.go(pte) {
+            if goes_on {
                 continue;
             }
             // A hole has no frame, and nobody gets to it.
@@ -218,9 +218,12 @@ impl ReadView {
             return Some(walk);
         }
         loop {
-            let pte = walk.load(gfn);
-            let ends_here = for_hardware && !pte.hw_valid();
-            if ends_here || !walk.go(pte) || walk.order() <= order {
+            let here = walk;
+            let (pte, goes_on) = walk.step(gfn);
+            if for_hardware && !pte.hw_valid() {
+                return Some(here);
+            }
+            if !goes_on || walk.order() <= order {
                 return Some(walk);
             }
         }

@@ -13,7 +13,7 @@
 //! Table::replace ─────────────────► Removed        break, flush, make
 //! Table::link                                      the same, by a table of its parts
 //! Table::clear, take_run ─────────► Removed        flush owed
-//! Table::set_hw_valid, clear_hw_valid              bit 0 alone
+//! Place::validate, Table::clear_hw_valid           bit 0 alone
 //! Pending ────── map / link ──────► Removed        break: bit 0 clear
 //!              └─ complete                         one flush for all; make
 //! ```
@@ -53,10 +53,12 @@ mod new;
 mod pending;
 mod removed;
 mod run;
+mod walk;
 
 pub use new::NewTable;
 pub use pending::Pending;
 pub use removed::{Owned, Removed, RemovedLeaf, RemovedTable};
+pub(crate) use walk::Walk;
 
 use core::ffi::c_void;
 use core::marker::PhantomData;
@@ -65,9 +67,9 @@ use core::sync::atomic::Ordering::Relaxed;
 use xen_sys as sys;
 use xen_sys::arch;
 
-use crate::addr::{Gfn, Mfn, PAGE_SHIFT, PAGE_SIZE};
+use crate::addr::{Gfn, Mfn, PAGE_SIZE};
 use crate::globals::{root_level, root_page_order, root_pages};
-use crate::level::{Level, TableIndex, ENTRIES, TABLE_SHIFT};
+use crate::level::{Level, TableIndex, ENTRIES};
 use crate::lock::{ReadView, WriteView};
 use crate::pte::{Kind, Pte};
 
@@ -105,23 +107,6 @@ impl ReadView {
         self.root_page_table(number)
     }
 
-    /// The walk's first table, and what the next ones are found with.
-    #[inline(always)]
-    pub(crate) fn walk(&self, gfn: Gfn) -> Option<Walk<'_>> {
-        let page_order = root_page_order().load(Relaxed);
-        let number = gfn.raw() >> page_order;
-        let root = self.p2m().vttbr();
-        if number >= root_pages() || root == 0 {
-            return None;
-        }
-        Some(Walk {
-            pointer: Pte::from_bits(root.wrapping_add(number << PAGE_SHIFT)),
-            order: page_order - TABLE_SHIFT,
-            map: sys::DirectMap::get(),
-            _lock: PhantomData,
-        })
-    }
-
     /// Root page `number` as a table.
     #[inline(always)]
     fn root_page_table(&self, number: u64) -> Option<Table<'_>> {
@@ -134,79 +119,6 @@ impl ReadView {
     /// All pages of the root.
     pub fn root_tables(&self) -> impl Iterator<Item = Table<'_>> {
         (0..root_pages()).filter_map(|number| self.root_page_table(number))
-    }
-}
-
-/// A walk from the root downwards: the table that it has come to.
-#[derive(Clone, Copy)]
-pub(crate) struct Walk<'v> {
-    /// Bits 47:12 are the table's address: the entry that pointed to it, or
-    /// VTTBR_EL2's value.
-    pointer: Pte,
-    /// [`Level::order`] of the table's level: what each step needs of it.
-    order: u32,
-    map: sys::DirectMap,
-    _lock: PhantomData<&'v P2mTree>,
-}
-
-impl<'v> Walk<'v> {
-    /// log2 of the pages that an entry of the table spans.
-    #[inline(always)]
-    pub(crate) fn order(&self) -> u32 {
-        self.order
-    }
-
-    /// The table.
-    #[inline(always)]
-    pub(crate) fn table(&self) -> Table<'v> {
-        self.table_of(Level::of_order(self.order))
-    }
-
-    /// The table, which is of `level`.
-    #[inline(always)]
-    pub(crate) fn table_of(&self, level: Level) -> Table<'v> {
-        debug_assert!(level.order() == self.order);
-        // SAFETY: a page of the root, which lives as long as the p2m, or as in
-        // `Table::next`.
-        let entries = unsafe { self.map.page_of_entry(self.pointer.bits()) };
-        Table {
-            entries,
-            level,
-            _lock: PhantomData,
-        }
-    }
-
-    /// Whether each step calls Xen, as on a machine with a hole in its direct map.
-    #[inline(always)]
-    pub(crate) fn calls_for_each_table(&self) -> bool {
-        self.map.has_hole()
-    }
-
-    /// The table's entry for `gfn`.
-    #[inline(always)]
-    pub(crate) fn load(&self, gfn: Gfn) -> Pte {
-        let index = TableIndex::truncate(gfn.raw() >> self.order);
-        // SAFETY: as in `table_of`.
-        let entries = unsafe { self.map.page_of_entry(self.pointer.bits()) };
-        // Any level: a load does not look at it.
-        let table = Table {
-            level: Level::L3,
-            entries,
-            _lock: PhantomData,
-        };
-        table.load(index)
-    }
-
-    /// Goes on to the table that `pte`, an entry of the present one, points to.
-    /// Says whether it does.
-    #[inline(always)]
-    pub(crate) fn go(&mut self, pte: Pte) -> bool {
-        if self.order == 0 || !pte.has_table_bit() {
-            return false;
-        }
-        self.pointer = pte;
-        self.order -= TABLE_SHIFT;
-        true
     }
 }
 
@@ -277,13 +189,6 @@ impl<'v> Table<'v> {
         // only after the entry is gone and with an exclusive view, so not
         // during 'v.
         Some(unsafe { Self::map(mfn, below) })
-    }
-
-    /// Clears or sets bit 0 of an entry. The rest of the entry stays, so this
-    /// is no change that wants break-before-make; the caller owes a flush if
-    /// it clears.
-    pub(crate) fn set_hw_valid(self, _write: &WriteView<'_>, index: TableIndex, valid: bool) {
-        self.store(index, self.load(index).with_hw_valid(valid));
     }
 }
 
