@@ -171,13 +171,22 @@ fn an_access_request_that_starts_in_its_middle_leaves_the_beginning() {
         [5, 6, 7].map(|gfn| d.access(gfn).1),
         [access::RWX, access::R, access::R]
     );
-    assert_eq!(d.access(100), (errno::ESRCH, access_untouched(d)));
     w.check();
 }
 
-/// What `p2m_get_mem_access()` leaves in its result when it fails.
-fn access_untouched(d: Domain) -> u32 {
-    d.access(200).1
+#[test]
+fn the_access_of_what_is_not_mapped_is_an_error_and_the_default_once_introspection_began() {
+    let (w, d) = scene(Config::default());
+    let unmapped = [100, 1 << 20, 1 << 52];
+    for gfn in unmapped {
+        assert_eq!(d.access(gfn), (0, access::RWX), "{gfn:#x}");
+    }
+    assert_eq!(d.set_access(INVALID, 1, 0, access::RX), 0);
+    for gfn in unmapped {
+        assert_eq!(d.access(gfn), (errno::ESRCH, access::RX), "{gfn:#x}");
+    }
+    assert_eq!(d.access(INVALID), (0, access::RX));
+    w.check();
 }
 
 #[test]
