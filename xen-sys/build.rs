@@ -22,6 +22,7 @@ use std::process::Command;
 
 /// Types whose fields or values the Rust code uses.
 const TYPES: &[&str] = &[
+    "alt_instr",
     "domain",
     "vcpu",
     "p2m_domain",

@@ -110,7 +110,7 @@ pub fn all_cpus(on_other_cpus: unsafe extern "C" fn(*mut core::ffi::c_void)) {
         console::bug("level-0 tables cannot be concatenated");
     }
     vtcr().store(value, Relaxed);
-    if cpu::has_at_speculate() {
+    if cpu::found_at_speculate() {
         let Some(root) = alloc_root(root_order) else {
             console::panic_no_empty_root();
         };
@@ -133,7 +133,7 @@ pub fn this_cpu() {
     cpu::write_vtcr(vtcr().load(Relaxed));
     // With the AT speculation erratum the TLBs must hold nothing of EL1 until
     // a vCPU runs: stage 2 goes on at once, and translates nothing.
-    if cpu::has_at_speculate() {
+    if cpu::found_at_speculate() {
         tlb::load_vttbr(generate_vttbr(P2m::INVALID_VMID, empty_root()));
         cpu::write_hcr(cpu::read_hcr() | u64::from(sys::XS_HCR_VM));
         cpu::isb();

@@ -48,13 +48,14 @@ pub unsafe fn current_vcpu() -> *mut vcpu {
     unsafe { this_cpu(&raw const per_cpu__curr_vcpu) }
 }
 
-/// `cpus_have_cap(ARM64_WORKAROUND_AT_SPECULATE)`.
+/// `cpus_have_cap(ARM64_WORKAROUND_AT_SPECULATE)`, for the boot: until Xen patches
+/// alternatives, [`crate::has_at_speculate`] says no.
 ///
 /// # Safety
 ///
 /// After the boot CPU has looked for errata.
 #[inline(always)]
-pub unsafe fn has_at_speculate() -> bool {
+pub unsafe fn found_at_speculate() -> bool {
     let bit = XS_ARM64_WORKAROUND_AT_SPECULATE;
     let word = (&raw const cpu_hwcaps).cast::<u64>();
     // SAFETY: the first word of the bitmap, which is not written any more.

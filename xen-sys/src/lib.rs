@@ -14,6 +14,8 @@
 #![cfg_attr(target_os = "none", no_std)]
 
 #[cfg(target_os = "none")]
+mod alternative;
+#[cfg(target_os = "none")]
 pub mod arch;
 #[cfg(target_os = "none")]
 mod directmap;
@@ -23,6 +25,8 @@ mod inlines;
 mod layout;
 #[cfg(target_os = "none")]
 mod real;
+#[cfg(target_os = "none")]
+pub use alternative::has_at_speculate;
 #[cfg(target_os = "none")]
 pub use directmap::{map_domain_page, note_direct_map, DirectMap};
 #[cfg(target_os = "none")]
@@ -34,7 +38,7 @@ pub use real::*;
 mod mock;
 #[cfg(not(target_os = "none"))]
 pub use mock::{
-    xs_current as current_vcpu, xs_has_at_speculate as has_at_speculate,
+    xs_current as current_vcpu, xs_has_at_speculate as found_at_speculate,
     xs_is_hardware_domain as is_hardware_domain, xs_is_idle_vcpu as is_idle_vcpu,
     xs_is_iommu_enabled as is_iommu_enabled, xs_map_domain_page as map_domain_page,
     xs_smp_processor_id as smp_processor_id, *,

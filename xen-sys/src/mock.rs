@@ -387,6 +387,12 @@ pub unsafe fn xs_gva_to_ma_par(va: vaddr_t, flags: c_uint) -> u64 {
     }
 }
 
+/// The model has nothing to patch.
+pub fn has_at_speculate() -> bool {
+    // SAFETY: an event of the machine model.
+    unsafe { xs_has_at_speculate() }
+}
+
 /// The machine model's direct map.
 #[derive(Clone, Copy)]
 pub struct DirectMap;

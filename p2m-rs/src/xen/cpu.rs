@@ -92,11 +92,18 @@ pub(crate) fn isb_if_at_speculate() {
     }
 }
 
-/// Whether CPUs have the AT speculation erratum (`cpus_have_cap`).
+/// Whether CPUs have the AT speculation erratum (`cpus_have_const_cap`); no, until
+/// alternatives are patched, which is before a guest runs.
 #[inline]
 pub(crate) fn has_at_speculate() -> bool {
+    sys::has_at_speculate()
+}
+
+/// The same at boot, and at any time after it (`cpus_have_cap`).
+#[inline]
+pub(crate) fn found_at_speculate() -> bool {
     // SAFETY: reads a bitmap; stage 2 is set up after errata were looked for.
-    unsafe { sys::has_at_speculate() }
+    unsafe { sys::found_at_speculate() }
 }
 
 /// The least PARange of all CPUs (ID_AA64MMFR0_EL1).
