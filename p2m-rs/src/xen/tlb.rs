@@ -74,7 +74,10 @@ enum Extent {
 
 /// All that TLBs hold for the domain, both stages, on all CPUs; waits for it.
 pub(crate) fn flush_vmid(p2m: &P2m) {
-    flush(p2m, Extent::Vmid);
+    match another_vttbr(p2m) {
+        None => flush_current(Extent::Vmid),
+        Some(current) => flush_other(p2m, &Extent::Vmid, current),
+    }
 }
 
 /// What TLBs hold of the frames `first .. end`, of entries that span at least
@@ -96,24 +99,23 @@ pub(crate) fn flush_range(p2m: &P2m, first: u64, end: u64, granule: Level) {
     } else {
         Extent::Vmid
     };
-    flush(p2m, extent);
+    match another_vttbr(p2m) {
+        None => flush_current(extent),
+        Some(current) => flush_other(p2m, &extent, current),
+    }
 }
 
-/// Flushes with the domain's VMID in VTTBR_EL2.
+/// What is in VTTBR_EL2, if that is not the domain's.
 #[inline(always)]
-fn flush(p2m: &P2m, extent: Extent) {
+fn another_vttbr(p2m: &P2m) -> Option<u64> {
     // SAFETY: Xen runs at EL2.
     let current = unsafe { arch::read_vttbr_el2() };
-    if current == p2m.vttbr() {
-        flush_current(extent);
-    } else {
-        flush_other(p2m, extent, current);
-    }
+    (current != p2m.vttbr()).then_some(current)
 }
 
 /// Flushes for a domain that does not run here; `current` is to come back.
 #[inline(never)]
-fn flush_other(p2m: &P2m, extent: Extent, current: u64) {
+fn flush_other(p2m: &P2m, extent: &Extent, current: u64) {
     // With the AT speculation erratum a speculative AT may fill the TLBs
     // while the context is half of one domain and half of another: use
     // the VMID with a root that translates nothing.
@@ -123,7 +125,7 @@ fn flush_other(p2m: &P2m, extent: Extent, current: u64) {
         p2m.vttbr()
     };
     let _other = OtherVttbr::load(vttbr, current);
-    flush_current(extent);
+    flush_current(*extent);
 }
 
 /// Flushes for the VMID in VTTBR_EL2.
