@@ -3,7 +3,7 @@
 //!
 //! An access restricts what the type allows; a violation goes to the
 //! vm_event listener instead of to the guest. The values are ABI: callers pass
-//! them and the settings tree stores them. The public interface's
+//! them, and table entries store them. The public interface's
 //! `xenmem_access_t` has the same values for the same names, and one more for
 //! "the domain's default" (see `mem_access-rs`).
 #![forbid(unsafe_code)]

@@ -149,9 +149,12 @@ impl WriteView<'_> {
     }
 
     /// Maps `nr` frames in a new table, or several, if what ended the walk, an
-    /// entry of `table`, is empty.
+    /// entry of `table`, is empty, and there is no IOMMU to be told. Not after other
+    /// changes under this lock: should tables run out, it does not look for such as
+    /// wait to be freed.
     #[inline(never)]
     fn insert_in_new(&self, table: Table<'_>, request: &Request, nr: u64) -> Option<Result> {
+        debug_assert!(!self.owes_tables());
         let end = table.load(table.level().index(request.gfn));
         if end != Pte::EMPTY || self.has_iommu() {
             return None;

@@ -97,6 +97,25 @@ fn what_arm_does_not_have_is_refused() {
 }
 
 #[test]
+fn a_lookup_is_the_same_with_a_hole_in_the_direct_map() {
+    let found = [false, true].map(|hole| {
+        let w = plain();
+        let d = guest(&w, 0);
+        assert_eq!(d.insert(G1 + 3, 1, ram(0) + 3, p2mt::RAM_RO), 0);
+        assert_eq!(d.insert(2 * M2, M2, ram(1), p2mt::RAM_RW), 0);
+        d.creation_finished();
+        xen_sys::mock_direct_map_hole(hole);
+        let at = [0, 2 * M2 + 5, G1, G1 + 3, G1 + 4, 2 * G1, 1 << 30, INVALID];
+        let found = at.map(|gfn| (d.lookup(gfn), d.get_entry(gfn)));
+        xen_sys::mock_direct_map_hole(false);
+        w.check();
+        found
+    });
+    assert_eq!(found[0], found[1]);
+    assert_eq!(found[0][1].0, (Some(ram(1) + 5), p2mt::RAM_RW));
+}
+
+#[test]
 fn a_lookup_says_frame_type_access_size_and_validity() {
     let w = plain();
     let d = guest(&w, 0);

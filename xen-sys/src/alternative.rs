@@ -23,8 +23,9 @@ const_assert_eq!(size_of::<alt_instr>(), 12);
 #[inline(always)]
 pub fn has_at_speculate() -> bool {
     let has: u64;
-    // SAFETY: either instruction does nothing but to write its result; the other
-    // sections are data for Xen's apply_alternatives_all().
+    // SAFETY: either instruction does nothing but to write its result, so it does
+    // not matter when Xen replaces the one by the other; the other sections are
+    // data for Xen's apply_alternatives_all().
     unsafe {
         asm!(
             "661: mov {has}, #0",
@@ -40,9 +41,12 @@ pub fn has_at_speculate() -> bool {
             "663: mov {has}, #1",
             "664:",
             ".popsection",
+            // As in C: no more and no less than what is replaced.
+            ".org . - (664b - 663b) + (662b - 661b)",
+            ".org . - (662b - 661b) + (664b - 663b)",
             has = out(reg) has,
             capability = const XS_ARM64_WORKAROUND_AT_SPECULATE,
-            options(pure, nomem, nostack, preserves_flags)
+            options(nomem, nostack, preserves_flags)
         )
     };
     has != 0

@@ -71,7 +71,7 @@ impl DirectMap {
 ///
 /// # Safety
 ///
-/// As for [`map_domain_page`].
+/// `address` is that of a page of memory that Xen manages.
 #[cold]
 #[inline(never)]
 unsafe fn with_hole(address: u64) -> *mut u64 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Xen's inlines that are asked in every call, without a call: which CPU and
-//! vCPU this is, what kind of domain or vCPU, whether CPUs have an erratum.
+//! Xen's inlines, without a call, for what is asked in every call: which CPU and
+//! vCPU this is, what kind of domain or vCPU; and whether CPUs have an erratum.
 
 use core::arch::asm;
 use core::ffi::c_uint;
@@ -58,7 +58,8 @@ pub unsafe fn current_vcpu() -> *mut vcpu {
 pub unsafe fn found_at_speculate() -> bool {
     let bit = XS_ARM64_WORKAROUND_AT_SPECULATE;
     let word = (&raw const cpu_hwcaps).cast::<u64>();
-    // SAFETY: the first word of the bitmap, which is not written any more.
+    // SAFETY: the first word of the bitmap; a CPU that comes up writes it before it
+    // asks, and no bit of it is ever cleared.
     let word = unsafe { word.read() };
     word >> bit & 1 != 0
 }

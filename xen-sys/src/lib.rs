@@ -5,12 +5,13 @@
 //!
 //! - **real** (`target_os = "none"`): bindgen on the headers of the configured
 //!   Xen tree, `helpers.c` for what is a static inline or a macro there, and a
-//!   few instructions that C would write as inline assembly ([`arch`]);
+//!   few instructions that C would write as inline assembly (`arch`, `inlines`,
+//!   `alternative`);
 //! - **mock** (any other target): plain Rust types with the same field names
 //!   and the same functions, whose bodies the test harness supplies. It lets
 //!   p2m-rs and mem_access-rs build and run on a machine with no Xen tree.
 //!
-//! Nothing here is safe to call; the safe wrappers are `p2m_rs::xen`.
+//! Next to nothing here is safe to call; the safe wrappers are `p2m_rs::xen`.
 #![cfg_attr(target_os = "none", no_std)]
 
 #[cfg(target_os = "none")]

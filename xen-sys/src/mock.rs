@@ -393,6 +393,16 @@ pub fn has_at_speculate() -> bool {
     unsafe { xs_has_at_speculate() }
 }
 
+std::thread_local! {
+    static HOLE: core::cell::Cell<bool> = const { core::cell::Cell::new(false) };
+}
+
+/// Whether the calling thread's machine has a hole in its direct map, so that a
+/// lookup goes the other way. The model answers the same in both.
+pub fn mock_direct_map_hole(has: bool) {
+    HOLE.set(has);
+}
+
 /// The machine model's direct map.
 #[derive(Clone, Copy)]
 pub struct DirectMap;
@@ -403,9 +413,9 @@ impl DirectMap {
         Self
     }
 
-    /// The model is asked for each page.
+    /// See [`mock_direct_map_hole`].
     pub fn has_hole(self) -> bool {
-        true
+        HOLE.get()
     }
 
     /// The first byte of the page that bits 47:12 of `entry` are the address of.

@@ -102,7 +102,7 @@ pub(crate) fn has_at_speculate() -> bool {
 /// The same at boot, and at any time after it (`cpus_have_cap`).
 #[inline]
 pub(crate) fn found_at_speculate() -> bool {
-    // SAFETY: reads a bitmap; stage 2 is set up after errata were looked for.
+    // SAFETY: each CPU looks for errata before it sets stage 2 up.
     unsafe { sys::found_at_speculate() }
 }
 

@@ -109,11 +109,13 @@ impl Table<'_> {
     }
 
     /// Replaces what is at the entry for `gfn` by a pointer to a new table, which
-    /// inherits what the entry owned: break, flush, make, at once.
-    /// [`super::Pending`] does it for many tables.
+    /// inherits what the entry owned, a mapping or nothing: break, flush, make, at
+    /// once. [`super::Pending`] does it for many tables.
     #[inline(never)]
     pub(crate) fn link(self, write: &WriteView<'_>, gfn: Gfn, new: NewTable) {
         let index = self.level.index(gfn);
+        debug_assert!(self.level.next() == Some(new.level()));
+        debug_assert!(!matches!(self.load(index).kind(self.level), Kind::Table(_)));
         new.complete(write);
         let pointer = new.into_pointer();
         if self.load(index).hw_valid() {

@@ -11,7 +11,7 @@
 //! Table::fill_one, fill_empty                      empty entries
 //! Table::set_permissions                           no break needed; flush owed
 //! Table::replace ─────────────────► Removed        break, flush, make
-//! Table::link                                      the same, by a table of its parts
+//! Table::link                                      the same, or nothing to break: a new table
 //! Table::clear, take_run ─────────► Removed        flush owed
 //! Place::validate, Table::clear_hw_valid           bit 0 alone
 //! Pending ────── map / link ──────► Removed        break: bit 0 clear
@@ -31,8 +31,8 @@
 //!   it look before, it faults, and the fault finds the entry valid
 //!   ([`crate::fault::resolve`]).
 //! - *Before a pointer to a new table is valid*: one for all tables that are
-//!   linked together ([`Pending`]), so that no walker gets there before the
-//!   entries. A [`NewTable`] is filled without barriers, and so are the tables
+//!   linked together ([`Pending`]), or the one of [`Table::link`], so that no
+//!   walker gets there before the entries. A [`NewTable`] is filled without barriers, and so are the tables
 //!   that are attached to it.
 //! - *After a break*: none of its own. The TLB flush begins with a DSB, and the
 //!   IOMMU flush is preceded by one ([`WriteView::iommu_flush`]).

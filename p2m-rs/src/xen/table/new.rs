@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Tables that are not part of the tree yet. Their stores need no barrier, and
-//! nothing in them can be cached.
+//! Tables that are not part of the tree yet. Nothing in them can be cached, and
+//! one barrier does for all of their stores, before anything points to them.
 
 use xen_sys as sys;
 

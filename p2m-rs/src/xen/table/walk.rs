@@ -62,7 +62,7 @@ impl<'v> Walk<'v> {
         self.table_of(Level::of_order(self.order))
     }
 
-    /// The table, which is of `level`.
+    /// The table, for those who know of which level it is.
     #[inline(always)]
     pub(crate) fn table_of(&self, level: Level) -> Table<'v> {
         debug_assert!(level.order() == self.order);
@@ -125,7 +125,10 @@ impl Place<'_> {
     #[inline(never)]
     pub(crate) fn validate(self, write: &WriteView<'_>) {
         let (Self(entry), first) = (self, TableIndex::FIRST);
-        entry.store(first, entry.load(first).with_hw_valid(true));
+        let pte = entry.load(first);
+        // Bit 0 alone would be a block.
+        debug_assert!(pte.is_mapped());
+        entry.store(first, pte.with_hw_valid(true));
         write.stored(entry, first, 1);
     }
 }
