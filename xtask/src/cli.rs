@@ -230,6 +230,17 @@ impl DiffArgs {
     }
 }
 
+impl DiffArgs {
+    /// All of four CPUs at once.
+    pub(crate) fn stress(ops: u64) -> Self {
+        Self {
+            stress: true,
+            smp: 4,
+            ..Self::short(false, ops)
+        }
+    }
+}
+
 impl BootArgs {
     /// A boot with the defaults.
     pub(crate) fn of(p2m: P2m) -> Self {

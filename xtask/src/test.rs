@@ -21,7 +21,7 @@ use crate::xen::{self, build::BuiltXen};
 /// Operations of the comparison on the host, in all: some five minutes on two processors.
 const HOST_OPS: u64 = 10_000_000;
 
-/// Operations of the short comparison inside Xen.
+/// Operations of the short comparison inside Xen, and of all CPUs at once.
 const XEN_OPS: u64 = 20_000;
 
 /// Runs the checks and prints the table; true when all passed.
@@ -122,27 +122,33 @@ fn booted(paths: &Paths, progress: Progress) -> Row {
 }
 
 /// The comparisons with Xen's C, in their short forms.
-fn compared(paths: &Paths, progress: Progress) -> [Row; 2] {
-    let agree = |result: Result<bool>, what: String| {
-        Row::of(
-            "C and Rust agree",
-            match result {
-                Ok(true) => Ok(what),
-                Ok(false) => Err(format!("they differ: {what}")),
-                Err(error) => Err(format!("{error:#}")),
-            },
-        )
+fn compared(paths: &Paths, progress: Progress) -> [Row; 3] {
+    let row = |name: &str, result: Result<bool>, what: String| {
+        let judged = match result {
+            Ok(true) => Ok(what),
+            Ok(false) => Err(format!("no: {what}; the table above says more")),
+            Err(error) => Err(format!("{error:#}")),
+        };
+        Row::of(name, judged)
     };
     let host = DiffArgs::short(true, HOST_OPS);
     let in_xen = DiffArgs::short(false, XEN_OPS);
+    let stress = DiffArgs::stress(XEN_OPS);
     [
-        agree(
+        row(
+            "C and Rust agree",
             diff::run(paths, progress, &host),
             format!("{HOST_OPS} operations on the host, on all machines"),
         ),
-        agree(
+        row(
+            "C and Rust agree",
             selftest::run(paths, progress, &in_xen),
             format!("{XEN_OPS} operations inside Xen"),
+        ),
+        row(
+            "each CPU keeps its own",
+            selftest::run(paths, progress, &stress),
+            format!("{XEN_OPS} operations of {} CPUs on one domain", stress.smp),
         ),
     ]
 }
