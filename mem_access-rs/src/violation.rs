@@ -62,6 +62,7 @@ pub fn check(cx: &mut Unlocked<'_>, fault: Fault) -> Verdict {
     if !domain.p2m().mem_access_enabled() {
         return Verdict::NotOurs;
     }
+    // What `settings::get` would say, now that introspection is in use.
     let access = {
         let p2m = domain.p2m().read(cx);
         let mapping = p2m.mapping(fault.ipa.gfn());

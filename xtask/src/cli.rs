@@ -228,9 +228,7 @@ impl DiffArgs {
             xen_tree: None,
         }
     }
-}
 
-impl DiffArgs {
     /// All of four CPUs at once.
     pub(crate) fn stress(ops: u64) -> Self {
         Self {
