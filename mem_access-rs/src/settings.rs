@@ -66,19 +66,22 @@ pub fn get(
 }
 
 /// Sets the access that pages get which are mapped from now on
-/// (`p2m_set_mem_access` with INVALID_GFN).
+/// (`p2m_set_mem_access` with INVALID_GFN). Asking for what it is already changes
+/// nothing.
 pub fn set_default(cx: &mut Unlocked<'_>, domain: &Domain, access: XenmemAccess) {
+    // The lock is held: whoever maps right now has decided on a block size, and
+    // must not see this change (B6).
     let mut p2m = domain.p2m().write(cx);
-    // Both are written under the lock: whoever maps right now has decided on
-    // a block size and must not see them change (B6).
-    p2m.enable_mem_access();
     if let XenmemAccess::Is(access) = access {
         p2m.set_default_access(access);
     }
 }
 
 /// Sets the access of all mapped pages of a range (`p2m_set_mem_access`).
-/// Holes are skipped.
+/// Holes are skipped, and so is what has the access already: a call that changes
+/// nothing costs no store and no flush, and does not begin introspection. (C
+/// notes that it is in use before it looks, and for ever: no block is mapped any
+/// more.)
 ///
 /// Preemption is looked for after each table of 512 pages and each hole,
 /// whatever the alignment of the range, once a possible restart point was passed;
@@ -99,11 +102,6 @@ pub fn set(
         XenmemAccess::Is(access) => access,
         XenmemAccess::Default => p2m.default_access(),
     };
-    // From here on no block is mapped any more.
-    // UPSTREAM-DEFECT: B6, what is left of it: this stays when the request
-    // fails, and for ever.
-    p2m.enable_mem_access();
-
     let (start, nr) = (u64::from(range.start), u64::from(range.nr));
     let Some(pages) = nr.checked_sub(start).filter(|&pages| pages > 0) else {
         return Ok(Progress::Done);

@@ -58,6 +58,31 @@ impl Errno {
     }
 }
 
+/// Why a change of the tables did not get to its end. The three are told apart by
+/// their kind and never by their errno: an IOMMU may answer -ENOMEM as well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// There is no page for a table. Once tables that were taken out are freed it
+    /// is worth another try.
+    NoTable(Errno),
+    /// The IOMMU did not flush its TLB, so devices may still reach what was mapped
+    /// before. The tables have changed.
+    Iommu(Errno),
+    /// The domain is dying, or the frame is beyond the IPA space.
+    Refused(Errno),
+}
+
+impl From<Failure> for Errno {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::NoTable(errno) | Failure::Iommu(errno) | Failure::Refused(errno) => errno,
+        }
+    }
+}
+
+/// Result of a change of the tables.
+pub type Outcome<T = ()> = core::result::Result<T, Failure>;
+
 /// 0, or the negated errno.
 pub fn to_c(result: Result) -> c_int {
     result.map_or_else(Errno::to_c, |()| 0)

@@ -10,7 +10,7 @@
 
 use crate::addr::Gfn;
 use crate::allocation;
-use crate::error::{Errno, Result};
+use crate::error::{Errno, Failure, Outcome, Result};
 use crate::globals::p2m_root_order;
 use crate::level::Level;
 use crate::lock::{Unlocked, WriteView};
@@ -64,7 +64,10 @@ fn alloc_table(cx: &mut Unlocked<'_>, p2m: &P2m) -> Result {
 ///
 /// # Errors
 ///
-/// [`Errno::RESTART`]: call again, it goes on where it stopped.
+/// [`Errno::RESTART`]: call again, it goes on where it stopped. An IOMMU that does
+/// not flush is none: what its devices may still reach keeps its references for
+/// ever, and the rest of the domain goes. (C returns the error; the domain then
+/// stays for ever, with all its memory.)
 pub fn relinquish(cx: &mut Unlocked<'_>, domain: &Domain) -> Result {
     if !domain.is_dying() {
         console::bug("relinquish of a domain that is not dying");
@@ -89,10 +92,10 @@ pub fn relinquish(cx: &mut Unlocked<'_>, domain: &Domain) -> Result {
             continue;
         }
         match p2m.relinquish_step(gfn) {
-            Ok(next) => gfn = next,
-            Err(errno) => {
+            (next, Ok(()) | Err(Failure::Iommu(_))) => gfn = next,
+            (_, Err(failure)) => {
                 console::cannot_remove(domain, gfn, 0);
-                result = Err(errno);
+                result = Err(failure.into());
                 break;
             }
         }
@@ -104,24 +107,24 @@ pub fn relinquish(cx: &mut Unlocked<'_>, domain: &Domain) -> Result {
 
 impl WriteView<'_> {
     /// Unmaps at most one table's worth of pages or blocks, or one block of
-    /// foreign pages, which is as many references (B4). Returns where to go on.
-    fn relinquish_step(&mut self, gfn: Gfn) -> Result<Gfn> {
+    /// foreign pages, which is as many references (B4). Returns where to go on, also
+    /// if the IOMMU did not flush.
+    fn relinquish_step(&mut self, gfn: Gfn) -> (Gfn, Outcome) {
         let Some(table) = self.last_table(gfn) else {
             // Beyond the root there is nothing.
-            return Ok(self.max_mapped_gfn().add(1));
+            return (self.max_mapped_gfn().add(1), Ok(()));
         };
         let level = table.level();
         if level == Level::L3 {
             // All of the table, by the one entry that points to it.
             let end = gfn.next_boundary(Level::L2.order());
             let first = end.raw() - Level::L2.pages();
-            self.remove_any(Gfn::new(first), Level::L2.pages())?;
-            return Ok(end);
+            return (end, self.remove_any(Gfn::new(first), Level::L2.pages()));
         }
         let first = level.index(gfn);
         let (done, result) = self.clear_run(table, first, gfn, first.room());
         let start = gfn.raw() - level.offset(gfn);
-        result.map(|()| Gfn::new(start + done))
+        (Gfn::new(start + done), result)
     }
 }
 

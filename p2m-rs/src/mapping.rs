@@ -59,13 +59,13 @@ impl WriteView<'_> {
         let index = Level::L3.index(gfn);
         let pte = table.load(index);
         if !pte.ty().is_some_and(P2mType::is_any_ram) {
-            return self.clear_page(table, gfn, None);
+            return Ok(self.clear_page(table, gfn, None)?);
         }
         let page = mfn.filter(|&mfn| mfn == pte.mfn()).and_then(Page::of);
         if page.is_none() {
             return Err(Errno::IL_SEQ);
         }
-        self.clear_page(table, gfn, page)
+        Ok(self.clear_page(table, gfn, page)?)
     }
 
     /// Checks that all RAM in the range is what the caller believes.

@@ -4,8 +4,10 @@
 //! Introspection splits blocks, since its restrictions are by pages. When they
 //! are lifted from all of what was a block, the table is replaced by a block
 //! again: fewer levels for the hardware to walk, and the table goes back to the
-//! pool. C never does that. Only what one call lifts as a whole is looked at, so
-//! that flipping single pages costs no search.
+//! pool. C never does that. A table is looked at where a call that lifts comes to
+//! its end and has been through more than a few of its pages ([`MERGE_FROM`]), so
+//! that flipping single pages costs no search, and a call that was preempted in the
+//! middle of a gigabyte does not leave its table behind.
 #![forbid(unsafe_code)]
 
 use crate::addr::Gfn;
@@ -16,33 +18,36 @@ use crate::types::P2mType;
 use crate::xen::page::pages_before_xen_heap;
 use crate::xen::table::{Entry, Owned, Pending, Table};
 
+/// Pages of a table that a call has been through when it looks whether the table may
+/// be a block. Restart points of the hypercall are as far apart.
+pub(crate) const MERGE_FROM: u64 = 64;
+
 impl WriteView<'_> {
     /// Replaces the table at `index`, at which `gfn` is looked up, by a block
-    /// if it maps just what a block would. The caller has just been through that
-    /// table: `alike` says whether it maps consecutive frames by leaves that are
-    /// alike in everything else.
+    /// if it maps just what a block would, and introspection is in use. `uniform`
+    /// says that all its entries are known to be one run.
     pub(crate) fn merge(
         &self,
         pending: &mut Pending<'_>,
         table: Table<'_>,
         index: TableIndex,
         gfn: Gfn,
-        alike: bool,
+        uniform: bool,
     ) {
         let (level, pointer) = (table.level(), table.load(index));
         let Entry::Table(below) = table.entry(index) else {
             return;
         };
-        if level == Level::L0 || !pointer.hw_valid() || !alike {
+        if level == Level::L0 || !pointer.hw_valid() || !self.p2m().mem_access_enabled() {
             return;
         }
-        let Some(block) = block_of(below, level) else {
-            return;
-        };
-        // Referenced through an IOMMU as well: leave it (B18).
+        // A device would fault between break and make ([`crate::xen::table`]).
         if self.has_iommu() {
             return;
         }
+        let Some(block) = block_of(below, level, uniform) else {
+            return;
+        };
         if let Owned::Table(old) = pending.map(index, gfn, block).into_owned() {
             old.free_only(self);
         }
@@ -51,9 +56,8 @@ impl WriteView<'_> {
     }
 }
 
-/// The block of `level` that maps what the table below maps, whose leaves are
-/// alike, if a block may.
-fn block_of(table: Table<'_>, level: Level) -> Option<Pte> {
+/// The block of `level` that maps what the table below maps, if a block may.
+fn block_of(table: Table<'_>, level: Level, uniform: bool) -> Option<Pte> {
     let part = table.level();
     let first = table.load(TableIndex::FIRST);
     let is_leaf = first.kind(part) == Kind::Leaf && first.hw_valid();
@@ -62,6 +66,10 @@ fn block_of(table: Table<'_>, level: Level) -> Option<Pte> {
     // Xen remembers where single pages of its heap are mapped (M2P).
     let is_ram = first.ty().is_some_and(P2mType::is_ram);
     if !(is_leaf && is_aligned && is_ram) {
+        return None;
+    }
+    let whole = ENTRIES as u64;
+    if !uniform && table.run_of(TableIndex::FIRST, first, whole) != whole {
         return None;
     }
     // A block that is there already has none of Xen's heap to remember.

@@ -246,14 +246,20 @@ impl WriteView<'_> {
         field!(self.p2m(), AtomicU64, lowest_mapped_gfn).store(gfn.raw(), Relaxed);
     }
 
-    /// Introspection is in use from now on: no block mappings any more.
-    pub fn enable_mem_access(&mut self) {
+    /// Introspection is in use from now on: no block mappings any more. To be called
+    /// before the first entry, or the default access, becomes anything but what a
+    /// domain without introspection has.
+    pub(crate) fn enable_mem_access(&self) {
         field!(self.p2m(), AtomicBool, mem_access_enabled).store(true, Relaxed);
     }
 
-    /// The access that new mappings will get.
+    /// The access that new mappings will get. Another one than before begins
+    /// introspection.
     pub fn set_default_access(&mut self, access: P2mAccess) {
-        field!(self.p2m(), AtomicU32, default_access).store(access.to_c(), Relaxed);
+        if access != self.default_access() {
+            self.enable_mem_access();
+            field!(self.p2m(), AtomicU32, default_access).store(access.to_c(), Relaxed);
+        }
     }
 
     /// Counts `n` more leaves at `level`.

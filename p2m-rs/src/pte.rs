@@ -158,9 +158,6 @@ impl Pte {
     /// The entry that maps nothing.
     pub const EMPTY: Self = Self(0);
 
-    /// No entry of any table.
-    pub(crate) const NONE: Self = Self(!0);
-
     /// From the raw word.
     pub const fn from_bits(bits: u64) -> Self {
         Self(bits)

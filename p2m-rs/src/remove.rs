@@ -8,7 +8,7 @@
 #![forbid(unsafe_code)]
 
 use crate::addr::Gfn;
-use crate::error::{Errno, Result};
+use crate::error::{Errno, Failure, Outcome, Result};
 use crate::level::{Level, TableIndex};
 use crate::lock::WriteView;
 use crate::pte::{Kind, Pte};
@@ -46,25 +46,24 @@ impl WriteView<'_> {
     /// reference is dropped.
     pub fn remove(&mut self, gfn: Gfn, nr: u64) -> Result {
         self.refuse_if_dying()?;
-        self.remove_any(gfn, nr)
+        Ok(self.remove_any(gfn, nr)?)
     }
 
-    /// The same, also of a dying domain.
-    pub(crate) fn remove_any(&mut self, gfn: Gfn, nr: u64) -> Result {
+    /// [`Self::remove`], also of a dying domain.
+    pub(crate) fn remove_any(&mut self, gfn: Gfn, nr: u64) -> Outcome {
         let mut done = 0;
         while done < nr {
             let (gfn, rest) = (gfn.add(done), nr - done);
             let is_whole = |level: Level| is_whole(level, gfn, rest);
             let table = self
                 .table_towards(gfn, Level::largest(is_whole))
-                .ok_or(Errno::INVAL)?;
+                .ok_or(Failure::Refused(Errno::INVAL))?;
             let (more, result) = self.remove_in(table, gfn, rest);
             done += more;
-            if result.is_err() {
-                if !self.owes_tables() {
-                    return result;
-                }
-                self.settle();
+            match result {
+                // Tables that were taken out wait to be freed.
+                Err(Failure::NoTable(_)) if self.owes_tables() => self.settle(),
+                result => result?,
             }
         }
         Ok(())
@@ -76,7 +75,7 @@ impl WriteView<'_> {
     /// # Errors
     ///
     /// As for [`Self::remove`].
-    pub(crate) fn clear_page(&self, table: Table<'_>, gfn: Gfn, page: Option<Page>) -> Result {
+    pub(crate) fn clear_page(&self, table: Table<'_>, gfn: Gfn, page: Option<Page>) -> Outcome {
         self.refuse_if_dying()?;
         let index = Level::L3.index(gfn);
         let Some(page) = page.filter(|_| !self.has_iommu()) else {
@@ -131,20 +130,16 @@ impl WriteView<'_> {
             }
             Entry::Leaf(block) => {
                 let (new, (done, result)) = self.reshape(block, table.level(), gfn, pages, &Hole);
-                let Some(new) = new else {
-                    return (done, result);
-                };
-                table.link(self, gfn, new);
-                match self.iommu_flush(gfn, done, block.hw_valid(), false) {
-                    Err(errno) => (done, Err(errno)),
-                    Ok(()) => (done, result),
-                }
+                let told = new.map_or(Ok(()), |new| table.link(self, gfn, new));
+                (done, told.and(result))
             }
         }
     }
 
-    /// Clears at most `count` entries of the table's level: as many as own
-    /// nothing, or the one that does.
+    /// Clears at most `count` entries of the table's level: as many as own nothing,
+    /// or one table, or consecutive foreign pages, or one foreign block, which is as
+    /// many references as a table of pages (B4). Also where it fails for the IOMMU:
+    /// then what the entries owned is kept for ever.
     pub(crate) fn clear_run(
         &self,
         table: Table<'_>,
@@ -157,14 +152,17 @@ impl WriteView<'_> {
         if cleared > 0 {
             return (cleared << level.order(), result);
         }
-        let removed = table.clear(self, gfn);
-        if let Err(errno) = self.iommu_flush(gfn, level.pages(), removed.was_live(), false) {
+        let limit = if level == Level::L3 { count } else { 1 };
+        let removed = table.clear(self, gfn, limit);
+        let pages = removed.count() << level.order();
+        let forgotten = self.iommu_flush(gfn, pages, removed.was_live(), false);
+        if forgotten.is_ok() {
+            self.release(removed);
+        } else {
             // A device may still reach the pages: keep the references.
             self.leak(removed);
-            return (0, Err(errno));
         }
-        self.release(removed);
-        (level.pages(), Ok(()))
+        (pages, forgotten)
     }
 
     /// Clears entries that are empty or whose mapping owns no reference, up to

@@ -11,10 +11,11 @@
 
 use crate::access::P2mAccess;
 use crate::addr::Gfn;
-use crate::error::{Errno, Result};
+use crate::error::{Errno, Failure, Outcome, Result};
 use crate::level::{Level, TableIndex};
 use crate::lock::WriteView;
-use crate::pte::{Kind, Pte};
+use crate::merge::MERGE_FROM;
+use crate::pte::Pte;
 use crate::split::Change;
 use crate::xen::cpu;
 use crate::xen::table::{Entry, Pending, Table};
@@ -27,16 +28,28 @@ struct Request {
     access: P2mAccess,
 }
 
+impl Request {
+    /// Whether this takes restrictions away, and adds none.
+    fn lifts(&self) -> bool {
+        self.access == P2mAccess::Rwx
+    }
+
+    /// What becomes of a leaf; `None` if it stays: nothing is mapped, or it has the
+    /// access already. That one keeps all its bits, also a valid bit that is clear.
+    fn becomes(&self, leaf: Pte) -> Option<Pte> {
+        let new = leaf.restricted(leaf.ty()?, self.access);
+        (new != leaf).then(|| new.with_hw_valid(true))
+    }
+}
+
 impl Change for Request {
-    fn fits(&self, level: Level, _gfn: Gfn, _pages: u64) -> bool {
-        level == Level::L3
+    /// Introspection is by pages; what is lifted may be a block.
+    fn fits(&self, level: Level, gfn: Gfn, pages: u64) -> bool {
+        level == Level::L3 || self.lifts() && level.offset(gfn) == 0 && pages >= level.pages()
     }
 
     fn entry(&self, part: Pte, _level: Level, _gfn: Gfn) -> Pte {
-        match part.ty() {
-            Some(ty) => part.restricted(ty, self.access).with_hw_valid(true),
-            None => part,
-        }
+        self.becomes(part).unwrap_or(part)
     }
 
     fn replaces(&self) -> bool {
@@ -68,9 +81,9 @@ impl Restart {
 /// How far a call got, and whether it should go on.
 struct Course {
     done: u64,
-    /// The last table, as far as this call went through it, maps consecutive
-    /// frames by leaves that are alike in everything else.
-    alike: bool,
+    /// All entries of the table of pages that this call went through last were one
+    /// run.
+    uniform: bool,
     restart: Restart,
 }
 
@@ -92,13 +105,14 @@ enum Go {
 
 impl WriteView<'_> {
     /// Restricts the access to `pages` pages from `first` on, or lifts the
-    /// restriction. The mappings and what they own stay; pages that are not
-    /// mapped are skipped. After each table of pages and each hole it looks for
-    /// preemption, if a restart point was passed. Returns the number of pages
-    /// done.
+    /// restriction. The mappings and what they own stay; pages that are not mapped
+    /// are skipped, and so is what has the access already. After each table of pages,
+    /// each hole and each block it looks for preemption, if a restart point was
+    /// passed. Returns the number of pages done.
     ///
-    /// A block whose restriction is lifted as a whole is put together again
-    /// ([`crate::merge`]).
+    /// What is restricted becomes pages. A block whose restriction is lifted as a
+    /// whole is put together again ([`crate::merge`]); lifting one that is a block
+    /// still changes it in its place, and needs no memory.
     ///
     /// # Errors
     ///
@@ -118,14 +132,14 @@ impl WriteView<'_> {
         };
         let mut course = Course {
             done: 0,
-            alike: false,
+            uniform: false,
             restart,
         };
         if pages == 1 {
             let table = self.table_towards(first, Level::L3);
             if let Some(table) = table.filter(|table| table.level() == Level::L3) {
                 let index = Level::L3.index(first);
-                self.restrict_pages(table, index, &request, &mut course)?;
+                self.restrict_leaves(table, index, 1, &request, &mut course)?;
                 return Ok(course.done);
             }
         }
@@ -140,9 +154,13 @@ impl WriteView<'_> {
             }
             let rest = pages - course.done;
             let is_whole = |level: Level| level.offset(gfn) == 0 && rest >= level.pages();
-            let table = self
-                .table_towards(gfn, Level::largest(is_whole))
-                .ok_or(Errno::INVAL)?;
+            // From the root on, if the last table on the way may be a block again.
+            let level = if request.lifts() && rest >= MERGE_FROM {
+                Level::L0
+            } else {
+                Level::largest(is_whole)
+            };
+            let table = self.table_towards(gfn, level).ok_or(Errno::INVAL)?;
             match self.restrict_in(table, &request, &mut course) {
                 Ok(go @ (Go::On | Go::Settle)) => {
                     if go == Go::Settle {
@@ -153,27 +171,26 @@ impl WriteView<'_> {
                     }
                 }
                 Ok(Go::Stop) => break,
-                // Tables ran out, while some wait to be freed.
-                Err(Errno::NO_MEM) if self.owes_tables() => self.settle(),
-                Err(errno) => return Err(errno),
+                // Tables that were taken out wait to be freed.
+                Err(Failure::NoTable(_)) if self.owes_tables() => self.settle(),
+                Err(failure) => return Err(failure.into()),
             }
         }
         Ok(course.done.min(pages))
     }
 
     /// Goes on in a table of the tree, to its end.
-    fn restrict_in(&self, table: Table<'_>, request: &Request, course: &mut Course) -> Result<Go> {
+    fn restrict_in(&self, table: Table<'_>, request: &Request, course: &mut Course) -> Outcome<Go> {
         let level = table.level();
         let first = level.index(request.first.add(course.done));
         if level == Level::L3 {
-            return self.restrict_pages(table, first, request, course);
+            let count = first.room().min(request.pages - course.done);
+            self.restrict_leaves(table, first, count, request, course)?;
+            return Ok(Go::On);
         }
         let mut pending = Pending::none(self, table);
-        let (mut alike, mut like) = (true, None);
-        for index in first.run(u64::MAX) {
-            if course.done >= request.pages {
-                break;
-            }
+        let mut at = Some(first);
+        while let Some(index) = at.filter(|_| course.done < request.pages) {
             let before = course.done;
             let gfn = request.first.add(before);
             let go = match table.entry(index) {
@@ -183,31 +200,17 @@ impl WriteView<'_> {
                 }
                 Entry::Table(below) => self.restrict_in(below, request, course)?,
                 Entry::Leaf(block) => {
-                    self.restrict_block(&mut pending, index, block, request, course)?;
-                    // Of a larger block only the first 2 MiB: on with the rest of
-                    // it, if there is one.
-                    if level < Level::L2 {
-                        pending.complete();
-                    }
-                    let is_left = course.done - before < level.pages_from(gfn);
-                    match table.next(table.load(index)) {
-                        Some(below) if level < Level::L2 && is_left => {
-                            self.restrict_in(below, request, course)?
-                        }
-                        _ => Go::On,
-                    }
+                    self.restrict_block(&mut pending, index, block, request, course)?
                 }
             };
-            // All of the entry in one call: it may be a block again.
-            let whole = level.offset(gfn) == 0 && course.done - before >= level.pages();
-            let merges = whole && request.access == P2mAccess::Rwx;
+            let reached = course.done - before;
+            let is_at_end = reached >= level.pages_from(gfn);
+            // It may be a block again.
+            let merges = request.lifts() && is_at_end && reached >= MERGE_FROM;
             if merges {
-                self.merge(&mut pending, table, index, gfn, course.alike);
+                self.merge(&mut pending, table, index, gfn, course.uniform);
             }
-            let now = table.load(index);
-            alike &= now.kind(level) == Kind::Leaf && like.is_none_or(|like| like == now);
-            like = Some(now.advanced(level.pages()));
-            course.alike = alike;
+            course.uniform = false;
             // After the last one too, if the table above may be merged next.
             let asks = merges || course.done < request.pages;
             if go != Go::On {
@@ -219,12 +222,14 @@ impl WriteView<'_> {
             if self.owes_many_tables() {
                 return Ok(Go::Settle);
             }
+            at = index.advanced((level.offset(gfn) + reached) >> level.order());
         }
         Ok(Go::On)
     }
 
-    /// Replaces a block by tables, down to pages for the first 2 MiB of the
-    /// range in it: these have the access.
+    /// Goes on in a block: past it, and those after it that go on alike, if they have
+    /// the access already; changes them in their place, if that may be; or replaces it
+    /// by tables.
     fn restrict_block(
         &self,
         pending: &mut Pending<'_>,
@@ -232,50 +237,88 @@ impl WriteView<'_> {
         block: Pte,
         request: &Request,
         course: &mut Course,
-    ) -> Result {
+    ) -> Outcome<Go> {
+        let (table, level) = (pending.table(), pending.level());
+        let gfn = request.first.add(course.done);
+        let rest = request.pages - course.done;
+        let changes = request.becomes(block).is_some();
+        if !changes || request.fits(level, gfn, rest) {
+            let most = (level.offset(gfn) + rest).div_ceil(level.pages());
+            let whole = if changes { rest >> level.order() } else { most };
+            let count = table.run_of(index, block, whole);
+            self.restrict_leaves(table, index, count, request, course)?;
+            return Ok(Go::On);
+        }
+        let before = course.done;
+        self.restrict_part(pending, index, block, request, course)?;
+        // Of a larger block only the first 2 MiB: on with the rest of it, if there
+        // is one.
+        if level == Level::L2 {
+            return Ok(Go::On);
+        }
+        pending.complete();
+        if course.done < request.pages && course.stops() {
+            return Ok(Go::Stop);
+        }
+        let is_left = course.done - before < level.pages_from(gfn);
+        match table.next(table.load(index)) {
+            Some(below) if is_left => self.restrict_in(below, request, course),
+            _ => Ok(Go::On),
+        }
+    }
+
+    /// Replaces a block by tables, down to what has the access for the first 2 MiB of
+    /// the range in it.
+    fn restrict_part(
+        &self,
+        pending: &mut Pending<'_>,
+        index: TableIndex,
+        block: Pte,
+        request: &Request,
+        course: &mut Course,
+    ) -> Outcome {
         self.refuse_if_dying()?;
         let gfn = request.first.add(course.done);
         let pages = Level::L2.pages_from(gfn).min(request.pages - course.done);
         let (new, (done, result)) = self.reshape(block, pending.level(), gfn, pages, request);
-        if let Some(new) = new {
-            pending.link(index, gfn, new).inherited();
-            course.done += done;
-            if self.has_iommu() {
-                pending.complete();
-            }
-            self.iommu_flush(gfn, done, block.hw_valid(), true)?;
-        }
-        result
+        let Some(new) = new else { return result };
+        self.enable_mem_access();
+        let told = pending.replace_block(index, gfn, new);
+        course.done += done;
+        told.and(result)
     }
 
-    /// Gives the access to the pages of the range that are mapped in a table
-    /// of pages.
-    fn restrict_pages(
+    /// Gives the access to `count` leaves of a table, which hold the part of the range
+    /// that comes next: pages, holes among them, or whole blocks that go on alike.
+    fn restrict_leaves(
         &self,
         table: Table<'_>,
         first: TableIndex,
+        count: u64,
         request: &Request,
         course: &mut Course,
-    ) -> Result<Go> {
+    ) -> Outcome {
+        let level = table.level();
         let gfn = request.first.add(course.done);
-        let count = first.room().min(request.pages - course.done);
         let alive = self.refuse_if_dying();
         let mut refused = Ok(());
         let set = table.set_permissions(self, gfn, first, count, |old| {
-            let ty = old.ty()?;
+            let new = request.becomes(old)?;
             if alive.is_err() {
                 refused = alive;
                 return None;
             }
-            Some(old.restricted(ty, request.access).with_hw_valid(true))
+            self.enable_mem_access();
+            Some(new)
         });
         refused?;
-        course.done += count;
-        course.alike = set.alike;
-        if set.any {
-            self.stored(table, first, count);
-            self.iommu_flush(gfn, count, set.any_live, true)?;
+        let pages = level.pages_from(gfn) + ((count - 1) << level.order());
+        course.done += pages;
+        course.uniform = set.uniform;
+        if !set.any {
+            return self.iommu_flush_in_doubt(gfn, pages);
         }
-        Ok(Go::On)
+        self.stored(table, first, count);
+        self.iommu_flush(gfn, pages, set.any_live, true)
     }
 }

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Letting go of what an entry held (`p2m_free_entry`, `p2m_put_page`).
 //!
-//! A mapping's references may go at once: the pages have an owner, and Xen's
-//! allocator flushes before it hands such a page out again. A *table* has no
-//! owner: it is freed with what is owed before the unlock, after the flush
-//! ([`crate::owed`]).
+//! References to a foreign page go after the TLB flush, and after the IOMMU's: the
+//! page's owner may give it up at that moment, and whoever gets it next must not
+//! share it with this guest. (C relies on the allocator's flush when the page is
+//! handed out again, and puts it before: B15.) A dying domain does not run, so for
+//! it the one flush at the end does. A *table* is freed with what is owed before
+//! the unlock, after the flush as well ([`crate::owed`]).
 #![forbid(unsafe_code)]
 
 use crate::addr::Mfn;
@@ -27,17 +29,9 @@ impl WriteView<'_> {
 
     fn release_table(&self, table: RemovedTable) {
         let mut retired = Retired::at(self, table.level());
-        // Foreign pages below a table go after the flush, which takes all of them
-        // at once. (A dying domain does not run.)
-        let flushes = self.refuse_if_dying().is_ok();
         table.free(self, |owned| match owned {
             Owned::Nothing => (),
-            Owned::Leaf(leaf) => {
-                if flushes && leaf.ty().is_some_and(P2mType::is_foreign) {
-                    self.tlb_flush_sync();
-                }
-                retired.add(leaf);
-            }
+            Owned::Leaf(leaf) => retired.add(leaf),
             Owned::Table(below) => self.release_table(below),
         });
     }
@@ -81,33 +75,69 @@ impl<'v> Retired<'v> {
         if part.ty().is_some_and(P2mType::is_ram) {
             self.any_ram = true;
             if self.level == Level::L3 {
-                forget_xenheap_gfns(part.mfn(), count);
+                self.forget_xenheap_gfns(part.mfn(), count);
             }
         }
     }
 
     /// Drops a mapping's references.
-    // UPSTREAM-DEFECT: B15: a foreign page may be put before the TLB flush.
     #[inline]
     pub(crate) fn add(&mut self, leaf: RemovedLeaf) {
         self.count += leaf.count();
-        if !leaf.ty().is_some_and(P2mType::is_ram) {
-            leaf.put_references();
-            return;
-        }
-        self.any_ram = true;
-        if self.level == Level::L3 {
-            forget_xenheap_gfns(leaf.mfn(), leaf.count());
+        if leaf.ty().is_some_and(P2mType::is_ram) {
+            self.any_ram = true;
+            if self.level == Level::L3 {
+                self.forget_xenheap_gfns(leaf.mfn(), leaf.count());
+            }
+        } else if leaf.ty().is_some_and(P2mType::is_foreign) {
+            self.put_foreign(leaf);
         }
     }
 
-    /// The same for a mapping of one page without references, which is `page`.
+    #[inline(never)]
+    fn put_foreign(&self, leaf: RemovedLeaf) {
+        // All that was taken out together is flushed together.
+        if self.write.refuse_if_dying().is_ok() {
+            self.write.tlb_flush_sync();
+        }
+        leaf.put_references();
+    }
+
+    /// [`Self::add`] for a mapping of one page without references, which is `page`.
     pub(crate) fn add_page(&mut self, leaf: RemovedLeaf, page: Page) {
         debug_assert!(!leaf.ty().is_some_and(P2mType::is_foreign));
         self.count += 1;
         self.any_ram |= leaf.ty().is_some_and(P2mType::is_ram);
         if self.any_ram && page.is_of_xen_heap() {
-            page.forget_xenheap_gfn();
+            self.forget_xenheap_gfn(page);
+        }
+    }
+
+    /// Xen's heap remembers where its pages are mapped (M2P): not any more.
+    #[inline(never)]
+    fn forget_xenheap_gfns(&self, mut mfn: Mfn, mut pages: u64) {
+        while pages > 0 {
+            let skipped = pages_before_xen_heap(mfn, pages);
+            if skipped >= pages {
+                return;
+            }
+            mfn = mfn.add(skipped);
+            if let Some(page) = Page::of(mfn) {
+                self.forget_xenheap_gfn(page);
+            }
+            mfn = mfn.add(1);
+            pages -= skipped + 1;
+        }
+    }
+
+    /// Only of a page that is the domain's, and stays so for the moment. The tables
+    /// of a dying domain name frames that were freed before, which may be another
+    /// domain's shared page by now, or on their way through the heap.
+    #[inline(never)]
+    fn forget_xenheap_gfn(&self, page: Page) {
+        let domain = self.write.p2m().domain();
+        if let Some(reference) = domain.and_then(|domain| page.get(domain)) {
+            reference.forget_xenheap_gfn();
         }
     }
 }
@@ -122,22 +152,5 @@ impl Drop for Retired<'_> {
                 domain.invalidate_ioreq_mapcache();
             }
         }
-    }
-}
-
-/// Xen's heap remembers where its pages are mapped (M2P): not any more.
-#[inline(never)]
-fn forget_xenheap_gfns(mut mfn: Mfn, mut pages: u64) {
-    while pages > 0 {
-        let skipped = pages_before_xen_heap(mfn, pages);
-        if skipped >= pages {
-            return;
-        }
-        mfn = mfn.add(skipped);
-        if let Some(page) = Page::of(mfn) {
-            page.forget_xenheap_gfn();
-        }
-        mfn = mfn.add(1);
-        pages -= skipped + 1;
     }
 }

@@ -12,7 +12,7 @@
 #![forbid(unsafe_code)]
 
 use crate::addr::Gfn;
-use crate::error::{Errno, Result};
+use crate::error::{Errno, Failure, Outcome};
 use crate::level::{Level, TableIndex, ENTRIES};
 use crate::lock::WriteView;
 use crate::pte::Pte;
@@ -35,6 +35,9 @@ pub(crate) trait Change {
     /// then, or maps the same.
     fn replaces(&self) -> bool;
 }
+
+/// A block that cannot be split for want of a table: C answers -ENOMEM.
+const NO_TABLE: Failure = Failure::NoTable(Errno::NO_MEM);
 
 impl WriteView<'_> {
     /// A table for the place of a block of `level`, with `change` made to the
@@ -104,21 +107,23 @@ impl WriteView<'_> {
     /// Replaces the block at `index`, at which `gfn` is looked up, by a table
     /// of its 512 parts, which change afterwards.
     ///
+    /// A device whose IOMMU shares the tables may fault between the break and the
+    /// make ([`crate::xen::table`]).
+    ///
     /// # Errors
     ///
-    /// [`Errno::NO_MEM`]; nothing has changed.
-    // UPSTREAM-DEFECT: B18: a device whose IOMMU shares the tables may fault
-    // between the break and the make.
+    /// [`Failure::NoTable`]; nothing has changed.
     pub(crate) fn split<'v>(
         &'v self,
         table: Table<'v>,
         index: TableIndex,
         gfn: Gfn,
-    ) -> Result<Table<'v>> {
+    ) -> Outcome<Table<'v>> {
         let (part, page) = self.split_page(table.level())?;
         let new = NewTable::split_of(page, table.load(index), part);
-        table.link(self, gfn, new);
-        table.next(table.load(index)).ok_or(Errno::NO_MEM)
+        // Whatever the IOMMU still knows leads to the frames that are mapped now.
+        let _logged = table.link(self, gfn, new);
+        table.next(table.load(index)).ok_or(NO_TABLE)
     }
 
     /// A page for the table of a block of `level`, and the level of its parts,
@@ -126,10 +131,10 @@ impl WriteView<'_> {
     ///
     /// # Errors
     ///
-    /// [`Errno::NO_MEM`]; nothing has changed.
-    fn split_page(&self, level: Level) -> Result<(Level, TablePage)> {
-        let part = level.next().ok_or(Errno::NO_MEM)?;
-        let page = self.alloc_table_page().ok_or(Errno::NO_MEM)?;
+    /// [`Failure::NoTable`]; nothing has changed.
+    fn split_page(&self, level: Level) -> Outcome<(Level, TablePage)> {
+        let part = level.next().ok_or(NO_TABLE)?;
+        let page = self.alloc_table_page().ok_or(NO_TABLE)?;
         self.count_shattered(level, 1);
         self.count_unmapped(level, 1);
         self.count_mapped(part, ENTRIES as u64);

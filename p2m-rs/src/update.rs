@@ -18,7 +18,7 @@
 
 use crate::access::P2mAccess;
 use crate::addr::Gfn;
-use crate::error::{Errno, Result};
+use crate::error::{Errno, Failure, Outcome, Result};
 use crate::level::Level;
 use crate::lock::WriteView;
 use crate::pte::{Kind, Pte};
@@ -29,7 +29,7 @@ use crate::xen::table::{Entry, NewTable, Owned, Pending, Removed, Table};
 use crate::xen::target::Target;
 
 /// How much of a range is done, and why no more.
-pub(crate) type Progress = (u64, Result);
+pub(crate) type Progress = (u64, Outcome);
 
 /// What to map where. Offsets are in pages from `gfn` on.
 #[derive(Clone, Copy)]
@@ -80,6 +80,14 @@ impl Request {
         level >= self.largest && pages >= level.pages() && frames & (level.pages() - 1) == 0
     }
 
+    /// Whether `pte`, an entry of `level` on the way to `offset`, maps there already
+    /// what is asked for. A foreign mapping is taken for another one all the same:
+    /// it owns references, and so does what the caller brings.
+    fn is_mapped_by(&self, pte: Pte, level: Level, offset: u64) -> bool {
+        let mapped = pte.advanced(level.offset(self.gfn(offset)));
+        mapped == self.leaf(offset, level) && !pte.ty().is_some_and(P2mType::is_foreign)
+    }
+
     /// The leaf at `offset`.
     fn leaf(&self, offset: u64, level: Level) -> Pte {
         self.first.advanced(offset).at_level(level)
@@ -113,7 +121,7 @@ impl WriteView<'_> {
     pub fn insert(&mut self, gfn: Gfn, nr: u64, target: Target, access: P2mAccess) -> Result {
         self.refuse_if_dying()?;
         let request = Request::new(self, gfn, target, access);
-        self.insert_all(&request, nr)
+        Ok(self.insert_all(&request, nr)?)
     }
 
     /// The same, at once where one leaf is asked for: what most calls of a domain
@@ -131,13 +139,14 @@ impl WriteView<'_> {
         let level = Level::of_pages(nr).filter(|&level| request.fits(level, 0, level.pages()));
         let walk = level.and_then(|level| self.walk_to(gfn, level, false));
         let (Some(level), Some(walk)) = (level, walk) else {
-            return self.insert_all(&request, nr);
+            return Ok(self.insert_all(&request, nr)?);
         };
         if walk.order() != level.order() {
-            return match self.insert_in_new(walk.table(), &request, nr) {
+            let result = match self.insert_in_new(walk.table(), &request, nr) {
                 Some(result) => result,
                 None => self.insert_all(&request, nr),
             };
+            return Ok(result?);
         }
         let (table, leaf) = (walk.table_of(level), request.leaf(0, level));
         if !domain.is_iommu_enabled() && table.fill_one(self, gfn, leaf) {
@@ -153,7 +162,7 @@ impl WriteView<'_> {
     /// changes under this lock: should tables run out, it does not look for such as
     /// wait to be freed.
     #[inline(never)]
-    fn insert_in_new(&self, table: Table<'_>, request: &Request, nr: u64) -> Option<Result> {
+    fn insert_in_new(&self, table: Table<'_>, request: &Request, nr: u64) -> Option<Outcome> {
         debug_assert!(!self.owes_tables());
         let end = table.load(table.level().index(request.gfn));
         if end != Pte::EMPTY || self.has_iommu() {
@@ -161,23 +170,23 @@ impl WriteView<'_> {
         }
         let (new, (_, result)) = self.build(table.level(), request, 0, nr);
         if let Some(new) = new {
-            table.link(self, request.gfn, new);
+            // There is no IOMMU to be told.
+            let _done = table.link(self, request.gfn, new);
         }
         Some(result)
     }
 
     #[inline(never)]
-    fn insert_all(&mut self, request: &Request, nr: u64) -> Result {
+    fn insert_all(&mut self, request: &Request, nr: u64) -> Outcome {
         let mut done = 0;
         let result = loop {
             let (more, result) = self.insert_from(request, done, nr);
             done += more;
-            if result.is_ok() || !self.owes_tables() {
-                break result;
+            match result {
+                // Tables that were taken out wait to be freed.
+                Err(Failure::NoTable(_)) if self.owes_tables() => self.settle(),
+                result => break result,
             }
-            // Tables ran out, while tables that were taken out wait to be
-            // freed.
-            self.settle();
         };
         if done > 0 && self.has_iommu() {
             // The mappings are there and own what the caller gave: an IOMMU
@@ -189,15 +198,15 @@ impl WriteView<'_> {
     }
 
     /// No mapping may appear once relinquishing has begun.
-    pub(crate) fn refuse_if_dying(&self) -> Result {
+    pub(crate) fn refuse_if_dying(&self) -> Outcome {
         self.living_domain().map(|_| ())
     }
 
     #[inline(always)]
-    fn living_domain(&self) -> Result<&Domain> {
+    fn living_domain(&self) -> Outcome<&Domain> {
         match self.p2m().domain() {
             Some(domain) if !domain.is_dying() => Ok(domain),
-            _ => Err(Errno::NO_MEM),
+            _ => Err(Failure::Refused(Errno::NO_MEM)),
         }
     }
 
@@ -207,7 +216,7 @@ impl WriteView<'_> {
             let gfn = request.gfn(at);
             let fits = |level| request.fits(level, at, end - at);
             let Some(table) = self.table_towards(gfn, Level::largest(fits)) else {
-                return (at - start, Err(Errno::INVAL));
+                return (at - start, Err(Failure::Refused(Errno::INVAL)));
             };
             let (more, result) = self.insert_in(table, request, at, end);
             at += more;
@@ -283,15 +292,16 @@ impl WriteView<'_> {
                     Err(errno) => (0, Err(errno)),
                 }
             }
+            Entry::Leaf(block) if request.is_mapped_by(block, table.level(), at) => {
+                (end - at, Ok(()))
+            }
             Entry::Leaf(block) => {
                 let (new, progress) = self.reshape(block, table.level(), gfn, end - at, request);
                 if let Some(new) = new {
-                    pending.link(index, gfn, new).inherited();
                     self.note_mapped(gfn, gfn.add(progress.0 - 1));
-                    if self.has_iommu() {
-                        pending.complete();
-                    }
-                    let _logged = self.iommu_flush(gfn, progress.0, block.hw_valid(), true);
+                    // What was mapped there owned no reference, and the insertion
+                    // succeeds whatever the IOMMU answers (B11).
+                    let _logged = pending.replace_block(index, gfn, new);
                 }
                 progress
             }
@@ -311,7 +321,7 @@ impl WriteView<'_> {
         end: u64,
     ) -> (Option<NewTable>, Progress) {
         let (Some(level), Some(page)) = (above.next(), self.alloc_table_page()) else {
-            return (None, (0, Err(Errno::NO_ENT)));
+            return (None, (0, Err(Failure::NoTable(Errno::NO_ENT))));
         };
         let gfn = request.gfn(at);
         if end - at == above.pages() && request.fits(level, at, end - at) {
@@ -355,25 +365,26 @@ impl WriteView<'_> {
 
     /// Replaces the mapping or the table at the entry for `gfn`, and the mappings that
     /// go on like it; `most` leaves at most. An IOMMU is told of each before what
-    /// was there is let go of. Returns how many.
-    // UPSTREAM-DEFECT: B18: as in `split`.
+    /// was there is let go of. What is as it should be already stays. Returns how
+    /// many are done.
     #[inline(never)]
     fn replace(&self, table: Table<'_>, gfn: Gfn, most: u64, leaf: Pte) -> u64 {
         let level = table.level();
-        let old = table.load(level.index(gfn));
+        let index = level.index(gfn);
+        let old = table.load(index);
         let is_leaf = old.kind(level) == Kind::Leaf;
+        if old == leaf && !leaf.ty().is_some_and(P2mType::is_foreign) {
+            return table.run_of(index, leaf, most);
+        }
         let most = if is_leaf && !self.has_iommu() {
             most
         } else {
             1
         };
-        let removed = table.replace(self, gfn, most, leaf);
+        let (removed, forgotten) = table.replace(self, gfn, most, leaf);
         let count = removed.count();
         self.account(level, gfn, count);
-        if self
-            .iommu_flush(gfn, level.pages(), old.hw_valid(), true)
-            .is_err()
-        {
+        if forgotten.is_err() {
             // The new mapping is there and owns what the caller gave (B11).
             // But a device may still reach what was there before: keep that.
             self.leak(removed);

@@ -27,9 +27,21 @@ impl World {
         self.locked(|m| m.radix.fail_in = n);
     }
 
-    /// Fails the n-th IOTLB flush from now.
+    /// Fails the n-th IOTLB flush from now with -EIO; `None` to stop.
     pub fn fail_iommu(&self, n: Option<u64>) {
-        self.locked(|m| m.devices.iommu_fail_in = n);
+        const EIO: i32 = 5;
+        self.locked(|m| m.devices.iommu_fail_in = n.map(|n| (n, -EIO)));
+    }
+
+    /// Fails the n-th IOTLB flush from now with another negated errno.
+    pub fn fail_iommu_with(&self, n: u64, rc: i32) {
+        self.locked(|m| m.devices.iommu_fail_in = Some((n, rc)));
+    }
+
+    /// IOTLB flushes that failed so far.
+    #[must_use]
+    pub fn iommu_failures(&self) -> u64 {
+        self.locked(|m| m.devices.iommu_failures)
     }
 
     /// When preemption checks answer yes.

@@ -17,8 +17,11 @@ pub struct MonitorRequest {
 /// State and settings of everything that is not a CPU or memory.
 #[derive(Debug, Default)]
 pub(crate) struct Devices {
-    /// Fail the n-th IOTLB flush from now (1 is the next) with -EIO, once.
-    pub(crate) iommu_fail_in: Option<u64>,
+    /// Fail the n-th IOTLB flush from now (1 is the next), once: n, and with which
+    /// negated errno.
+    pub(crate) iommu_fail_in: Option<(u64, i32)>,
+    /// IOTLB flushes that failed so far.
+    pub(crate) iommu_failures: u64,
     /// What `monitor_traps()` answers.
     pub(crate) monitor_rc: i32,
     pub(crate) monitor_requests: Vec<MonitorRequest>,
@@ -32,14 +35,14 @@ pub(crate) struct Devices {
 
 impl Devices {
     pub(crate) fn iommu_flush(&mut self) -> i32 {
-        const EIO: i32 = 5;
         match self.iommu_fail_in {
-            Some(n) if n <= 1 => {
+            Some((n, rc)) if n <= 1 => {
                 self.iommu_fail_in = None;
-                -EIO
+                self.iommu_failures += 1;
+                rc
             }
-            Some(n) => {
-                self.iommu_fail_in = Some(n - 1);
+            Some((n, rc)) => {
+                self.iommu_fail_in = Some((n - 1, rc));
                 0
             }
             None => 0,

@@ -20,9 +20,6 @@ use crate::config::Iommu;
 use crate::event::Mfn;
 use crate::machine::State;
 use crate::pte;
-use crate::world::Domain;
-
-const FOREIGN: Range<u32> = 6..8;
 
 /// Frames that devices may reach through guest frames that are unmapped.
 #[derive(Debug)]
@@ -70,6 +67,13 @@ fn page_of(leaf: u64, offset: u64) -> u64 {
     (leaf & !NO_MATTER) + (offset << 12)
 }
 
+impl Iotlb {
+    /// Whether devices may come to the frame through a mapping that was taken out.
+    pub(crate) fn may_reach(&self, mfn: Mfn) -> bool {
+        self.reachable.iter().any(|r| r.mfns.contains(&mfn))
+    }
+}
+
 impl State {
     /// The guest frames behind a word of a live table.
     pub(crate) fn gfns_of(&self, mfn: Mfn, index: usize) -> Range<u64> {
@@ -88,11 +92,8 @@ impl State {
         entry: u64,
         gfns: Range<u64>,
     ) {
-        let gone = self
-            .domains
-            .by_address(domain)
-            .is_none_or(|d| Domain(d.pointer).is_dying());
-        let owns = pte::is_table(entry, level) || FOREIGN.contains(&pte::p2m_type(entry));
+        let gone = self.is_gone(domain);
+        let owns = pte::is_table(entry, level) || pte::is_foreign(entry);
         if self.config.iommu == Iommu::Off || gone || !owns || entry & pte::VALID == 0 {
             return;
         }
@@ -111,8 +112,7 @@ impl State {
         let Some(table) = self.tables.live.get(mfn).copied() else {
             return;
         };
-        let record = self.domains.by_address(table.domain);
-        let gone = record.is_none_or(|d| Domain(d.pointer).is_dying());
+        let gone = self.is_gone(table.domain);
         if self.config.iommu == Iommu::Off || gone || !self.config.watch_iommu_news {
             return;
         }
@@ -204,6 +204,9 @@ impl State {
             if (modified || was.is_none()) && (added || is.is_none()) {
                 self.iotlb.untold.remove(&key);
             }
+        }
+        if modified {
+            self.iotlb_cache_flush(domain, gfns);
         }
         if done && modified {
             let before = std::mem::take(&mut self.iotlb.reachable);

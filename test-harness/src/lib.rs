@@ -25,7 +25,7 @@
 //! | T2 | a TLBI comes after an ISB that follows the write of VTTBR_EL2 |
 //! | T3 | TLBs hold nothing stale when the write lock is dropped |
 //! | T4 | no table is freed while an entry points to it or a walk cache may hold it |
-//! | T5 | no page that nobody owns is put while TLBs may hold it: an owned one is flushed before it comes again |
+//! | T5 | no reference of a foreign mapping is put, and no page that nobody owns, while TLBs may hold the page |
 //! | T6 | interrupts are off while a foreign VTTBR_EL2 is loaded, and it is put back |
 //! | T7 | a VMID is one domain's, flushed before that runs; a CPU's TLB is flushed before another of its vCPUs runs there |
 //! | T8 | a table's entries are visible to walkers before it can be walked to |
@@ -34,11 +34,13 @@
 //! | P2 | so is each changed word, before the IOTLB flush and the unlock |
 //! | P3 | no page is put, no table freed, before the IOTLB flush of where it was mapped |
 //! | P4 | the IOMMU is told of each change, as what it is, before the unlock |
+//! | P5 | break before make for the IOMMU's TLB: no new value while the IOTLB may hold one that differs in more than permissions |
 //! | R0 | pages, lists and references are used as what they are |
 //! | R1 | references of a frame: its owner's and one for each foreign mapping |
 //! | R2 | pool = free pages + tables in use |
 //! | R4 | the statistics count the tree |
 //! | R5 | each table is reachable once and listed; nobody touches a free page |
+//! | R6 | a page's M2P is written only by who holds a reference to the page |
 //! | W1 | what can be preempted looks for it every so many entries and pages |
 //! | W2 | each call ends |
 //! | A1 | values have the meaning that they claim |

@@ -52,6 +52,8 @@ pub(crate) struct State {
     pub(crate) tlb: Tlb,
     pub(crate) visible: Visible,
     pub(crate) iotlb: Iotlb,
+    /// What the IOTLB may still hold.
+    pub(crate) iotlb_cache: Tlb,
     pub(crate) vmids: Vmids,
     pub(crate) work: Work,
 }
@@ -76,6 +78,7 @@ impl State {
             tlb: Tlb::default(),
             visible: Visible::default(),
             iotlb: Iotlb::default(),
+            iotlb_cache: Tlb::default(),
             vmids: Vmids::default(),
             work: Work::default(),
         }

@@ -25,6 +25,12 @@ impl World {
         self.locked(|m| m.frames.xenheap(mfn))
     }
 
+    /// A guest sees a Xen heap page at `gfn` from now on, as mm.c notes it when it
+    /// maps one.
+    pub fn set_xenheap_gfn(&self, mfn: Mfn, gfn: u64) {
+        assert!(self.locked(|m| m.frames.set_xenheap(mfn, gfn)));
+    }
+
     /// References to a frame.
     #[must_use]
     pub fn references(&self, mfn: Mfn) -> u64 {

@@ -25,6 +25,13 @@ pub fn p2m_type(entry: u64) -> u32 {
     (entry >> 55 & 0xF) as u32
 }
 
+/// Whether the type is that of a foreign mapping, which owns a reference to each of
+/// its pages (`p2m_map_foreign_rw`, `p2m_map_foreign_ro`).
+#[must_use]
+pub fn is_foreign(entry: u64) -> bool {
+    matches!(p2m_type(entry), 6 | 7)
+}
+
 /// Bits 62:59, which hardware ignores and the p2m keeps the access setting in:
 /// C's number for it, with the bits of "unrestricted" (7) flipped.
 #[must_use]

@@ -10,8 +10,9 @@
 //! - T1, break-before-make (Arm ARM, R_WHZWS): no new valid value while an old
 //!   one may be cached that differs in more than permissions;
 //! - T3: nothing is remembered any more when the write lock is dropped;
-//! - T5: nor is a page put that nobody owns;
-//! - T4: a table that was taken out is not freed while it may be cached.
+//! - T5: nor is a page put;
+//! - T4: a table that was taken out is not freed while it may be cached;
+//! - P5: T1 for the TLB of an IOMMU that uses the same tables.
 //!
 //! A TLBI by IPA takes what would be used to translate that IPA: the leaf whose
 //! span holds it, and the table entries on its way. It takes no other page of a
@@ -25,6 +26,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use crate::config::Iommu;
 use crate::event::Mfn;
 use crate::hash::WordMap;
 use crate::machine::State;
@@ -104,6 +106,35 @@ impl Tlb {
         entry.is_some_and(is_pointer) || self.spans.get(&key) == Some(&table)
     }
 
+    /// An entry that a walker could come to has changed. Returns what may be cached
+    /// and may not coexist with what it says now.
+    fn store(&mut self, key: Key, old: u64, new: u64) -> Option<u64> {
+        let cached = self.entries.get(&key).copied();
+        let previous = cached.or(valid(old).then_some(old));
+        let conflict = valid(new)
+            .then(|| self.conflict(key, previous, new))
+            .flatten();
+        if let Some(previous) = previous {
+            self.entries.entry(key).or_insert(previous);
+        }
+        let level = key.1;
+        let stays = valid(new) && pte::is_table(new, level) && pte::mfn(new) == pte::mfn(old);
+        if valid(old) && pte::is_table(old, level) && !stays {
+            self.spans.insert(key, pte::mfn(old));
+        }
+        conflict
+    }
+
+    /// Forgets what an invalidation takes, of the domains that are meant.
+    fn flush(&mut self, is_meant: impl Fn(usize) -> bool, scope: Scope) {
+        self.entries
+            .retain(|&key, _| !(is_meant(key.0) && scope.takes(&gfns(key))));
+        self.spans
+            .retain(|&key, _| !(is_meant(key.0) && scope.takes_all(&gfns(key))));
+        let spans = &self.spans;
+        self.tables.retain(|_, span| spans.contains_key(span));
+    }
+
     /// An old value that the valid `new` at `key` may not coexist with.
     fn conflict(&self, key: Key, previous: Option<u64>, new: u64) -> Option<u64> {
         if previous.is_none() && self.is_empty() {
@@ -143,6 +174,10 @@ impl State {
 
     /// Can a walker come to this table, or might it a moment ago?
     pub(crate) fn walkable(&self, mfn: Mfn) -> bool {
+        self.walkable_with(&self.tlb, mfn)
+    }
+
+    fn walkable_with(&self, cache: &Tlb, mfn: Mfn) -> bool {
         let mut at = mfn;
         loop {
             let Some(table) = self.tables.live.get(at) else {
@@ -153,7 +188,7 @@ impl State {
             };
             let is_valid = valid(self.frames.pages.peek_word(above, index));
             let key = self.key_of(above, index);
-            if !is_valid && !key.is_some_and(|key| self.tlb.may_lead_to(key, at)) {
+            if !is_valid && !key.is_some_and(|key| cache.may_lead_to(key, at)) {
                 return false;
             }
             at = above;
@@ -162,33 +197,53 @@ impl State {
 
     /// A word of a live table has changed.
     pub(crate) fn tlb_store(&mut self, mfn: Mfn, index: usize, old: u64, new: u64) {
-        if old == new || !self.walkable(mfn) {
+        if old == new {
             return;
         }
         let Some(key) = self.key_of(mfn, index) else {
             return;
         };
-        let cached = self.tlb.entries.get(&key).copied();
-        let previous = cached.or(valid(old).then_some(old));
-        let conflict = valid(new)
-            .then(|| self.tlb.conflict(key, previous, new))
-            .flatten();
-        if let Some(stale) = conflict {
-            self.broken(
-                "T1",
-                format!(
-                    "word {index} of table {mfn:#x} becomes {new:#x} while TLBs may hold {stale:#x}"
-                ),
-            );
+        if self.walkable_with(&self.tlb, mfn) {
+            if let Some(stale) = self.tlb.store(key, old, new) {
+                self.broken(
+                    "T1",
+                    format!(
+                        "word {index} of table {mfn:#x} becomes {new:#x} while TLBs may hold \
+                         {stale:#x}"
+                    ),
+                );
+            }
         }
-        if let Some(previous) = previous {
-            self.tlb.entries.entry(key).or_insert(previous);
+        if self.config.iommu == Iommu::Off || self.is_gone(key.0) {
+            return;
         }
-        let level = key.1;
-        let stays = valid(new) && pte::is_table(new, level) && pte::mfn(new) == pte::mfn(old);
-        if valid(old) && pte::is_table(old, level) && !stays {
-            self.tlb.spans.insert(key, pte::mfn(old));
+        if self.walkable_with(&self.iotlb_cache, mfn) {
+            if let Some(stale) = self.iotlb_cache.store(key, old, new) {
+                self.broken(
+                    "P5",
+                    format!(
+                        "word {index} of table {mfn:#x} becomes {new:#x} while the IOTLB may \
+                         hold {stale:#x}"
+                    ),
+                );
+            }
         }
+    }
+
+    /// Whether the domain is dying: its devices are gone.
+    pub(crate) fn is_gone(&self, domain: usize) -> bool {
+        let record = self.domains.by_address(domain);
+        record.is_none_or(|d| Domain(d.pointer).is_dying())
+    }
+
+    /// The IOTLB is flushed for some guest frames; or that failed, and what may be in
+    /// it is the IOMMU's fault from then on.
+    pub(crate) fn iotlb_cache_flush(&mut self, domain: usize, gfns: &Range<u64>) {
+        let scope = Scope::Range {
+            gfn: gfns.start,
+            nr: gfns.end - gfns.start,
+        };
+        self.iotlb_cache.flush(|of| of == domain, scope);
     }
 
     /// A table leaves the tree; `through` is the word that pointed to it.
@@ -213,12 +268,7 @@ impl State {
             let record = self.domains.by_address(domain);
             record.is_none_or(|d| Domain(d.pointer).vmid() == vmid)
         };
-        tlb.entries
-            .retain(|&key, _| !(is_meant(key.0) && scope.takes(&gfns(key))));
-        tlb.spans
-            .retain(|&key, _| !(is_meant(key.0) && scope.takes_all(&gfns(key))));
-        let spans = &tlb.spans;
-        tlb.tables.retain(|_, span| spans.contains_key(span));
+        tlb.flush(is_meant, scope);
         self.tlb = tlb;
     }
 
@@ -243,39 +293,46 @@ impl State {
         }
     }
 
-    /// A reference to a page is dropped. One with an owner may still be cached:
-    /// `page_alloc.c` flushes before it hands it out again.
+    /// A reference to a page is dropped. If a foreign mapping owned it, its owner may
+    /// give the page up at that moment. (One that is dying does not use its TLB
+    /// entries any more.) Of a page that nobody owns no entry at all may be left:
+    /// `page_alloc.c` flushes only what had an owner before it hands it out again.
     pub(crate) fn check_leaf_uncached(&mut self, cpu: usize, mfn: Mfn) {
-        let is_clean = self.tlb.entries.is_empty() && self.tlb.spans.is_empty();
-        if is_clean || self.frames.frame(mfn).owner.is_some() {
+        if self.tlb.is_empty() {
             return;
         }
-        let covers = |(&(_, level, _), &entry): (&Key, &u64)| {
-            let first = pte::mfn(entry);
-            pte::is_leaf(entry, level) && (first..first + (1 << pte::order(level))).contains(&mfn)
+        let is_owned = self.frames.frame(mfn).owner.is_some();
+        let is_held =
+            |domain: usize, leaf: u64| !is_owned || pte::is_foreign(leaf) && !self.is_gone(domain);
+        let covers = |(&(domain, level, _), &entry): (&Key, &u64)| {
+            let frames = pte::mfn(entry)..pte::mfn(entry) + (1 << pte::order(level));
+            pte::is_leaf(entry, level) && frames.contains(&mfn) && is_held(domain, entry)
         };
         // Below a table that was taken out, and is still as it was.
-        let mut spans = self.tlb.spans.iter();
-        let below = spans.any(|(&(_, level, _), &table)| self.is_below(table, level + 1, mfn));
-        if below || self.tlb.entries.iter().any(covers) {
+        let below = |(&(domain, level, _), &table): (&Key, &Mfn)| {
+            let leaf = self.leaf_below(table, level + 1, mfn);
+            leaf.is_some_and(|leaf| is_held(domain, leaf))
+        };
+        if self.tlb.spans.iter().any(below) || self.tlb.entries.iter().any(covers) {
             self.broken(
                 "T5",
-                format!("CPU {cpu} puts frame {mfn:#x}, which has no owner and TLBs may hold"),
+                format!("CPU {cpu} puts frame {mfn:#x}, which TLBs may hold"),
             );
         }
     }
 
-    /// Whether a walk that goes on at `table`, of `level`, comes to the frame.
-    fn is_below(&self, table: Mfn, level: u32, mfn: Mfn) -> bool {
-        (0..512).any(|index| {
+    /// The leaf by which a walk that goes on at `table`, of `level`, comes to the frame.
+    fn leaf_below(&self, table: Mfn, level: u32, mfn: Mfn) -> Option<u64> {
+        (0..512).find_map(|index| {
             let entry = self.frames.pages.peek_word(table, index);
             let first = pte::mfn(entry);
             if !valid(entry) {
-                false
+                None
             } else if pte::is_table(entry, level) {
-                self.is_below(first, level + 1, mfn)
+                self.leaf_below(first, level + 1, mfn)
             } else {
-                (first..first + (1 << pte::order(level))).contains(&mfn)
+                let frames = first..first + (1 << pte::order(level));
+                frames.contains(&mfn).then_some(entry)
             }
         })
     }

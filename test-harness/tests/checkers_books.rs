@@ -117,3 +117,16 @@ fn a1_a_monitor_is_asked_with_the_reason_that_it_knows() {
     request.reason = sys::VM_EVENT_REASON_MEM_ACCESS;
     assert_eq!(ask(&mut request), NONE);
 }
+
+#[test]
+fn r6_the_m2p_is_written_with_a_reference() {
+    let w = plain();
+    let d = guest(&w, 0);
+    w.xenheap(ram(9), 1, d);
+    let page = xen!(xs_mfn_to_page(ram(9)));
+    let write = || xen!(xs_page_set_xenheap_gfn(page, 7));
+    assert_eq!(broken(&w, write), ["R6"]);
+    assert!(xen!(get_page(page, d.pointer())));
+    assert_eq!(broken(&w, write), NONE);
+    xen!(put_page(page));
+}

@@ -130,6 +130,34 @@ fn what_can_be_preempted_looks_often_enough_whatever_the_tables_are() {
     assert!(pages > 512, "{pages} pages");
 }
 
+/// The owner of a foreign page may give it up as soon as the mapping's reference is
+/// put: whoever gets it next would share it with this guest.
+#[test]
+fn t5_a_foreign_page_is_put_after_the_flush() {
+    let w = plain();
+    let (d, owner) = (guest(&w, 0), guest(&w, 1));
+    let put_early = |gfn: u64, flush_first: bool| {
+        assert_eq!(d.map_foreign(owner, gfn, ram(1)), 0);
+        let entry = slot(&w, d, gfn, 3);
+        let page = xen!(xs_mfn_to_page(ram(1)));
+        let rules = broken(&w, || {
+            d.write_locked(|| {
+                store(entry, 0);
+                if flush_first {
+                    d.flush();
+                }
+                xen!(put_page(page));
+                d.flush();
+            });
+        });
+        // SAFETY: the domain does not run, and nobody changes its tables.
+        unsafe { (*d.p2m()).stats.mappings[3] -= 1 };
+        rules
+    };
+    assert_eq!(put_early(5, false), ["T5"]);
+    assert_eq!(put_early(5, true), [""; 0]);
+}
+
 #[test]
 fn t5_a_page_without_an_owner_is_not_put_while_it_may_be_cached() {
     let w = plain();

@@ -4,7 +4,7 @@
 
 mod common;
 use common::{access, guest, p2mt, plain, ram};
-use test_harness::{Domain, Stage1Entry, Vcpu, World};
+use test_harness::{Domain, Stage1Entry, Vcpu, World, INVALID};
 
 const GVA: u64 = 0x7000;
 const GFN: u64 = 0x1000;
@@ -27,7 +27,10 @@ fn scene() -> (World, Domain, Vcpu) {
 fn has_no_page(w: &World, d: Domain, v: Vcpu, gva: u64) {
     for introspected in [false, true] {
         if introspected {
-            let _nothing_there = d.set_access(GFN + 9, 1, 0, access::RWX);
+            // Another default access, and back.
+            for default in [access::R, access::RWX] {
+                assert_eq!(d.set_access(INVALID, 1, 0, default), 0);
+            }
             assert!(d.mem_access_enabled());
         }
         for write in [false, true] {

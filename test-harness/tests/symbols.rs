@@ -154,10 +154,7 @@ fn a_removed_xen_heap_page_forgets_where_it_was_mapped() {
     let w = plain();
     let d = guest(&w, 0);
     w.xenheap(ram(9), 2, d);
-    // SAFETY: a page of Xen's heap, as mm.c does it when it maps one.
-    let page = unsafe { xen_sys::xs_mfn_to_page(ram(9)) };
-    // SAFETY: as above.
-    unsafe { xen_sys::xs_page_set_xenheap_gfn(page, 5) };
+    w.set_xenheap_gfn(ram(9), 5);
     assert_eq!(d.set_entry(5, 1, ram(9), p2mt::RAM_RW, access::RWX), 0);
     assert_eq!(w.xenheap_gfn(ram(9)), Some(5));
     assert_eq!(d.remove(5, 1, ram(9)), 0);
@@ -168,10 +165,7 @@ fn a_removed_xen_heap_page_forgets_where_it_was_mapped() {
 /// `unmap` was called.
 fn still_known(w: &World, mfns: &[u64], unmap: impl FnOnce()) -> Vec<u64> {
     for &mfn in mfns {
-        // SAFETY: a page of Xen's heap, as mm.c does it when it maps one.
-        let page = unsafe { xen_sys::xs_mfn_to_page(mfn) };
-        // SAFETY: as above.
-        unsafe { xen_sys::xs_page_set_xenheap_gfn(page, 1) };
+        w.set_xenheap_gfn(mfn, 1);
     }
     unmap();
     let known = |mfn: &u64| w.xenheap_gfn(*mfn) != Some(INVALID);
@@ -200,23 +194,28 @@ fn each_xen_heap_page_of_a_range_forgets_whatever_is_between_them() {
 
 #[test]
 fn xen_heap_pages_that_were_a_part_of_a_block_forget() {
-    let heap = ram(9);
-    let pages = [heap, heap + 5, heap + 6, heap + 7, heap + 511];
     let w = plain();
-    let d = guest(&w, 0);
-    w.xenheap(heap, M2, d);
+    // Pages of Xen's heap that are shared with a guest are that guest's.
+    let shared_with = |d, heap| {
+        w.xenheap(heap, M2, d);
+        [heap, heap + 5, heap + 6, heap + 7, heap + 511]
+    };
+    let (d, heap) = (guest(&w, 0), ram(9));
+    let pages = shared_with(d, heap);
     assert_eq!(d.insert(M2, M2, heap, p2mt::RAM_RW), 0);
     assert_eq!(w.snapshot(d).len(), 1);
     let hole = || assert_eq!(d.remove(M2 + 5, 2, heap + 5), 0);
     assert_eq!(still_known(&w, &pages, hole), [heap, heap + 7, heap + 511]);
     // Replaced, instead of removed.
-    let d = guest(&w, 1);
+    let (d, heap) = (guest(&w, 1), ram(9) + M2);
+    let pages = shared_with(d, heap);
     assert_eq!(d.insert(M2, M2, heap, p2mt::RAM_RW), 0);
     let other = || assert_eq!(d.insert(M2 + 7, 1, ram(1), p2mt::RAM_RW), 0);
     let known = [heap, heap + 5, heap + 6, heap + 511];
     assert_eq!(still_known(&w, &pages, other), known);
     // Only its access is restricted: it stays where it is.
-    let d = guest(&w, 2);
+    let (d, heap) = (guest(&w, 2), ram(9) + 2 * M2);
+    let pages = shared_with(d, heap);
     assert_eq!(d.insert(M2, M2, heap, p2mt::RAM_RW), 0);
     let restrict = || assert_eq!(d.set_access(M2 + 7, 1, 0, access::R), 0);
     assert_eq!(still_known(&w, &pages, restrict), pages);

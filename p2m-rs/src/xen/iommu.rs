@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! The IOMMU that may walk the same tables.
 
+use core::sync::atomic::Ordering::Relaxed;
+
 use xen_sys as sys;
 
 use crate::addr::Gfn;
-use crate::error::{Errno, Result};
+use crate::error::{Errno, Failure, Outcome};
+use crate::globals::iotlb_in_doubt;
 use crate::lock::WriteView;
 use crate::xen::console;
 use crate::xen::domain::Domain;
@@ -44,10 +47,10 @@ impl WriteView<'_> {
     ///
     /// # Errors
     ///
-    /// The IOMMU did not do it: devices may reach what was mapped before. The
-    /// domain is shut down, unless it is the hardware domain. (C's function
-    /// calls `domain_crash`, which dumps the guest's stack and so takes the
-    /// p2m lock that is held here.)
+    /// [`Failure::Iommu`]: devices may reach what was mapped before. The domain is
+    /// shut down, unless it is the hardware domain. (C's function calls
+    /// `domain_crash`, which dumps the guest's stack and so takes the p2m lock
+    /// that is held here.)
     #[inline]
     pub(crate) fn iommu_flush(
         &self,
@@ -55,13 +58,26 @@ impl WriteView<'_> {
         pages: u64,
         was_live: bool,
         is_live: bool,
-    ) -> Result {
+    ) -> Outcome {
         match self.p2m().domain() {
             Some(domain) if (was_live || is_live) && domain.is_iommu_enabled() => {
                 self.iommu_flush_now(domain, gfn, pages, was_live, is_live)
             }
             _ => Ok(()),
         }
+    }
+
+    /// Makes the IOMMU forget `pages` frames from `gfn` on, whose entries are what a
+    /// caller asks for already, if it may have failed to do so when they changed.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::iommu_flush`].
+    pub(crate) fn iommu_flush_in_doubt(&self, gfn: Gfn, pages: u64) -> Outcome {
+        if !iotlb_in_doubt().load(Relaxed) {
+            return Ok(());
+        }
+        self.iommu_flush(gfn, pages, true, true)
     }
 
     #[inline(never)]
@@ -72,7 +88,7 @@ impl WriteView<'_> {
         pages: u64,
         was_live: bool,
         is_live: bool,
-    ) -> Result {
+    ) -> Outcome {
         let mut flags = 0;
         if was_live {
             flags |= sys::XS_IOMMU_FLUSHF_modified;
@@ -86,8 +102,9 @@ impl WriteView<'_> {
         // SAFETY: a live domain; the drivers take their own locks, inside the
         // p2m lock.
         let rc = unsafe { sys::xs_iommu_iotlb_flush(domain.as_ptr(), gfn.raw(), pages, flags) };
-        let result = Errno::check(rc);
+        let result = Errno::check(rc).map_err(Failure::Iommu);
         if result.is_err() {
+            iotlb_in_doubt().store(true, Relaxed);
             console::iotlb_flush_failed(domain, rc, gfn, pages, flags);
             if !domain.is_hardware_domain() {
                 domain.shut_down_as_crashed();

@@ -92,13 +92,6 @@ impl Page {
         (!owner.is_null()).then(|| (PageRef(self), owner == domain.as_ptr()))
     }
 
-    /// Forgets at which guest frame this Xen heap page is mapped
-    /// (`page_set_xenheap_gfn(page, INVALID_GFN)`).
-    pub(crate) fn forget_xenheap_gfn(self) {
-        // SAFETY: an entry of the frame table; the update is a cmpxchg.
-        unsafe { sys::xs_page_set_xenheap_gfn(self.as_ptr(), Gfn::to_c(None)) };
-    }
-
     /// Fills the page with zeroes and cleans it to memory.
     ///
     /// # Safety
@@ -142,6 +135,14 @@ impl PageRef {
     /// Hands the reference over to C.
     pub fn into_raw(self) -> *mut sys::page_info {
         core::mem::ManuallyDrop::new(self).0.as_ptr()
+    }
+
+    /// Forgets at which guest frame this Xen heap page is mapped
+    /// (`page_set_xenheap_gfn(page, INVALID_GFN)`).
+    pub(crate) fn forget_xenheap_gfn(&self) {
+        // SAFETY: the page is allocated, for there is a reference to it; the update
+        // is a cmpxchg.
+        unsafe { sys::xs_page_set_xenheap_gfn(self.0.as_ptr(), Gfn::to_c(None)) };
     }
 
     /// Takes over a reference that somebody else held.

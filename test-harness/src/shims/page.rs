@@ -82,6 +82,14 @@ extern "C" fn xs_page_set_xenheap_gfn(pg: *mut page_info, gfn: gfn_t) {
         let Some(mfn) = m.frame_of(pg, "page_set_xenheap_gfn()") else {
             return;
         };
+        // Without a reference the frame may be freed, and another's, meanwhile.
+        let frame = m.frames.frame(mfn);
+        if frame.refs <= u32::from(!frame.released) {
+            m.broken(
+                "R6",
+                format!("the M2P of frame {mfn:#x} is written without a reference to it"),
+            );
+        }
         if !m.frames.set_xenheap(mfn, gfn) {
             m.broken("R0", format!("frame {mfn:#x} is no Xen heap page"));
         }

@@ -8,7 +8,8 @@ use super::pending::MOST;
 use super::run::Series;
 use super::{NewTable, Removed, RemovedLeaf, Table};
 use crate::addr::Gfn;
-use crate::level::TableIndex;
+use crate::error::Outcome;
+use crate::level::{TableIndex, ENTRIES};
 use crate::lock::WriteView;
 use crate::pte::{Kind, Pte};
 
@@ -82,9 +83,15 @@ impl Table<'_> {
     /// consecutive frames alike; `limit` entries at most, 1 for a table. Break,
     /// flush, make: at once, and for no more than may be broken at a time. Where
     /// only permissions differ there is no break, and the flush is owed. What was
-    /// there comes back.
+    /// there comes back, and whether the IOMMU has forgotten it.
     #[inline(never)]
-    pub(crate) fn replace(self, write: &WriteView<'_>, gfn: Gfn, limit: u64, leaf: Pte) -> Removed {
+    pub(crate) fn replace(
+        self,
+        write: &WriteView<'_>,
+        gfn: Gfn,
+        limit: u64,
+        leaf: Pte,
+    ) -> (Removed, Outcome) {
         let first = self.level.index(gfn);
         let old = self.load(first);
         debug_assert!(limit == 1 || old.kind(self.level) == Kind::Leaf);
@@ -100,25 +107,38 @@ impl Table<'_> {
         write.stored(self, first, count);
         let removed = Removed::run(old, self.level, count);
         removed.owe_flush(write, gfn);
-        if breaks {
-            write.tlb_flush_sync();
-            self.rewrite(first, count, step, leaf);
-            write.stored(self, first, count);
+        let (pages, was_live) = (count << self.level.order(), old.hw_valid());
+        if !breaks {
+            return (removed, write.iommu_flush(gfn, pages, was_live, true));
         }
-        removed
+        write.tlb_flush_sync();
+        let forgotten = write.iommu_flush(gfn, pages, was_live, false);
+        self.rewrite(first, count, step, leaf);
+        write.stored(self, first, count);
+        // Once more, if the IOMMU refused before the make.
+        let modified = was_live && forgotten.is_err();
+        let told = write.iommu_flush(gfn, pages, modified, true);
+        (removed, if modified { told } else { forgotten })
     }
 
     /// Replaces what is at the entry for `gfn` by a pointer to a new table, which
     /// inherits what the entry owned, a mapping or nothing: break, flush, make, at
-    /// once. [`super::Pending`] does it for many tables.
+    /// once. [`super::Pending`] does it for many tables. An IOMMU is told of the
+    /// break before the make, and of the make of what was mapped; where nothing
+    /// was, the caller tells it.
+    ///
+    /// # Errors
+    ///
+    /// Those of the IOMMU's flushes; the table is linked all the same.
     #[inline(never)]
-    pub(crate) fn link(self, write: &WriteView<'_>, gfn: Gfn, new: NewTable) {
+    pub(crate) fn link(self, write: &WriteView<'_>, gfn: Gfn, new: NewTable) -> Outcome {
         let index = self.level.index(gfn);
+        let old = self.load(index);
         debug_assert!(self.level.next() == Some(new.level()));
-        debug_assert!(!matches!(self.load(index).kind(self.level), Kind::Table(_)));
+        debug_assert!(!matches!(old.kind(self.level), Kind::Table(_)));
         new.complete(write);
         let pointer = new.into_pointer();
-        if self.load(index).hw_valid() {
+        if old.hw_valid() {
             let removed = self.swap(index, pointer.with_hw_valid(false));
             write.stored(self, index, 1);
             removed.owe_flush(write, gfn);
@@ -126,18 +146,32 @@ impl Table<'_> {
         }
         // The break, and what the table says, before anything leads there.
         write.tlb_flush_sync();
+        let pages = self.level.pages();
+        let first = Gfn::new(gfn.raw() & !(pages - 1));
+        let forgotten = write.iommu_flush(first, pages, old.hw_valid(), false);
         write.pay_barrier();
         self.store(index, pointer);
         write.stored(self, index, 1);
+        if !old.is_mapped() {
+            return Ok(());
+        }
+        // Once more, if the IOMMU refused before the make.
+        let modified = forgotten.is_err();
+        let told = write.iommu_flush(first, pages, modified, true);
+        forgotten.and(told)
     }
 
-    /// Clears the entry for `gfn`. A flush is owed if it was live.
-    pub(crate) fn clear(self, write: &WriteView<'_>, gfn: Gfn) -> Removed {
+    /// Clears the entry for `gfn`, and those after it that map the frames after it
+    /// with the same rights; `limit` at most. A flush is owed if they were live.
+    pub(crate) fn clear(self, write: &WriteView<'_>, gfn: Gfn, limit: u64) -> Removed {
         let index = self.level.index(gfn);
-        let removed = self.swap(index, Pte::EMPTY);
+        let removed = match self.take_run(write, index, limit) {
+            Some(leaves) => leaves.into_removed(),
+            None => self.swap(index, Pte::EMPTY),
+        };
         // XSA-393: also what has no bit 0.
         if removed.was_mapped() {
-            write.stored(self, index, 1);
+            write.stored(self, index, removed.count());
             removed.owe_flush(write, gfn);
         }
         removed
@@ -153,7 +187,8 @@ impl Table<'_> {
     /// Gives `count` entries from `first` on, at which `gfn` is looked up, other
     /// permissions: what `change` makes of each, or as they are for `None`.
     /// No break is needed for that; an entry that would change in more stays as
-    /// it is. A flush is owed if one was live; the caller reports the stores.
+    /// it is. A flush is owed for those that were live; the caller reports the
+    /// stores. `change` is asked once for entries that go on alike.
     #[inline]
     pub(crate) fn set_permissions(
         self,
@@ -166,10 +201,8 @@ impl Table<'_> {
         let mut set = Permissions {
             any: false,
             any_live: false,
-            alike: true,
+            uniform: false,
         };
-        // What would go on from the last entry alike.
-        let mut next = Pte::NONE;
         let (mut at, mut done) = (Some(first), 0);
         while let Some(index) = at.filter(|_| done < count) {
             let old = self.load(index);
@@ -178,23 +211,25 @@ impl Table<'_> {
                 debug_assert!(is_legal, "{new:?} differs from {old:?}");
                 is_legal
             });
-            let mut run = 1;
-            match new {
+            let left = count - done;
+            let run = match new {
                 Some(new) => {
                     let (like, made) = (Series::of(old, self.level), Series::of(new, self.level));
-                    run = self.rewrite(index, count - done, like, made);
-                    set.alike &= new == next || index == first;
+                    let run = self.rewrite(index, left, like, made);
                     set.any = true;
-                    set.any_live |= old.hw_valid();
-                    next = new.advanced(run << self.level.order());
+                    if old.hw_valid() {
+                        set.any_live = true;
+                        let changed = gfn.add(done << self.level.order());
+                        write.owe_flush(changed, run << self.level.order(), self.level);
+                    }
+                    run
                 }
-                None => set.alike = false,
-            }
+                None if left == 1 => 1,
+                None => self.run_of(index, old, left),
+            };
+            set.uniform = run == ENTRIES as u64;
             done += run;
             at = index.advanced(run);
-        }
-        if set.any_live {
-            write.owe_flush(gfn, count << self.level.order(), self.level);
         }
         set
     }
@@ -207,6 +242,7 @@ pub(crate) struct Permissions {
     pub(crate) any: bool,
     /// Any that the hardware may have used.
     pub(crate) any_live: bool,
-    /// All map consecutive frames, alike in everything.
-    pub(crate) alike: bool,
+    /// All entries of the table were one run: they map consecutive frames, alike in
+    /// everything, or nothing.
+    pub(crate) uniform: bool,
 }

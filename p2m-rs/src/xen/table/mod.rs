@@ -18,6 +18,15 @@
 //!              └─ complete                         one flush for all; make
 //! ```
 //!
+//! **An IOMMU that walks the same tables** has a TLB of its own, for which the same
+//! holds: [`Table::replace`] and [`Table::link`] flush the IOTLB between break and
+//! make as well, so that a device never meets a block beside its pages. Between
+//! the two the device finds nothing there. Unlike a guest it does not try again:
+//! its transaction is aborted and recorded by the SMMU. C has the same moment, but
+//! flushes the IOTLB only after it. So where an IOMMU uses the tables no more is
+//! replaced live than the caller asks for: nothing that is right already is
+//! written, and no table is put together to a block ([`crate::merge`]).
+//!
 //! **What was in an entry** comes back as a [`Removed`]: it owns the references
 //! of a leaf, or the whole subtree, and must be released
 //! ([`crate::retire`]).

@@ -15,6 +15,7 @@
 
 use super::{NewTable, Removed, Table};
 use crate::addr::Gfn;
+use crate::error::Outcome;
 use crate::level::{Level, TableIndex, ENTRIES};
 use crate::lock::WriteView;
 use crate::pte::{Kind, Pte};
@@ -46,6 +47,11 @@ impl<'v> Pending<'v> {
         }
     }
 
+    /// The table.
+    pub(crate) fn table(&self) -> Table<'v> {
+        self.table
+    }
+
     /// The level of the table's entries.
     pub fn level(&self) -> Level {
         self.table.level
@@ -56,6 +62,21 @@ impl<'v> Pending<'v> {
     pub fn link(&mut self, index: TableIndex, gfn: Gfn, new: NewTable) -> Removed {
         new.complete(self.write);
         self.succeed(index, gfn, new.into_pointer())
+    }
+
+    /// Replaces the block at `index`, at which `gfn` is looked up, by a new table,
+    /// which inherits what the block owned. Where an IOMMU uses the tables as well
+    /// it is done at once ([`Table::link`]).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Table::link`].
+    pub(crate) fn replace_block(&mut self, index: TableIndex, gfn: Gfn, new: NewTable) -> Outcome {
+        if self.write.has_iommu() {
+            return self.table.link(self.write, gfn, new);
+        }
+        self.link(index, gfn, new).inherited();
+        Ok(())
     }
 
     /// Replaces the entry, at which `gfn` is looked up, by a leaf. What was
@@ -71,6 +92,8 @@ impl<'v> Pending<'v> {
             self.complete();
         }
         let removed = self.table.swap(index, successor.with_hw_valid(false));
+        // Nobody here flushes the IOTLB between break and make.
+        debug_assert!(!removed.was_live() || !self.write.has_iommu());
         self.write.stored(self.table, index, 1);
         removed.owe_flush(self.write, gfn);
         if let Some(word) = self.waiting.get_mut(index.get() / 64) {

@@ -118,6 +118,11 @@ impl RemovedLeaf {
         Self { pte, level, count }
     }
 
+    /// The leaves as what was taken out of some entries.
+    pub(super) fn into_removed(self) -> Removed {
+        Removed::run(self.pte, self.level, self.count)
+    }
+
     /// How many leaves these are.
     pub(crate) fn count(&self) -> u64 {
         self.count

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! An IOMMU that does not flush its TLB: devices may still reach what was
+//! mapped. No caller is told that all went well, and no page that a device may
+//! reach is given away.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)] // a test may stop on the spot
+
+mod common;
+
+use common::{access, errno, guest, p2mt, ram, world, G1, M2};
+use test_harness::{Config, Domain, Iommu, World, INVALID};
+
+fn with_iommu(iommu: Iommu, ipa_bits: u32) -> World {
+    world(Config {
+        ipa_bits,
+        iommu,
+        iommu_shares_tables: true,
+        // Rule P4 follows each page of a gigabyte.
+        watch_iommu_news: false,
+        ..Config::default()
+    })
+}
+
+/// Maps what a removal takes apart: pages whose table goes as a whole, blocks,
+/// a block of which only a part goes.
+fn map_all_kinds(d: Domain) {
+    assert_eq!(d.set_pool(600), 0);
+    assert_eq!(d.insert(M2, M2, ram(0) + 1, p2mt::RAM_RW), 0);
+    assert_eq!(d.insert(2 * M2, 2 * M2, ram(0) + 2 * M2, p2mt::RAM_RW), 0);
+    assert_eq!(d.insert(G1, G1, ram(1), p2mt::RAM_RW), 0);
+}
+
+/// The table of the pages waits to be freed when the block's flush fails: that
+/// was taken for a lack of tables, and tried again.
+#[test]
+fn unmapping_reports_a_flush_that_failed_after_a_table_was_taken_out() {
+    for rc in [errno::EIO, errno::ENOMEM, errno::EINVAL] {
+        let w = with_iommu(Iommu::Coherent, 40);
+        let d = guest(&w, 0);
+        assert_eq!(d.insert(M2, M2, ram(0) + 1, p2mt::RAM_RW), 0);
+        assert_eq!(d.insert(2 * M2, M2, ram(0) + 2 * M2, p2mt::RAM_RW), 0);
+        w.fail_iommu_with(2, rc);
+        assert_eq!(d.set_entry(M2, 2 * M2, INVALID, 0, access::RWX), rc);
+        assert_eq!(w.iommu_failures(), 1);
+        w.check();
+    }
+}
+
+/// A call that takes mappings or rights away, its name and its answer.
+type Call = (&'static str, fn(Domain) -> i64);
+
+#[test]
+fn whichever_flush_fails_unmapping_and_restricting_report_it() {
+    let calls: [Call; 6] = [
+        ("pages and blocks", |d| {
+            d.set_entry(M2, 3 * M2, INVALID, 0, access::RWX).into()
+        }),
+        ("from the middle to the middle", |d| {
+            d.set_entry(M2 + 7, 2 * M2, INVALID, 0, access::RWX).into()
+        }),
+        ("a page of a gigabyte", |d| {
+            d.set_entry(G1 + 77, 1, INVALID, 0, access::RWX).into()
+        }),
+        ("one page", |d| d.remove(M2, 1, ram(0) + 1).into()),
+        ("restrict pages and blocks", |d| {
+            d.set_access(M2, 3 * 512, 0, access::R)
+        }),
+        ("restrict a page of a gigabyte", |d| {
+            d.set_access(G1 + 7, 1, 0, access::N)
+        }),
+    ];
+    for iommu in [Iommu::Coherent, Iommu::NonCoherent] {
+        for (what, call) in calls {
+            for rc in [errno::EIO, errno::ENOMEM] {
+                for n in 1.. {
+                    let w = with_iommu(iommu, 48);
+                    let d = guest(&w, 0);
+                    map_all_kinds(d);
+                    w.fail_iommu_with(n, rc);
+                    let answer = call(d);
+                    let failed = w.iommu_failures() > 0;
+                    assert_eq!(
+                        answer,
+                        if failed { rc.into() } else { 0 },
+                        "{what}, flush {n}"
+                    );
+                    w.check();
+                    w.destroy(d);
+                    if !failed {
+                        assert!(n > 1, "{what}: the IOMMU is never told");
+                        break;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Teardown goes on: nobody could kill the domain a second time. What a device
+/// may still reach keeps its references.
+#[test]
+fn a_dying_domain_whose_iommu_fails_is_torn_down_and_keeps_what_devices_may_reach() {
+    for n in 1..12 {
+        let w = with_iommu(Iommu::Coherent, 40);
+        let (d, owner) = (guest(&w, 0), guest(&w, 1));
+        map_all_kinds(d);
+        for page in 0..3 {
+            assert_eq!(d.map_foreign(owner, 9 * M2 + 2 * page, ram(1) + page), 0);
+        }
+        w.take_references(ram(1) + M2, M2);
+        assert_eq!(d.insert(11 * M2, M2, ram(1) + M2, p2mt::FOREIGN_RW), 0);
+        assert_eq!(d.insert(13 * M2 + 5, 1, ram(0), p2mt::RAM_RW), 0);
+        d.set_dying_state(1);
+        let _ = w.console();
+        w.fail_iommu(Some(n));
+        let mut calls = 0;
+        while d.relinquish() == errno::ERESTART {
+            calls += 1;
+            assert!(calls < 1_000, "flush {n}: no end");
+        }
+        assert_eq!(w.snapshot(d).len(), 0, "flush {n}");
+        let said = w.console().iter().filter(|l| l.contains("IOTLB")).count() as u64;
+        assert_eq!(said, w.iommu_failures(), "one line, if it failed");
+        d.clear_root();
+        while d.teardown() != 0 {}
+        assert_eq!(d.teardown_pool(), 0);
+        d.final_teardown();
+        // The pages of exactly one removal may have been kept, all or none.
+        let kept = |first: u64, pages: u64| {
+            (0..pages)
+                .filter(|i| w.references(ram(1) + first + i) == 2)
+                .count()
+        };
+        let (pages, block) = (kept(0, 3), kept(M2, M2));
+        assert!([0, 3].contains(&pages) || pages == 1, "flush {n}: {pages}");
+        assert!([0, 512].contains(&block), "flush {n}: {block}");
+        for frame in (0..3).chain(M2..2 * M2) {
+            w.forget_frame(ram(1) + frame);
+        }
+        w.abandon();
+    }
+}
+
+#[test]
+fn a_failed_flush_does_not_stop_a_relinquish_half_way() {
+    let w = with_iommu(Iommu::Coherent, 40);
+    let d = guest(&w, 0);
+    assert_eq!(d.set_pool(600), 0);
+    for n in 0..40 {
+        assert_eq!(d.insert(n * M2 + 3, 2, ram(0) + n, p2mt::RAM_RW), 0);
+    }
+    d.set_dying_state(1);
+    w.fail_iommu(Some(3));
+    assert_eq!(d.relinquish(), 0);
+    assert_eq!(w.iommu_failures(), 1);
+    assert_eq!(w.snapshot(d).len(), 0);
+    w.check();
+}
