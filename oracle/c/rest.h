@@ -266,6 +266,8 @@ struct page_info *oracle_tracked_page(struct domain *d, gfn_t gfn, bool write);
 
 /* p2m_set_mem_access() changes an entry in place: no reference changes hands. */
 extern bool oracle_in_place;
+/* Whether the mapping of a frame has the access already. */
+bool oracle_has_access(struct p2m_domain *p2m, gfn_t gfn, p2m_type_t t, p2m_access_t a);
 
 /* p2m_flush_vm() calls p2m_cache_flush_range(). */
 extern bool oracle_touched_only;

@@ -114,10 +114,7 @@ pub(crate) fn step(side: &Side, op: &Op, prepared: Prepared, there: u64, shared:
         Kind::XenHeap => {
             let result = call!(f, p2m_insert_mapping(ptr, a, 1, b, 1));
             if result == 0 {
-                // SAFETY: a page of the machine.
-                let page = unsafe { xen_sys::xs_mfn_to_page(b) };
-                // SAFETY: a Xen heap page.
-                unsafe { xen_sys::xs_page_set_xenheap_gfn(page, a) };
+                side.world.set_xenheap_gfn(b, a);
             }
             rc(result)
         }

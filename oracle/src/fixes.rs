@@ -212,6 +212,53 @@ pub const FIXES: &[Fix] = &[
             },
         ],
     },
+    Fix {
+        id: "idle",
+        what: "what is as asked for already stays, and does not begin introspection",
+        edits: &[
+            Edit {
+                file: MMU,
+                from: "int p2m_set_entry(struct p2m_domain *p2m,",
+                to: "/* The leaf on the way to a frame, and its level. */\nstatic bool oracle_leaf(struct p2m_domain *p2m, gfn_t gfn, lpae_t *e,\n                        unsigned int *level)\n{\n    DECLARE_OFFSETS(offsets, gfn_to_gaddr(gfn));\n    lpae_t *table = p2m_get_root_pointer(p2m, gfn);\n\n    if ( !table )\n        return false;\n    for ( *level = P2M_ROOT_LEVEL; ; (*level)++ )\n    {\n        *e = table[offsets[*level]];\n        if ( !p2m_is_valid(*e) )\n            return false;\n        if ( *level == 3 || p2m_is_superpage(*e, *level) )\n            return true;\n        table = map_domain_page(lpae_get_mfn(*e));\n    }\n}\n\n/* Whether the mapping of a frame has the access already. */\nbool oracle_has_access(struct p2m_domain *p2m, gfn_t gfn, p2m_type_t t,\n                       p2m_access_t a)\n{\n    lpae_t e, want;\n    unsigned int level;\n\n    if ( !oracle_leaf(p2m, gfn, &e, &level) )\n        return false;\n    want = e;\n    want.p2m.read = 1;\n    p2m_set_permission(&want, t, a);\n    if ( want.bits != e.bits ||\n         a != (p2m->mem_access_enabled ? p2m_mem_access_radix_get(p2m, gfn)\n                                       : p2m_access_rwx) )\n        return false;\n    oracle_excused(14);\n    return true;\n}\n\n/* Whether a larger block maps there already what is asked for. */\nstatic bool oracle_is_mapped(struct p2m_domain *p2m, gfn_t gfn,\n                             unsigned long order, mfn_t mfn, p2m_type_t t,\n                             p2m_access_t a)\n{\n    lpae_t e, want;\n    unsigned int level;\n    unsigned long offset;\n\n    if ( mfn_eq(mfn, INVALID_MFN) || p2m_is_foreign(t) ||\n         (p2m->mem_access_enabled && a != p2m_access_rwx) ||\n         !oracle_leaf(p2m, gfn, &e, &level) ||\n         XEN_PT_LEVEL_ORDER(level) <= order )\n        return false;\n    offset = gfn_x(gfn) & ((1UL << XEN_PT_LEVEL_ORDER(level)) - 1);\n    if ( mfn_x(mfn) < offset )\n        return false;\n    want = mfn_to_p2m_entry(_mfn(mfn_x(mfn) - offset), t, a);\n    want.p2m.table = 0;\n    if ( want.bits != e.bits )\n        return false;\n    oracle_excused(14);\n    return true;\n}\n\nint p2m_set_entry(struct p2m_domain *p2m,",
+            },
+            Edit {
+                file: MMU,
+                from: "        rc = __p2m_set_entry(p2m, sgfn, order, smfn, t, a);\n        if ( rc )",
+                to: "        rc = oracle_is_mapped(p2m, sgfn, order, smfn, t, a) ? 0\n             : __p2m_set_entry(p2m, sgfn, order, smfn, t, a);\n        if ( rc )",
+            },
+            Edit {
+                file: "mem_access.c",
+                from: "    p2m->mem_access_enabled = true;\n\n    /* If request to set default access. */\n    if ( gfn_eq(gfn, INVALID_GFN) )\n    {",
+                to: "    /* If request to set default access. */\n    if ( gfn_eq(gfn, INVALID_GFN) )\n    {\n        if ( a != p2m->default_access )\n            p2m->mem_access_enabled = true;",
+            },
+            Edit {
+                file: "mem_access.c",
+                from: "        if ( !mfn_eq(mfn, INVALID_MFN) )\n        {\n            order = 0;\n            oracle_in_place = true;\n            rc = p2m_set_entry(p2m, gfn, 1, mfn, t, a);\n            oracle_in_place = false;",
+                to: "        if ( !mfn_eq(mfn, INVALID_MFN) && !oracle_has_access(p2m, gfn, t, a) )\n        {\n            bool was = p2m->mem_access_enabled;\n\n            order = 0;\n            p2m->mem_access_enabled = true;\n            oracle_in_place = true;\n            rc = p2m_set_entry(p2m, gfn, 1, mfn, t, a);\n            oracle_in_place = false;\n            if ( rc )\n                p2m->mem_access_enabled = was;",
+            },
+        ],
+    },
+    Fix {
+        id: "M2P",
+        what: "the M2P of a frame is cleared only if the frame is the domain's",
+        edits: &[
+            Edit {
+                file: MMU,
+                from: "static void p2m_put_l3_page(mfn_t mfn, p2m_type_t type)\n{",
+                to: "static struct domain *oracle_domain;\n\nstatic void p2m_put_l3_page(mfn_t mfn, p2m_type_t type)\n{",
+            },
+            Edit {
+                file: MMU,
+                from: "        page_set_xenheap_gfn(mfn_to_page(mfn), INVALID_GFN);\n}",
+                to: "    {\n        struct page_info *page = mfn_to_page(mfn);\n\n        if ( !get_page(page, oracle_domain) )\n        {\n            oracle_excused(15);\n            return;\n        }\n        page_set_xenheap_gfn(page, INVALID_GFN);\n        put_page(page);\n    }\n}",
+            },
+            Edit {
+                file: MMU,
+                from: "    /* Nothing to do if the entry is invalid. */\n    if ( !p2m_is_valid(entry) )\n        return;\n\n    if ( p2m_is_superpage(entry, level) || (level == 3) )",
+                to: "    /* Nothing to do if the entry is invalid. */\n    if ( !p2m_is_valid(entry) )\n        return;\n    oracle_domain = p2m->domain;\n\n    if ( p2m_is_superpage(entry, level) || (level == 3) )",
+            },
+        ],
+    },
 ];
 
 /// Differences that need no edit, because the operations steer around them.
@@ -231,7 +278,7 @@ pub const AVOIDED: &[(&str, &str)] = &[
     ),
     (
         "merging",
-        "restrictions are lifted from 511 pages at most, so no block is put together again",
+        "restrictions are lifted from 63 pages at most, so no block is put together again",
     ),
     (
         "small things",

@@ -119,7 +119,9 @@ impl Generator {
             }
             38 => {
                 let mfn = XENHEAP + self.rng.below(XENHEAP_FRAMES);
-                Op::new(Kind::XenHeap, &[0, gfn, mfn])
+                // Of domain 0; another may have tables that still name it.
+                let d = self.rng.of(&[0, 0, d]);
+                Op::new(Kind::XenHeap, &[d, gfn, mfn])
             }
             _ if self.rng.one_in(8) => Op::new(Kind::Sparse, &[d, gfn, self.rng.below(6), mfn]),
             _ => Op::new(Kind::Insert, &[d, gfn, nr, mfn, t]),
@@ -198,9 +200,9 @@ impl Generator {
             gfn
         };
         let access = self.set_access_value(12);
-        // All of a block would be put together again.
+        // A block would be put together again, or lifted as a block.
         let nr = if access == 7 || access == 11 {
-            nr.min(511)
+            nr.min(63)
         } else {
             nr
         };

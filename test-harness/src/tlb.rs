@@ -214,7 +214,8 @@ impl State {
                 );
             }
         }
-        if self.config.iommu == Iommu::Off || self.is_gone(key.0) {
+        let is_shared = self.config.iommu != Iommu::Off && self.config.iommu_shares_tables;
+        if !is_shared || self.is_gone(key.0) {
             return;
         }
         if self.walkable_with(&self.iotlb_cache, mfn) {
