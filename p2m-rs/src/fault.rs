@@ -30,10 +30,11 @@ pub(crate) fn invalidate_root(cx: &mut Unlocked<'_>, domain: &Domain) {
     debug_assert!(!domain.iommu_shares_tables());
     let p2m = domain.p2m().write(cx);
     for table in p2m.root_tables() {
-        p2m.invalidate_table(table);
+        if p2m.invalidate_table(table) {
+            // What the TLBs hold would hide the next access.
+            p2m.owe_whole_flush();
+        }
     }
-    // What the TLBs hold would hide the next access.
-    p2m.owe_whole_flush();
 }
 
 /// `p2m_resolve_translation_fault`: whether the guest may try again, because
@@ -62,7 +63,7 @@ pub fn resolve(cx: &mut Unlocked<'_>, domain: &Domain, gfn: Gfn) -> bool {
             if goes_on {
                 // No flush: the entry above has been without bit 0 since a
                 // flush, so the TLBs hold nothing of what is below it.
-                p2m.invalidate_table(walk.table());
+                let _no_flush = p2m.invalidate_table(walk.table());
             }
             match gate {
                 None => gate = Some(here),
@@ -81,11 +82,14 @@ pub fn resolve(cx: &mut Unlocked<'_>, domain: &Domain, gfn: Gfn) -> bool {
 }
 
 impl WriteView<'_> {
-    /// Clears bit 0 of all entries of a table (`p2m_invalidate_table`). The
-    /// caller flushes, if the table could be walked.
+    /// Clears bit 0 of all entries of a table (`p2m_invalidate_table`). Says whether
+    /// any had it: then the caller flushes, if the table could be walked.
     #[inline(never)]
-    fn invalidate_table(&self, table: Table<'_>) {
-        table.clear_hw_valid(self);
-        self.stored(table, TableIndex::FIRST, ENTRIES as u64);
+    fn invalidate_table(&self, table: Table<'_>) -> bool {
+        let any = table.clear_hw_valid(self);
+        if any {
+            self.stored(table, TableIndex::FIRST, ENTRIES as u64);
+        }
+        any
     }
 }

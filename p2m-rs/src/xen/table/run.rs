@@ -193,17 +193,21 @@ impl<'v> Table<'v> {
         }
     }
 
-    /// Clears bit 0 of all entries, and leaves the rest of them as it is. The
-    /// caller reports the stores, and owes a flush if the table could be walked.
-    pub(crate) fn clear_hw_valid(self, _write: &WriteView<'_>) {
+    /// Clears bit 0 of all entries, and leaves the rest of them as it is. Says
+    /// whether any had it: then the caller reports the stores, and owes a flush if
+    /// the table could be walked.
+    pub(crate) fn clear_hw_valid(self, _write: &WriteView<'_>) -> bool {
+        let mut any = false;
         let mut rest = self.rest(TableIndex::FIRST, ENTRIES as u64);
         while let Some([a, b, c, d]) = rest.peek_group() {
             if Pte::from_bits(a | b | c | d).hw_valid() {
                 let clear = |entry| Pte::from_bits(entry).with_hw_valid(false).bits();
                 rest.put_group([clear(a), clear(b), clear(c), clear(d)]);
+                any = true;
             }
             rest.skip(GROUP);
         }
+        any
     }
 }
 
