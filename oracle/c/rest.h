@@ -130,6 +130,8 @@ void xs_flush_all_guests_tlb_local(void);
 /* Registers and barriers. */
 void xs_mock_isb(void);
 #define isb() xs_mock_isb()
+void xs_mock_dsb_ish(void);
+void xs_mock_dsb_nsh(void);
 #define ALTERNATIVE(oldinstr, newinstr, feature) ""
 bool xs_has_at_speculate(void);
 #define cpus_have_const_cap(cap) xs_has_at_speculate()

@@ -75,6 +75,7 @@ pub(crate) fn step(side: &Side, op: &Op, prepared: Prepared, there: u64, shared:
     let f = side.face;
     let [d, a, b, c, e, g] = op.args;
     let ptr = side.domain(d);
+    side.world.guest_traps();
     match op.kind {
         Kind::Boot | Kind::Fail | Kind::Preempt => Vec::new(),
         Kind::Insert | Kind::MapRegions | Kind::SetEntry => {

@@ -197,13 +197,29 @@ pub const FIXES: &[Fix] = &[
         ],
     },
     Fix {
+        id: "walks",
+        what: "walks in flight are waited for before registers of EL1&0 are written",
+        edits: &[
+            Edit {
+                file: MMU,
+                from: "    p->arch.sctlr = READ_SYSREG(SCTLR_EL1);\n",
+                to: "    oracle_excused(13);\n    xs_mock_dsb_nsh();\n    p->arch.sctlr = READ_SYSREG(SCTLR_EL1);\n",
+            },
+            Edit {
+                file: MMU,
+                from: "        WRITE_SYSREG64(vttbr, VTTBR_EL2);\n\n        /* Ensure VTTBR_EL2 is synchronized before flushing the TLBs */",
+                to: "        xs_mock_dsb_ish();\n        WRITE_SYSREG64(vttbr, VTTBR_EL2);\n\n        /* Ensure VTTBR_EL2 is synchronized before flushing the TLBs */",
+            },
+        ],
+    },
+    Fix {
         id: "relinquish",
         what: "relinquishing frees the tables of pages",
         edits: &[
             Edit {
                 file: MMU,
                 from: "int relinquish_p2m_mapping(struct domain *d)",
-                to: "static void oracle_prune(struct p2m_domain *p2m, lpae_t *table, unsigned int level)\n{\n    unsigned int i;\n\n    for ( i = 0; i < XEN_PT_LPAE_ENTRIES; i++ )\n    {\n        lpae_t e = table[i];\n\n        if ( !p2m_is_valid(e) || !e.p2m.table )\n            continue;\n        if ( level == 2 )\n        {\n            oracle_excused(13);\n            p2m_remove_pte(table + i, p2m->clean_pte);\n            p2m_force_tlb_flush_sync(p2m);\n            p2m_free_entry(p2m, e, level);\n        }\n        else\n            oracle_prune(p2m, map_domain_page(lpae_get_mfn(e)), level + 1);\n    }\n}\n\nint relinquish_p2m_mapping(struct domain *d)",
+                to: "static void oracle_prune(struct p2m_domain *p2m, lpae_t *table, unsigned int level)\n{\n    unsigned int i;\n\n    for ( i = 0; i < XEN_PT_LPAE_ENTRIES; i++ )\n    {\n        lpae_t e = table[i];\n\n        if ( !p2m_is_valid(e) || !e.p2m.table )\n            continue;\n        if ( level == 2 )\n        {\n            oracle_excused(14);\n            p2m_remove_pte(table + i, p2m->clean_pte);\n            p2m_force_tlb_flush_sync(p2m);\n            p2m_free_entry(p2m, e, level);\n        }\n        else\n            oracle_prune(p2m, map_domain_page(lpae_get_mfn(e)), level + 1);\n    }\n}\n\nint relinquish_p2m_mapping(struct domain *d)",
             },
             Edit {
                 file: MMU,

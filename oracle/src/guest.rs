@@ -102,8 +102,7 @@ fn current_vcpu(side: &Side, op: &Op, shared: bool) -> Outcome {
         }
         Kind::Toggle => {
             let [was_enabled, sctlr, ..] = op.args;
-            // SAFETY: the guest's write to its register.
-            unsafe { xen_sys::arch::write_sctlr_el1(sctlr) };
+            side.world.guest_writes_sctlr(sctlr);
             call!(side.face, p2m_toggle_cache(v, was_enabled != 0));
         }
         _ => {

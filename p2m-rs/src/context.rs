@@ -1,6 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Switching a CPU from one vCPU's stage 2 to another's (`p2m_save_state`,
 //! `p2m_restore_state`). Interrupts are masked; no lock is held or taken.
+//!
+//! **Walks in flight.** Translation table walks that EL1 or EL0 began can continue
+//! after an exception to EL2 (DDI 0487K, D8.1.5, R_LFHQG). They use the registers of
+//! EL1&0 as they find them, so a half-switched context could be walked, and the
+//! result be kept in the TLBs. A DSB at EL2 completes them (I_QVPYJ), and no new
+//! ones begin there (R_NRJPP), but by AT instructions, of which a switch has none.
+//! So [`save`] begins with a DSB. It is the first thing that Xen's
+//! `ctxt_switch_from` calls: the DSB comes before every write of the whole switch,
+//! also those of `ctxt_switch_to`, which is C. (Xen's entry from a guest happens to
+//! have a DSB too, but not with the option `serrors=panic`.)
+//!
+//! DSB **NSH**, since the walks are this CPU's own: no other observer is waited
+//! for. Not NSHST: a walk loads, and DSBs for stores need not wait for loads. KVM
+//! has the same one, for the same reason, in `__kvm_vcpu_run`.
 #![forbid(unsafe_code)]
 
 use core::sync::atomic::Ordering::Relaxed;
@@ -14,6 +28,7 @@ use crate::xen::vcpu::{Vcpu, NO_VCPU};
 
 /// `p2m_save_state`: the vCPU stops to run here.
 pub fn save(vcpu: &Vcpu) {
+    cpu::wait_for_walks();
     vcpu.set_sctlr(cpu::read_sctlr_el1());
     // With the AT speculation erratum nothing may fill the TLBs while the
     // registers are of two vCPUs: translate nothing until `restore` is done.

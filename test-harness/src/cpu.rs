@@ -3,10 +3,20 @@
 //!
 //! Rule T6 lives here: while a CPU's VTTBR_EL2 is another domain's, no
 //! interrupt may come in, and it is put back before interrupts are on again.
+//!
+//! So does rule T10. Walks that a guest began can continue after the trap to EL2,
+//! and they use the registers of EL1&0 as they find them (Arm ARM, D8.1.5,
+//! R_LFHQG). So none of these may be written before a DSB that waits for loads,
+//! which walks are: NSH, ISH or SY, and not ISHST. A guest that runs, and an AT
+//! instruction, may begin walks.
 
 use xen_sys::XS_NR_CPUS;
 
+use crate::event::Register;
 use crate::locks::Broken;
+
+/// HCR_EL2.TVM decides which instructions trap, and no walk looks at it.
+const HCR_TVM: u64 = 1 << 26;
 
 /// One CPU.
 #[derive(Debug, Clone, Default)]
@@ -24,6 +34,8 @@ pub(crate) struct Cpu {
     pub(crate) vttbr_pending: bool,
     /// In the context switch, which may load any VTTBR_EL2.
     pub(crate) switching: bool,
+    /// Walks of the guest's translation may be in flight.
+    pub(crate) walks: bool,
 }
 
 /// When the next preemption check answers yes.
@@ -82,6 +94,28 @@ impl Cpus {
                 format!("CPU {cpu} loads a foreign VTTBR_EL2 with interrupts on"),
             )
         })
+    }
+
+    /// A register of EL1&0 is about to be written; `changed` are its bits that
+    /// will differ.
+    pub(crate) fn check_no_walks(
+        &mut self,
+        cpu: usize,
+        register: Register,
+        changed: u64,
+    ) -> Option<Broken> {
+        let only_traps = register == Register::Hcr && changed & !HCR_TVM == 0;
+        (self.cpus[cpu].walks && !only_traps).then(|| {
+            (
+                "T10",
+                format!("CPU {cpu} writes {register:?} while a guest's walks may be in flight"),
+            )
+        })
+    }
+
+    /// A DSB that waits for loads: the walks that this CPU has begun are over.
+    pub(crate) fn walks_complete(&mut self, cpu: usize) {
+        self.cpus[cpu].walks = false;
     }
 
     pub(crate) fn irq_restore(&mut self, cpu: usize, on: bool) -> Option<Broken> {

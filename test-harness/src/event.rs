@@ -43,6 +43,8 @@ pub enum Event {
     Isb,
     DsbSy,
     DsbIshst,
+    DsbIsh,
+    DsbNsh,
     /// TLBI VMALLS12E1IS: all of the VMID in VTTBR_EL2, every CPU.
     TlbiVmid {
         vmid: u16,

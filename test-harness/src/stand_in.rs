@@ -39,6 +39,7 @@ impl World {
     /// `p2m_restore_state()`; the calling thread is that CPU.
     pub fn run_with(&self, v: Vcpu, save: impl FnOnce(Vcpu), restore: impl FnOnce(Vcpu)) {
         let previous = self.locked(|m| {
+            m.guest_traps(0);
             let c = &mut m.cpus.cpus[0];
             (c.irqs_off, c.switching) = (true, true);
             let previous = m.domains.vcpu(m.cpus.cpus[0].current);
@@ -55,6 +56,16 @@ impl World {
             c.home_vttbr = c.vttbr;
             m.enter_guest(0, v);
         });
+    }
+
+    /// The guest on CPU 0 traps: what the next call finds in flight.
+    pub fn guest_traps(&self) {
+        self.locked(|m| m.guest_traps(0));
+    }
+
+    /// The guest on CPU 0 writes its SCTLR_EL1: no register that Xen writes.
+    pub fn guest_writes_sctlr(&self, value: u64) {
+        self.locked(|m| m.cpus.cpus[0].sctlr = value);
     }
 
     /// The idle vCPU of CPU 0.

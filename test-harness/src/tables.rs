@@ -230,7 +230,9 @@ impl State {
 
     /// DC CVAC over a range of addresses: whole cache lines of 64 bytes.
     pub(crate) fn clean(&mut self, cpu: usize, address: usize, bytes: usize) {
+        // DSB SY comes first and last.
         self.publish(cpu);
+        self.cpus.walks_complete(cpu);
         self.event(cpu, Event::CleanRange { address, bytes });
         if self.tables.dirty.is_empty() {
             return;

@@ -2,8 +2,9 @@
 //! Which stores to tables a walker may not see yet.
 //!
 //! A table walker is an observer of its own: it sees a store for sure only
-//! after a DSB by the CPU that made it (Arm ARM, B2.3.10 and D8.2.6). The TLBI
-//! helpers and the cleaning of a range begin with one. Rules:
+//! after a DSB by the CPU that made it (Arm ARM, B2.3.10 and D8.2.6) whose domain
+//! holds the walker: ISHST, ISH or SY, and not NSH. The TLBI helpers and the
+//! cleaning of a range begin with one. Rules:
 //!
 //! - T8: while a table could not be walked to, its stores may wait; all are
 //!   published before an entry makes it reachable;

@@ -39,6 +39,7 @@ impl State {
             return;
         }
         let (domain, vcpu) = (record.domain, v.0.addr());
+        self.cpus.cpus[cpu].walks = true;
         let vmid = (self.cpus.cpus[cpu].vttbr >> 48) as u16;
         let before = self.vmids.domains.insert(vmid, domain);
         let other = before.filter(|&before| before != domain);
@@ -55,6 +56,15 @@ impl State {
                 "T7",
                 format!("{now} runs on CPU {cpu} after another vCPU and no local flush"),
             );
+        }
+    }
+
+    /// A guest traps to EL2: whatever was waited for before, its accesses since
+    /// then may have begun walks that are still in flight (rule T10).
+    pub(crate) fn guest_traps(&mut self, cpu: usize) {
+        let c = &self.cpus.cpus[cpu];
+        if self.domains.vcpu(c.current).is_some_and(|v| !v.idle) {
+            self.cpus.cpus[cpu].walks = true;
         }
     }
 

@@ -71,6 +71,11 @@ pub(crate) struct InCall;
 /// The CPU enters an exported function.
 pub(crate) fn begin(name: &'static str) -> InCall {
     with(|m, cpu| {
+        // Calls come from a guest that trapped, but for those of the switch from
+        // one to another.
+        if !m.cpus.cpus[cpu].switching {
+            m.guest_traps(cpu);
+        }
         m.work.calls[cpu] = Some(Call {
             name,
             max_pages: PREEMPTIBLE

@@ -191,6 +191,7 @@ impl World {
     /// runs, `p2m_restore_state()` of who comes, interrupts off.
     pub fn run(&self, cpu: usize, v: Vcpu) {
         let previous = self.locked(|m| {
+            m.guest_traps(cpu);
             let c = &mut m.cpus.cpus[cpu];
             c.irqs_off = true;
             c.switching = true;

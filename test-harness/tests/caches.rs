@@ -117,11 +117,10 @@ fn memory_is_cleaned_when_the_guest_turns_its_caches_on_or_off() {
     const CACHE: u64 = 4;
     for was_enabled in [false, true] {
         for sctlr in [0, MMU, CACHE, MMU | CACHE] {
-            let (_w, _, v) = scene();
+            let (w, _, v) = scene();
             set_way(v);
             v.set_need_flush_to_ram(false);
-            // SAFETY: a register of the model.
-            unsafe { xen_sys::arch::write_sctlr_el1(sctlr) };
+            w.guest_writes_sctlr(sctlr);
             v.toggle_cache(was_enabled);
             let enabled = sctlr == MMU | CACHE;
             assert_eq!(v.need_flush_to_ram(), enabled != was_enabled);

@@ -2,6 +2,8 @@
 //! Stage 2 of the whole machine, VMIDs, and the switch between contexts, by
 //! their C symbols.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)] // a test may stop on the spot
+
 mod common;
 use std::ptr::null_mut;
 use std::sync::atomic::Ordering::Relaxed;
@@ -270,5 +272,34 @@ fn with_the_speculation_erratum_a_cpu_that_comes_up_forgets_what_it_guessed() {
         let on_it: Vec<Event> = w.events().into_iter().map(|(_, event)| event).collect();
         let forgot = on_it.ends_with(&[Event::Isb, Event::TlbiAllLocal]);
         assert_eq!(forgot, at_speculate, "{on_it:?}");
+    }
+}
+
+/// Rule T10 watches every test; here is where the two barriers stand.
+#[test]
+fn walks_of_the_interrupted_guest_are_waited_for_before_its_registers_change() {
+    for at_speculate in [false, true] {
+        let w = world(Config {
+            at_speculate,
+            ..Config::default()
+        });
+        let (d, other) = (guest(&w, 0), guest(&w, 1));
+        let (v, next) = (w.vcpu(d), w.vcpu(other));
+        for cpu in [0, 3] {
+            w.run(cpu, v);
+            w.clear_events();
+            w.run(cpu, next);
+            let first = w.events().into_iter().next();
+            assert_eq!(first, Some((cpu, Event::DsbNsh)));
+        }
+        // The guest on CPU 0 makes a hypercall that flushes another domain's TLBs.
+        w.clear_events();
+        assert_eq!(d.insert(5, 1, ram(0), p2mt::RAM_RW), 0);
+        assert_eq!(d.remove(5, 1, ram(0)), 0);
+        let events: Vec<Event> = w.events().into_iter().map(|(_, event)| event).collect();
+        let is_switch = |e: &Event| matches!(e, Event::WriteRegister { .. });
+        let switch = events.iter().position(is_switch).unwrap();
+        assert_eq!(events[..switch].last(), Some(&Event::DsbIsh));
+        w.check();
     }
 }

@@ -292,8 +292,7 @@ fn set_way_operations_track_what_the_guest_touches() {
     v.flush_vm();
     assert_eq!(w.flushed_to_ram(), [ram(0) + 2]);
     // Caches on: the trapping ends.
-    // SAFETY: a register of the model.
-    unsafe { xen_sys::arch::write_sctlr_el1(5) };
+    w.guest_writes_sctlr(5);
     v.toggle_cache(false);
     assert!(v.need_flush_to_ram());
     assert_eq!(v.hcr() & 1 << 26, 0);

@@ -74,6 +74,23 @@ pub fn dsb_ishst() {
     unsafe { asm!("dsb ishst", options(nostack, preserves_flags)) };
 }
 
+/// DSB ISH: earlier loads and stores are complete for the inner shareable
+/// domain, and so are the translation table walks that this CPU has begun.
+#[inline(always)]
+pub fn dsb_ish() {
+    // SAFETY: as for `isb`.
+    unsafe { asm!("dsb ish", options(nostack, preserves_flags)) };
+}
+
+/// DSB NSH: earlier loads and stores are complete as far as this CPU can tell,
+/// and so are the translation table walks that it has begun. It says nothing of
+/// what the walkers of other CPUs see.
+#[inline(always)]
+pub fn dsb_nsh() {
+    // SAFETY: as for `isb`.
+    unsafe { asm!("dsb nsh", options(nostack, preserves_flags)) };
+}
+
 /// `local_irq_save()`: masks interrupts on this CPU; returns what they were.
 ///
 /// # Safety

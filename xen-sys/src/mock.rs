@@ -443,6 +443,8 @@ pub mod arch {
         pub fn xs_mock_isb();
         pub fn xs_mock_dsb_sy();
         pub fn xs_mock_dsb_ishst();
+        pub fn xs_mock_dsb_ish();
+        pub fn xs_mock_dsb_nsh();
         pub fn xs_mock_pte_load(entry: *const u64) -> u64;
         pub fn xs_mock_pte_store(entry: *mut u64, value: u64);
     }
@@ -497,5 +499,17 @@ pub mod arch {
     pub fn dsb_ishst() {
         // SAFETY: as for `isb`.
         unsafe { xs_mock_dsb_ishst() }
+    }
+
+    /// DSB ISH.
+    pub fn dsb_ish() {
+        // SAFETY: as for `isb`.
+        unsafe { xs_mock_dsb_ish() }
+    }
+
+    /// DSB NSH.
+    pub fn dsb_nsh() {
+        // SAFETY: as for `isb`.
+        unsafe { xs_mock_dsb_nsh() }
     }
 }

@@ -84,6 +84,12 @@ pub(crate) fn isb() {
     arch::isb();
 }
 
+/// The translation table walks that this CPU has begun are complete, so that the
+/// registers of EL1&0 may be written ([`crate::context`]).
+pub(crate) fn wait_for_walks() {
+    arch::dsb_nsh();
+}
+
 /// ISB on CPUs with the AT speculation erratum.
 #[inline]
 pub(crate) fn isb_if_at_speculate() {

@@ -3,7 +3,12 @@
 //!
 //! The architecture flushes for the VMID in VTTBR_EL2 only, so for a domain
 //! that does not run here VTTBR_EL2 is switched for the moment, with
-//! interrupts masked. The flush itself is Xen's helper (VMALLS12E1IS between
+//! interrupts masked. A DSB ISH comes before that. Walks of the guest that was
+//! interrupted may be in flight, and must not meet another VTTBR_EL2
+//! ([`crate::context`] says more); for them alone a DSB NSH would do, but stores to
+//! tables that the flush is about must be visible to all CPUs' walkers by then as
+//! well, for which it takes ISH. (KVM: `enter_vmid_context`.) What walks the
+//! foreign VTTBR_EL2 saw is complete by the DSB ISH that ends each flush. The flush itself is Xen's helper (VMALLS12E1IS between
 //! DSB ISHST and DSB ISH, ISB), which knows about CPUs that want the TLBI
 //! repeated (XSA-493), or one of the same build for IPAs (`helpers.c`).
 //!
@@ -33,8 +38,10 @@ struct OtherVttbr {
 impl OtherVttbr {
     fn load(vttbr: u64, old: u64) -> Self {
         let irqs = IrqsOff::mask();
-        // SAFETY: interrupts are masked, and the old value comes back before
-        // they are not.
+        // Walks that the interrupted guest began use VTTBR_EL2: they end first.
+        arch::dsb_ish();
+        // SAFETY: interrupts are masked, no walk is in flight, and the old value
+        // comes back before interrupts are on.
         unsafe { arch::write_vttbr_el2(vttbr) };
         // VTTBR_EL2 must be in place before the TLBI that uses its VMID.
         cpu::isb();
@@ -44,7 +51,8 @@ impl OtherVttbr {
 
 impl Drop for OtherVttbr {
     fn drop(&mut self) {
-        // SAFETY: the value that was there before.
+        // SAFETY: the value that was there before; the DSB at the end of the flush
+        // has waited for walks.
         unsafe { arch::write_vttbr_el2(self.old) };
         // Back in place before interrupts are on again (fields drop later).
         cpu::isb();

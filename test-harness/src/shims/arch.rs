@@ -46,6 +46,9 @@ macro_rules! register {
         #[unsafe(no_mangle)]
         extern "C" fn $write(value: u64) {
             with(|m, cpu| {
+                let changed = m.cpus.cpus[cpu].$field ^ value;
+                let broken = m.cpus.check_no_walks(cpu, Register::$name, changed);
+                m.noted_rule(broken);
                 m.cpus.cpus[cpu].$field = value;
                 m.event(
                     cpu,
@@ -76,6 +79,8 @@ extern "C" fn xs_mock_read_vttbr_el2() -> u64 {
 #[unsafe(no_mangle)]
 extern "C" fn xs_mock_write_vttbr_el2(value: u64) {
     with(|m, cpu| {
+        let broken = m.cpus.check_no_walks(cpu, Register::Vttbr, !0);
+        m.noted_rule(broken);
         let broken = m.cpus.write_vttbr(cpu, value);
         m.noted_rule(broken);
         m.event(
@@ -100,7 +105,26 @@ extern "C" fn xs_mock_isb() {
 extern "C" fn xs_mock_dsb_sy() {
     with(|m, cpu| {
         m.publish(cpu);
+        m.cpus.walks_complete(cpu);
         m.event(cpu, Event::DsbSy);
+    });
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn xs_mock_dsb_ish() {
+    with(|m, cpu| {
+        m.publish(cpu);
+        m.cpus.walks_complete(cpu);
+        m.event(cpu, Event::DsbIsh);
+    });
+}
+
+/// Other CPUs' walkers are not of the non-shareable domain: nothing is published.
+#[unsafe(no_mangle)]
+extern "C" fn xs_mock_dsb_nsh() {
+    with(|m, cpu| {
+        m.cpus.walks_complete(cpu);
+        m.event(cpu, Event::DsbNsh);
     });
 }
 
@@ -175,6 +199,8 @@ fn invalidate(scope: Scope, event: impl FnOnce(u16, bool) -> Event) {
         let (vmid, broken) = m.cpus.tlbi(cpu);
         m.noted_rule(broken);
         m.tlb_flush(vmid, scope);
+        // DSB ISH comes last.
+        m.cpus.walks_complete(cpu);
         if matches!(scope, Scope::Vmid) {
             m.vmid_flushed(vmid);
         }
@@ -237,6 +263,8 @@ extern "C" fn xs_flush_guest_stage1_tlb_local() {
         let (vmid, broken) = m.cpus.tlbi(cpu);
         m.noted_rule(broken);
         m.vmid_flushed_locally(cpu, Some(vmid));
+        // DSB NSH comes last.
+        m.cpus.walks_complete(cpu);
         m.event(cpu, Event::TlbiStage1Local { vmid });
     });
 }
@@ -247,6 +275,7 @@ extern "C" fn xs_flush_guest_tlb_local() {
         let (vmid, broken) = m.cpus.tlbi(cpu);
         m.noted_rule(broken);
         m.vmid_flushed_locally(cpu, Some(vmid));
+        m.cpus.walks_complete(cpu);
         m.event(cpu, Event::TlbiVmidLocal { vmid });
     });
 }
@@ -255,6 +284,7 @@ extern "C" fn xs_flush_guest_tlb_local() {
 extern "C" fn xs_flush_all_guests_tlb_local() {
     with(|m, cpu| {
         m.vmid_flushed_locally(cpu, None);
+        m.cpus.walks_complete(cpu);
         m.event(cpu, Event::TlbiAllLocal);
     });
 }
@@ -279,6 +309,7 @@ fn translate(
             Want::Read
         };
         let answer = stage(m, cpu, va, want);
+        m.cpus.cpus[cpu].walks = true;
         m.event(
             cpu,
             Event::AddressTranslation {
