@@ -1,6 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! A guest's permission fault: was it a restriction, and what follows
 //! (`p2m_mem_access_check`).
+//!
+//! **Faults of the table walker.** If a walk of the guest's own tables was refused
+//! (S1PTW in the syndrome), the syndrome describes the instruction whose address
+//! was being translated: WnR says whether *that* was a write, and an instruction
+//! abort that *that* was a fetch. The walker itself does neither fetch nor ask who
+//! sent it. It reads entries, and where the hardware manages the access flag or the
+//! dirty state, it writes them. So if the page's access forbids reads, a read was
+//! refused, and if it forbids only writes, it can have been nothing but such a write
+//! ([`Fault::at_stage_2`]). (KVM takes every permission fault of a walk for a write,
+//! as its pages are always readable: `kvm_is_write_fault`.)
+//!
+//! The event then has the frame of the table (HPFAR_EL2 is valid for such faults),
+//! and as `gla` the address that was being translated, as `MEM_ACCESS_FAULT_IN_GPT`
+//! says. Which entry of the table was used, nothing tells: the low bits of the
+//! address that Xen's trap handler puts together are those of the virtual address.
+//! `offset` has no flag for "not valid", so it is 0, the begin of the table.
 #![forbid(unsafe_code)]
 
 use p2m_rs::access::P2mAccess;
@@ -24,12 +40,31 @@ pub struct Fault {
     pub gva: Option<Gva>,
     /// What kind of access `gva` was, if that is known.
     pub kind: FaultKind,
-    /// It was a read.
+    /// The instruction read.
     pub read: bool,
-    /// It was a write.
+    /// The instruction wrote.
     pub write: bool,
-    /// It was an instruction fetch.
+    /// It was the fetch of an instruction.
     pub fetch: bool,
+}
+
+impl Fault {
+    /// The fault as stage 2 saw it, at a page of this access: for a walk of the guest's
+    /// tables, what the walker wanted instead of what the instruction did.
+    #[must_use]
+    fn at_stage_2(self, access: P2mAccess) -> Self {
+        if self.kind != FaultKind::InGuestTables {
+            return self;
+        }
+        let read = !access.allows_read();
+        Self {
+            ipa: self.ipa.page_start(),
+            read,
+            write: !read && !access.allows_write(),
+            fetch: false,
+            ..self
+        }
+    }
 }
 
 /// What the fault's address was used for.
@@ -68,9 +103,13 @@ pub fn check(cx: &mut Unlocked<'_>, fault: Fault) -> Verdict {
         let mapping = p2m.mapping(fault.ipa.gfn());
         mapping.and_then(|mapping| mapping.setting())
     };
-    let Some(access) = access.filter(|&access| is_violation(access, fault)) else {
+    let Some(access) = access else {
         return Verdict::NotOurs;
     };
+    let fault = fault.at_stage_2(access);
+    if !is_violation(access, fault) {
+        return Verdict::NotOurs;
+    }
     // These two accesses lift themselves.
     if fault.write && access == P2mAccess::Rx2rw {
         relax(cx, domain, fault.ipa, P2mAccess::Rw);

@@ -213,13 +213,29 @@ pub const FIXES: &[Fix] = &[
         ],
     },
     Fix {
+        id: "table walks",
+        what: "a walk of the guest's tables is judged by what the walker did",
+        edits: &[
+            Edit {
+                file: "mem_access.c",
+                from: "bool p2m_mem_access_check(paddr_t gpa, vaddr_t gla, const struct npfec npfec)\n{\n",
+                to: "bool p2m_mem_access_check(paddr_t gpa, vaddr_t gla, const struct npfec insn)\n{\n    struct npfec npfec = insn;\n",
+            },
+            Edit {
+                file: "mem_access.c",
+                from: "    /* Now check for mem_access violation. */\n",
+                to: "    if ( npfec.kind == npfec_kind_in_gpt )\n    {\n        npfec.read_access = xma == XENMEM_access_n || xma == XENMEM_access_n2rwx ||\n                            xma == XENMEM_access_w || xma == XENMEM_access_x ||\n                            xma == XENMEM_access_wx;\n        npfec.write_access = xma == XENMEM_access_r || xma == XENMEM_access_r_pw ||\n                             xma == XENMEM_access_rx || xma == XENMEM_access_rx2rw;\n        npfec.insn_fetch = 0;\n        gpa &= PAGE_MASK;\n        if ( npfec.read_access != insn.read_access ||\n             npfec.write_access != insn.write_access ) oracle_excused(14);\n    }\n\n    /* Now check for mem_access violation. */\n",
+            },
+        ],
+    },
+    Fix {
         id: "relinquish",
         what: "relinquishing frees the tables of pages",
         edits: &[
             Edit {
                 file: MMU,
                 from: "int relinquish_p2m_mapping(struct domain *d)",
-                to: "static void oracle_prune(struct p2m_domain *p2m, lpae_t *table, unsigned int level)\n{\n    unsigned int i;\n\n    for ( i = 0; i < XEN_PT_LPAE_ENTRIES; i++ )\n    {\n        lpae_t e = table[i];\n\n        if ( !p2m_is_valid(e) || !e.p2m.table )\n            continue;\n        if ( level == 2 )\n        {\n            oracle_excused(14);\n            p2m_remove_pte(table + i, p2m->clean_pte);\n            p2m_force_tlb_flush_sync(p2m);\n            p2m_free_entry(p2m, e, level);\n        }\n        else\n            oracle_prune(p2m, map_domain_page(lpae_get_mfn(e)), level + 1);\n    }\n}\n\nint relinquish_p2m_mapping(struct domain *d)",
+                to: "static void oracle_prune(struct p2m_domain *p2m, lpae_t *table, unsigned int level)\n{\n    unsigned int i;\n\n    for ( i = 0; i < XEN_PT_LPAE_ENTRIES; i++ )\n    {\n        lpae_t e = table[i];\n\n        if ( !p2m_is_valid(e) || !e.p2m.table )\n            continue;\n        if ( level == 2 )\n        {\n            oracle_excused(15);\n            p2m_remove_pte(table + i, p2m->clean_pte);\n            p2m_force_tlb_flush_sync(p2m);\n            p2m_free_entry(p2m, e, level);\n        }\n        else\n            oracle_prune(p2m, map_domain_page(lpae_get_mfn(e)), level + 1);\n    }\n}\n\nint relinquish_p2m_mapping(struct domain *d)",
             },
             Edit {
                 file: MMU,

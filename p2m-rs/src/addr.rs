@@ -114,6 +114,12 @@ impl Ipa {
         Gfn(self.0 >> PAGE_SHIFT)
     }
 
+    /// The first address of the page that holds this one.
+    #[must_use]
+    pub const fn page_start(self) -> Self {
+        Self(self.0 & !(PAGE_SIZE - 1))
+    }
+
     /// Offset of this address in its page, in bytes.
     pub const fn page_offset(self) -> u64 {
         self.0 & (PAGE_SIZE - 1)

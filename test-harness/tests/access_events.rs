@@ -174,3 +174,124 @@ fn a_fault_outside_introspection_is_somebody_elses() {
     assert!(w.mem_access_check(GPA, GLA, npfec { bits: WRITE }));
     assert_eq!(w.monitor_requests(), []);
 }
+
+/// `gla_valid` of `struct npfec`, and its kind: a walk of the guest's own tables.
+const IN_TABLES: u32 = 1 << 4 | 1 << 5;
+
+/// `MEM_ACCESS_GLA_VALID` and `MEM_ACCESS_FAULT_IN_GPT`.
+const OF_A_WALK: u32 = 1 << 3 | 1 << 5;
+
+/// What a walk of the guest's tables was refused, by the access of the page that
+/// holds them: a read if that is forbidden. If not, it was the write by which the
+/// walker sets the access flag or the dirty state. Where it may do both, the
+/// restriction was not what stopped it.
+const REFUSED_WALKS: [(u32, u32); 11] = [
+    (access::N, READ),
+    (access::R, WRITE),
+    (access::W, READ),
+    (access::RW, 0),
+    (access::X, READ),
+    (access::RX, WRITE),
+    (access::WX, READ),
+    (access::RWX, 0),
+    (access::RX2RW, WRITE),
+    (access::N2RWX, READ),
+    (access::R_PW, WRITE),
+];
+
+/// The access, what the walk was refused, and what the instruction did that began
+/// it: a read, a write (WnR of the syndrome) or a fetch, which say nothing of it.
+fn walks() -> impl Iterator<Item = (u32, u32, u32)> {
+    let instructions = [READ, WRITE, FETCH];
+    REFUSED_WALKS
+        .into_iter()
+        .flat_map(move |(a, refused)| instructions.map(|by| (a, refused, by)))
+}
+
+#[test]
+fn a_walk_of_the_guests_tables_is_judged_by_what_the_walker_did() {
+    for (a, refused, by) in walks() {
+        let w = plain();
+        let d = scene(&w, a);
+        w.monitor_listens(d, true);
+        let bits = by | IN_TABLES;
+        let handled = !w.mem_access_check(GPA, GLA, npfec { bits });
+        assert_eq!(handled, refused != 0, "access {a}, instruction {by:#b}");
+        // Which entry of the table it was is not known: the low bits of the address
+        // that comes with the fault are the virtual address's.
+        let event = MonitorRequest {
+            reason: 1,
+            gfn: GFN,
+            offset: 0,
+            gla: GLA,
+            flags: refused | OF_A_WALK,
+            sync: a != access::N2RWX,
+        };
+        let expected = match a {
+            access::RX2RW | access::RW | access::RWX => vec![],
+            _ => vec![event],
+        };
+        let what = format!("access {a}, instruction {by:#b}");
+        assert_eq!(w.monitor_requests(), expected, "{what}");
+        let after = match a {
+            access::N2RWX => access::RWX,
+            access::RX2RW => access::RW,
+            _ => a,
+        };
+        assert_eq!(d.access(GFN), (0, after), "{what}");
+        w.check();
+    }
+}
+
+/// Debian stood still: each fault was judged by the instruction, found to be nobody's,
+/// and came again.
+#[test]
+fn a_guest_whose_tables_are_restricted_gets_on() {
+    for (a, refused, by) in walks() {
+        for walker_writes in [false, true] {
+            let w = plain();
+            let _d = scene(&w, a);
+            let gets_through =
+                || w.guest_can(0, GPA, false) && (!walker_writes || w.guest_can(0, GPA, true));
+            let mut faults = 0;
+            while !gets_through() {
+                let bits = by | IN_TABLES;
+                assert!(!w.mem_access_check(GPA, GLA, npfec { bits }));
+                faults += 1;
+                assert!(faults < 2, "access {a}, instruction {by:#b}");
+            }
+            assert!(faults == 0 || refused != 0);
+        }
+    }
+}
+
+#[test]
+fn a_walk_that_violates_without_a_listener_that_is_required_crashes_the_domain() {
+    for (a, refused, by) in walks() {
+        let w = plain();
+        let d = scene(&w, a);
+        d.set_access_required(true);
+        let bits = by | IN_TABLES;
+        assert_eq!(
+            !w.mem_access_check(GPA, GLA, npfec { bits }),
+            refused != 0,
+            "access {a}"
+        );
+        let crashes = refused != 0 && a != access::RX2RW;
+        assert_eq!(w.fate(d).0, u32::from(crashes), "access {a}");
+    }
+}
+
+/// The other kinds: the address is the access's own, and so are its low bits.
+#[test]
+fn the_offset_of_an_access_that_is_no_walk_is_told() {
+    for kind in [0, 2 << 5] {
+        let w = plain();
+        let d = scene(&w, access::N);
+        w.monitor_listens(d, true);
+        let bits = WRITE | 1 << 4 | kind;
+        assert!(!w.mem_access_check(GPA, GLA, npfec { bits }));
+        let event = w.monitor_requests()[0];
+        assert_eq!((event.gfn, event.offset), (GFN, 0x123));
+    }
+}

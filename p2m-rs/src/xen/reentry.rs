@@ -90,7 +90,7 @@ pub fn do_softirq(_cx: &mut Unlocked<'_>) {
 /// What a guest did that introspection wants to hear of.
 #[derive(Clone, Copy, Debug)]
 pub struct AccessEvent {
-    /// The faulting address.
+    /// The faulting address; of an entry of the guest's tables, the page's start.
     pub ipa: Ipa,
     /// The guest virtual address, if it is known.
     pub gva: Option<Gva>,
