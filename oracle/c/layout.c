@@ -65,13 +65,13 @@ static bool walkable(struct p2m_domain *p2m, gfn_t gfn)
     }
 }
 
-struct page_info *oracle_tracked_page(struct domain *d, gfn_t gfn, bool write)
+struct page_info *oracle_page_by_type(struct domain *d, gfn_t gfn, bool write)
 {
     p2m_type_t t;
     mfn_t mfn = p2m_get_entry(p2m_get_hostp2m(d), gfn, &t, NULL, NULL, NULL);
     bool allowed = p2m_is_ram(t) && (!write || t == p2m_ram_rw);
 
-    if ( !allowed || !mfn_valid(mfn) || walkable(p2m_get_hostp2m(d), gfn) )
+    if ( !allowed || !mfn_valid(mfn) )
         return NULL;
 
     return get_page(mfn_to_page(mfn), d) ? mfn_to_page(mfn) : NULL;

@@ -263,8 +263,8 @@ static inline unsigned int find_first_zero_bit(const unsigned long *map, unsigne
     return i;
 }
 
-/* The page, with a reference, if bit 0 of an entry keeps the hardware from it (B5). */
-struct page_info *oracle_tracked_page(struct domain *d, gfn_t gfn, bool write);
+/* The page, with a reference, if its type allows the access ("buffers"). */
+struct page_info *oracle_page_by_type(struct domain *d, gfn_t gfn, bool write);
 
 /* p2m_set_mem_access() changes an entry in place: no reference changes hands. */
 extern bool oracle_in_place;

@@ -93,28 +93,33 @@ pub const FIXES: &[Fix] = &[
         }],
     },
     Fix {
-        id: "B5",
-        what: "a page that bit 0 keeps from the hardware is given out with mem_access, too",
+        id: "buffers",
+        what: "stage 1 and the type decide which page a hypercall gets with mem_access (B5, B7)",
         edits: &[
             Edit {
                 file: "mem_access.c",
                 from: "         * fault was correct.\n         */\n        goto err;",
-                to: "         * fault was correct.\n         */\n        goto tracked;",
+                to: "         * fault was correct.\n         */\n        goto by_type;",
             },
             Edit {
                 file: "mem_access.c",
                 from: "        if ( flag == GV2M_READ )\n            break;\n        else\n            goto err;",
-                to: "        if ( flag == GV2M_READ )\n            break;\n        else\n            goto tracked;",
+                to: "        if ( flag == GV2M_READ )\n            break;\n        else\n            goto by_type;",
             },
             Edit {
                 file: "mem_access.c",
                 from: "        if ( flag == GV2M_WRITE )\n            break;\n        else\n            goto err;",
-                to: "        if ( flag == GV2M_WRITE )\n            break;\n        else\n            goto tracked;",
+                to: "        if ( flag == GV2M_WRITE )\n            break;\n        else\n            goto by_type;",
             },
             Edit {
                 file: "mem_access.c",
                 from: "    if ( unlikely(!get_page(page, v->domain)) )\n        page = NULL;\n\nerr:",
-                to: "    if ( unlikely(!get_page(page, v->domain)) )\n        page = NULL;\n    goto err;\n\ntracked:\n    page = oracle_tracked_page(v->domain, gfn, flag & GV2M_WRITE);\n    if ( page ) oracle_excused(6);\n\nerr:",
+                to: "    if ( unlikely(!get_page(page, v->domain)) )\n        page = NULL;\n    goto err;\n\nby_type:\n    page = oracle_page_by_type(v->domain, gfn, flag & GV2M_WRITE);\n    if ( page ) oracle_excused(6);\n\nerr:",
+            },
+            Edit {
+                file: "mem_access.c",
+                from: "    if ( t != p2m_ram_rw )\n        goto err;",
+                to: "    if ( t != p2m_ram_rw )\n        goto by_type;",
             },
         ],
     },

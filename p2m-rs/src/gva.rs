@@ -5,11 +5,24 @@
 //! This function held the p2m lock across everything once, and deadlocked:
 //! the software walk of stage 1 takes it again. Since Xen commit 0012ae8afb
 //! the lock covers the AT instruction only; here the token enforces it.
+//!
+//! **Which pages are given.** The guest may name a buffer that its own accesses do
+//! not reach at the moment: a valid bit is clear to track what it touches, or
+//! mem_access restricts the page; and the same may be so of the pages that hold its
+//! stage-1 tables, which the hardware reads through stage 2. The AT instruction fails
+//! for any of these, and does not say for which. So when it fails, nothing follows
+//! from that, and what the guest is entitled to is worked out anew: its own tables
+//! must allow the access (XSA-98), and the mapping's *type* must
+//! ([`Gv2mFlags::are_allowed_by`]). Valid bits and restrictions do not count, neither
+//! the tables' nor the page's: they are Xen's business with the guest, not limits of
+//! what Xen may do for it. They are not looked at even to learn why the AT failed;
+//! another vCPU's fault, or the monitor, may have changed them since. (C with
+//! mem_access in use does look, and refuses what no restriction of the page itself
+//! explains: docs/differences.md, "buffers".)
 #![forbid(unsafe_code)]
 
 use crate::addr::{Gva, Mfn};
 use crate::lock::Unlocked;
-use crate::types::P2mType;
 use crate::xen::console;
 use crate::xen::page::{Page, PageRef};
 use crate::xen::reentry::{guest_walk, mem_access_check_and_get_page};
@@ -34,7 +47,7 @@ pub fn get_page_from_gva(
 
     let mfn = match hardware {
         Some(maddr) => maddr.mfn(),
-        // Access was restricted, and that may be why the walk failed.
+        // With mem_access the same question is put by its own function, as in C.
         None if p2m.mem_access_enabled() => {
             return mem_access_check_and_get_page(cx, gva, flags, vcpu);
         }
@@ -52,8 +65,7 @@ pub fn get_page_from_gva(
     page
 }
 
-/// Both stages in software: the hardware stops at an entry without bit 0,
-/// also one that maps the guest's own tables.
+/// Both stages in software, which go by no valid bit.
 fn software_walk(cx: &mut Unlocked<'_>, vcpu: &Vcpu, gva: Gva, flags: Gv2mFlags) -> Option<Mfn> {
     let Some(stage1) = guest_walk(cx, vcpu, gva) else {
         console::no_stage1_translation(vcpu, gva);
@@ -64,10 +76,5 @@ fn software_walk(cx: &mut Unlocked<'_>, vcpu: &Vcpu, gva: Gva, flags: Gv2mFlags)
         let mapping = p2m.mapping(stage1.ipa.gfn())?;
         (mapping.mfn()?, mapping.ty()?)
     };
-    // What AT would have checked (XSA-98).
-    let writable = stage1.writable && ty == P2mType::RamRw;
-    if !ty.is_ram() || flags.wants_write() && !writable {
-        return None;
-    }
-    Some(mfn)
+    (stage1.allows(flags) && flags.are_allowed_by(ty)).then_some(mfn)
 }

@@ -26,28 +26,9 @@ pub struct Lookup<'v> {
     /// The mapping's entry, but with the frame that is looked up; no entry for
     /// a hole.
     leaf: Pte,
-    end: End,
+    /// log2 of the pages that the entry spans that ended the walk.
+    order: u32,
     _lock: PhantomData<&'v ()>,
-}
-
-/// log2 of the pages that the entry spans that ended a walk, at most 27, and in
-/// bit 5 whether the hardware gets there. One scalar, so that a [`Lookup`] comes
-/// back in two registers.
-#[derive(Clone, Copy)]
-struct End(u32);
-
-impl End {
-    const WALKABLE: u32 = 1 << 5;
-
-    #[inline(always)]
-    fn new(order: u32, walkable: bool) -> Self {
-        Self(order | if walkable { Self::WALKABLE } else { 0 })
-    }
-
-    #[inline(always)]
-    fn order(self) -> u32 {
-        self.0 & !Self::WALKABLE
-    }
 }
 
 impl<'v> Lookup<'v> {
@@ -56,20 +37,20 @@ impl<'v> Lookup<'v> {
     fn hole(level: Level) -> Self {
         Self {
             leaf: Pte::EMPTY,
-            end: End::new(level.order(), false),
+            order: level.order(),
             _lock: PhantomData,
         }
     }
 
     /// Level of the entry that ended the walk.
     pub fn level(&self) -> Level {
-        Level::of_order(self.end.order())
+        Level::of_order(self.order)
     }
 
     /// log2 of the pages of the mapping or of the hole.
     #[inline(always)]
     pub fn order(&self) -> u32 {
-        self.end.order()
+        self.order
     }
 
     /// The machine frame.
@@ -88,12 +69,6 @@ impl<'v> Lookup<'v> {
     #[inline(always)]
     pub fn setting(&self) -> Option<P2mAccess> {
         self.leaf.is_mapped().then(|| self.leaf.setting())
-    }
-
-    /// Whether the hardware gets to the mapping: bit 0 of its entry and of all
-    /// above it. False for a hole.
-    pub fn is_walkable(&self) -> bool {
-        self.end.0 & End::WALKABLE != 0
     }
 
     /// Bit 0 of the mapping's own entry (C's `valid`). False for a hole.
@@ -157,23 +132,20 @@ impl ReadView {
 
     #[inline(always)]
     fn end_of_walk(mut walk: Walk<'_>, gfn: Gfn) -> Lookup<'_> {
-        let mut walkable = true;
         loop {
             let (pte, goes_on) = walk.step(gfn);
-            walkable &= pte.hw_valid();
             if goes_on {
                 continue;
             }
-            // A hole has no frame, and nobody gets to it.
-            let is_mapped = pte.is_mapped();
             let offset = gfn.raw() & ((1 << walk.order()) - 1);
             return Lookup {
-                leaf: if is_mapped {
+                // A hole has no frame.
+                leaf: if pte.is_mapped() {
                     pte.advanced(offset)
                 } else {
                     Pte::EMPTY
                 },
-                end: End::new(walk.order(), walkable && is_mapped),
+                order: walk.order(),
                 _lock: PhantomData,
             };
         }

@@ -56,6 +56,8 @@ pub(crate) struct State {
     pub(crate) iotlb_cache: Tlb,
     pub(crate) vmids: Vmids,
     pub(crate) work: Work,
+    /// What CPU 1 does as soon as another drops a read lock.
+    pub(crate) meanwhile: Option<Box<dyn FnOnce() + Send>>,
 }
 
 impl State {
@@ -81,6 +83,7 @@ impl State {
             iotlb_cache: Tlb::default(),
             vmids: Vmids::default(),
             work: Work::default(),
+            meanwhile: None,
         }
     }
 
@@ -251,6 +254,13 @@ impl Machine {
         let (_state, in_vain) = self.listen(state, Duration::from_secs(10));
         !in_vain
     }
+}
+
+/// Runs `body` as what CPU 1 does, on this thread.
+pub(crate) fn on_the_other_cpu(body: impl FnOnce()) {
+    let outer = set_here(Some(Here { cpu: 1, ..here() }));
+    body();
+    set_here(outer);
 }
 
 /// Runs one mock function's body on this thread's machine.

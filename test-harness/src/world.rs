@@ -215,6 +215,17 @@ impl World {
         });
     }
 
+    /// Once a p2m read lock is dropped, CPU 1 does this: what happens between two
+    /// steps of a call, without a scheduler.
+    pub fn meanwhile(&self, body: impl FnOnce() + Send + 'static) {
+        self.locked(|m| m.meanwhile = Some(Box::new(body)));
+    }
+
+    /// Forgets what was to happen meanwhile, if no read lock was dropped.
+    pub fn nothing_meanwhile(&self) {
+        self.locked(|m| m.meanwhile = None);
+    }
+
     /// Maps a page in the vCPU's own tables.
     pub fn stage1_map(&self, v: Vcpu, gva: u64, entry: Stage1Entry) {
         self.locked(|m| {

@@ -143,6 +143,7 @@ fn b4_the_references_of_a_foreign_gigabyte_are_dropped() {
 
 /// The hardware does not get through where bit 0 is clear, be it in the page's
 /// own entry or above. No restriction is the cause, but no reason to refuse.
+/// (tests/buffers.rs has all that may keep the hardware from a page.)
 #[test]
 fn b5_a_page_that_the_guest_has_not_touched_is_given_out() {
     const GVA: u64 = 0x7000;
@@ -162,6 +163,8 @@ fn b5_a_page_that_the_guest_has_not_touched_is_given_out() {
         assert_eq!(d.insert(0x1000, 1, ram(0), t), 0);
         assert_eq!(d.insert(0x1001, 1, ram(0) + 1, p2mt::RAM_RW), 0);
         assert_eq!(d.set_access(0x1000, 1, 0, access), 0);
+        assert_eq!(d.set_access(0x1001, 1, 0, access::N), 0);
+        assert!(d.mem_access_enabled());
         d.creation_finished();
         if touch_neighbour {
             // Now it is the page's own entry that lacks bit 0.

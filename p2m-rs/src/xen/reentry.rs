@@ -23,6 +23,14 @@ pub struct Stage1 {
     pub writable: bool,
 }
 
+impl Stage1 {
+    /// What AT would have checked of the guest's tables (XSA-98). AT does not check
+    /// for execution, and so nor does this.
+    pub const fn allows(self, flags: Gv2mFlags) -> bool {
+        self.writable || !flags.wants_write()
+    }
+}
+
 /// Walks the guest's stage-1 tables in software (`guest_walk_tables`). Each
 /// step reads guest memory and so takes the p2m lock for reading.
 pub fn guest_walk(_cx: &mut Unlocked<'_>, vcpu: &Vcpu, gva: Gva) -> Option<Stage1> {

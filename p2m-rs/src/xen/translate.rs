@@ -6,6 +6,7 @@ use xen_sys as sys;
 
 use crate::addr::{Gva, Ipa, Maddr, PAGE_SHIFT, PAGE_SIZE};
 use crate::lock::ReadView;
+use crate::types::P2mType;
 
 /// PAR_EL1 bit 0: the translation failed.
 const PAR_F: u64 = 1;
@@ -36,14 +37,15 @@ impl Gv2mFlags {
         self.0 & sys::XS_GV2M_WRITE != 0
     }
 
-    /// Exactly `GV2M_READ`.
-    pub const fn is_read_only(self) -> bool {
-        self.0 == 0
-    }
-
-    /// Exactly `GV2M_WRITE`.
-    pub const fn is_write_only(self) -> bool {
-        self.0 == sys::XS_GV2M_WRITE
+    /// Whether Xen may do that for a guest with a page of this type: read its own
+    /// RAM, and write what is not read-only. (What is not the domain's own RAM,
+    /// `get_page` would refuse too.)
+    pub const fn are_allowed_by(self, ty: P2mType) -> bool {
+        match ty {
+            P2mType::RamRw => true,
+            P2mType::RamRo => !self.wants_write(),
+            _ => false,
+        }
     }
 }
 

@@ -71,9 +71,13 @@ fn release(
         state.broken(id, what);
     }
     state.event(cpu, Event::Lock { lock, op });
+    let meanwhile = state.meanwhile.take_if(|_| op == LockOp::ReadUnlock);
     drop(state);
     here.machine.wake();
     here.machine.yield_point();
+    if let Some(meanwhile) = meanwhile {
+        machine::on_the_other_cpu(meanwhile);
+    }
 }
 
 #[unsafe(no_mangle)]
