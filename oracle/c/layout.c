@@ -3,7 +3,6 @@
 #include "shim.h"
 
 bool oracle_in_place;
-bool oracle_touched_only;
 
 /* As in xen-sys/src/mock.rs, in the order of layout.rs. */
 const size_t oracle_layout[] = {
@@ -42,29 +41,6 @@ void oracle_globals(unsigned int globals[4])
     globals[3] = p2m_root_level;
 }
 
-/* Is bit 0 set in all entries that lead to @gfn? The p2m lock is held. */
-static bool walkable(struct p2m_domain *p2m, gfn_t gfn)
-{
-    unsigned int level = P2M_ROOT_LEVEL;
-    unsigned long root = gfn_x(gfn) >> (XEN_PT_LEVEL_ORDER(level) + XEN_PT_LPAE_SHIFT);
-    lpae_t *table;
-    DECLARE_OFFSETS(offsets, gfn_to_gaddr(gfn));
-
-    if ( root >= P2M_ROOT_PAGES )
-        return true;
-
-    for ( table = __map_domain_page(p2m->root + root); ; level++ )
-    {
-        lpae_t pte = table[offsets[level]];
-
-        if ( !lpae_is_valid(pte) )
-            return false;
-        if ( level == 3 || lpae_is_mapping(pte, level) )
-            return true;
-        table = map_domain_page(lpae_get_mfn(pte));
-    }
-}
-
 struct page_info *oracle_page_by_type(struct domain *d, gfn_t gfn, bool write)
 {
     p2m_type_t t;
@@ -75,11 +51,6 @@ struct page_info *oracle_page_by_type(struct domain *d, gfn_t gfn, bool write)
         return NULL;
 
     return get_page(mfn_to_page(mfn), d) ? mfn_to_page(mfn) : NULL;
-}
-
-bool oracle_walkable(struct domain *d, gfn_t gfn)
-{
-    return walkable(p2m_get_hostp2m(d), gfn);
 }
 
 /*

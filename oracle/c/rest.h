@@ -271,10 +271,6 @@ extern bool oracle_in_place;
 /* Whether the mapping of a frame has the access already. */
 bool oracle_has_access(struct p2m_domain *p2m, gfn_t gfn, p2m_type_t t, p2m_access_t a);
 
-/* p2m_flush_vm() calls p2m_cache_flush_range(). */
-extern bool oracle_touched_only;
-bool oracle_walkable(struct domain *d, gfn_t gfn);
-
 /*
  * Local variables:
  * mode: C

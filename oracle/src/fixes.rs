@@ -186,20 +186,13 @@ pub const FIXES: &[Fix] = &[
         ],
     },
     Fix {
-        id: "flush-vm",
-        what: "p2m_flush_vm leaves out what lies below an entry without bit 0",
-        edits: &[
-            Edit {
-                file: MMU,
-                from: "        rc = p2m_cache_flush_range(v->domain, &start, _gfn(ULONG_MAX));",
-                to: "        oracle_touched_only = true;\n        rc = p2m_cache_flush_range(v->domain, &start, _gfn(ULONG_MAX));\n        oracle_touched_only = false;",
-            },
-            Edit {
-                file: "p2m.c",
-                from: "            if ( mfn_eq(mfn, INVALID_MFN) || !p2m_is_any_ram(t) || !valid )",
-                to: "            if ( mfn_eq(mfn, INVALID_MFN) || !p2m_is_any_ram(t) || !valid ||\n                 (oracle_touched_only && !oracle_walkable(d, start) &&\n                  (oracle_excused(12), true)) )",
-            },
-        ],
+        id: "cleaning",
+        what: "what is cleaned does not depend on valid bits",
+        edits: &[Edit {
+            file: "p2m.c",
+            from: "            if ( mfn_eq(mfn, INVALID_MFN) || !p2m_is_any_ram(t) || !valid )",
+            to: "            if ( !valid && !mfn_eq(mfn, INVALID_MFN) && p2m_is_any_ram(t) )\n                oracle_excused(12);\n            if ( mfn_eq(mfn, INVALID_MFN) || !p2m_is_any_ram(t) )",
+        }],
     },
     Fix {
         id: "walks",
@@ -218,7 +211,7 @@ pub const FIXES: &[Fix] = &[
         ],
     },
     Fix {
-        id: "table walks",
+        id: "table-walks",
         what: "a walk of the guest's tables is judged by what the walker did",
         edits: &[
             Edit {

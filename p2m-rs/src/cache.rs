@@ -9,6 +9,27 @@
 //! operation starts to trap the guest's changes of its MMU controls (HCR.TVM),
 //! and each time the caches go on or off all of its RAM is cleaned by address.
 //! Once they are on, the trapping ends (see Arm ARM, B1.14.4 of DDI 0406C).
+//!
+//! **What is cleaned: all RAM that is mapped**, whatever the valid bits of its entry
+//! and of those above say. These bits track what the guest touches
+//! ([`crate::fault`]), and it is tempting to clean only that, as C means to. But a
+//! page is clean only if *nobody* has written it since it was cleaned last, and of
+//! those who can, the bits know one:
+//!
+//! - *The guest*, through an entry whose bit is set: known. But not what it, on another
+//!   vCPU, writes after the pass has been at that page and before the root is
+//!   invalidated: the entries above have lost the trace by then.
+//! - *Xen*, in copies for hypercalls: these reach pages by a walk in software, which
+//!   asks for no bit and sets none ([`crate::gva`]). Also pages that it shares with the
+//!   guest: it writes them by mappings of its own, at any time.
+//! - *Backends*, by grants and foreign mappings, which may be made, written and undone
+//!   between two passes, or held across several.
+//! - *The toolstack*, which loads kernels and patches them (LibVMI), by foreign
+//!   mappings.
+//! - *Devices* write past the caches or are coherent. Their tables are not ours to
+//!   invalidate, and with shared ones there is no tracking at all.
+//!
+//! Whoever wants to skip a page needs the word of all of them.
 #![forbid(unsafe_code)]
 
 use crate::addr::{Gfn, Mfn};
@@ -34,41 +55,17 @@ const PAGE_COST: u64 = 10;
 /// spent; of blocks there are not so many in a row.
 const AT_ONCE: u64 = BUDGET / PAGE_COST;
 
-/// Which RAM to clean.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Clean {
-    /// All whose own entry has bit 0: what the toolstack wrote counts, whether
-    /// the guest has touched it or not.
-    Mapped,
-    /// What the guest can have touched since bit 0 was cleared: not what lies
-    /// below an entry without it.
-    Touched,
-}
-
-impl Clean {
-    /// Whether what lies below the entry may have to be cleaned.
-    fn goes_below(self, pte: Pte) -> bool {
-        pte.hw_valid() || self == Self::Mapped
-    }
-}
-
-/// `p2m_cache_flush_range`: cleans and invalidates the RAM in
+/// `p2m_cache_flush_range`: cleans and invalidates the RAM that is mapped in
 /// `*start .. end`. The page tables do not change, so a read lock does.
 ///
 /// # Errors
 ///
 /// [`Errno::RESTART`]: a softirq is pending; `*start` says where to go on.
-pub fn flush_range(
-    cx: &mut Unlocked<'_>,
-    domain: &Domain,
-    start: &mut Gfn,
-    end: Gfn,
-    clean: Clean,
-) -> Result {
+pub fn flush_range(cx: &mut Unlocked<'_>, domain: &Domain, start: &mut Gfn, end: Gfn) -> Result {
     let p2m = domain.p2m().read(cx);
     let end = end.min(p2m.max_mapped_gfn().add(1));
     let mut gfn = (*start).max(p2m.lowest_mapped_gfn());
-    let result = p2m.flush_until(&mut gfn, end, clean);
+    let result = p2m.flush_until(&mut gfn, end);
     if result.is_ok() {
         cpu::invalidate_icache();
     }
@@ -78,15 +75,11 @@ pub fn flush_range(
 
 impl ReadView {
     /// Cleans from `gfn` on, table by table.
-    fn flush_until(&self, gfn: &mut Gfn, end: Gfn, clean: Clean) -> Result {
+    fn flush_until(&self, gfn: &mut Gfn, end: Gfn) -> Result {
         let mut run = Run::default();
         let mut spent = 0;
         while *gfn < end {
-            let table = match clean {
-                Clean::Mapped => self.last_table(*gfn),
-                Clean::Touched => self.last_walkable_table(*gfn),
-            };
-            let Some(table) = table else {
+            let Some(table) = self.last_table(*gfn) else {
                 *gfn = end;
                 break;
             };
@@ -95,7 +88,7 @@ impl ReadView {
             let mut at = Some(level.index(*gfn));
             while let Some(index) = at.filter(|_| *gfn < end) {
                 let pte = table.load(index);
-                if clean.goes_below(pte) && matches!(pte.kind(level), Kind::Table(_)) {
+                if matches!(pte.kind(level), Kind::Table(_)) {
                     break;
                 }
                 let next = gfn.next_boundary(level.order());
@@ -117,9 +110,9 @@ impl ReadView {
     }
 }
 
-/// Whether the entry maps RAM that the hardware may have used through it.
+/// Whether the entry maps RAM, which somebody may have written.
 fn is_to_clean(pte: Pte) -> bool {
-    pte.hw_valid() && pte.ty().is_some_and(P2mType::is_any_ram)
+    pte.ty().is_some_and(P2mType::is_any_ram)
 }
 
 /// Consecutive frames that wait to be cleaned together: one pair of barriers
@@ -222,8 +215,8 @@ pub fn toggle(vcpu: &Vcpu, was_enabled: bool) {
     }
 }
 
-/// `p2m_flush_vm`: cleans the RAM that the current vCPU's domain has touched,
-/// and starts to track anew. Interrupts are on; may be descheduled.
+/// `p2m_flush_vm`: cleans the RAM of the current vCPU's domain, and starts to
+/// track anew what it touches, as C does. Interrupts are on; may be descheduled.
 pub fn flush_vm(cx: &mut Unlocked<'_>, vcpu: &Vcpu) {
     debug_assert!(vcpu.is_current());
     debug_assert!(cpu::irqs_enabled());
@@ -231,7 +224,7 @@ pub fn flush_vm(cx: &mut Unlocked<'_>, vcpu: &Vcpu) {
 
     let mut start = Gfn::new(0);
     let result = loop {
-        match flush_range(cx, vcpu.domain(), &mut start, Gfn::new(!0), Clean::Touched) {
+        match flush_range(cx, vcpu.domain(), &mut start, Gfn::new(!0)) {
             Err(Errno::RESTART) => do_softirq(cx),
             result => break result,
         }

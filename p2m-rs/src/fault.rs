@@ -6,6 +6,14 @@
 //! entries and leaves the rest as it is. On the fault, the entry gets its bit
 //! back, and if it points to a table the bits of *that* table's entries are
 //! cleared instead: what is not touched stays without.
+//!
+//! What that says: an entry that the hardware can walk to was used by a vCPU of the
+//! domain since the last invalidation, or was written since. What it does not say:
+//! that nobody has written the pages of the others. Neither Xen's own copies nor other
+//! domains' mappings go through these tables, and what was touched before an
+//! invalidation is forgotten with it. So nothing here may be skipped for a clear bit
+//! when RAM is cleaned ([`crate::cache`]). The bits are kept as in C all the same:
+//! `p2m_get_entry` shows them, and other parts of Xen may come to use them.
 #![forbid(unsafe_code)]
 
 use crate::addr::Gfn;
@@ -15,7 +23,7 @@ use crate::xen::domain::Domain;
 use crate::xen::table::Table;
 
 /// `p2m_domain_creation_finished`: from now on, remember what the guest
-/// touches, so that its first set/way operation need not flush all of its RAM.
+/// touches.
 ///
 /// Not where an IOMMU shares the tables: a device's fault could not be mended.
 pub fn creation_finished(cx: &mut Unlocked<'_>, domain: &Domain) {

@@ -157,44 +157,30 @@ impl ReadView {
         self.table_towards(gfn, Level::L3)
     }
 
-    /// The same for the hardware, which does not go on from an entry without bit 0.
-    pub(crate) fn last_walkable_table(&self, gfn: Gfn) -> Option<Table<'_>> {
-        self.table_of_walk(gfn, Level::L3, true)
-    }
-
     /// The table of `level` on the way to `gfn`, or the last there is above it.
     /// None for a frame beyond the root's.
-    pub(crate) fn table_towards(&self, gfn: Gfn, level: Level) -> Option<Table<'_>> {
-        self.table_of_walk(gfn, level, false)
-    }
-
     #[inline(never)]
-    fn table_of_walk(&self, gfn: Gfn, level: Level, for_hardware: bool) -> Option<Table<'_>> {
-        self.walk_to(gfn, level, for_hardware)
-            .map(|walk| walk.table())
+    pub(crate) fn table_towards(&self, gfn: Gfn, level: Level) -> Option<Table<'_>> {
+        self.walk_to(gfn, level).map(|walk| walk.table())
     }
 
     /// The table of `level` on the way to `gfn`, if there is one.
     #[inline(always)]
     pub(crate) fn table_at(&self, gfn: Gfn, level: Level) -> Option<Table<'_>> {
-        self.walk_to(gfn, level, false)
+        self.walk_to(gfn, level)
             .filter(|walk| walk.order() == level.order())
             .map(|walk| walk.table_of(level))
     }
 
     #[inline(always)]
-    pub(crate) fn walk_to(&self, gfn: Gfn, level: Level, for_hardware: bool) -> Option<Walk<'_>> {
+    pub(crate) fn walk_to(&self, gfn: Gfn, level: Level) -> Option<Walk<'_>> {
         let mut walk = self.walk(gfn)?;
         let order = level.order();
         if walk.order() <= order {
             return Some(walk);
         }
         loop {
-            let here = walk;
-            let (pte, goes_on) = walk.step(gfn);
-            if for_hardware && !pte.hw_valid() {
-                return Some(here);
-            }
+            let (_, goes_on) = walk.step(gfn);
             if !goes_on || walk.order() <= order {
                 return Some(walk);
             }

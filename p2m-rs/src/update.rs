@@ -137,7 +137,7 @@ impl WriteView<'_> {
         let domain = self.living_domain()?;
         let request = Request::new(self, gfn, target, access);
         let level = Level::of_pages(nr).filter(|&level| request.fits(level, 0, level.pages()));
-        let walk = level.and_then(|level| self.walk_to(gfn, level, false));
+        let walk = level.and_then(|level| self.walk_to(gfn, level));
         let (Some(level), Some(walk)) = (level, walk) else {
             return Ok(self.insert_all(&request, nr)?);
         };

@@ -191,9 +191,11 @@ impl Domain {
 
     /// `p2m_cache_flush_range()`: return code and where it stopped.
     pub fn cache_flush(self, start: u64, end: u64) -> (i32, u64) {
-        let mut at = start;
-        let rc = call!(p2m_cache_flush_range(self.0, &mut at, end));
-        (rc, at)
+        crate::dirty::cleaning("C2", self, start..end, || {
+            let mut at = start;
+            let rc = call!(p2m_cache_flush_range(self.0, &mut at, end));
+            ((rc, at), if rc == 0 { u64::MAX } else { at })
+        })
     }
 
     /// `relinquish_p2m_mapping()`.
@@ -278,9 +280,17 @@ impl Vcpu {
         )))
     }
 
+    fn of(self) -> Domain {
+        // SAFETY: the world keeps the structure alive; the domain never changes.
+        Domain(unsafe { (*self.0).domain })
+    }
+
     /// `p2m_flush_vm()`.
     pub fn flush_vm(self) {
-        call!(p2m_flush_vm(self.0));
+        crate::dirty::cleaning("C1", self.of(), 0..u64::MAX, || {
+            call!(p2m_flush_vm(self.0));
+            ((), u64::MAX)
+        });
     }
 
     /// `p2m_toggle_cache()`.

@@ -36,6 +36,8 @@
 //! | P3 | no page is put, no table freed, before the IOTLB flush of where it was mapped |
 //! | P4 | the IOMMU is told of each change, as what it is, before the unlock |
 //! | P5 | break before make for the IOMMU's TLB: no new value while the IOTLB may hold one that differs in more than permissions |
+//! | C1 | `p2m_flush_vm` cleans what was dirty of the domain's RAM when it began, whoever wrote it |
+//! | C2 | so does `p2m_cache_flush_range`, as far as it got |
 //! | R0 | pages, lists and references are used as what they are |
 //! | R1 | references of a frame: its owner's and one for each foreign mapping |
 //! | R2 | pool = free pages + tables in use |
@@ -72,6 +74,7 @@ pub mod config;
 mod controls;
 mod cpu;
 mod devices;
+mod dirty;
 mod domain;
 mod domains;
 pub mod event;
@@ -104,6 +107,7 @@ pub use calls::{Entry, Page, INVALID};
 pub use config::{Config, Iommu};
 pub use cpu::Preempt;
 pub use devices::MonitorRequest;
+pub use dirty::Writer;
 pub use event::{Checker, Event, LockOp, Register, Violation};
 pub use machine::{Machine, Scheduler};
 pub use snapshot::{DumpedTable, Leaf, Snapshot};

@@ -18,6 +18,7 @@ use std::time::Duration;
 use crate::config::Config;
 use crate::cpu::Cpus;
 use crate::devices::Devices;
+use crate::dirty::Dirty;
 use crate::domains::Domains;
 use crate::event::{Event, Log, Violation};
 use crate::frames::Frames;
@@ -48,6 +49,7 @@ pub(crate) struct State {
     pub(crate) domains: Domains,
     pub(crate) guests: Guests,
     pub(crate) devices: Devices,
+    pub(crate) dirty: Dirty,
     pub(crate) tables: Tables,
     pub(crate) tlb: Tlb,
     pub(crate) visible: Visible,
@@ -76,6 +78,7 @@ impl State {
             domains: Domains::default(),
             guests: Guests::default(),
             devices: Devices::default(),
+            dirty: Dirty::default(),
             tables: Tables::default(),
             tlb: Tlb::default(),
             visible: Visible::default(),

@@ -14,7 +14,6 @@ use xen_sys as sys;
 
 use super::{domain, output, p2m, page_to_c, target, unlocked, vcpu};
 use crate::addr::{Gfn, Gva, Mfn};
-use crate::cache::Clean;
 use crate::error::{to_c, Errno, Result};
 use crate::types::P2mType;
 use crate::xen::console;
@@ -293,9 +292,7 @@ pub unsafe extern "C" fn p2m_cache_flush_range(
     // SAFETY: a valid place of the caller's.
     let mut start = Gfn::new(unsafe { pstart.read() });
     // SAFETY: no p2m lock is held.
-    let result = unsafe {
-        unlocked(|cx| cache::flush_range(cx, d, &mut start, Gfn::new(end), Clean::Mapped))
-    };
+    let result = unsafe { unlocked(|cx| cache::flush_range(cx, d, &mut start, Gfn::new(end))) };
     // SAFETY: a valid place of the caller's.
     unsafe { pstart.write(start.raw()) };
     to_c(result)

@@ -251,7 +251,7 @@ pub unsafe extern "C" fn relinquish_p2m_mapping(d: *mut sys::domain) -> c_int {
     to_c(unsafe { unlocked(|cx| lifecycle::relinquish(cx, d)) })
 }
 
-/// Cleans the RAM that the current vCPU's domain has touched.
+/// Cleans the RAM of the current vCPU's domain.
 #[no_mangle]
 pub unsafe extern "C" fn p2m_flush_vm(v: *mut sys::vcpu) {
     // SAFETY: the module's contract.
