@@ -47,6 +47,10 @@ pub fn episode(machine: Machine, seed: u64, episode: u64) -> Vec<Op> {
                 _ => Op::new(Kind::Preempt, &[k]),
             });
         }
+        if g.rng.one_in(80) {
+            ops.extend(g.buffer());
+            continue;
+        }
         let op = g.operation();
         if can_be_preempted(op.kind) && g.rng.one_in(2) {
             ops.push(Op::new(Kind::Preempt, &[1 + g.rng.below(4)]));
@@ -263,6 +267,54 @@ impl Generator {
             9..=15 => Op::new(Kind::PageFromGva, &[v, gva, self.rng.below(2)]),
             _ => Op::new(Kind::CheckAndGet, &[gva, self.rng.below(2)]),
         }
+    }
+
+    /// A hypercall with a buffer. The page with the guest's stage-1 tables is there, and
+    /// so is the buffer, mostly; either may be restricted or not touched yet. A fault of
+    /// another vCPU may come before the second try, and the walker's own may be judged.
+    fn buffer(&mut self) -> Vec<Op> {
+        let v = self.rng.below(4);
+        // The domain of each vCPU, as in `side::VCPUS`.
+        let d = v.saturating_sub(1);
+        let (gva, gfn) = (self.gva(), self.real_gfn() & ((1 << 36) - 1));
+        let tables = self.rng.below(4) * M2 + 16 + self.rng.below(8);
+        let mut ops = vec![
+            Op::new(Kind::Run, &[v]),
+            Op::new(Kind::Insert, &[d, tables, 1, self.memory(d, 1), 1]),
+            Op::new(Kind::Stage1Tables, &[v, tables]),
+        ];
+        let writable = u64::from(!self.rng.one_in(4));
+        ops.push(Op::new(Kind::Stage1, &[v, gva, gfn, writable]));
+        if !self.rng.one_in(4) {
+            let (_, mfn, t) = self.mapping(d);
+            ops.push(Op::new(Kind::Insert, &[d, gfn, 1, mfn, t]));
+        }
+        if self.pages_only {
+            for at in [gfn, tables] {
+                if self.rng.one_in(2) {
+                    let access = self.set_access_value(11);
+                    ops.push(Op::new(Kind::SetAccessFully, &[d, at, 1, access]));
+                }
+            }
+        }
+        if self.rng.one_in(2) {
+            ops.push(Op::new(Kind::Finished, &[d]));
+            for at in [gfn, tables] {
+                if self.rng.one_in(2) {
+                    ops.push(Op::new(Kind::Resolve, &[d, at]));
+                }
+            }
+        }
+        for _ in 0..2 {
+            ops.push(Op::new(Kind::PageFromGva, &[v, gva, self.rng.below(2)]));
+            ops.push(Op::new(Kind::CheckAndGet, &[gva, self.rng.below(2)]));
+            let at = self.rng.of(&[gfn, tables]);
+            ops.push(Op::new(Kind::Resolve, &[d, at]));
+        }
+        // Any instruction, and a walk of the tables.
+        let walk = 1 << self.rng.below(3) | 3 << 4;
+        ops.push(Op::new(Kind::CheckAccess, &[tables << 12 | 8, gva, walk]));
+        ops
     }
 
     fn tracking(&mut self, d: u64) -> Op {

@@ -9,7 +9,7 @@
 
 mod common;
 
-use common::reference::{place, run, run_bytes, Op};
+use common::reference::{place, run, run_bytes, Copying, Op, WRITERS};
 use common::{access, machines, p2mt, ram, world, M2};
 use proptest::prelude::*;
 use test_harness::Config;
@@ -39,14 +39,22 @@ fn op(limit: u64) -> impl Strategy<Value = Op> {
         1 => p2mt::GRANT_RW..=p2mt::GRANT_RO,
     ];
     let access = access::N..=access::R_PW;
+    let copying = (any::<bool>(), prop::bool::weighted(0.8))
+        .prop_map(|(write, writable)| Copying { write, writable });
     prop_oneof![
         6 => (gfn.clone(), nr.clone(), mfn, t)
             .prop_map(|(gfn, nr, mfn, t)| Op::Insert { gfn, nr, mfn, t }),
         2 => (gfn.clone(), 0u64..16).prop_map(|(gfn, m)| Op::Foreign { gfn, mfn: ram(1) + m }),
         4 => (gfn.clone(), nr.clone(), prop::bool::weighted(0.8))
             .prop_map(|(gfn, nr, honest)| Op::Remove { gfn, nr, honest }),
-        2 => (gfn.clone(), nr, access.clone())
+        2 => (gfn.clone(), nr.clone(), access.clone())
             .prop_map(|(gfn, nr, access)| Op::SetAccess { gfn, nr, access }),
+        4 => (gfn.clone(), gfn.clone(), copying)
+            .prop_map(|(gfn, tables, how)| Op::Copy { gfn, tables, how }),
+        3 => (gfn.clone(), prop::sample::select(WRITERS.to_vec()))
+            .prop_map(|(gfn, writer)| Op::Write { gfn, writer }),
+        1 => (gfn.clone(), 1u64..2 * M2, any::<bool>())
+            .prop_map(|(gfn, nr, vm)| Op::Clean { gfn, nr, vm }),
         1 => access.prop_map(|access| Op::DefaultAccess { access }),
         1 => Just(Op::Invalidate),
         3 => gfn.prop_map(|gfn| Op::Resolve { gfn }),

@@ -66,7 +66,9 @@ unsafe extern "C" fn guest_walk_tables(
     let (tables_in, entry) = with(|m, cpu| {
         m.must_not_hold_p2m_lock(cpu, "guest_walk_tables()");
         m.event(cpu, Event::GuestWalk { gva });
-        let stage1 = m.guests.get(&v.addr());
+        // It goes by the registers of who runs.
+        let is_current = m.cpus.cpus[cpu].current == v.addr();
+        let stage1 = m.guests.get(&v.addr()).filter(|_| is_current);
         (
             stage1.and_then(|s| s.tables_in),
             stage1.and_then(|s| s.pages.get(&(gva >> 12)).copied()),

@@ -7,7 +7,7 @@ use std::sync::Mutex;
 
 use arbitrary::{Result, Unstructured};
 use p2m_rs::globals::{attach_for_test, machine_for_test, reset_for_test, Machine};
-use test_harness::{Config, Domain, Snapshot, World, INVALID};
+use test_harness::{Config, Domain, Snapshot, Stage1Entry, Vcpu, World, Writer, INVALID};
 
 use super::{access, errno, machines, p2mt, ram, M2};
 
@@ -28,14 +28,61 @@ pub struct Model {
 
 #[derive(Debug, Clone)]
 pub enum Op {
-    Insert { gfn: u64, nr: u64, mfn: u64, t: u32 },
-    Foreign { gfn: u64, mfn: u64 },
-    Remove { gfn: u64, nr: u64, honest: bool },
-    SetAccess { gfn: u64, nr: u64, access: u32 },
-    DefaultAccess { access: u32 },
+    Insert {
+        gfn: u64,
+        nr: u64,
+        mfn: u64,
+        t: u32,
+    },
+    Foreign {
+        gfn: u64,
+        mfn: u64,
+    },
+    Remove {
+        gfn: u64,
+        nr: u64,
+        honest: bool,
+    },
+    SetAccess {
+        gfn: u64,
+        nr: u64,
+        access: u32,
+    },
+    DefaultAccess {
+        access: u32,
+    },
     Invalidate,
-    Resolve { gfn: u64 },
+    Resolve {
+        gfn: u64,
+    },
+    /// A hypercall whose buffer is at `gfn`, and the guest's tables at `tables`.
+    Copy {
+        gfn: u64,
+        tables: u64,
+        how: Copying,
+    },
+    /// Somebody writes a page, in the caches.
+    Write {
+        gfn: u64,
+        writer: Writer,
+    },
+    /// A range is cleaned to memory, or all of the guest's.
+    Clean {
+        gfn: u64,
+        nr: u64,
+        vm: bool,
+    },
 }
+
+/// Which way a buffer is copied, and whether the guest may write it.
+#[derive(Debug, Clone, Copy)]
+pub struct Copying {
+    pub write: bool,
+    pub writable: bool,
+}
+
+/// Where the guest's tables map the buffer of a hypercall.
+const GVA: u64 = 0x7000;
 
 /// Two stretches that matter, in frames from their start: the low end with its
 /// 2 MiB boundaries, and the last 4 MiB of the address space and a bit beyond.
@@ -51,14 +98,27 @@ fn is_any_ram(t: u32) -> bool {
     [p2mt::RAM_RW, p2mt::RAM_RO].contains(&t) || (p2mt::FOREIGN_RW..=p2mt::GRANT_RO).contains(&t)
 }
 
+/// Everybody who writes a guest's pages; Xen does it as the others do, since where it
+/// copies for a hypercall is [`Op::Copy`]'s.
+pub const WRITERS: [Writer; 4] = [
+    Writer::Guest,
+    Writer::Xen,
+    Writer::Backend,
+    Writer::Toolstack,
+];
+
 /// The memory of the scenario's two domains.
 fn is_memory(mfn: u64) -> bool {
     (ram(0)..ram(0) + 8 * M2).contains(&mfn) || (ram(1)..ram(1) + 16).contains(&mfn)
 }
 
 impl Model {
-    fn step(&mut self, d: Domain, owner: Domain, op: &Op) {
+    fn step(&mut self, scene: &Scene<'_>, op: &Op) {
+        let &Scene { d, owner, .. } = scene;
         match *op {
+            Op::Copy { gfn, tables, how } => self.copy(scene, gfn, tables, how),
+            Op::Write { gfn, writer } => self.write(scene, gfn, writer),
+            Op::Clean { gfn, nr, vm } => scene.clean(gfn, nr, vm),
             Op::Insert { gfn, nr, mfn, t } => {
                 let fits = nr.min(self.limit.saturating_sub(gfn));
                 for i in 0..fits {
@@ -106,6 +166,42 @@ impl Model {
                 assert_eq!(answers[3], mapped, "{op:?}");
                 assert!(!mapped || answers[0], "{op:?}");
             }
+        }
+    }
+
+    /// The guest's tables and the type decide: neither restrictions nor valid bits.
+    fn copy(&self, scene: &Scene<'_>, gfn: u64, tables: u64, how: Copying) {
+        let Copying { write, writable } = how;
+        let (w, v) = (scene.w, scene.v);
+        w.stage1_map(v, GVA, Stage1Entry { gfn, writable });
+        w.stage1_tables_in(v, tables);
+        let page = scene.as_guest(|| v.page_from_gva(GVA, write).map(test_harness::Page::put));
+        let of = |gfn: u64| self.pages.get(&gfn);
+        let is_ram = |page: &Page| [p2mt::RAM_RW, p2mt::RAM_RO].contains(&page.t);
+        let allowed = |page: &&Page| is_ram(page) && (!write || writable && page.t == p2mt::RAM_RW);
+        let expected = of(gfn).filter(allowed).map(|page| page.mfn);
+        if of(tables).is_some_and(is_ram) && of(gfn).is_none_or(is_ram) {
+            assert_eq!(page, expected, "{:?} by {:?}, {how:?}", of(gfn), of(tables));
+        } else if let Some(mfn) = page {
+            // What is no RAM by its type may be the domain's own page all the same, if
+            // the hardware gets there.
+            assert_eq!(Some(mfn), of(gfn).map(|page| page.mfn));
+            assert!((ram(0)..ram(0) + 8 * M2).contains(&mfn));
+            assert!(!write || writable);
+        }
+    }
+
+    /// The guest gets to what its rights allow.
+    fn write(&self, scene: &Scene<'_>, gfn: u64, writer: Writer) {
+        let (w, d) = (scene.w, scene.d);
+        if writer == Writer::Guest {
+            let written = scene.as_guest(|| d.guest_writes(gfn));
+            let page = self.pages.get(&gfn);
+            let reached = gfn << 12 >> scene.config.ipa_bits == 0;
+            let allowed = |page: &&Page| reached && rights(page.t, page.access).1;
+            assert_eq!(written, page.filter(allowed).map(|page| page.mfn));
+        } else {
+            w.foreign_writes(writer, d, gfn);
         }
     }
 
@@ -174,6 +270,35 @@ impl Model {
     }
 }
 
+/// What the operations are about.
+pub struct Scene<'w> {
+    w: &'w World,
+    config: Config,
+    d: Domain,
+    owner: Domain,
+    v: Vcpu,
+}
+
+impl Scene<'_> {
+    /// What the guest's vCPU does, or Xen for it.
+    fn as_guest<R>(&self, body: impl FnOnce() -> R) -> R {
+        self.w.run(0, self.v);
+        let result = body();
+        self.w.run(0, self.w.idle());
+        result
+    }
+
+    /// Rules C1 and C2 say what had to be cleaned.
+    fn clean(&self, gfn: u64, nr: u64, vm: bool) {
+        if vm && !self.config.iommu_shares_tables {
+            self.v.set_need_flush_to_ram(true);
+            self.as_guest(|| self.v.flush_vm());
+        } else {
+            assert_eq!(self.d.cache_flush(gfn, gfn + nr).0, 0);
+        }
+    }
+}
+
 /// Rights of a mapping: what the type gives and the access leaves.
 fn rights(t: u32, a: u32) -> (bool, bool, bool) {
     let ram = [p2mt::RAM_RW, p2mt::RAM_RO].contains(&t);
@@ -232,7 +357,28 @@ impl Op {
             },
             3 => Self::SetAccess { gfn, nr, access },
             4 => Self::DefaultAccess { access },
-            5 => Self::Invalidate,
+            // Most inputs of the corpus are older than the next three, and mean what they
+            // meant.
+            5 => match access {
+                access::RWX | access::RX2RW => Self::Copy {
+                    gfn,
+                    tables: place(limit, false, at(bytes)?),
+                    how: Copying {
+                        write: bytes.arbitrary()?,
+                        writable: bytes.arbitrary()?,
+                    },
+                },
+                access::N2RWX => Self::Write {
+                    gfn,
+                    writer: *bytes.choose(&WRITERS)?,
+                },
+                access::R_PW => Self::Clean {
+                    gfn,
+                    nr,
+                    vm: bytes.arbitrary()?,
+                },
+                _ => Self::Invalidate,
+            },
             _ => Self::Resolve { gfn },
         })
     }
@@ -248,8 +394,15 @@ pub fn run(w: World, config: Config, ops: &[Op]) {
         default_access: access::RWX,
         limit: config.gfn_limit(),
     };
+    let scene = Scene {
+        w: &w,
+        config,
+        d,
+        owner,
+        v: w.vcpu(d),
+    };
     for op in ops {
-        model.step(d, owner, op);
+        model.step(&scene, op);
         model.agrees_with(d, &w.snapshot(d));
         w.check();
     }

@@ -67,6 +67,11 @@ fn one_copy_and_one_replacement_agree_in_every_schedule() {
     all_pass(Search::Exhaustive, scenes::copy_and_replace);
 }
 
+#[test]
+fn one_copy_and_one_fault_agree_in_every_schedule() {
+    all_pass(Search::Exhaustive, scenes::copy_and_fault);
+}
+
 /// A test of so many schedules now, and of many more when asked.
 macro_rules! scenes {
     ($($scene:ident: $short:ident, $long:ident;)*) => { $(
@@ -89,6 +94,8 @@ scenes! {
     changes_of_one_block: four_cpus_change_one_block, long_four_cpus_change_one_block;
     faults: four_cpus_resolve_faults, long_four_cpus_resolve_faults;
     copies: four_cpus_copy_and_restrict, long_four_cpus_copy_and_restrict;
+    copies_and_faults: four_cpus_copy_and_fault, long_four_cpus_copy_and_fault;
+    cleaning: four_cpus_write_and_clean, long_four_cpus_write_and_clean;
     killing: a_domain_is_killed_under_three_cpus, long_a_domain_is_killed_under_three_cpus;
     foreign_pages: four_cpus_share_a_page, long_four_cpus_share_a_page;
     pool: four_cpus_use_one_pool, long_four_cpus_use_one_pool;

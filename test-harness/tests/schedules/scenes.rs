@@ -3,7 +3,7 @@
 //! loose, and says what must be true whatever the schedule was; the rules of
 //! the machine are checked on top.
 
-use test_harness::{Domain, Page, Preempt, Stage1Entry, Vcpu, World};
+use test_harness::{Domain, Page, Preempt, Stage1Entry, Vcpu, World, Writer};
 
 use crate::common::{access, errno, p2mt, ram, M2};
 use crate::explorer::{machine, together};
@@ -136,6 +136,100 @@ pub(crate) fn copy_and_replace() {
         },
         &[&|| assert_eq!(d.insert(BUFFER_GFN, 1, ram(0) + 5, p2mt::RAM_RW), 0)],
     );
+    end(&w, &[d]);
+}
+
+/// mem_access is in use, and what the guest touches is tracked: it has touched neither
+/// its tables nor the buffer. Xen copies, and another vCPU's fault validates the buffer's
+/// entry: before the AT instruction, after it, or while the walk by software looks.
+pub(crate) fn copy_and_fault() {
+    let w = machine();
+    let (d, v) = with_buffer(&w);
+    assert_eq!(d.insert(0x20, 1, ram(0) + 8, p2mt::RAM_RW), 0);
+    assert_eq!(d.set_access(0x20, 1, 0, access::N), 0);
+    d.creation_finished();
+    // A neighbour: the bits of the entries above are set.
+    assert!(d.resolve(0x20));
+    together(
+        || {
+            w.run(0, v);
+            assert!(copy(v), "what the guest has touched is no matter of Xen's");
+        },
+        &[&|| assert!(d.resolve(BUFFER_GFN), "a mapped page faults for ever")],
+    );
+    end(&w, &[d]);
+}
+
+/// The same with tables that a monitor watches as well, two vCPUs that fault, and one that
+/// has all invalidated again.
+pub(crate) fn copies_and_faults() {
+    let w = machine();
+    let (d, v) = with_buffer(&w);
+    let other = w.vcpu(d);
+    assert_eq!(d.set_access(TABLES_GFN, 1, 0, access::X), 0);
+    d.creation_finished();
+    together(
+        || {
+            w.run(0, v);
+            for _ in 0..2 {
+                assert!(copy(v), "a restriction keeps the guest away, not Xen");
+            }
+        },
+        &[
+            &|| {
+                [TABLES_GFN, BUFFER_GFN]
+                    .into_iter()
+                    .for_each(|gfn| assert!(d.resolve(gfn)))
+            },
+            &|| {
+                assert!(d.resolve(BUFFER_GFN));
+                assert_eq!(d.set_access(BUFFER_GFN, 1, 0, access::R), 0);
+            },
+            &|| {
+                w.run(3, other);
+                other.set_need_flush_to_ram(true);
+                other.flush_vm();
+            },
+        ],
+    );
+    assert_eq!(d.access(TABLES_GFN), (0, access::X), "an update is lost");
+    end(&w, &[d]);
+}
+
+/// A guest writes its memory while another vCPU's set/way operation has it cleaned, and
+/// Xen and a backend write too. What the pass came too late for, the next one cleans
+/// (rule C1): nobody's page is taken for clean.
+pub(crate) fn cleaning() {
+    let w = machine();
+    let (d, v) = with_buffer(&w);
+    let vcpus = [w.vcpu(d), w.vcpu(d)];
+    d.creation_finished();
+    let clean = |v: Vcpu| {
+        v.set_need_flush_to_ram(true);
+        v.flush_vm();
+    };
+    together(
+        || {
+            w.run(0, vcpus[0]);
+            (0..2).for_each(|_| clean(vcpus[0]));
+        },
+        &[
+            &|| {
+                w.run(1, vcpus[1]);
+                for gfn in [TABLES_GFN, BUFFER_GFN] {
+                    // An invalidation may come between each fault and the next try.
+                    d.guest_writes(gfn);
+                }
+            },
+            &|| {
+                w.run(2, v);
+                assert!(w.xen_copies_to(v, BUFFER).is_some());
+            },
+            &|| assert!(w.foreign_writes(Writer::Backend, d, TABLES_GFN).is_some()),
+        ],
+    );
+    w.on_cpu(0, || clean(vcpus[0]));
+    assert_eq!(w.dirty_pages(), []);
     end(&w, &[d]);
 }
 
