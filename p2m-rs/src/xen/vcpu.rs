@@ -112,7 +112,8 @@ impl Vcpu {
     }
 
     /// Traps writes of the guest's virtual memory controls, or stops to. The
-    /// vCPU must be the current one.
+    /// vCPU must be the current one. Its walks may be in flight, and need not be waited
+    /// for ([`crate::context`]): HCR_EL2.TVM decides what traps, and no walk looks at it.
     pub fn trap_vm_controls(&self, trap: bool) {
         let tvm = u64::from(sys::XS_HCR_TVM);
         let hcr = self.hcr();
