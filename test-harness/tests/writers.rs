@@ -13,9 +13,11 @@ use test_harness::{Config, Domain, Preempt, Stage1Entry, Vcpu, World, Writer};
 
 const GVA: u64 = 0x7000;
 
-/// Guest frames of single pages, and of a block.
+/// Guest frames of single pages, of a block, and of pages that have their table after a
+/// hole.
 const PAGES: u64 = 0x1000;
 const BLOCK: u64 = 16 * M2;
+const FAR: u64 = 24 * M2 + 9;
 
 /// A guest with two vCPUs, of which one runs on CPU 0 and the other on CPU 1, on a
 /// machine of each size; what it touches is tracked, and it has touched one page.
@@ -29,6 +31,7 @@ fn scenes() -> impl Iterator<Item = (World, Domain, [Vcpu; 2])> {
         let vcpus = [w.vcpu(d), w.vcpu(d)];
         assert_eq!(d.insert(PAGES, 8, ram(0) + 1, p2mt::RAM_RW), 0);
         assert_eq!(d.insert(BLOCK, M2, ram(0) + M2, p2mt::RAM_RW), 0);
+        assert_eq!(d.insert(FAR, 2, ram(0) + 2 * M2, p2mt::RAM_RW), 0);
         d.creation_finished();
         w.run(0, vcpus[0]);
         w.run(1, vcpus[1]);
@@ -50,7 +53,14 @@ fn what_the_toolstack_wrote_is_cleaned_when_it_asks_for_it() {
     for (w, d, _) in scenes() {
         // The neighbour of the page that the guest touched, pages of a block, and one
         // of which not even the table was touched.
-        for gfn in [PAGES + 1, PAGES + 7, BLOCK, BLOCK + 77, BLOCK + M2 - 1] {
+        for gfn in [
+            PAGES + 1,
+            PAGES + 7,
+            BLOCK,
+            BLOCK + 77,
+            BLOCK + M2 - 1,
+            FAR + 1,
+        ] {
             let mfn = w.foreign_writes(Writer::Toolstack, d, gfn).unwrap();
             let _before = w.flushed_to_ram();
             assert_eq!(d.cache_flush(gfn, gfn + 1), (0, gfn + 1));
@@ -70,7 +80,7 @@ fn a_range_is_cleaned_whatever_valid_bits_are_clear_in_it() {
         assert_eq!(d.set_access(PAGES + 6, 1, 0, access::N), 0);
         assert_eq!(d.cache_flush(0, u64::MAX).0, 0);
         let pages = ram(0) + 1..ram(0) + 9;
-        let all: Vec<u64> = pages.chain(ram(0) + M2..ram(0) + 2 * M2).collect();
+        let all: Vec<u64> = pages.chain(ram(0) + M2..ram(0) + 2 * M2 + 2).collect();
         let mut cleaned = w.flushed_to_ram();
         cleaned.sort_unstable();
         assert!(cleaned == all, "each of them once");
@@ -82,7 +92,7 @@ fn a_vm_is_cleaned_of_what_others_wrote_where_the_guest_was_not() {
     for writer in [Writer::Backend, Writer::Toolstack] {
         for (w, d, [v, _]) in scenes() {
             flush(&w, v);
-            for gfn in [PAGES + 3, BLOCK + 77] {
+            for gfn in [PAGES + 3, BLOCK + 77, FAR] {
                 assert!(w.foreign_writes(writer, d, gfn).is_some());
             }
             flush(&w, v);
@@ -94,7 +104,7 @@ fn a_vm_is_cleaned_of_what_others_wrote_where_the_guest_was_not() {
 #[test]
 fn a_vm_is_cleaned_of_what_xen_wrote_where_the_guest_was_not() {
     for (w, d, [v, _]) in scenes() {
-        for gfn in [PAGES + 3, BLOCK + 77] {
+        for gfn in [PAGES + 3, BLOCK + 77, FAR] {
             let entry = Stage1Entry {
                 gfn,
                 writable: true,
@@ -161,7 +171,7 @@ fn a_page_that_was_written_while_the_pass_was_preempted_is_not_forgotten() {
 #[test]
 fn a_range_that_was_preempted_is_cleaned_to_its_end() {
     for (w, d, _) in scenes() {
-        for gfn in (PAGES..PAGES + 8).chain(BLOCK..BLOCK + M2) {
+        for gfn in (PAGES..PAGES + 8).chain(BLOCK..BLOCK + M2).chain([FAR]) {
             assert!(w.foreign_writes(Writer::Toolstack, d, gfn).is_some());
         }
         w.preempt(Preempt::Always);
