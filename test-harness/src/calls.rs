@@ -48,6 +48,8 @@ fn frame(mfn: u64) -> Option<Mfn> {
 impl Domain {
     /// `p2m_init()`; the machine learns of the root.
     pub fn init(self) -> i32 {
+        // SAFETY: the world keeps the structure alive, and nobody uses it yet.
+        crate::domains::poison_p2m(unsafe { &mut *self.p2m() });
         let rc = call!(p2m_init(self.0));
         crate::machine::with(|m, _| {
             if let Some(root) = m.root_of(self.address()) {

@@ -214,7 +214,7 @@ impl State {
                 );
             }
         }
-        let is_shared = self.config.iommu != Iommu::Off && self.config.iommu_shares_tables;
+        let is_shared = self.is_behind_iommu(key.0) && self.config.iommu_shares_tables;
         if !is_shared || self.is_gone(key.0) {
             return;
         }

@@ -29,7 +29,14 @@ unsafe impl Send for Vcpu {}
 // SAFETY: as above.
 unsafe impl Sync for Vcpu {}
 
+/// Domains that each machine begins with: the idle one, and one whose vCPUs run
+/// on all CPUs until a test has others run. Its p2m is never initialised.
+const SYSTEM_DOMAINS: u16 = 2;
+
 /// A machine with Xen on it, and this thread as its CPU 0.
+///
+/// What a test calls is called by a toolstack: a vCPU of a control domain runs,
+/// as in a hypercall, and not the idle one.
 ///
 /// When it goes, it checks all rules once more and panics on any that was
 /// broken, unless the test is failing already.
@@ -75,8 +82,10 @@ impl World {
             outer: set_here(Some(here)),
         };
         let idle = world.make_domain(0x7FFF, false);
+        let control = world.make_domain(0, false);
         for cpu in 0..XS_NR_CPUS as usize {
-            let v = world.make_vcpu(idle, cpu as i32, true);
+            world.make_vcpu(idle, cpu as i32, true);
+            let v = world.make_vcpu(control, cpu as i32, false);
             world.machine.lock().cpus.cpus[cpu].current = v.0.addr();
         }
         world.setup_virt_paging();
@@ -133,6 +142,7 @@ impl World {
             ring: false,
             crashes: 0,
             shutdowns: Vec::new(),
+            iommu: true,
             iomem: Vec::new(),
             gone: false,
         });
@@ -153,8 +163,18 @@ impl World {
     /// A domain structure whose p2m is not initialised yet.
     #[must_use]
     pub fn raw_domain(&self, hardware: bool) -> Domain {
-        let id = self.machine.lock().domains.domains.len() as u16;
-        self.make_domain(id, hardware)
+        let made = self.machine.lock().domains.domains.len() as u16;
+        self.make_domain(made - SYSTEM_DOMAINS + 1, hardware)
+    }
+
+    /// Makes a domain that has no IOMMU, whatever the machine has. Before its
+    /// `p2m_init()`.
+    pub fn without_iommu(&self, d: Domain) {
+        self.locked(|m| {
+            if let Some(record) = m.domains.by_address_mut(d.address()) {
+                record.iommu = false;
+            }
+        });
     }
 
     /// A guest with an initialised p2m and `pool` pages for its tables.
