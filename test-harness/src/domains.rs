@@ -65,6 +65,11 @@ impl Domains {
             .find(|d| d.pointer.addr() == address)
     }
 
+    /// Whether this is the domain that each machine begins with: number 0.
+    pub(crate) fn is_control(&self, address: usize) -> bool {
+        self.by_address(address).is_some_and(|d| d.id == 0)
+    }
+
     pub(crate) fn vcpu(&self, address: usize) -> Option<&VcpuRecord> {
         self.vcpus.iter().find(|v| v.pointer.addr() == address)
     }

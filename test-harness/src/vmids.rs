@@ -35,7 +35,7 @@ impl State {
         let Some(record) = self.domains.vcpu(v.0.addr()) else {
             return;
         };
-        if record.idle {
+        if record.idle || self.domains.is_control(record.domain) {
             return;
         }
         let (domain, vcpu) = (record.domain, v.0.addr());

@@ -223,7 +223,9 @@ impl World {
                 previous.save_state();
             }
             self.locked(|m| m.cpus.cpus[cpu].current = v.0.addr());
-            v.restore_state();
+            if !self.is_toolstack(v) {
+                v.restore_state();
+            }
         });
         self.locked(|m| {
             let c = &mut m.cpus.cpus[cpu];
@@ -232,6 +234,30 @@ impl World {
             c.home_vttbr = c.vttbr;
             m.enter_guest(cpu, v);
         });
+    }
+
+    /// The control domain's vCPU of a CPU: who runs when a hypercall does what a
+    /// guest would not. It has no stage 2 of its own, so that what was loaded for
+    /// the vCPU before stays loaded, as for an idle one.
+    ///
+    /// # Panics
+    ///
+    /// Never: the machine begins with it.
+    #[must_use]
+    pub fn toolstack(&self, cpu: usize) -> Vcpu {
+        self.locked(|m| {
+            let id = cpu as i32;
+            let of_cpu = |v: &&VcpuRecord| v.id == id && m.domains.is_control(v.domain);
+            let found = m.domains.vcpus.iter().find(of_cpu);
+            Vcpu(found.expect("a vCPU of the control domain").pointer)
+        })
+    }
+
+    pub(crate) fn is_toolstack(&self, v: Vcpu) -> bool {
+        self.locked(|m| {
+            let record = m.domains.vcpu(v.0.addr());
+            record.is_some_and(|v| m.domains.is_control(v.domain))
+        })
     }
 
     /// Maps a page in the vCPU's own tables.

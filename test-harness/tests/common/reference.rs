@@ -7,7 +7,8 @@ use std::sync::Mutex;
 
 use arbitrary::{Result, Unstructured};
 use p2m_rs::globals::{attach_for_test, machine_for_test, reset_for_test, Machine};
-use test_harness::{Config, Domain, Snapshot, World, INVALID};
+use test_harness::{Config, Domain, Reach, Snapshot, World, INVALID};
+use xen_sys::npfec;
 
 use super::{access, errno, machines, p2mt, ram, M2};
 
@@ -24,17 +25,73 @@ pub struct Model {
     pages: BTreeMap<u64, Page>,
     default_access: u32,
     limit: u64,
+    listens: bool,
+    required: bool,
+    crashes: u32,
+    dying: bool,
 }
 
 #[derive(Debug, Clone)]
 pub enum Op {
-    Insert { gfn: u64, nr: u64, mfn: u64, t: u32 },
-    Foreign { gfn: u64, mfn: u64 },
-    Remove { gfn: u64, nr: u64, honest: bool },
-    SetAccess { gfn: u64, nr: u64, access: u32 },
-    DefaultAccess { access: u32 },
+    Insert {
+        gfn: u64,
+        nr: u64,
+        mfn: u64,
+        t: u32,
+    },
+    Foreign {
+        gfn: u64,
+        mfn: u64,
+    },
+    Remove {
+        gfn: u64,
+        nr: u64,
+        honest: bool,
+    },
+    SetAccess {
+        gfn: u64,
+        nr: u64,
+        access: u32,
+    },
+    DefaultAccess {
+        access: u32,
+    },
     Invalidate,
-    Resolve { gfn: u64 },
+    Resolve {
+        gfn: u64,
+    },
+    /// A permission fault of the vCPU that runs: all 128 values of `npfec`, of
+    /// which the tests draw.
+    Fault {
+        gfn: u64,
+        npfec: u32,
+    },
+    /// Somebody listens, or not; a fault without a listener crashes, or not.
+    Monitor {
+        listens: bool,
+        required: bool,
+    },
+    /// `d->is_dying`: 0, 1 or 2.
+    Dying {
+        state: u32,
+    },
+}
+
+impl Op {
+    /// What of the tables it may change.
+    fn reach(&self, d: Domain) -> Reach {
+        let range = |gfn: u64, nr: u64| Reach::of(d, gfn..gfn + nr);
+        match *self {
+            Self::Insert { gfn, nr, .. }
+            | Self::Remove { gfn, nr, .. }
+            | Self::SetAccess { gfn, nr, .. } => range(gfn, nr),
+            Self::Foreign { gfn, .. } | Self::Fault { gfn, .. } => range(gfn, 1),
+            Self::DefaultAccess { .. } | Self::Monitor { .. } | Self::Dying { .. } => {
+                Reach::nothing()
+            }
+            Self::Invalidate | Self::Resolve { .. } => Reach::valid_bits(),
+        }
+    }
 }
 
 /// Two stretches that matter, in frames from their start: the low end with its
@@ -57,8 +114,33 @@ fn is_memory(mfn: u64) -> bool {
 }
 
 impl Model {
-    fn step(&mut self, d: Domain, owner: Domain, op: &Op) {
+    fn step(&mut self, w: &World, d: Domain, owner: Domain, op: &Op) {
         match *op {
+            Op::Insert { gfn, nr, mfn, t } if self.dying => {
+                assert_eq!(d.insert(gfn, nr, mfn, t), errno::ENOMEM, "{op:?}");
+            }
+            Op::Foreign { gfn, mfn } if self.dying => {
+                assert_eq!(d.map_foreign(owner, gfn, mfn), errno::ENOMEM, "{op:?}");
+            }
+            Op::SetAccess { gfn, nr, access } if self.dying => {
+                let any = self.pages.range(gfn..gfn + nr).next().is_some();
+                let rc = d.set_access_fully(gfn, u32::try_from(nr).unwrap(), access);
+                // What is there already may be left as it is without an error.
+                let differs = |(_, page): (&u64, &Page)| page.access != access;
+                let must = self.pages.range(gfn..gfn + nr).any(differs);
+                let refused = i64::from(errno::ENOMEM);
+                assert!(rc == refused || rc == 0 && !must, "{op:?}: {rc}, {any}");
+            }
+            Op::Fault { gfn, npfec } => self.fault(w, d, gfn, npfec),
+            Op::Monitor { listens, required } => {
+                (self.listens, self.required) = (listens, required);
+                w.monitor_listens(d, listens);
+                d.set_access_required(required);
+            }
+            Op::Dying { state } => {
+                self.dying = state != 0;
+                d.set_dying_state(state);
+            }
             Op::Insert { gfn, nr, mfn, t } => {
                 let fits = nr.min(self.limit.saturating_sub(gfn));
                 for i in 0..fits {
@@ -70,6 +152,9 @@ impl Model {
                     self.pages.insert(gfn + i, page);
                 }
                 let expected = if fits == nr { 0 } else { errno::EINVAL };
+                if [p2mt::FOREIGN_RW, p2mt::FOREIGN_RO].contains(&t) {
+                    w.take_references(mfn, fits);
+                }
                 assert_eq!(d.insert(gfn, nr, mfn, t), expected, "{op:?}");
             }
             Op::Foreign { gfn, mfn } => {
@@ -109,6 +194,47 @@ impl Model {
         }
     }
 
+    /// What the monitor, the guest and the page get to see of a permission fault.
+    fn fault(&mut self, w: &World, d: Domain, gfn: u64, bits: u32) {
+        let npfec = npfec { bits };
+        let (read, write, fetch) = (bits & 1 != 0, bits & 2 != 0, bits & 4 != 0);
+        let page = self.pages.get(&gfn).copied();
+        let access = page.filter(|_| d.mem_access_enabled()).map(|p| p.access);
+        let (may_read, may_write, may_fetch) = access.map_or((true, true, true), allows);
+        let always = access.is_some_and(|a| [access::N, access::N2RWX].contains(&a));
+        let violation = always || read && !may_read || write && !may_write || fetch && !may_fetch;
+        let gla = 0xFFFF_8000_1234_5678;
+        let handled = !w.mem_access_check(gfn << 12 | 0x678, gla, npfec);
+        assert_eq!(handled, violation, "gfn {gfn:#x} {page:?} npfec {bits:#x}");
+        let (mut told, mut lifted) = (None, None);
+        match access {
+            _ if !violation => (),
+            Some(access::RX2RW) if write => lifted = Some(access::RW),
+            Some(a) => {
+                if a == access::N2RWX {
+                    lifted = Some(access::RWX);
+                }
+                if self.listens {
+                    told = Some(a != access::N2RWX);
+                } else if self.required {
+                    self.crashes += 1;
+                } else if a != access::N2RWX {
+                    lifted = Some(access::RWX);
+                }
+            }
+            None => (),
+        }
+        let told_now: Vec<bool> = w.monitor_requests().iter().map(|r| r.sync).collect();
+        assert_eq!(told_now, Vec::from_iter(told), "{page:?} npfec {bits:#x}");
+        assert_eq!(w.fate(d).0, self.crashes, "{page:?} npfec {bits:#x}");
+        if let Some((page, access)) = self.pages.get_mut(&gfn).zip(lifted) {
+            // No entry of a dying domain is changed.
+            if !self.dying {
+                page.access = access;
+            }
+        }
+    }
+
     /// An honest caller names the frame that is there (or, where the first
     /// page is not mapped, the one that would fit the rest).
     fn remove(&mut self, d: Domain, gfn: u64, nr: u64, honest: bool) {
@@ -123,6 +249,8 @@ impl Model {
         let agrees = self.pages.range(gfn..gfn + nr).all(matches);
         let expected = if !agrees {
             errno::EILSEQ
+        } else if self.dying {
+            errno::ENOMEM
         } else if gfn + nr > self.limit {
             errno::EINVAL
         } else {
@@ -133,7 +261,7 @@ impl Model {
             expected,
             "remove {gfn:#x} {nr} {mfn:#x}"
         );
-        if agrees {
+        if agrees && !self.dying {
             for at in gfn..gfn + nr {
                 self.pages.remove(&at);
             }
@@ -177,8 +305,19 @@ impl Model {
 /// Rights of a mapping: what the type gives and the access leaves.
 fn rights(t: u32, a: u32) -> (bool, bool, bool) {
     let ram = [p2mt::RAM_RW, p2mt::RAM_RO].contains(&t);
-    let read_only = [p2mt::RAM_RO, p2mt::FOREIGN_RO, p2mt::GRANT_RO].contains(&t);
-    let (read, write, execute) = match a {
+    let read_only = [
+        p2mt::RAM_RO,
+        p2mt::FOREIGN_RO,
+        p2mt::GRANT_RO,
+        p2mt::IOMMU_RO,
+    ];
+    let (read, write, execute) = allows(a);
+    (read, write && !read_only.contains(&t), execute && ram)
+}
+
+/// What an access allows: reads, writes, fetches.
+fn allows(a: u32) -> (bool, bool, bool) {
+    match a {
         access::N | access::N2RWX => (false, false, false),
         access::R | access::R_PW => (true, false, false),
         access::W => (false, true, false),
@@ -187,15 +326,14 @@ fn rights(t: u32, a: u32) -> (bool, bool, bool) {
         access::RX | access::RX2RW => (true, false, true),
         access::WX => (false, true, true),
         _ => (true, true, true),
-    };
-    (read, write && !read_only, execute && ram)
+    }
 }
 
 impl Op {
     /// An operation from a fuzzer's bytes; the ranges are those of the random
     /// tests.
     fn from_bytes(limit: u64, bytes: &mut Unstructured<'_>) -> Result<Self> {
-        let kind = bytes.int_in_range(0..=6)?;
+        let kind = bytes.int_in_range(0..=9)?;
         let at = |bytes: &mut Unstructured<'_>| -> Result<u64> {
             Ok(bytes.int_in_range(0..=3)? * M2 + bytes.int_in_range(0..=5)?)
         };
@@ -233,7 +371,18 @@ impl Op {
             3 => Self::SetAccess { gfn, nr, access },
             4 => Self::DefaultAccess { access },
             5 => Self::Invalidate,
-            _ => Self::Resolve { gfn },
+            6 => Self::Resolve { gfn },
+            7 => Self::Fault {
+                gfn,
+                npfec: bytes.int_in_range(0..=0x7F)?,
+            },
+            8 => Self::Monitor {
+                listens: bytes.arbitrary()?,
+                required: bytes.arbitrary()?,
+            },
+            _ => Self::Dying {
+                state: bytes.int_in_range(0..=2)?,
+            },
         })
     }
 }
@@ -247,12 +396,20 @@ pub fn run(w: World, config: Config, ops: &[Op]) {
         pages: BTreeMap::new(),
         default_access: access::RWX,
         limit: config.gfn_limit(),
+        listens: false,
+        required: false,
+        crashes: 0,
+        dying: false,
     };
+    let v = w.vcpu(d);
+    w.run(0, v);
     for op in ops {
-        model.step(d, owner, op);
+        w.within(&op.reach(d), || model.step(&w, d, owner, op));
         model.agrees_with(d, &w.snapshot(d));
         w.check();
     }
+    w.run(0, w.toolstack(0));
+    d.set_dying_state(0);
     w.destroy(d);
     w.destroy(owner);
     w.check();
