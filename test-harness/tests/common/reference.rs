@@ -7,8 +7,8 @@ use std::sync::Mutex;
 
 use arbitrary::{Result, Unstructured};
 use p2m_rs::globals::{attach_for_test, machine_for_test, reset_for_test, Machine};
-use test_harness::{Config, Domain, Reach, Snapshot, World, INVALID};
-use xen_sys::npfec;
+use test_harness::{Config, Domain, MonitorRequest, Reach, Snapshot, World, INVALID};
+use xen_sys::{npfec, npfec_kind_in_gpt, npfec_kind_with_gla};
 
 use super::{access, errno, machines, p2mt, ram, M2};
 
@@ -196,6 +196,12 @@ impl Model {
 
     /// What the monitor, the guest and the page get to see of a permission fault.
     fn fault(&mut self, w: &World, d: Domain, gfn: u64, bits: u32) {
+        // What a walk of the guest's own tables did is not in these bits alone.
+        let bits = if bits >> 5 & 3 == npfec_kind_in_gpt {
+            bits & !(3 << 5)
+        } else {
+            bits
+        };
         let npfec = npfec { bits };
         let (read, write, fetch) = (bits & 1 != 0, bits & 2 != 0, bits & 4 != 0);
         let page = self.pages.get(&gfn).copied();
@@ -224,8 +230,21 @@ impl Model {
             }
             None => (),
         }
-        let told_now: Vec<bool> = w.monitor_requests().iter().map(|r| r.sync).collect();
-        assert_eq!(told_now, Vec::from_iter(told), "{page:?} npfec {bits:#x}");
+        let known = bits & 1 << 4 != 0;
+        let with_gla = known && bits >> 5 & 3 == npfec_kind_with_gla;
+        let told = told.map(|sync| MonitorRequest {
+            reason: 1,
+            gfn,
+            offset: 0x678,
+            gla: if known { gla } else { 0 },
+            flags: bits & 7 | u32::from(known) << 3 | u32::from(with_gla) << 4,
+            sync,
+        });
+        assert_eq!(
+            w.monitor_requests(),
+            Vec::from_iter(told),
+            "{page:?} {bits:#x}"
+        );
         assert_eq!(w.fate(d).0, self.crashes, "{page:?} npfec {bits:#x}");
         if let Some((page, access)) = self.pages.get_mut(&gfn).zip(lifted) {
             // No entry of a dying domain is changed.
