@@ -32,7 +32,8 @@ pub(crate) fn step(side: &Side, op: &Op, shared: bool) -> Outcome {
         }
         Kind::Monitor => {
             side.world.monitor_listens(side.d(d), a != 0);
-            side.world.monitor_answers(if b != 0 { -22 } else { 0 });
+            // -EBUSY: the ring is full.
+            side.world.monitor_answers(if b != 0 { -16 } else { 0 });
             Vec::new()
         }
         Kind::Stage1 => {
