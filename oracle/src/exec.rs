@@ -186,9 +186,11 @@ pub(crate) fn step(side: &Side, op: &Op, prepared: Prepared, there: u64, shared:
             Vec::new()
         }
         Kind::Resolve => {
-            let resolve = |_| call!(f, p2m_resolve_translation_fault(ptr, a));
-            let resolved = (0..4).map(resolve).last();
-            vec![("return", resolved.unwrap_or(false).into())]
+            let mut resolved = false;
+            for _ in 0..4 {
+                resolved = call!(f, p2m_resolve_translation_fault(ptr, a));
+            }
+            vec![("return", resolved.into())]
         }
         Kind::CacheFlush => {
             let mut at = a;
