@@ -203,3 +203,56 @@ fn x2_a_context_switch_saves_and_loads_all() {
     });
     assert_eq!(forgets, ["T7", "X2"]);
 }
+
+/// `u.inuse.type_info`, in which the M2P is, is `u.free` once the page is freed.
+#[test]
+fn r0_the_m2p_of_a_page_that_was_freed_is_not_written() {
+    let w = plain();
+    let d = guest(&w, 0);
+    w.xenheap(0x20_0000, 2, d);
+    let page = xen!(xs_mfn_to_page(0x20_0000));
+    let write = || broken(&w, || xen!(xs_page_set_xenheap_gfn(page, 5)));
+    assert_eq!(write(), NONE);
+    w.owner_frees(0x20_0000);
+    assert_eq!(write(), ["R0"]);
+}
+
+/// `assign_pages()`, and colours: an allocation may fail for other reasons than a
+/// lack of memory.
+#[test]
+fn memory_is_refused_to_the_dying_and_coloured_memory_comes_in_single_pages() {
+    let w = world(Config {
+        llc_coloring: true,
+        ..Config::default()
+    });
+    let d = guest(&w, 0);
+    let has = |order, memflags| {
+        let page = xen!(alloc_domheap_pages(d.pointer(), order, memflags));
+        let has = !page.is_null();
+        if has {
+            xen!(free_domheap_pages(page, order));
+        }
+        has
+    };
+    assert!(has(0, 0) && has(0, sys::XS_MEMF_no_owner));
+    assert!(!has(1, 0) && !has(1, sys::XS_MEMF_no_owner));
+    for state in [1, 2] {
+        d.set_dying_state(state);
+        assert!(!has(0, 0) && has(0, sys::XS_MEMF_no_owner), "{state}");
+    }
+    let none = xen!(alloc_domheap_pages(null_mut(), 3, 0));
+    assert!(!none.is_null(), "a root is nobody's");
+    xen!(free_domheap_pages(none, 3));
+}
+
+/// A page that is counted to nobody has no reference that could be put.
+#[test]
+fn r0_a_page_that_nobody_owns_is_not_put() {
+    let w = plain();
+    let d = guest(&w, 0);
+    let page = xen!(alloc_domheap_pages(d.pointer(), 0, sys::XS_MEMF_no_owner));
+    assert!(!xen!(get_page(page, d.pointer())));
+    assert!(xen!(page_get_owner_and_reference(page)).is_null());
+    assert_eq!(broken(&w, || xen!(put_page(page))), ["R0"]);
+    xen!(free_domheap_pages(page, 0));
+}
