@@ -109,6 +109,7 @@ fn current_vcpu(side: &Side, op: &Op, shared: bool) -> Outcome {
         }
         _ => {
             // With shared tables the instruction is not emulated.
+            let shared = shared && VCPUS[at] != Some(1);
             if !shared && side.vcpus[at].need_flush_to_ram() {
                 call!(side.face, p2m_flush_vm(v));
             }

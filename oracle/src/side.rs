@@ -90,6 +90,10 @@ impl Side {
             .map(|hardware| world.raw_domain(hardware))
             .collect();
         let scratch = world.raw_domain(false);
+        // Where the machine has an IOMMU, this one has no device behind it.
+        if let Some(d) = domains.get(1) {
+            world.without_iommu(*d);
+        }
         let mut vcpus = Vec::new();
         for d in VCPUS {
             vcpus.push(match d.and_then(|d| domains.get(d)) {
