@@ -284,3 +284,42 @@ fn a_new_page_costs_a_barrier_and_a_removed_one_a_flush() {
         assert_eq!(flushes(&w), (1, tells), "{iommu:?}");
     }
 }
+
+/// A second teardown of the same structure takes nothing from who came after.
+#[test]
+fn the_end_of_a_p2m_comes_once() {
+    let w = plain();
+    let (gone, vmid) = {
+        let d = guest(&w, 0);
+        let vmid = d.vmid();
+        w.destroy(d);
+        (d, vmid)
+    };
+    let next = w.domain(4);
+    assert_eq!(next.vmid(), vmid, "the VMID is free again");
+    gone.final_teardown();
+    let other = w.domain(4);
+    assert_ne!(other.vmid(), vmid, "it is another domain's now");
+    assert!(!gone.p2m_is_initialised());
+}
+
+/// What the guest wrote while it ran is there when it comes back, whoever ran meanwhile.
+#[test]
+fn a_guests_sctlr_is_its_own() {
+    let w = plain();
+    let (d, e) = (guest(&w, 0), guest(&w, 1));
+    let vcpus = [w.vcpu(d), w.vcpu(d), w.vcpu(e)];
+    for round in 1..4_u64 {
+        for (v, n) in vcpus.iter().zip(1..) {
+            w.run(0, *v);
+            if round > 1 {
+                // SAFETY: a register of the model.
+                let sctlr = unsafe { arch::read_sctlr_el1() };
+                assert_eq!(sctlr, (round - 1) << 8 | n);
+            }
+            // SAFETY: the guest's write to its register.
+            unsafe { arch::write_sctlr_el1(round << 8 | n) };
+        }
+        w.run(0, w.toolstack(0));
+    }
+}
