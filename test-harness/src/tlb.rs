@@ -26,7 +26,6 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use crate::config::Iommu;
 use crate::event::Mfn;
 use crate::hash::WordMap;
 use crate::machine::State;

@@ -204,19 +204,6 @@ fn x2_a_context_switch_saves_and_loads_all() {
     assert_eq!(forgets, ["T7", "X2"]);
 }
 
-/// `u.inuse.type_info`, in which the M2P is, is `u.free` once the page is freed.
-#[test]
-fn r0_the_m2p_of_a_page_that_was_freed_is_not_written() {
-    let w = plain();
-    let d = guest(&w, 0);
-    w.xenheap(0x20_0000, 2, d);
-    let page = xen!(xs_mfn_to_page(0x20_0000));
-    let write = || broken(&w, || xen!(xs_page_set_xenheap_gfn(page, 5)));
-    assert_eq!(write(), NONE);
-    w.owner_frees(0x20_0000);
-    assert_eq!(write(), ["R0"]);
-}
-
 /// `assign_pages()`, and colours: an allocation may fail for other reasons than a
 /// lack of memory.
 #[test]

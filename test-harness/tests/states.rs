@@ -286,16 +286,10 @@ fn a_page_of_a_block_that_is_mapped_again_at_its_place_keeps_its_m2p() {
         w.ram(ram(0), G1, d);
         let heap = ram(9);
         w.xenheap(heap, 1 << order, d);
-        let set = |mfn: u64, gfn: u64| {
-            // SAFETY: a frame of the machine.
-            let page = unsafe { xen_sys::xs_mfn_to_page(mfn) };
-            // SAFETY: a Xen heap page.
-            unsafe { xen_sys::xs_page_set_xenheap_gfn(page, gfn) };
-        };
         let first = G1;
         assert_eq!(d.insert(first, 1 << order, heap, p2mt::RAM_RW), 0);
         for at in [3, 4, 5, 6, 7] {
-            set(heap + at, first + at);
+            w.set_xenheap_gfn(heap + at, first + at);
         }
         // The same frame, read-only; and then as it was.
         for t in [p2mt::RAM_RO, p2mt::RAM_RW] {
@@ -330,10 +324,7 @@ fn a_part_of_a_whole_block_that_is_mapped_again_at_its_place_keeps_its_m2p() {
         w.xenheap(heap, M2, d);
         assert_eq!(d.insert(M2, M2, heap, p2mt::RAM_RW), 0);
         for at in 0..M2 {
-            // SAFETY: a frame of the machine.
-            let page = unsafe { xen_sys::xs_mfn_to_page(heap + at) };
-            // SAFETY: a Xen heap page.
-            unsafe { xen_sys::xs_page_set_xenheap_gfn(page, M2 + at) };
+            w.set_xenheap_gfn(heap + at, M2 + at);
         }
         let mfn = if moved { ram(0) + 1 } else { heap + from };
         assert_eq!(d.insert(M2 + from, to - from, mfn, p2mt::RAM_RO), 0);
