@@ -188,7 +188,7 @@ fn x2_a_context_switch_saves_and_loads_all() {
             }
             _ => None,
         };
-        w.events().iter().filter_map(value).last()
+        w.events().iter().filter_map(value).next_back()
     };
     assert_eq!(loaded(Register::Sctlr), Some(0x1005));
     assert_eq!(loaded(Register::Hcr), Some(1 << 26));
