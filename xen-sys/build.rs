@@ -155,6 +155,7 @@ const SIZES: &[&str] = &[
 fn main() {
     println!("cargo:rerun-if-changed=helpers.c");
     println!("cargo:rerun-if-changed=helpers.h");
+    println!("cargo:rerun-if-changed=instructions.h");
     for name in [
         "XEN_P2M_OBJTREE",
         "XEN_P2M_CC",

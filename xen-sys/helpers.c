@@ -8,6 +8,8 @@
 #include <xen/cpu.h>
 #include <xen/init.h>
 
+#include "instructions.h"
+
 #ifdef CONFIG_ARCH_MAP_DOMAIN_PAGE
 # error "xen-sys relies on Arm64's direct map: map_domain_page() must not need an unmap"
 #endif
@@ -183,14 +185,11 @@ static void clean_and_invalidate_pages(const void *p, unsigned long nr)
     const size_t line = dcache_line_bytes;
     const void *end = p + (nr << PAGE_SHIFT);
 
-#define LINE __clean_and_invalidate_dcache_one(0) "add %0, %0, %1;"
     dsb(sy);
     do
-        asm volatile ( LINE LINE LINE LINE LINE LINE LINE LINE
-                       : "+r" (p) : "r" (line) : "memory" );
+        p = clean_and_invalidate_lines(p, line);
     while ( p != end );
     dsb(sy);
-#undef LINE
 }
 
 /* flush_page_to_ram() for @nr frames from @mfn on, without the I-cache. */
@@ -210,29 +209,16 @@ void xs_flush_guest_tlb(void) { flush_guest_tlb(); }
  * By address, for the VMID in VTTBR_EL2 and all CPUs: first what the TLBs hold
  * of stage 2 for these IPAs, then what they hold of stage 1, for it may be
  * combined with what was stage 2 before. In this order, or a walk in between
- * would combine them anew (DDI 0487K, D8.17.6). What asm/arm64/flushtlb.h says
- * of ARM64_WORKAROUND_REPEAT_TLBI holds here too: any broadcast TLBI does as the
- * second one, so VMALLE1IS is the second one of those by IPA.
+ * would combine them anew (DDI 0487K, D8.17.6).
  */
-#define TLBI_STAGE1_AND_WAIT                        \
-    "dsb  ish;"                                     \
-    "tlbi vmalle1is;"                               \
-    ALTERNATIVE(                                    \
-        "nop; nop;",                                \
-        "dsb  ish;"                                 \
-        "tlbi vale2is, xzr;",                       \
-        ARM64_WORKAROUND_REPEAT_TLBI,               \
-        CONFIG_ARM64_WORKAROUND_REPEAT_TLBI)        \
-    "dsb  ish;"                                     \
-    "isb;"
 
 /* @count entries that span 2^@order frames each, from @gfn on. */
 void xs_flush_guest_tlb_by_ipa(uint64_t gfn, uint64_t count, unsigned int order)
 {
-    asm volatile ( "dsb ishst" ::: "memory" );
+    dsb_ishst();
     for ( ; count; count--, gfn += 1UL << order )
-        asm volatile ( "tlbi ipas2e1is, %0" :: "r" (gfn) : "memory" );
-    asm volatile ( TLBI_STAGE1_AND_WAIT ::: "memory" );
+        tlbi_ipas2e1is(gfn);
+    tlbi_stage1_and_wait();
 }
 
 /*
@@ -244,9 +230,9 @@ void xs_flush_guest_tlb_range(uint64_t gfn, uint64_t nr)
 {
     unsigned int scale;
 
-    asm volatile ( "dsb ishst" ::: "memory" );
+    dsb_ishst();
     if ( nr & 1 )
-        asm volatile ( "tlbi ipas2e1is, %0" :: "r" (gfn++) : "memory" );
+        tlbi_ipas2e1is(gfn++);
     for ( scale = 0; scale <= 3; scale++ )
     {
         unsigned int shift = 5 * scale + 1;
@@ -256,11 +242,10 @@ void xs_flush_guest_tlb_range(uint64_t gfn, uint64_t nr)
 
         if ( !num )
             continue;
-        /* RIPAS2E1IS, which the assembler may not know. */
-        asm volatile ( "sys #4, c8, c0, #2, %0" :: "r" (op) : "memory" );
+        tlbi_ripas2e1is(op);
         gfn += num << shift;
     }
-    asm volatile ( TLBI_STAGE1_AND_WAIT ::: "memory" );
+    tlbi_stage1_and_wait();
 }
 
 /* FEAT_TLBIRANGE on all CPUs. */

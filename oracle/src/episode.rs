@@ -9,6 +9,7 @@ use crate::face::{C, RUST};
 use crate::lifetime;
 use crate::machine::{Machine, DOMAINS};
 use crate::op::{Kind, Op};
+use crate::reach;
 use crate::side::Side;
 use crate::tree::{Stores, Trees, Unequal};
 use crate::xen_c;
@@ -112,6 +113,7 @@ impl Pair<'_> {
             }
             Kind::Preempt => {
                 self.prepared.preempt = op.args[0];
+                self.prepared.event = op.args[1] != 0;
                 return Ok(());
             }
             Kind::CacheFlush | Kind::FlushVm if self.flushable() > FLUSHABLE => return Ok(()),
@@ -122,6 +124,13 @@ impl Pair<'_> {
             exec::resolve(&self.rust, op)
         };
         let prepared = std::mem::take(&mut self.prepared);
+        let looks = at % reach::EVERY == 0;
+        let reach = looks.then(|| {
+            let _here = self.rust.enter();
+            reach::of(&self.rust, op)
+        });
+        let reach = reach.flatten();
+        let others = reach.as_ref().map(|r| self.rust.world.neighbours(r));
         let on = |side: &Side| {
             let _here = side.enter();
             prepared.set(side);
@@ -130,6 +139,15 @@ impl Pair<'_> {
             outcome
         };
         let answers = (on(&self.rust), on(&self.c));
+        let now = reach.as_ref().map(|r| self.rust.world.neighbours(r));
+        if let Some(changed) = others.zip(now).and_then(|(a, b)| a.first_difference(&b)) {
+            let difference = Difference {
+                what: "a page out of the operation's reach".into(),
+                rust: changed,
+                c: String::new(),
+            };
+            return Err(parted(at, difference, answers));
+        }
         let last = at == self.last;
         let compared = if op.kind == Kind::Destroy || at % FULL == 0 || last {
             self.whole(&answers)

@@ -4,7 +4,7 @@
 use std::ptr::null;
 
 use test_harness::symbols::GuestHandle;
-use test_harness::Preempt;
+use test_harness::{Preempt, Waiting};
 
 use crate::face::call;
 use crate::guest;
@@ -23,6 +23,8 @@ pub(crate) const ERESTART: i32 = -85;
 pub(crate) struct Prepared {
     pub(crate) alloc: u64,
     pub(crate) preempt: u64,
+    /// It is an event that waits, no softirq.
+    pub(crate) event: bool,
 }
 
 impl Prepared {
@@ -36,10 +38,16 @@ impl Prepared {
 
     /// The preemption, once more.
     pub(crate) fn again(self, side: &Side) {
-        side.world.preempt(match self.preempt {
+        let when = match self.preempt {
             0 => Preempt::Never,
             k => Preempt::At(k),
-        });
+        };
+        let waiting = if self.event {
+            Waiting::Event
+        } else {
+            Waiting::Softirq
+        };
+        side.world.preempt_for(when, waiting);
     }
 
     /// Calls `step` until it does not want to be called again.
@@ -65,6 +73,12 @@ fn rc(rc: i32) -> Outcome {
     vec![("return", word(rc))]
 }
 
+/// What Xen never does on an idle vCPU: `hypercall_preempt_check()` is not for it.
+fn is_hypercall(kind: Kind) -> bool {
+    use Kind::{Destroy, Relinquish, SetAccess, SetAccessFully};
+    matches!(kind, SetAccess | SetAccessFully | Relinquish | Destroy)
+}
+
 fn is_foreign(t: u64) -> bool {
     t == 6 || t == 7
 }
@@ -75,6 +89,9 @@ pub(crate) fn step(side: &Side, op: &Op, prepared: Prepared, there: u64, shared:
     let f = side.face;
     let [d, a, b, c, e, g] = op.args;
     let ptr = side.domain(d);
+    if is_hypercall(op.kind) {
+        side.leave_idle();
+    }
     side.world.guest_traps();
     match op.kind {
         Kind::Boot | Kind::Fail | Kind::Preempt => Vec::new(),
@@ -170,9 +187,11 @@ pub(crate) fn step(side: &Side, op: &Op, prepared: Prepared, there: u64, shared:
             Vec::new()
         }
         Kind::Resolve => {
-            let resolve = |_| call!(f, p2m_resolve_translation_fault(ptr, a));
-            let resolved = (0..4).map(resolve).last();
-            vec![("return", resolved.unwrap_or(false).into())]
+            let mut resolved = false;
+            for _ in 0..4 {
+                resolved = call!(f, p2m_resolve_translation_fault(ptr, a));
+            }
+            vec![("return", resolved.into())]
         }
         Kind::CacheFlush => {
             let mut at = a;
@@ -195,7 +214,7 @@ pub(crate) fn step(side: &Side, op: &Op, prepared: Prepared, there: u64, shared:
         Kind::Pool => {
             let mut outcome =
                 prepared.through(side, || call!(f, arch_set_paging_mempool_size(ptr, a)));
-            let mut bytes = 0;
+            let mut bytes = u64::MAX;
             call!(f, arch_get_paging_mempool_size(ptr, &mut bytes));
             outcome.push(("bytes", bytes));
             outcome
@@ -240,7 +259,7 @@ pub(crate) fn step(side: &Side, op: &Op, prepared: Prepared, there: u64, shared:
             ]
         }
         Kind::Kill => {
-            side.d(d).set_dying_state(1);
+            side.d(d).set_dying_state(a.clamp(1, 2) as u32);
             Vec::new()
         }
         Kind::Relinquish => {
@@ -257,7 +276,7 @@ pub(crate) fn step(side: &Side, op: &Op, prepared: Prepared, there: u64, shared:
 }
 
 fn get_entry(side: &Side, d: u64, gfn: u64) -> Outcome {
-    let (mut t, mut access, mut order, mut valid) = (99, 99, 99, false);
+    let (mut t, mut access, mut order, mut valid) = (99, 99, 99, true);
     let mfn = side.read_locked(d, || {
         call!(
             side.face,

@@ -44,7 +44,7 @@ pub fn episode(machine: Machine, seed: u64, episode: u64) -> Vec<Op> {
             let k = 1 + g.rng.below(4);
             ops.push(match g.rng.below(3) {
                 0 | 1 => Op::new(Kind::Fail, &[k]),
-                _ => Op::new(Kind::Preempt, &[k]),
+                _ => Op::new(Kind::Preempt, &[k, g.rng.below(2)]),
             });
         }
         if g.rng.one_in(80) {
@@ -53,7 +53,10 @@ pub fn episode(machine: Machine, seed: u64, episode: u64) -> Vec<Op> {
         }
         let op = g.operation();
         if can_be_preempted(op.kind) && g.rng.one_in(2) {
-            ops.push(Op::new(Kind::Preempt, &[1 + g.rng.below(4)]));
+            ops.push(Op::new(
+                Kind::Preempt,
+                &[1 + g.rng.below(4), g.rng.below(2)],
+            ));
         }
         ops.push(op);
     }
@@ -64,9 +67,13 @@ pub fn episode(machine: Machine, seed: u64, episode: u64) -> Vec<Op> {
     }
     for d in 0..3 {
         if g.rng.one_in(2) {
-            ops.push(Op::new(Kind::Preempt, &[1 + g.rng.below(2)]));
+            ops.push(Op::new(
+                Kind::Preempt,
+                &[1 + g.rng.below(2), g.rng.below(2)],
+            ));
         }
-        ops.push(Op::new(Kind::Destroy, &[d, 8, g.rng.below(2)]));
+        let (fail, state) = (g.rng.below(2), 1 + g.rng.below(2));
+        ops.push(Op::new(Kind::Destroy, &[d, 8, fail, state]));
     }
     ops
 }
@@ -352,11 +359,12 @@ impl Generator {
             }
             38..=41 => Op::new(Kind::Dump, &[d, self.gfn() << 12]),
             42 => Op::new(Kind::Constant, &[d, self.gfn()]),
-            43 if self.rng.one_in(2) => Op::new(Kind::Kill, &[d]),
+            43 if self.rng.one_in(2) => Op::new(Kind::Kill, &[d, 1 + self.rng.below(2)]),
             44..=51 => Op::new(Kind::Relinquish, &[d]),
             52 => {
                 let pool = self.rng.of(&[2, 8, 64, 64]);
-                Op::new(Kind::Destroy, &[d, pool, u64::from(self.rng.one_in(3))])
+                let fail = u64::from(self.rng.one_in(3));
+                Op::new(Kind::Destroy, &[d, pool, fail, 1 + self.rng.below(2)])
             }
             _ => Op::new(Kind::Run, &[self.rng.below(5)]),
         }

@@ -32,7 +32,8 @@ pub(crate) fn step(side: &Side, op: &Op, shared: bool) -> Outcome {
         }
         Kind::Monitor => {
             side.world.monitor_listens(side.d(d), a != 0);
-            side.world.monitor_answers(if b != 0 { -22 } else { 0 });
+            // -EBUSY: the ring is full.
+            side.world.monitor_answers(if b != 0 { -16 } else { 0 });
             Vec::new()
         }
         Kind::Stage1 => {
@@ -107,6 +108,7 @@ fn current_vcpu(side: &Side, op: &Op, shared: bool) -> Outcome {
         }
         _ => {
             // With shared tables the instruction is not emulated.
+            let shared = shared && VCPUS[at] != Some(1);
             if !shared && side.vcpus[at].need_flush_to_ram() {
                 call!(side.face, p2m_flush_vm(v));
             }

@@ -52,6 +52,8 @@ mod guest;
 #[cfg(xen_c)]
 mod lifetime;
 #[cfg(xen_c)]
+mod reach;
+#[cfg(xen_c)]
 mod side;
 #[cfg(xen_c)]
 mod tree;

@@ -12,12 +12,13 @@ const HARDWARE: u64 = 2;
 /// What `domain_relinquish_resources()` and `arch_domain_destroy()` do, with
 /// every continuation; then a new domain in the same place.
 pub(crate) fn destroy(side: &Side, op: &Op, prepared: Prepared) -> Outcome {
-    let [d, pool, fail, ..] = op.args;
+    let [d, pool, fail, state, ..] = op.args;
     let (f, ptr) = (side.face, side.domain(d));
     if VCPUS[side.current()] == usize::try_from(d % 3).ok() {
         side.run(VCPUS.len() - 1);
     }
-    side.d(d).set_dying_state(1);
+    side.leave_idle();
+    side.d(d).set_dying_state(state.clamp(1, 2) as u32);
     let mut outcome = prepared.through(side, || call!(f, relinquish_p2m_mapping(ptr)));
     // Not how often it stopped.
     outcome.truncate(1);

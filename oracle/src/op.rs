@@ -33,8 +33,9 @@ operations! {
     Boot "boot" ["at_speculate", "vmid16", "shares", "pool"];
     /// Fail the n-th allocation of the next operation.
     Fail "fail" ["alloc"];
-    /// Answer yes at the k-th preemption check of the next operation, or of each call of a loop.
-    Preempt "preempt" ["k"];
+    /// Answer yes at the k-th preemption check of the next operation, or of each call of a loop:
+    /// a softirq waits, or an event for the vCPU that runs.
+    Preempt "preempt" ["k", "event"];
     /// `p2m_insert_mapping`; references are taken first for a foreign type.
     Insert "insert" ["d", "gfn", "nr", "mfn", "type"];
     /// `map_regions_p2mt`.
@@ -117,12 +118,12 @@ operations! {
     Dump "dump" ["d", "address"];
     /// The functions that do nothing on Arm.
     Constant "constant" ["d", "gfn"];
-    /// The domain begins to die.
-    Kill "kill" ["d"];
+    /// `d->is_dying`: the domain begins to die (1), or is dead (2).
+    Kill "kill" ["d", "state"];
     /// `relinquish_p2m_mapping`, until it is through.
     Relinquish "relinquish" ["d"];
     /// The whole destruction, and a new p2m; with `fail`, its first `p2m_init` finds no memory.
-    Destroy "destroy" ["d", "pool", "fail"];
+    Destroy "destroy" ["d", "pool", "fail", "state"];
 }
 
 /// An operation.

@@ -90,6 +90,10 @@ impl Side {
             .map(|hardware| world.raw_domain(hardware))
             .collect();
         let scratch = world.raw_domain(false);
+        // Where the machine has an IOMMU, this one has no device behind it.
+        if let Some(d) = domains.get(1) {
+            world.without_iommu(*d);
+        }
         let mut vcpus = Vec::new();
         for d in VCPUS {
             vcpus.push(match d.and_then(|d| domains.get(d)) {
@@ -154,6 +158,8 @@ impl Side {
 
     /// `p2m_init()`, and the machine learns of the root.
     pub(crate) fn init(&self, n: u64) -> i32 {
+        // SAFETY: a live structure, which nobody uses yet.
+        test_harness::poison_p2m(unsafe { &mut *self.p2m(n) });
         let rc = call!(self.face, p2m_init(self.domain(n)));
         self.world.adopt(self.d(n));
         rc
@@ -205,6 +211,20 @@ impl Side {
             |v| call!(face, p2m_save_state(v.pointer())),
             |v| call!(face, p2m_restore_state(v.pointer())),
         );
+    }
+
+    /// A toolstack's vCPU runs, if the idle one did.
+    pub(crate) fn leave_idle(&self) {
+        // SAFETY: reads the machine's state.
+        let running = unsafe { xen_sys::xs_current() };
+        if running == self.world.idle().pointer() {
+            let face = self.face;
+            self.world.run_with(
+                self.world.toolstack(0),
+                |v| call!(face, p2m_save_state(v.pointer())),
+                |v| call!(face, p2m_restore_state(v.pointer())),
+            );
+        }
     }
 
     /// A page that came with a reference: frame and references, and gives it

@@ -401,6 +401,11 @@ impl WriteView<'_> {
     fn release_same_frame(&self, removed: Removed) {
         if let Owned::Leaf(leaf) = removed.into_owned() {
             self.count_unmapped(leaf.level(), leaf.count());
+            // Where only permissions changed the flush is owed: first that, as for
+            // every foreign page (B15).
+            if leaf.ty().is_some_and(P2mType::is_foreign) {
+                self.tlb_flush_sync();
+            }
             leaf.put_references();
         }
     }

@@ -48,6 +48,8 @@ fn frame(mfn: u64) -> Option<Mfn> {
 impl Domain {
     /// `p2m_init()`; the machine learns of the root.
     pub fn init(self) -> i32 {
+        // SAFETY: the world keeps the structure alive, and nobody uses it yet.
+        crate::domains::poison_p2m(unsafe { &mut *self.p2m() });
         let rc = call!(p2m_init(self.0));
         crate::machine::with(|m, _| {
             if let Some(root) = m.root_of(self.address()) {
@@ -95,7 +97,8 @@ impl Domain {
     /// `p2m_get_entry()` under the read lock.
     #[must_use]
     pub fn get_entry(self, gfn: u64) -> Entry {
-        let (mut t, mut a, mut order, mut valid) = (u32::MAX, u32::MAX, u32::MAX, false);
+        // What it does not write is seen: none of these is an answer.
+        let (mut t, mut a, mut order, mut valid) = (u32::MAX, u32::MAX, u32::MAX, true);
         self.read_locked(|| {
             let mfn = call!(p2m_get_entry(
                 self.p2m(),
@@ -313,7 +316,7 @@ impl World {
     /// `arch_get_paging_mempool_size()`.
     #[must_use]
     pub fn mempool_size(&self, d: Domain) -> u64 {
-        let mut bytes = 0;
+        let mut bytes = u64::MAX;
         assert_eq!(call!(arch_get_paging_mempool_size(d.0, &mut bytes)), 0);
         bytes
     }

@@ -26,6 +26,8 @@ pub struct Config {
     pub iommu_shares_tables: bool,
     /// The CPU needs the AT speculation workaround.
     pub at_speculate: bool,
+    /// LLC colouring: memory of a domain comes in single pages.
+    pub llc_coloring: bool,
     /// FEAT_TLBIRANGE: TLB invalidation by range of addresses.
     pub tlb_range: bool,
     /// Rule P4 is on. It follows every page of every block, which takes most of
@@ -45,6 +47,7 @@ impl Default for Config {
             iommu: Iommu::Off,
             iommu_shares_tables: false,
             at_speculate: false,
+            llc_coloring: false,
             tlb_range: false,
             watch_iommu_news: true,
             heap_pages: 1 << 16,

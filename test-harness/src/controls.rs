@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::config::Iommu;
-use crate::cpu::Preempt;
+use crate::cpu::{Preempt, Waiting};
 use crate::devices::MonitorRequest;
 use crate::event::{Checker, Event, Mfn};
 use crate::pte;
@@ -44,9 +44,14 @@ impl World {
         self.locked(|m| m.devices.iommu_failures)
     }
 
-    /// When preemption checks answer yes.
+    /// When preemption checks answer yes, and what it is that waits.
+    pub fn preempt_for(&self, when: Preempt, waiting: Waiting) {
+        self.locked(|m| (m.cpus.preempt, m.cpus.waiting) = (when, waiting));
+    }
+
+    /// When preemption checks answer yes: a softirq waits, which all of them see.
     pub fn preempt(&self, when: Preempt) {
-        self.locked(|m| m.cpus.preempt = when);
+        self.preempt_for(when, Waiting::Softirq);
     }
 
     /// Preemption checks so far.
@@ -89,7 +94,13 @@ impl World {
         self.locked(|m| std::mem::take(&mut m.devices.monitor_requests))
     }
 
-    /// What `monitor_traps()` answers from now on.
+    /// From now on `printk_ratelimit()` says that there was enough, or not.
+    pub fn limit_printk(&self, limited: bool) {
+        self.locked(|m| m.devices.printk_limited = limited);
+    }
+
+    /// The error that `monitor_traps()` answers from now on; 0 for none, and then
+    /// it answers as Xen's does.
     pub fn monitor_answers(&self, rc: i32) {
         self.locked(|m| m.devices.monitor_rc = rc);
     }

@@ -50,10 +50,21 @@ pub enum Preempt {
     At(u64),
 }
 
+/// What it is that waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Waiting {
+    /// A softirq of the CPU.
+    #[default]
+    Softirq,
+    /// An interrupt or event for the vCPU that runs.
+    Event,
+}
+
 #[derive(Debug)]
 pub(crate) struct Cpus {
     pub(crate) cpus: Vec<Cpu>,
     pub(crate) preempt: Preempt,
+    pub(crate) waiting: Waiting,
     pub(crate) preempt_checks: u64,
 }
 
@@ -62,14 +73,20 @@ impl Default for Cpus {
         Self {
             cpus: vec![Cpu::default(); XS_NR_CPUS as usize],
             preempt: Preempt::Never,
+            waiting: Waiting::Softirq,
             preempt_checks: 0,
         }
     }
 }
 
 impl Cpus {
-    pub(crate) fn preempt_check(&mut self) -> bool {
+    /// Counts a check. One that is blind to what waits is not one of those that
+    /// [`Preempt::At`] counts down.
+    pub(crate) fn preempt_check(&mut self, sees_events: bool) -> bool {
         self.preempt_checks += 1;
+        if self.waiting == Waiting::Event && !sees_events {
+            return false;
+        }
         match self.preempt {
             Preempt::Never => false,
             Preempt::Always => true,

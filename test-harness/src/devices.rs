@@ -22,8 +22,10 @@ pub(crate) struct Devices {
     pub(crate) iommu_fail_in: Option<(u64, i32)>,
     /// IOTLB flushes that failed so far.
     pub(crate) iommu_failures: u64,
-    /// What `monitor_traps()` answers.
+    /// The error that `monitor_traps()` answers; else what Xen's does.
     pub(crate) monitor_rc: i32,
+    /// `printk_ratelimit()` says no.
+    pub(crate) printk_limited: bool,
     pub(crate) monitor_requests: Vec<MonitorRequest>,
     pub(crate) undef_injected: u32,
     pub(crate) icache_invalidations: u32,

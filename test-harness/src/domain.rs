@@ -139,6 +139,8 @@ impl Vcpu {
         need_flush_to_ram: bool = arch.need_flush_to_ram);
     read!(/// Saved HCR_EL2.
         hcr: u64 = arch.hcr_el2);
+    read!(/// Saved SCTLR_EL1.
+        sctlr: u64 = arch.sctlr);
     write!(/// Saved SCTLR_EL1.
         set_sctlr: u64 = arch.sctlr);
     write!(/// Saved HCR_EL2.

@@ -18,6 +18,8 @@ pub(crate) struct DomainRecord {
     pub(crate) ring: bool,
     pub(crate) crashes: u32,
     pub(crate) shutdowns: Vec<u8>,
+    /// It was made with an IOMMU (`XEN_DOMCTL_CDF_iommu`), if the machine has one.
+    pub(crate) iommu: bool,
     /// MMIO frames that the domain may map.
     pub(crate) iomem: Vec<std::ops::Range<u64>>,
     /// Tables that were released: `p2m_final_teardown()` ran.
@@ -63,6 +65,11 @@ impl Domains {
             .find(|d| d.pointer.addr() == address)
     }
 
+    /// Whether this is the domain that each machine begins with: number 0.
+    pub(crate) fn is_control(&self, address: usize) -> bool {
+        self.by_address(address).is_some_and(|d| d.id == 0)
+    }
+
     pub(crate) fn vcpu(&self, address: usize) -> Option<&VcpuRecord> {
         self.vcpus.iter().find(|v| v.pointer.addr() == address)
     }
@@ -79,7 +86,23 @@ impl Domains {
     }
 }
 
-/// A `struct domain` as `alloc_domain_struct()` leaves it, p2m untouched.
+/// Fills what `p2m_init()` has to write with what no p2m begins with. The rest it
+/// leaves as `alloc_domain_struct()` cleared it, in C, too: the statistics,
+/// `need_flush`, `access_required`, and the root and the back pointer, which say
+/// how far a p2m_init() that failed has got.
+pub fn poison_p2m(p2m: &mut p2m_domain) {
+    p2m.vmid = 0xA5A5;
+    p2m.vttbr = 0xA5A5_A5A5_A5A5_A000;
+    p2m.max_mapped_gfn = 0xA5_A5A5;
+    p2m.lowest_mapped_gfn = 0xA5;
+    p2m.clean_pte = true;
+    p2m.mem_access_enabled = true;
+    p2m.default_access = 0;
+    p2m.last_vcpu_ran.fill(0xA5);
+}
+
+/// A `struct domain` as `alloc_domain_struct()` leaves it: all zeroes. DOMID_IO
+/// stays so.
 pub(crate) fn new_domain(id: u16, monitor: *mut vm_event_domain) -> Box<domain> {
     Box::new(domain {
         domain_id: id,

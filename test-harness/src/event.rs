@@ -88,9 +88,13 @@ pub enum Event {
         lock: usize,
         op: LockOp,
     },
+    /// `alloc_domheap_pages()`: the frame, or none, and with what it was asked
+    /// for. `domain` is the number of the domain that was named.
     Alloc {
         mfn: Option<Mfn>,
         order: u32,
+        domain: Option<u16>,
+        memflags: u32,
     },
     Free {
         mfn: Mfn,
@@ -117,6 +121,7 @@ pub enum Event {
         rc: i32,
     },
     PreemptCheck {
+        check: PreemptCheck,
         answer: bool,
     },
     DoSoftirq,
@@ -163,6 +168,17 @@ impl Event {
                 | Self::MonitorTraps { .. }
         )
     }
+}
+
+/// Which of Xen's three questions was asked. They differ: see `shims/cpu.rs`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PreemptCheck {
+    /// `softirq_pending(smp_processor_id())`.
+    Softirq,
+    /// `hypercall_preempt_check()`.
+    Hypercall,
+    /// `general_preempt_check()`.
+    General,
 }
 
 /// The system registers that the p2m writes.

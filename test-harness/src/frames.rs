@@ -308,7 +308,8 @@ impl Frames {
             *self.frame(m) = Frame {
                 life: Life::Heap { order: 0 },
                 owner,
-                refs: 1,
+                // Nobody counts the references of a page that nobody owns.
+                refs: u32::from(owner.is_some()),
                 ..ABSENT
             };
         }

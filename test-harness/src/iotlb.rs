@@ -92,7 +92,7 @@ impl State {
         entry: u64,
         gfns: Range<u64>,
     ) {
-        let gone = self.is_gone(domain);
+        let gone = !self.is_behind_iommu(domain) || self.is_gone(domain);
         let owns = pte::is_table(entry, level) || pte::is_foreign(entry);
         if self.config.iommu == Iommu::Off || gone || !owns || entry & pte::VALID == 0 {
             return;
@@ -112,7 +112,7 @@ impl State {
         let Some(table) = self.tables.live.get(mfn).copied() else {
             return;
         };
-        let gone = self.is_gone(table.domain);
+        let gone = !self.is_behind_iommu(table.domain) || self.is_gone(table.domain);
         if self.config.iommu == Iommu::Off || gone || !self.config.watch_iommu_news {
             return;
         }

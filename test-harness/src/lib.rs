@@ -47,6 +47,8 @@
 //! | W1 | what can be preempted looks for it every so many entries and pages |
 //! | W2 | each call ends |
 //! | A1 | values have the meaning that they claim |
+//! | X1 | what a function of Xen asserts of its caller, or silently relies on, holds |
+//! | X2 | at the end of a call the registers of the running vCPU are what its structures say |
 //!
 //! There is no R3, "what is mapped is unmapped": on Arm64 Xen maps all memory,
 //! so that `map_domain_page` is arithmetic and has no counterpart (`helpers.c`
@@ -68,6 +70,7 @@
     clippy::cast_possible_truncation
 )]
 
+mod agreement;
 pub mod calls;
 mod check;
 pub mod config;
@@ -86,6 +89,7 @@ mod lists;
 mod locks;
 mod machine;
 mod memory;
+mod neighbours;
 mod pages;
 mod panics;
 mod printk;
@@ -105,11 +109,13 @@ mod world;
 
 pub use calls::{Entry, Page, INVALID};
 pub use config::{Config, Iommu};
-pub use cpu::Preempt;
+pub use cpu::{Preempt, Waiting};
 pub use devices::MonitorRequest;
 pub use dirty::Writer;
-pub use event::{Checker, Event, LockOp, Register, Violation};
+pub use domains::poison_p2m;
+pub use event::{Checker, Event, LockOp, PreemptCheck, Register, Violation};
 pub use machine::{Machine, Scheduler};
+pub use neighbours::{Neighbours, Reach};
 pub use snapshot::{DumpedTable, Leaf, Snapshot};
 pub use stage1::Stage1Entry;
 pub use world::{attach, Attached, Domain, Vcpu, World};

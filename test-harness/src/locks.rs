@@ -305,7 +305,7 @@ impl Locks {
         self.rw.values().any(|s| s.holds(cpu))
     }
 
-    fn holds_any_spin(&self, cpu: usize) -> bool {
+    pub(crate) fn holds_any_spin(&self, cpu: usize) -> bool {
         self.spin.values().any(|s| s.holder == Some(cpu))
     }
 

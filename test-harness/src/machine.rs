@@ -117,6 +117,21 @@ impl State {
         self.violations.push(Violation { rule, what });
     }
 
+    /// Rule X1: Xen's ASSERT_NOT_IN_ATOMIC(): interrupts on, no spinlock held;
+    /// p2m locks are rule L5's.
+    pub(crate) fn must_not_be_atomic(&mut self, cpu: usize, what: &str) {
+        if self.cpus.cpus[cpu].irqs_off || self.locks.holds_any_spin(cpu) {
+            self.broken("X1", format!("CPU {cpu}: {what} in atomic context"));
+        }
+    }
+
+    /// Rule X1: Xen's ASSERT_ALLOC_CONTEXT(): interrupts on.
+    pub(crate) fn must_be_in_alloc_context(&mut self, cpu: usize, what: &str) {
+        if self.cpus.cpus[cpu].irqs_off {
+            self.broken("X1", format!("CPU {cpu}: {what} with interrupts off"));
+        }
+    }
+
     /// Rule L5: nothing that may take a p2m lock while this CPU holds one.
     pub(crate) fn must_not_hold_p2m_lock(&mut self, cpu: usize, what: &str) {
         if self.locks.holds_any_rw(cpu) {

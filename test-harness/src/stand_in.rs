@@ -49,7 +49,9 @@ impl World {
             save(previous);
         }
         self.locked(|m| m.cpus.cpus[0].current = v.0.addr());
-        restore(v);
+        if !self.is_toolstack(v) {
+            restore(v);
+        }
         self.locked(|m| {
             let c = &mut m.cpus.cpus[0];
             (c.irqs_off, c.switching) = (false, false);

@@ -91,7 +91,7 @@ impl State {
     }
 
     fn link(&mut self, mfn: Mfn, table: Table) {
-        if self.tables.dirty.contains_key(&mfn) {
+        if self.tables.dirty.contains_key(&mfn) && self.is_behind_iommu(table.domain) {
             self.broken(
                 "P1",
                 format!("table {mfn:#x} is linked before all of it is in memory"),
@@ -272,7 +272,7 @@ impl State {
 
     /// Rule P2, at the points where an IOMMU may look.
     pub(crate) fn check_cleaned(&mut self, domain: usize, when: &str) {
-        if self.config.iommu != Iommu::NonCoherent {
+        if self.config.iommu != Iommu::NonCoherent || !self.is_behind_iommu(domain) {
             return;
         }
         let live = &self.tables.live;

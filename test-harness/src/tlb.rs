@@ -26,7 +26,6 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use crate::config::Iommu;
 use crate::event::Mfn;
 use crate::hash::WordMap;
 use crate::machine::State;
@@ -214,7 +213,7 @@ impl State {
                 );
             }
         }
-        let is_shared = self.config.iommu != Iommu::Off && self.config.iommu_shares_tables;
+        let is_shared = self.is_behind_iommu(key.0) && self.config.iommu_shares_tables;
         if !is_shared || self.is_gone(key.0) {
             return;
         }

@@ -10,6 +10,7 @@ use std::collections::HashMap;
 
 use xen_sys::XS_NR_CPUS;
 
+use crate::domains::DomainRecord;
 use crate::machine::State;
 use crate::world::{Domain, Vcpu};
 
@@ -35,7 +36,7 @@ impl State {
         let Some(record) = self.domains.vcpu(v.0.addr()) else {
             return;
         };
-        if record.idle {
+        if record.idle || self.domains.is_control(record.domain) {
             return;
         }
         let (domain, vcpu) = (record.domain, v.0.addr());
@@ -77,7 +78,9 @@ impl State {
             let runs = (c.home_vttbr >> 48) as u16 == vmid
                 && self.domains.vcpu(c.current).is_some_and(|v| {
                     let domain = self.domains.by_address(v.domain);
-                    !v.idle && domain.is_some_and(|d| !Domain(d.pointer).is_dying())
+                    let lives = |d: &DomainRecord| !Domain(d.pointer).is_dying();
+                    let guest = !v.idle && !self.domains.is_control(v.domain);
+                    guest && domain.is_some_and(lives)
                 });
             if !runs {
                 self.vmids.vcpus[cpu].remove(&vmid);

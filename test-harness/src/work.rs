@@ -92,7 +92,11 @@ pub(crate) fn begin(name: &'static str) -> InCall {
 
 impl Drop for InCall {
     fn drop(&mut self) {
-        with(|m, cpu| m.work.calls[cpu] = None);
+        with(|m, cpu| {
+            if let Some(call) = m.work.calls[cpu].take() {
+                m.check_agreement(cpu, call.name);
+            }
+        });
     }
 }
 

@@ -29,7 +29,14 @@ unsafe impl Send for Vcpu {}
 // SAFETY: as above.
 unsafe impl Sync for Vcpu {}
 
+/// Domains that each machine begins with: the idle one, and one whose vCPUs run
+/// on all CPUs until a test has others run. Its p2m is never initialised.
+const SYSTEM_DOMAINS: u16 = 2;
+
 /// A machine with Xen on it, and this thread as its CPU 0.
+///
+/// What a test calls is called by a toolstack: a vCPU of a control domain runs,
+/// as in a hypercall, and not the idle one.
 ///
 /// When it goes, it checks all rules once more and panics on any that was
 /// broken, unless the test is failing already.
@@ -75,8 +82,10 @@ impl World {
             outer: set_here(Some(here)),
         };
         let idle = world.make_domain(0x7FFF, false);
+        let control = world.make_domain(0, false);
         for cpu in 0..XS_NR_CPUS as usize {
-            let v = world.make_vcpu(idle, cpu as i32, true);
+            world.make_vcpu(idle, cpu as i32, true);
+            let v = world.make_vcpu(control, cpu as i32, false);
             world.machine.lock().cpus.cpus[cpu].current = v.0.addr();
         }
         world.setup_virt_paging();
@@ -133,6 +142,7 @@ impl World {
             ring: false,
             crashes: 0,
             shutdowns: Vec::new(),
+            iommu: true,
             iomem: Vec::new(),
             gone: false,
         });
@@ -153,8 +163,18 @@ impl World {
     /// A domain structure whose p2m is not initialised yet.
     #[must_use]
     pub fn raw_domain(&self, hardware: bool) -> Domain {
-        let id = self.machine.lock().domains.domains.len() as u16;
-        self.make_domain(id, hardware)
+        let made = self.machine.lock().domains.domains.len() as u16;
+        self.make_domain(made - SYSTEM_DOMAINS + 1, hardware)
+    }
+
+    /// Makes a domain that has no IOMMU, whatever the machine has. Before its
+    /// `p2m_init()`.
+    pub fn without_iommu(&self, d: Domain) {
+        self.locked(|m| {
+            if let Some(record) = m.domains.by_address_mut(d.address()) {
+                record.iommu = false;
+            }
+        });
     }
 
     /// A guest with an initialised p2m and `pool` pages for its tables.
@@ -204,7 +224,9 @@ impl World {
                 previous.save_state();
             }
             self.locked(|m| m.cpus.cpus[cpu].current = v.0.addr());
-            v.restore_state();
+            if !self.is_toolstack(v) {
+                v.restore_state();
+            }
         });
         self.locked(|m| {
             let c = &mut m.cpus.cpus[cpu];
@@ -224,6 +246,30 @@ impl World {
     /// Forgets what was to happen meanwhile, if no read lock was dropped.
     pub fn nothing_meanwhile(&self) {
         self.locked(|m| m.meanwhile = None);
+    }
+
+    /// The control domain's vCPU of a CPU: who runs when a hypercall does what a
+    /// guest would not. It has no stage 2 of its own, so that what was loaded for
+    /// the vCPU before stays loaded, as for an idle one.
+    ///
+    /// # Panics
+    ///
+    /// Never: the machine begins with it.
+    #[must_use]
+    pub fn toolstack(&self, cpu: usize) -> Vcpu {
+        self.locked(|m| {
+            let id = cpu as i32;
+            let of_cpu = |v: &&VcpuRecord| v.id == id && m.domains.is_control(v.domain);
+            let found = m.domains.vcpus.iter().find(of_cpu);
+            Vcpu(found.expect("a vCPU of the control domain").pointer)
+        })
+    }
+
+    pub(crate) fn is_toolstack(&self, v: Vcpu) -> bool {
+        self.locked(|m| {
+            let record = m.domains.vcpu(v.0.addr());
+            record.is_some_and(|v| m.domains.is_control(v.domain))
+        })
     }
 
     /// Maps a page in the vCPU's own tables.

@@ -106,6 +106,7 @@ fn a1_an_entry_that_maps_nothing_is_zero() {
 fn a1_a_monitor_is_asked_with_the_reason_that_it_knows() {
     let (w, d) = with_a_page();
     let v = w.vcpu(d);
+    w.run(0, v);
     // SAFETY: a plain C structure.
     let mut request: sys::vm_event_st = unsafe { std::mem::zeroed() };
     let ask = |request: &mut sys::vm_event_st| {
@@ -129,4 +130,31 @@ fn r6_the_m2p_is_written_with_a_reference() {
     assert!(xen!(get_page(page, d.pointer())));
     assert_eq!(broken(&w, write), NONE);
     xen!(put_page(page));
+}
+
+#[test]
+fn a1_a_monitor_is_told_nothing_but_the_event() {
+    let (w, d) = with_a_page();
+    let v = w.vcpu(d);
+    w.run(0, v);
+    // SAFETY: a plain C structure.
+    let mut request: sys::vm_event_st = unsafe { std::mem::zeroed() };
+    request.reason = sys::VM_EVENT_REASON_MEM_ACCESS;
+    let wrong: [fn(&mut sys::vm_event_st, &mut sys::vm_event_mem_access); 6] = [
+        |request, _| request.version = 1,
+        |request, _| request.flags = 1,
+        |request, _| request.vcpu_id = 1,
+        |_, access| access._pad = 1,
+        |_, access| access.offset = 0x1000,
+        |_, access| access.gla = 1,
+    ];
+    for change in wrong {
+        let (mut request, mut access) = (request, sys::vm_event_mem_access::default());
+        change(&mut request, &mut access);
+        request.u.mem_access = access;
+        let told = broken(&w, || {
+            xen!(monitor_traps(v.pointer(), false, &mut request));
+        });
+        assert_eq!(told, ["A1"]);
+    }
 }

@@ -71,6 +71,7 @@ fn t2_and_t6_a_foreign_vttbr_is_loaded_with_care() {
     // SAFETY: registers of the model.
     let home = unsafe { read_vttbr_el2() };
     let load = |value| {
+        sys::arch::dsb_nsh();
         // SAFETY: registers of the model.
         unsafe { write_vttbr_el2(value) }
     };

@@ -164,6 +164,7 @@ fn t5_a_page_without_an_owner_is_not_put_while_it_may_be_cached() {
     let d = guest(&w, 0);
     let page = xen!(alloc_domheap_pages(null_mut(), 0, 0));
     let mfn = xen!(xs_page_to_mfn(page));
+    w.take_references(mfn, 1);
     assert_eq!(d.insert(5, 1, ram(0), p2mt::RAM_RW), 0);
     let entry = slot(&w, d, 6, 3);
     let word = w.entry(d, 5, 3) & !0xFFFF_FFFF_F000 | mfn << 12;

@@ -36,7 +36,8 @@ fn op(limit: u64) -> impl Strategy<Value = Op> {
         3 => Just(p2mt::RAM_RW),
         1 => Just(p2mt::RAM_RO),
         1 => p2mt::MMIO_DEV..=p2mt::MMIO_C,
-        1 => p2mt::GRANT_RW..=p2mt::GRANT_RO,
+        1 => p2mt::FOREIGN_RW..=p2mt::FOREIGN_RO,
+        1 => p2mt::GRANT_RW..=p2mt::IOMMU_RO,
     ];
     let access = access::N..=access::R_PW;
     let copying = (any::<bool>(), prop::bool::weighted(0.8))
@@ -57,7 +58,11 @@ fn op(limit: u64) -> impl Strategy<Value = Op> {
             .prop_map(|(gfn, nr, vm)| Op::Clean { gfn, nr, vm }),
         1 => access.prop_map(|access| Op::DefaultAccess { access }),
         1 => Just(Op::Invalidate),
-        3 => gfn.prop_map(|gfn| Op::Resolve { gfn }),
+        3 => gfn.clone().prop_map(|gfn| Op::Resolve { gfn }),
+        3 => (gfn, 0u32..0x80).prop_map(|(gfn, npfec)| Op::Fault { gfn, npfec }),
+        1 => any::<(bool, bool)>()
+            .prop_map(|(listens, required)| Op::Monitor { listens, required }),
+        1 => (0u32..9).prop_map(|n| Op::Dying { state: n.saturating_sub(6) }),
     ]
 }
 

@@ -6,7 +6,7 @@ use std::ptr::null_mut;
 
 use xen_sys::{vcpu, XS_NR_CPUS};
 
-use crate::event::Event;
+use crate::event::{Event, PreemptCheck};
 use crate::machine::{here, set_here, with, Here};
 
 #[unsafe(no_mangle)]
@@ -59,33 +59,51 @@ extern "C" fn xs_local_irq_restore(flags: c_ulong) {
     });
 }
 
-fn preempt_check() -> bool {
+/// Softirqs are seen by all three. What waits to be delivered to the vCPU that
+/// runs (`local_events_need_delivery()`) is no softirq, and an idle vCPU has no
+/// state in which Xen could look for it: `general_preempt_check()` does not ask
+/// there, and `hypercall_preempt_check()` would follow lists that nobody set up.
+fn preempt_check(check: PreemptCheck) -> bool {
     with(|m, cpu| {
-        let answer = m.cpus.preempt_check();
-        m.event(cpu, Event::PreemptCheck { answer });
+        let current = m.domains.vcpu(m.cpus.cpus[cpu].current);
+        let idle = current.is_none_or(|v| v.idle);
+        if idle && check == PreemptCheck::Hypercall {
+            m.broken(
+                "X1",
+                format!("CPU {cpu}: hypercall_preempt_check() on the idle vCPU"),
+            );
+        }
+        let sees_events = match check {
+            PreemptCheck::Softirq => false,
+            PreemptCheck::Hypercall => true,
+            PreemptCheck::General => !idle,
+        };
+        let answer = m.cpus.preempt_check(sees_events);
+        m.event(cpu, Event::PreemptCheck { check, answer });
         answer
     })
 }
 
 #[unsafe(no_mangle)]
 extern "C" fn xs_softirq_pending() -> bool {
-    preempt_check()
+    preempt_check(PreemptCheck::Softirq)
 }
 
 #[unsafe(no_mangle)]
 extern "C" fn xs_hypercall_preempt_check() -> bool {
-    preempt_check()
+    preempt_check(PreemptCheck::Hypercall)
 }
 
 #[unsafe(no_mangle)]
 extern "C" fn xs_general_preempt_check() -> bool {
-    preempt_check()
+    preempt_check(PreemptCheck::General)
 }
 
 #[unsafe(no_mangle)]
 extern "C" fn do_softirq() {
     with(|m, cpu| {
         m.must_not_hold_p2m_lock(cpu, "do_softirq()");
+        m.must_not_be_atomic(cpu, "do_softirq()");
         m.devices.softirqs += 1;
         m.event(cpu, Event::DoSoftirq);
     });
@@ -97,8 +115,22 @@ extern "C" fn do_softirq() {
 unsafe extern "C" fn smp_call_function(
     func: Option<unsafe extern "C" fn(*mut c_void)>,
     info: *mut c_void,
-    _wait: c_int,
+    wait: c_int,
 ) {
+    with(|m, cpu| {
+        if m.cpus.cpus[cpu].irqs_off {
+            m.broken(
+                "X1",
+                format!("CPU {cpu}: smp_call_function() with interrupts off"),
+            );
+        }
+        if wait == 0 {
+            m.broken(
+                "X1",
+                format!("CPU {cpu} goes on before the others have done what it asked"),
+            );
+        }
+    });
     let me = here();
     let Some(func) = func else { return };
     for cpu in (0..XS_NR_CPUS as usize).filter(|&cpu| cpu != me.cpu) {

@@ -73,6 +73,12 @@ unsafe extern "C" fn domain_shutdown(d: *mut domain, reason: u8) -> c_int {
     with(|m, cpu| {
         if let Some(record) = m.domains.by_address_mut(d.addr()) {
             record.shutdowns.push(reason);
+            if record.hardware {
+                m.broken(
+                    "X1",
+                    "the hardware domain is shut down, and the machine with it".into(),
+                );
+            }
         }
         m.event(cpu, Event::Shutdown { reason });
     });

@@ -3,11 +3,14 @@
 
 use std::ffi::{c_int, c_uint};
 
-use xen_sys::{paddr_t, vaddr_t, vcpu, vm_event_domain, vm_event_st, VM_EVENT_REASON_MEM_ACCESS};
+use xen_sys::{
+    paddr_t, vaddr_t, vcpu, vm_event_domain, vm_event_mem_access, vm_event_st,
+    MEM_ACCESS_GLA_VALID, VM_EVENT_REASON_MEM_ACCESS,
+};
 
 use crate::devices::MonitorRequest;
 use crate::event::Event;
-use crate::machine::with;
+use crate::machine::{with, State};
 use crate::symbols;
 
 #[unsafe(no_mangle)]
@@ -18,21 +21,51 @@ extern "C" fn vm_event_check_ring(ved: *mut vm_event_domain) -> bool {
     })
 }
 
+impl State {
+    /// What Xen copies into the ring as it is: nothing but what the event says.
+    fn check_request(&mut self, request: &vm_event_st, access: &vm_event_mem_access) {
+        let silent = (request.version, request.flags, request.vcpu_id, access._pad);
+        let wrong = if request.reason != VM_EVENT_REASON_MEM_ACCESS {
+            format!("a monitor request with reason {}", request.reason)
+        } else if silent != (0, 0, 0, 0) {
+            format!("a monitor request with version, flags, vCPU and padding {silent:?}")
+        } else if access.offset > 0xFFF {
+            format!("a monitor request with offset {:#x}", access.offset)
+        } else if access.flags & MEM_ACCESS_GLA_VALID == 0 && access.gla != 0 {
+            format!("a monitor request with gla {:#x}, not valid", access.gla)
+        } else {
+            return;
+        };
+        self.broken("A1", wrong);
+    }
+}
+
+/// As Xen's: 1 if the vCPU waits for the answer, 0 if it goes on, which it also
+/// does where nobody listens; an error if the event could not be sent. The vCPU
+/// may sleep until the ring has room.
+///
 /// # Safety
 /// `req` points to a request.
 #[unsafe(no_mangle)]
-unsafe extern "C" fn monitor_traps(_v: *mut vcpu, sync: bool, req: *mut vm_event_st) -> c_int {
+unsafe extern "C" fn monitor_traps(v: *mut vcpu, sync: bool, req: *mut vm_event_st) -> c_int {
     // SAFETY: the caller's promise.
     let request = unsafe { &*req };
     // SAFETY: the union has one member.
     let access = unsafe { request.u.mem_access };
     with(|m, cpu| {
         m.must_not_hold_p2m_lock(cpu, "monitor_traps()");
-        if request.reason != VM_EVENT_REASON_MEM_ACCESS {
+        m.must_not_be_atomic(cpu, "monitor_traps()");
+        m.check_request(request, &access);
+        if m.cpus.cpus[cpu].current != v.addr() {
             m.broken(
-                "A1",
-                format!("a monitor request with reason {}", request.reason),
+                "X1",
+                format!("CPU {cpu} sends an event of a vCPU that does not run"),
             );
+        }
+        let domain = m.domains.vcpu(v.addr()).map(|v| v.domain);
+        let record = domain.and_then(|d| m.domains.by_address(d));
+        if !record.is_some_and(|record| record.ring) {
+            return 0;
         }
         m.devices.monitor_requests.push(MonitorRequest {
             reason: request.reason,
@@ -43,7 +76,10 @@ unsafe extern "C" fn monitor_traps(_v: *mut vcpu, sync: bool, req: *mut vm_event
             sync,
         });
         m.event(cpu, Event::MonitorTraps { sync });
-        m.devices.monitor_rc
+        match m.devices.monitor_rc {
+            0 => c_int::from(sync),
+            rc => rc,
+        }
     })
 }
 

@@ -9,6 +9,7 @@ use xen_sys::{domain, gfn_t, mfn_t, page_info, page_list_head, XS_MEMF_no_owner}
 use crate::event::{Event, Mfn};
 use crate::frames::Life;
 use crate::machine::{with, State};
+use crate::world::Domain;
 
 impl State {
     /// The frame behind a page pointer; rule R0 if it is no page pointer.
@@ -236,9 +237,27 @@ extern "C" fn alloc_domheap_pages(
     memflags: c_uint,
 ) -> *mut page_info {
     with(|m, cpu| {
-        let owner = (!d.is_null() && memflags & XS_MEMF_no_owner == 0).then_some(d.addr());
-        let mfn = m.frames.alloc(order, owner);
-        m.event(cpu, Event::Alloc { mfn, order });
+        m.must_be_in_alloc_context(cpu, "alloc_domheap_pages()");
+        let owned = !d.is_null() && memflags & XS_MEMF_no_owner == 0;
+        let record = m.domains.by_address(d.addr());
+        let domain = record.map(|record| record.id);
+        // assign_pages() refuses a dying domain; a coloured page is a single one.
+        let refused = record.is_some_and(|record| owned && Domain(record.pointer).is_dying())
+            || m.config.llc_coloring && domain.is_some() && order > 0;
+        let mfn = if refused {
+            None
+        } else {
+            m.frames.alloc(order, owned.then_some(d.addr()))
+        };
+        m.event(
+            cpu,
+            Event::Alloc {
+                mfn,
+                order,
+                domain,
+                memflags,
+            },
+        );
         mfn.map_or(null_mut(), |mfn| m.frames.info(mfn))
     })
 }
@@ -249,6 +268,7 @@ extern "C" fn free_domheap_pages(pg: *mut page_info, order: c_uint) {
         let Some(mfn) = m.frame_of(pg, "free_domheap_pages()") else {
             return;
         };
+        m.must_be_in_alloc_context(cpu, "free_domheap_pages()");
         m.event(cpu, Event::Free { mfn, order });
         if m.lists.is_linked(mfn) {
             m.broken(
@@ -330,6 +350,7 @@ extern "C" fn put_page(page: *mut page_info) {
         frame.refs -= 1;
         if frame.refs == 0 {
             frame.owner = None;
+            m.must_be_in_alloc_context(cpu, "put_page() of the last reference");
         }
     });
 }

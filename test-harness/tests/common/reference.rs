@@ -7,7 +7,10 @@ use std::sync::Mutex;
 
 use arbitrary::{Result, Unstructured};
 use p2m_rs::globals::{attach_for_test, machine_for_test, reset_for_test, Machine};
-use test_harness::{Config, Domain, Snapshot, Stage1Entry, Vcpu, World, Writer, INVALID};
+use test_harness::{
+    Config, Domain, MonitorRequest, Reach, Snapshot, Stage1Entry, Vcpu, World, Writer, INVALID,
+};
+use xen_sys::{npfec, npfec_kind_in_gpt, npfec_kind_with_gla};
 
 use super::{access, errno, machines, p2mt, ram, M2};
 
@@ -24,6 +27,10 @@ pub struct Model {
     pages: BTreeMap<u64, Page>,
     default_access: u32,
     limit: u64,
+    listens: bool,
+    required: bool,
+    crashes: u32,
+    dying: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -72,6 +79,42 @@ pub enum Op {
         nr: u64,
         vm: bool,
     },
+    /// A permission fault of the vCPU that runs: all 128 values of `npfec`, of
+    /// which the tests draw.
+    Fault {
+        gfn: u64,
+        npfec: u32,
+    },
+    /// Somebody listens, or not; a fault without a listener crashes, or not.
+    Monitor {
+        listens: bool,
+        required: bool,
+    },
+    /// `d->is_dying`: 0, 1 or 2.
+    Dying {
+        state: u32,
+    },
+}
+
+impl Op {
+    /// What of the tables it may change.
+    fn reach(&self, d: Domain) -> Reach {
+        let range = |gfn: u64, nr: u64| Reach::of(d, gfn..gfn + nr);
+        match *self {
+            Self::Insert { gfn, nr, .. }
+            | Self::Remove { gfn, nr, .. }
+            | Self::SetAccess { gfn, nr, .. } => range(gfn, nr),
+            Self::Foreign { gfn, .. } | Self::Fault { gfn, .. } => range(gfn, 1),
+            Self::DefaultAccess { .. } | Self::Monitor { .. } | Self::Dying { .. } => {
+                Reach::nothing()
+            }
+            Self::Invalidate
+            | Self::Resolve { .. }
+            | Self::Copy { .. }
+            | Self::Write { .. }
+            | Self::Clean { .. } => Reach::valid_bits(),
+        }
+    }
 }
 
 /// Which way a buffer is copied, and whether the guest may write it.
@@ -109,18 +152,50 @@ pub const WRITERS: [Writer; 4] = [
 
 /// The memory of the scenario's two domains.
 fn is_memory(mfn: u64) -> bool {
-    (ram(0)..ram(0) + 8 * M2).contains(&mfn) || (ram(1)..ram(1) + 16).contains(&mfn)
+    (ram(0)..ram(0) + 8 * M2).contains(&mfn) || (ram(1)..ram(1) + 8 * M2).contains(&mfn)
 }
 
 impl Model {
     fn step(&mut self, scene: &Scene<'_>, op: &Op) {
-        let &Scene { d, owner, .. } = scene;
+        let &Scene { w, d, owner, .. } = scene;
         match *op {
             Op::Copy { gfn, tables, how } => self.copy(scene, gfn, tables, how),
             Op::Write { gfn, writer } => self.write(scene, gfn, writer),
             Op::Clean { gfn, nr, vm } => scene.clean(gfn, nr, vm),
+            Op::Insert { gfn, nr, mfn, t } if self.dying => {
+                assert_eq!(d.insert(gfn, nr, mfn, t), errno::ENOMEM, "{op:?}");
+            }
+            Op::Foreign { gfn, mfn } if self.dying => {
+                assert_eq!(d.map_foreign(owner, gfn, mfn), errno::ENOMEM, "{op:?}");
+            }
+            Op::SetAccess { gfn, nr, access } if self.dying => {
+                let any = self.pages.range(gfn..gfn + nr).next().is_some();
+                let rc = d.set_access_fully(gfn, u32::try_from(nr).unwrap(), access);
+                // What is there already may be left as it is without an error.
+                let differs = |(_, page): (&u64, &Page)| page.access != access;
+                let must = self.pages.range(gfn..gfn + nr).any(differs);
+                let refused = i64::from(errno::ENOMEM);
+                assert!(rc == refused || rc == 0 && !must, "{op:?}: {rc}, {any}");
+            }
+            Op::Fault { gfn, npfec } => self.fault(w, d, gfn, npfec),
+            Op::Monitor { listens, required } => {
+                (self.listens, self.required) = (listens, required);
+                w.monitor_listens(d, listens);
+                d.set_access_required(required);
+            }
+            Op::Dying { state } => {
+                self.dying = state != 0;
+                d.set_dying_state(state);
+            }
             Op::Insert { gfn, nr, mfn, t } => {
                 let fits = nr.min(self.limit.saturating_sub(gfn));
+                // Nobody maps a domain's own page as foreign.
+                let is_foreign = [p2mt::FOREIGN_RW, p2mt::FOREIGN_RO].contains(&t);
+                let mfn = if is_foreign {
+                    mfn - ram(0) + ram(1)
+                } else {
+                    mfn
+                };
                 for i in 0..fits {
                     let page = Page {
                         mfn: mfn + i,
@@ -130,6 +205,9 @@ impl Model {
                     self.pages.insert(gfn + i, page);
                 }
                 let expected = if fits == nr { 0 } else { errno::EINVAL };
+                if is_foreign {
+                    w.take_references(mfn, fits);
+                }
                 assert_eq!(d.insert(gfn, nr, mfn, t), expected, "{op:?}");
             }
             Op::Foreign { gfn, mfn } => {
@@ -205,6 +283,66 @@ impl Model {
         }
     }
 
+    /// What the monitor, the guest and the page get to see of a permission fault.
+    fn fault(&mut self, w: &World, d: Domain, gfn: u64, bits: u32) {
+        // What a walk of the guest's own tables did is not in these bits alone.
+        let bits = if bits >> 5 & 3 == npfec_kind_in_gpt {
+            bits & !(3 << 5)
+        } else {
+            bits
+        };
+        let npfec = npfec { bits };
+        let (read, write, fetch) = (bits & 1 != 0, bits & 2 != 0, bits & 4 != 0);
+        let page = self.pages.get(&gfn).copied();
+        let access = page.filter(|_| d.mem_access_enabled()).map(|p| p.access);
+        let (may_read, may_write, may_fetch) = access.map_or((true, true, true), allows);
+        let always = access.is_some_and(|a| [access::N, access::N2RWX].contains(&a));
+        let violation = always || read && !may_read || write && !may_write || fetch && !may_fetch;
+        let gla = 0xFFFF_8000_1234_5678;
+        let handled = !w.mem_access_check(gfn << 12 | 0x678, gla, npfec);
+        assert_eq!(handled, violation, "gfn {gfn:#x} {page:?} npfec {bits:#x}");
+        let (mut told, mut lifted) = (None, None);
+        match access {
+            _ if !violation => (),
+            Some(access::RX2RW) if write => lifted = Some(access::RW),
+            Some(a) => {
+                if a == access::N2RWX {
+                    lifted = Some(access::RWX);
+                }
+                if self.listens {
+                    told = Some(a != access::N2RWX);
+                } else if self.required {
+                    self.crashes += 1;
+                } else if a != access::N2RWX {
+                    lifted = Some(access::RWX);
+                }
+            }
+            None => (),
+        }
+        let known = bits & 1 << 4 != 0;
+        let with_gla = known && bits >> 5 & 3 == npfec_kind_with_gla;
+        let told = told.map(|sync| MonitorRequest {
+            reason: 1,
+            gfn,
+            offset: 0x678,
+            gla: if known { gla } else { 0 },
+            flags: bits & 7 | u32::from(known) << 3 | u32::from(with_gla) << 4,
+            sync,
+        });
+        assert_eq!(
+            w.monitor_requests(),
+            Vec::from_iter(told),
+            "{page:?} {bits:#x}"
+        );
+        assert_eq!(w.fate(d).0, self.crashes, "{page:?} npfec {bits:#x}");
+        if let Some((page, access)) = self.pages.get_mut(&gfn).zip(lifted) {
+            // No entry of a dying domain is changed.
+            if !self.dying {
+                page.access = access;
+            }
+        }
+    }
+
     /// An honest caller names the frame that is there (or, where the first
     /// page is not mapped, the one that would fit the rest).
     fn remove(&mut self, d: Domain, gfn: u64, nr: u64, honest: bool) {
@@ -219,6 +357,8 @@ impl Model {
         let agrees = self.pages.range(gfn..gfn + nr).all(matches);
         let expected = if !agrees {
             errno::EILSEQ
+        } else if self.dying {
+            errno::ENOMEM
         } else if gfn + nr > self.limit {
             errno::EINVAL
         } else {
@@ -229,7 +369,7 @@ impl Model {
             expected,
             "remove {gfn:#x} {nr} {mfn:#x}"
         );
-        if agrees {
+        if agrees && !self.dying {
             for at in gfn..gfn + nr {
                 self.pages.remove(&at);
             }
@@ -283,9 +423,7 @@ impl Scene<'_> {
     /// What the guest's vCPU does, or Xen for it.
     fn as_guest<R>(&self, body: impl FnOnce() -> R) -> R {
         self.w.run(0, self.v);
-        let result = body();
-        self.w.run(0, self.w.idle());
-        result
+        body()
     }
 
     /// Rules C1 and C2 say what had to be cleaned.
@@ -302,8 +440,19 @@ impl Scene<'_> {
 /// Rights of a mapping: what the type gives and the access leaves.
 fn rights(t: u32, a: u32) -> (bool, bool, bool) {
     let ram = [p2mt::RAM_RW, p2mt::RAM_RO].contains(&t);
-    let read_only = [p2mt::RAM_RO, p2mt::FOREIGN_RO, p2mt::GRANT_RO].contains(&t);
-    let (read, write, execute) = match a {
+    let read_only = [
+        p2mt::RAM_RO,
+        p2mt::FOREIGN_RO,
+        p2mt::GRANT_RO,
+        p2mt::IOMMU_RO,
+    ];
+    let (read, write, execute) = allows(a);
+    (read, write && !read_only.contains(&t), execute && ram)
+}
+
+/// What an access allows: reads, writes, fetches.
+fn allows(a: u32) -> (bool, bool, bool) {
+    match a {
         access::N | access::N2RWX => (false, false, false),
         access::R | access::R_PW => (true, false, false),
         access::W => (false, true, false),
@@ -312,15 +461,14 @@ fn rights(t: u32, a: u32) -> (bool, bool, bool) {
         access::RX | access::RX2RW => (true, false, true),
         access::WX => (false, true, true),
         _ => (true, true, true),
-    };
-    (read, write && !read_only, execute && ram)
+    }
 }
 
 impl Op {
     /// An operation from a fuzzer's bytes; the ranges are those of the random
     /// tests.
     fn from_bytes(limit: u64, bytes: &mut Unstructured<'_>) -> Result<Self> {
-        let kind = bytes.int_in_range(0..=6)?;
+        let kind = bytes.int_in_range(0..=9)?;
         let at = |bytes: &mut Unstructured<'_>| -> Result<u64> {
             Ok(bytes.int_in_range(0..=3)? * M2 + bytes.int_in_range(0..=5)?)
         };
@@ -379,7 +527,18 @@ impl Op {
                 },
                 _ => Self::Invalidate,
             },
-            _ => Self::Resolve { gfn },
+            6 => Self::Resolve { gfn },
+            7 => Self::Fault {
+                gfn,
+                npfec: bytes.int_in_range(0..=0x7F)?,
+            },
+            8 => Self::Monitor {
+                listens: bytes.arbitrary()?,
+                required: bytes.arbitrary()?,
+            },
+            _ => Self::Dying {
+                state: bytes.int_in_range(0..=2)?,
+            },
         })
     }
 }
@@ -388,24 +547,32 @@ impl Op {
 pub fn run(w: World, config: Config, ops: &[Op]) {
     let (d, owner) = (w.domain(128), w.domain(0));
     w.ram(ram(0), 8 * M2, d);
-    w.ram(ram(1), 16, owner);
+    w.ram(ram(1), 8 * M2, owner);
     let mut model = Model {
         pages: BTreeMap::new(),
         default_access: access::RWX,
         limit: config.gfn_limit(),
+        listens: false,
+        required: false,
+        crashes: 0,
+        dying: false,
     };
+    let v = w.vcpu(d);
+    w.run(0, v);
     let scene = Scene {
         w: &w,
         config,
         d,
         owner,
-        v: w.vcpu(d),
+        v,
     };
     for op in ops {
-        model.step(&scene, op);
+        w.within(&op.reach(d), || model.step(&scene, op));
         model.agrees_with(d, &w.snapshot(d));
         w.check();
     }
+    w.run(0, w.toolstack(0));
+    d.set_dying_state(0);
     w.destroy(d);
     w.destroy(owner);
     w.check();

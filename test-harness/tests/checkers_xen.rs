@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! The machine's rules for what Xen asks of whoever calls it, and for what the
+//! rest of Xen relies on after a call. Each is broken here once, by hand.
+
+#![allow(clippy::unwrap_used)] // a test may stop on the spot
+
+mod common;
+use std::ptr::null_mut;
+
+use common::by_hand::{broken, paging_lock, xen};
+use common::{guest, plain, world};
+use test_harness::{Config, Iommu, Register, World};
+use xen_sys as sys;
+
+const NONE: [&str; 0] = [];
+
+/// A guest whose vCPU runs on CPU 0.
+fn running() -> (World, test_harness::Domain, test_harness::Vcpu) {
+    let w = plain();
+    let d = guest(&w, 0);
+    let v = w.vcpu(d);
+    w.run(0, v);
+    (w, d, v)
+}
+
+#[test]
+fn x1_the_check_of_hypercalls_is_not_for_an_idle_vcpu() {
+    let w = plain();
+    let ask = || broken(&w, || assert!(!xen!(xs_hypercall_preempt_check())));
+    assert_eq!(ask(), NONE);
+    w.run(0, w.idle());
+    assert_eq!(ask(), ["X1"]);
+    let others = broken(&w, || {
+        assert!(!xen!(xs_general_preempt_check()));
+        assert!(!xen!(xs_softirq_pending()));
+    });
+    assert_eq!(others, NONE);
+}
+
+#[test]
+fn x1_memory_is_had_and_given_with_interrupts_on() {
+    let (w, d, _) = running();
+    w.ram(0x20_0000, 1, d);
+    let page = xen!(alloc_domheap_pages(d.pointer(), 0, sys::XS_MEMF_no_owner));
+    let last = xen!(xs_mfn_to_page(0x20_0000));
+    let off = |f: &dyn Fn()| {
+        broken(&w, || {
+            let flags = xen!(xs_local_irq_save());
+            f();
+            xen!(xs_local_irq_restore(flags));
+        })
+    };
+    let alloc = off(&|| {
+        let page = xen!(alloc_domheap_pages(d.pointer(), 0, 0));
+        assert!(!page.is_null());
+    });
+    assert_eq!(alloc, ["X1"]);
+    assert_eq!(off(&|| xen!(free_domheap_pages(page, 0))), ["X1"]);
+    assert_eq!(off(&|| xen!(put_page(last))), ["X1"]);
+    w.abandon();
+}
+
+#[test]
+fn x1_nothing_that_may_schedule_is_called_in_atomic_context() {
+    let (w, d, v) = running();
+    // SAFETY: a plain C structure.
+    let mut request: sys::vm_event_st = unsafe { std::mem::zeroed() };
+    request.reason = sys::VM_EVENT_REASON_MEM_ACCESS;
+    let lock = paging_lock(d);
+    let found = broken(&w, || {
+        xen!(xs_spin_lock(lock));
+        xen!(do_softirq());
+        xen!(xs_spin_unlock(lock));
+    });
+    assert_eq!(found, ["X1"]);
+    let found = broken(&w, || {
+        let flags = xen!(xs_local_irq_save());
+        xen!(monitor_traps(v.pointer(), true, &mut request));
+        xen!(xs_local_irq_restore(flags));
+    });
+    assert_eq!(found, ["X1"]);
+}
+
+#[test]
+fn x1_an_event_is_that_of_the_vcpu_that_runs() {
+    let (w, d, _) = running();
+    let other = w.vcpu(d);
+    // SAFETY: a plain C structure.
+    let mut request: sys::vm_event_st = unsafe { std::mem::zeroed() };
+    request.reason = sys::VM_EVENT_REASON_MEM_ACCESS;
+    let found = broken(&w, || {
+        xen!(monitor_traps(other.pointer(), false, &mut request));
+    });
+    assert_eq!(found, ["X1"]);
+}
+
+#[test]
+fn x1_other_cpus_are_called_with_interrupts_on_and_waited_for() {
+    extern "C" fn nothing(_: *mut std::ffi::c_void) {}
+    let w = plain();
+    let call = |wait| xen!(smp_call_function(Some(nothing), null_mut(), wait));
+    assert_eq!(broken(&w, || call(1)), NONE);
+    assert_eq!(broken(&w, || call(0)), ["X1"]);
+    let found = broken(&w, || {
+        let flags = xen!(xs_local_irq_save());
+        call(1);
+        xen!(xs_local_irq_restore(flags));
+    });
+    assert_eq!(found, ["X1"]);
+}
+
+#[test]
+fn x1_an_iommu_is_told_of_frames_that_it_may_know() {
+    let w = world(Config {
+        iommu: Iommu::Coherent,
+        iommu_shares_tables: true,
+        ..Config::default()
+    });
+    let d = guest(&w, 0);
+    let without = w.raw_domain(false);
+    w.without_iommu(without);
+    assert_eq!(without.init(), 0);
+    let tell = |d: test_harness::Domain, gfn, nr| {
+        broken(&w, || {
+            d.write_locked(|| xen!(xs_iommu_iotlb_flush(d.pointer(), gfn, nr, 3)));
+        })
+    };
+    assert_eq!(tell(d, 5, 1), NONE);
+    assert_eq!(tell(d, 5, 0), ["X1"]);
+    assert_eq!(tell(d, u64::MAX, 1), ["X1"]);
+    assert_eq!(tell(without, 5, 1), ["X1"]);
+}
+
+#[test]
+fn x1_the_hardware_domain_is_not_shut_down() {
+    let w = plain();
+    let (d, hardware) = (guest(&w, 0), w.hardware_domain());
+    let shut = |d: test_harness::Domain| {
+        broken(&w, || {
+            xen!(domain_shutdown(d.pointer(), 3));
+        })
+    };
+    assert_eq!(shut(d), NONE);
+    assert_eq!(shut(hardware), ["X1"]);
+}
+
+/// As a call that forgets one of the two.
+#[test]
+fn x2_registers_and_structures_agree_after_a_call() {
+    let (w, d, v) = running();
+    let call = |body: &dyn Fn()| broken(&w, || w.as_call("p2m_toggle_cache", body));
+    let hcr = v.hcr();
+    assert_eq!(call(&|| ()), NONE);
+    assert_eq!(call(&|| v.set_hcr(hcr | 1 << 26)), ["X2"]);
+    // SAFETY: a register of the model.
+    let write = |value| unsafe { sys::arch::write_hcr_el2(value) };
+    assert_eq!(call(&|| write(hcr | 1 << 26)), NONE);
+    v.set_hcr(hcr);
+    assert_eq!(call(&|| ()), ["X2"]);
+    write(hcr);
+    let was = d.vttbr();
+    let moved = call(&|| {
+        sys::arch::dsb_nsh();
+        // SAFETY: a register of the model.
+        unsafe { sys::arch::write_vttbr_el2(was ^ 1 << 48) };
+    });
+    assert_eq!(moved, ["T6", "X2"]);
+    // SAFETY: as above.
+    unsafe { sys::arch::write_vttbr_el2(was) };
+    sys::arch::isb();
+}
+
+#[test]
+fn x2_a_context_switch_saves_and_loads_all() {
+    let w = plain();
+    let d = guest(&w, 0);
+    let (a, b) = (w.vcpu(d), w.vcpu(d));
+    w.run(0, a);
+    w.guest_writes_sctlr(0x15);
+    b.set_sctlr(0x1005);
+    b.set_hcr(1 << 26);
+    w.run(0, b);
+    assert_eq!(a.sctlr(), 0x15);
+    let loaded = |register| {
+        let value = |(_, event): &(usize, test_harness::Event)| match event {
+            test_harness::Event::WriteRegister { register: r, value } if *r == register => {
+                Some(*value)
+            }
+            _ => None,
+        };
+        w.events().iter().filter_map(value).next_back()
+    };
+    assert_eq!(loaded(Register::Sctlr), Some(0x1005));
+    assert_eq!(loaded(Register::Hcr), Some(1 << 26));
+    assert_eq!(loaded(Register::Vttbr), Some(d.vttbr()));
+    // A switch that does nothing is one that forgets all.
+    let forgets = broken(&w, || {
+        w.run_with(
+            a,
+            |_| w.as_call("p2m_save_state", || b.set_sctlr(0)),
+            |_| w.as_call("p2m_restore_state", || ()),
+        );
+    });
+    assert_eq!(forgets, ["T7", "X2"]);
+}
+
+/// `assign_pages()`, and colours: an allocation may fail for other reasons than a
+/// lack of memory.
+#[test]
+fn memory_is_refused_to_the_dying_and_coloured_memory_comes_in_single_pages() {
+    let w = world(Config {
+        llc_coloring: true,
+        ..Config::default()
+    });
+    let d = guest(&w, 0);
+    let has = |order, memflags| {
+        let page = xen!(alloc_domheap_pages(d.pointer(), order, memflags));
+        let has = !page.is_null();
+        if has {
+            xen!(free_domheap_pages(page, order));
+        }
+        has
+    };
+    assert!(has(0, 0) && has(0, sys::XS_MEMF_no_owner));
+    assert!(!has(1, 0) && !has(1, sys::XS_MEMF_no_owner));
+    for state in [1, 2] {
+        d.set_dying_state(state);
+        assert!(!has(0, 0) && has(0, sys::XS_MEMF_no_owner), "{state}");
+    }
+    let none = xen!(alloc_domheap_pages(null_mut(), 3, 0));
+    assert!(!none.is_null(), "a root is nobody's");
+    xen!(free_domheap_pages(none, 3));
+}
+
+/// A page that is counted to nobody has no reference that could be put.
+#[test]
+fn r0_a_page_that_nobody_owns_is_not_put() {
+    let w = plain();
+    let d = guest(&w, 0);
+    let page = xen!(alloc_domheap_pages(d.pointer(), 0, sys::XS_MEMF_no_owner));
+    assert!(!xen!(get_page(page, d.pointer())));
+    assert!(xen!(page_get_owner_and_reference(page)).is_null());
+    assert_eq!(broken(&w, || xen!(put_page(page))), ["R0"]);
+    xen!(free_domheap_pages(page, 0));
+}

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! `xen-sys/helpers.c` computes what a host's tests never see: operands of TLBI,
+//! pages in the frame table, lines of a cache, addresses in the direct map. Here it
+//! is compiled for the host, with functions in the place of Xen and of the
+//! instructions (`helpers_c/`), and each computation runs beside a naive loop.
+//!
+//! The C compiler is the one that links Rust programs: `cc`.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)] // a test may stop on the spot
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+const HERE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/helpers_c");
+const XEN_SYS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../xen-sys");
+
+/// Every check of main.c.
+const CHECKS: [&str; 9] = [
+    "pages",
+    "cleaning",
+    "direct map",
+    "tlbi",
+    "cpus",
+    "preemption",
+    "iommu",
+    "others",
+    "wrappers",
+];
+
+/// A folder with helpers.c, changed by `edit`, and all that it includes.
+fn folder(name: &str, edit: impl FnOnce(String) -> String) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"))
+        .join("helpers_c")
+        .join(name);
+    let _ = fs::remove_dir_all(&folder);
+    fs::create_dir_all(&folder).unwrap();
+    let mut headers = String::new();
+    for file in ["helpers.c", "helpers.h"] {
+        let text = fs::read_to_string(Path::new(XEN_SYS).join(file)).unwrap();
+        headers += &text;
+    }
+    let helpers = fs::read_to_string(Path::new(XEN_SYS).join("helpers.c")).unwrap();
+    fs::write(folder.join("helpers.c"), edit(helpers)).unwrap();
+    let from = [
+        (XEN_SYS, "helpers.h"),
+        (HERE, "xen.h"),
+        (HERE, "instructions.h"),
+        (HERE, "main.c"),
+    ];
+    for (place, file) in from {
+        fs::copy(Path::new(place).join(file), folder.join(file)).unwrap();
+    }
+    // Xen's headers are empty: all is in xen.h.
+    let included = headers
+        .lines()
+        .filter_map(|line| line.strip_prefix("#include <")?.strip_suffix('>'));
+    for header in included {
+        let header = folder.join("xen").join(header);
+        fs::create_dir_all(header.parent().unwrap()).unwrap();
+        fs::write(header, "").unwrap();
+    }
+    folder
+}
+
+/// Compiles and runs it.
+fn run(folder: &Path) -> Output {
+    let compiled = Command::new("cc")
+        .current_dir(folder)
+        .args([
+            "-std=gnu99",
+            "-O1",
+            "-include",
+            "xen.h",
+            "-I",
+            "xen",
+            "-I",
+            ".",
+        ])
+        .args(["main.c", "-o", "checks"])
+        .output()
+        .expect("cc, which links Rust programs as well");
+    let errors = String::from_utf8_lossy(&compiled.stderr).into_owned();
+    assert!(compiled.status.success(), "{errors}");
+    Command::new(folder.join("checks")).output().unwrap()
+}
+
+#[test]
+fn what_the_helpers_compute_is_what_a_naive_loop_says() {
+    let output = run(&folder("as_it_is", |text| text));
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{said}");
+    for check in CHECKS {
+        assert!(
+            said.contains(&format!("holds: {check}\n")),
+            "{check}: {said}"
+        );
+    }
+}
+
+/// Faults, and the check that must notice each.
+const FAULTS: [(&str, &str, &str); 23] = [
+    ("(nr >> shift) & 0x1f", "(nr >> shift) & 0xf", "tlbi"),
+    ("((num - 1) << 39)", "(num << 39)", "tlbi"),
+    ("(uint64_t)scale << 44", "(uint64_t)scale << 43", "tlbi"),
+    ("5 * scale + 1;", "5 * scale;", "tlbi"),
+    ("scale <= 3", "scale < 3", "tlbi"),
+    ("gfn += num << shift;", "gfn += num;", "tlbi"),
+    ("(1UL << 46) | ", "(2UL << 46) | ", "tlbi"),
+    ("tlbi_ipas2e1is(gfn++)", "tlbi_ipas2e1is(gfn)", "tlbi"),
+    ("gfn += 1UL << order", "gfn++", "tlbi"),
+    ("isa64.tlb >= 2", "isa64.tlb >= 1", "tlbi"),
+    ("pdx >= base && ", "pdx > base && ", "pages"),
+    ("&frame_table[pdx - base]", "&frame_table[pdx]", "pages"),
+    (
+        "min(PDX_GROUP_COUNT + 0UL, 1UL << MAX_ORDER)",
+        "(8192 + 0UL)",
+        "pages",
+    ),
+    (
+        "unsigned long last = mfn + nr - 1;",
+        "unsigned long last = mfn;",
+        "pages",
+    ),
+    ("nr - i >= 4", "nr - i >= 3", "pages"),
+    ("i += 4, pg += 4", "i += 4, pg += 3", "pages"),
+    ("is_xen_heap_page(&pg[2]) | ", "", "pages"),
+    ("put_page(pg++);", "put_page(pg);", "pages"),
+    ("p + (nr << PAGE_SHIFT)", "p + PAGE_SIZE", "cleaning"),
+    (
+        "(directmap_base_pdx << PAGE_SHIFT)",
+        "directmap_base_pdx",
+        "direct map",
+    ),
+    ("next < nr_cpu_ids ? next : NR_CPUS", "next", "cpus"),
+    (
+        "return is_idle_vcpu(current) ? ",
+        "return !is_idle_vcpu(current) ? ",
+        "preemption",
+    ),
+    ("!hd->platform_ops || ", "", "iommu"),
+];
+
+/// The checks are no better than what they notice.
+#[test]
+fn each_fault_that_is_put_into_the_helpers_is_noticed() {
+    for (n, (from, to, check)) in FAULTS.into_iter().enumerate() {
+        let folder = folder(&format!("fault{n}"), |text| {
+            assert_eq!(text.matches(from).count(), 1, "{from}");
+            text.replace(from, to)
+        });
+        let output = run(&folder);
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(!output.status.success(), "{to}: {said}");
+        let names_it = said.lines().last().is_some_and(|l| l.starts_with(check));
+        // A null pointer that is followed ends it as well, before anything is said.
+        assert!(names_it || output.status.code().is_none(), "{to}: {said}");
+    }
+}
