@@ -5,8 +5,8 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)] // a test may stop on the spot
 
 mod common;
-use common::{access, errno, guest, p2mt, plain, ram, world, M2};
-use test_harness::{Config, Event, Iommu, Preempt, Reach, World};
+use common::{access, errno, guest, p2mt, plain, ram, world, G1, M2};
+use test_harness::{Config, Event, Iommu, Preempt, Reach, World, INVALID};
 use xen_sys::{arch, npfec};
 
 fn icache_invalidations(w: &World) -> usize {
@@ -322,4 +322,20 @@ fn a_guests_sctlr_is_its_own() {
         }
         w.run(0, w.toolstack(0));
     }
+}
+
+/// A table of foreign blocks that goes as a whole: each page of each block has its own
+/// reference.
+#[test]
+fn a_gigabyte_of_foreign_blocks_that_is_unmapped_drops_each_reference() {
+    let w = plain();
+    let (d, _owner) = (guest(&w, 0), guest(&w, 1));
+    let blocks = 3 * M2;
+    w.take_references(ram(1), blocks);
+    assert_eq!(d.insert(G1, blocks, ram(1), p2mt::FOREIGN_RW), 0);
+    assert_eq!(w.snapshot(d).len(), 3);
+    assert_eq!(d.set_entry(G1, G1, INVALID, p2mt::INVALID, access::RWX), 0);
+    let pages: Vec<u64> = (ram(1)..ram(1) + blocks + 1).collect();
+    assert!(w.references_of(&pages).iter().all(|&count| count == 1));
+    assert!(w.snapshot(d).is_empty());
 }
