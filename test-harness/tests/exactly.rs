@@ -339,3 +339,44 @@ fn a_gigabyte_of_foreign_blocks_that_is_unmapped_drops_each_reference() {
     assert!(w.references_of(&pages).iter().all(|&count| count == 1));
     assert!(w.snapshot(d).is_empty());
 }
+
+/// An IOMMU with tables of its own is no reason not to track what the guest touches,
+/// nor not to emulate set/way operations: only shared tables are.
+#[test]
+fn an_iommu_that_shares_no_tables_keeps_nobody_from_tracking() {
+    for shared in [false, true] {
+        let w = world(Config {
+            iommu: Iommu::Coherent,
+            iommu_shares_tables: shared,
+            // Rule P4 is about tables that it shares.
+            watch_iommu_news: false,
+            ..Config::default()
+        });
+        let d = guest(&w, 0);
+        let v = w.vcpu(d);
+        assert_eq!(d.insert(5, 1, ram(0), p2mt::RAM_RW), 0);
+        w.run(0, v);
+        d.creation_finished();
+        assert_eq!(w.guest_can(0, 5 << 12, false), shared);
+        let hsr = xen_sys::hsr { bits: 0 };
+        // SAFETY: a live vCPU, which runs; the registers are not looked at.
+        unsafe {
+            test_harness::symbols::p2m_set_way_flush(v.pointer(), std::ptr::null_mut(), hsr);
+        }
+        assert_eq!(w.undef_injected(), u32::from(shared));
+        assert_eq!(v.need_flush_to_ram(), !shared);
+        v.set_need_flush_to_ram(false);
+    }
+}
+
+/// Each of the twelve bits below a page.
+#[test]
+fn a_pools_size_of_less_than_a_page_too_much_is_refused() {
+    let w = plain();
+    let d = w.domain(4);
+    for bit in 0..12 {
+        let rc = w.set_mempool_size(d, 6 << 12 | 1 << bit);
+        assert_eq!((rc, d.pool_pages()), (errno::EINVAL, 4), "bit {bit}");
+    }
+    assert_eq!((w.set_mempool_size(d, 6 << 12), d.pool_pages()), (0, 6));
+}
