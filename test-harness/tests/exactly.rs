@@ -5,8 +5,8 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)] // a test may stop on the spot
 
 mod common;
-use common::{access, errno, guest, p2mt, plain, ram, world, M2};
-use test_harness::{Config, Event, Iommu, Preempt, Reach, World};
+use common::{access, errno, guest, p2mt, plain, ram, world, G1, M2};
+use test_harness::{Config, Event, Iommu, Preempt, Reach, World, INVALID};
 use xen_sys::{arch, npfec};
 
 fn icache_invalidations(w: &World) -> usize {
@@ -321,4 +321,61 @@ fn a_guests_sctlr_is_its_own() {
         }
         w.run(0, w.toolstack(0));
     }
+}
+
+/// A table of foreign blocks that goes as a whole: each page of each block has its own
+/// reference.
+#[test]
+fn a_gigabyte_of_foreign_blocks_that_is_unmapped_drops_each_reference() {
+    let w = plain();
+    let (d, _owner) = (guest(&w, 0), guest(&w, 1));
+    let blocks = 3 * M2;
+    w.take_references(ram(1), blocks);
+    assert_eq!(d.insert(G1, blocks, ram(1), p2mt::FOREIGN_RW), 0);
+    assert_eq!(w.snapshot(d).len(), 3);
+    assert_eq!(d.set_entry(G1, G1, INVALID, p2mt::INVALID, access::RWX), 0);
+    let pages: Vec<u64> = (ram(1)..ram(1) + blocks + 1).collect();
+    assert!(w.references_of(&pages).iter().all(|&count| count == 1));
+    assert!(w.snapshot(d).is_empty());
+}
+
+/// An IOMMU with tables of its own is no reason not to track what the guest touches,
+/// nor not to emulate set/way operations: only shared tables are.
+#[test]
+fn an_iommu_that_shares_no_tables_keeps_nobody_from_tracking() {
+    for shared in [false, true] {
+        let w = world(Config {
+            iommu: Iommu::Coherent,
+            iommu_shares_tables: shared,
+            // Rule P4 is about tables that it shares.
+            watch_iommu_news: false,
+            ..Config::default()
+        });
+        let d = guest(&w, 0);
+        let v = w.vcpu(d);
+        assert_eq!(d.insert(5, 1, ram(0), p2mt::RAM_RW), 0);
+        w.run(0, v);
+        d.creation_finished();
+        assert_eq!(w.guest_can(0, 5 << 12, false), shared);
+        let hsr = xen_sys::hsr { bits: 0 };
+        // SAFETY: a live vCPU, which runs; the registers are not looked at.
+        unsafe {
+            test_harness::symbols::p2m_set_way_flush(v.pointer(), std::ptr::null_mut(), hsr);
+        }
+        assert_eq!(w.undef_injected(), u32::from(shared));
+        assert_eq!(v.need_flush_to_ram(), !shared);
+        v.set_need_flush_to_ram(false);
+    }
+}
+
+/// Each of the twelve bits below a page.
+#[test]
+fn a_pools_size_of_less_than_a_page_too_much_is_refused() {
+    let w = plain();
+    let d = w.domain(4);
+    for bit in 0..12 {
+        let rc = w.set_mempool_size(d, 6 << 12 | 1 << bit);
+        assert_eq!((rc, d.pool_pages()), (errno::EINVAL, 4), "bit {bit}");
+    }
+    assert_eq!((w.set_mempool_size(d, 6 << 12), d.pool_pages()), (0, 6));
 }
