@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Looks at the Xen tree that the archive is for: which release it is, and
-//! which of the C files its configuration has.
+//! whether its configuration has mem_access, which xen-sys read from the headers.
 //!
 //! xen-sys binds the tree; here is only what decides about whole crates. For
 //! the host (no `target_os = "none"`) there is no tree and everything is in.
@@ -15,8 +15,10 @@ fn main() {
     println!("cargo:rerun-if-env-changed=XEN_P2M_TREE");
     println!("cargo:rerun-if-env-changed=XEN_P2M_OBJTREE");
     println!("cargo:rustc-check-cfg=cfg(config_mem_access)");
-    if env::var("CARGO_CFG_TARGET_OS").as_deref() != Ok("none") {
+    if env::var("DEP_XEN_MEM_ACCESS").as_deref() == Ok("true") {
         println!("cargo:rustc-cfg=config_mem_access");
+    }
+    if env::var("CARGO_CFG_TARGET_OS").as_deref() != Ok("none") {
         return;
     }
     if let Err(message) = look_at_tree() {
@@ -55,9 +57,6 @@ fn look_at_tree() -> Result<(), String> {
                 tree.display()
             ));
         }
-    }
-    if on("MEM_ACCESS") {
-        println!("cargo:rustc-cfg=config_mem_access");
     }
     Ok(())
 }

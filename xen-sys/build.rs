@@ -14,6 +14,10 @@
 //! of the headers), `gcc_layout.rs` (the compiler's own view of the fields that
 //! Rust touches; `layout.rs` asserts that both agree) and `libxen_helpers.a`.
 //! For any other target nothing is done: the mock is plain Rust.
+//!
+//! The build scripts of the crates that depend on this one read from
+//! `DEP_XEN_MEM_ACCESS` whether mem_access is part of the tree; see
+//! [`MEM_ACCESS_FUNCTION`].
 
 use std::env;
 use std::fs;
@@ -86,6 +90,11 @@ const EXPORTS: &[&str] = &[
     "gfn_to_mfn",
     "get_page_from_gva",
 ];
+
+/// mem_access is part of the image exactly where the headers declare this as a
+/// function. Without the option they have a `static inline` of the same name
+/// (Arm's default), and releases call the option by different names.
+const MEM_ACCESS_FUNCTION: &str = "p2m_mem_access_check";
 
 /// Macros that become constants.
 const CONSTANTS: &[&str] = &[
@@ -165,16 +174,21 @@ fn main() {
         println!("cargo:rerun-if-env-changed={name}");
     }
     if env::var("CARGO_CFG_TARGET_OS").as_deref() != Ok("none") {
+        // The mock has all of it.
+        println!("cargo:mem_access=true");
         return;
     }
-    if let Err(message) = bind_tree() {
-        eprintln!("xen-sys: {message}");
-        std::process::exit(1);
+    match bind_tree() {
+        Ok(mem_access) => println!("cargo:mem_access={mem_access}"),
+        Err(message) => {
+            eprintln!("xen-sys: {message}");
+            std::process::exit(1);
+        }
     }
 }
 
-/// Everything that depends on the Xen tree.
-fn bind_tree() -> Result<(), String> {
+/// Everything that depends on the Xen tree; returns whether mem_access is part of it.
+fn bind_tree() -> Result<bool, String> {
     let tree = PathBuf::from(variable("XEN_P2M_OBJTREE")?);
     let config = tree.join("include/generated/autoconf.h");
     if !config.is_file() {
@@ -194,11 +208,11 @@ fn bind_tree() -> Result<(), String> {
     }
     compiler.build_helpers(&here)?;
     write(&out.join("gcc_layout.rs"), &compiler.layout(&here, &out)?)?;
-    compiler
-        .bindings(&here)?
-        .write_to_file(out.join("bindings.rs"))
-        .map_err(|e| format!("cannot write the bindings: {e}"))?;
-    write(&out.join("config.rs"), &config_consts(&config)?)
+    let bindings = compiler.bindings(&here)?.to_string();
+    write(&out.join("bindings.rs"), &bindings)?;
+    let mem_access = declares(&bindings, MEM_ACCESS_FUNCTION);
+    write(&out.join("config.rs"), &config_consts(mem_access))?;
+    Ok(mem_access)
 }
 
 /// The C compiler of the tree, with its flags made independent of the
@@ -382,19 +396,21 @@ impl Compiler {
     }
 }
 
-/// The options of Xen's configuration that change what the Rust code does.
-fn config_consts(autoconf: &Path) -> Result<String, String> {
-    let text = fs::read_to_string(autoconf)
-        .map_err(|e| format!("cannot read {}: {e}", autoconf.display()))?;
-    let on = |option: &str| {
-        text.lines()
-            .any(|l| l == format!("#define CONFIG_{option} 1"))
-    };
-    Ok(format!(
-        "/// `CONFIG_MEM_ACCESS`: mem_access.c's functions are part of the image.\n\
-         pub const MEM_ACCESS: bool = {};\n",
-        on("MEM_ACCESS")
-    ))
+/// Do the bindings have this function? bindgen leaves out what is `static inline`, and
+/// how it spaces what it writes is its own affair.
+fn declares(bindings: &str, function: &str) -> bool {
+    bindings
+        .split("fn ")
+        .filter_map(|after| after.strip_prefix(function))
+        .any(|after| after.trim_start().starts_with('('))
+}
+
+/// What of Xen's configuration changes what the Rust code does.
+fn config_consts(mem_access: bool) -> String {
+    format!(
+        "/// mem_access.c's functions are part of the image.\n\
+         pub const MEM_ACCESS: bool = {mem_access};\n"
+    )
 }
 
 /// `struct domain`, `arch.p2m` gives `STRUCT_DOMAIN_ARCH_P2M`.
