@@ -4,10 +4,13 @@
 //! Every load and store of a table entry, barrier, TLB invalidation, register
 //! write, lock operation, allocation, reference and IOMMU flush passes through
 //! [`Log::push`]. A checker that wants more than the built-in rules subscribes
-//! and sees each [`Event`] with the CPU that caused it.
+//! and sees each [`Event`] with the CPU that caused it. Checkers outside of this
+//! repository read the stream as text: [`crate::trace`].
 
 use std::collections::VecDeque;
 use std::fmt;
+
+use crate::trace::{Line, Trace};
 
 /// A machine frame number, as the harness stores it.
 pub type Mfn = u64;
@@ -230,6 +233,7 @@ pub(crate) struct Log {
     capacity: usize,
     visible: u64,
     checkers: Vec<Box<dyn Checker>>,
+    trace: Option<Trace>,
 }
 
 impl Log {
@@ -239,10 +243,14 @@ impl Log {
             capacity,
             visible: 0,
             checkers: Vec::new(),
+            trace: Trace::on_request(),
         }
     }
 
     pub(crate) fn push(&mut self, cpu: usize, event: &Event, visible: bool) -> Option<Violation> {
+        if let Some(trace) = &mut self.trace {
+            trace.write(Line { cpu, event });
+        }
         let found = self
             .checkers
             .iter_mut()

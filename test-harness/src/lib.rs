@@ -55,7 +55,8 @@
 //! refuses to compile where that is not so).
 //!
 //! The model sees all that the code does as one list of [`Event`]s; a
-//! [`Checker`] that subscribes may add rules.
+//! [`Checker`] that subscribes may add rules, and [`trace`] writes it down for
+//! checkers outside of this repository.
 //!
 //! Unsafe code is where C's pointers are: `shims` (the mock functions),
 //! `calls` and `domain` (the other direction), and the memory of the C
@@ -102,6 +103,7 @@ mod stand_in;
 pub mod symbols;
 mod tables;
 mod tlb;
+pub mod trace;
 mod visible;
 mod vmids;
 pub mod work;
