@@ -63,6 +63,12 @@ pub(crate) enum Extra {
     OldLocking,
     /// Static memory and static shared memory, for guests that Xen itself creates.
     StaticMemory,
+    /// Instrumented C, in a debug build.
+    Ubsan,
+    /// Split sections, and colours for the p2m's own pages.
+    LivepatchAndColoring,
+    /// As few as there may be of what is counted by CPU.
+    TwoCpus,
 }
 
 /// Which Xen to build.

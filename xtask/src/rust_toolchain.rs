@@ -9,6 +9,7 @@
 //! The programs are called by their real paths, never through a rustup shim, and without what the
 //! outer cargo put into the environment (see [`crate::command::clean`]).
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use anyhow::{bail, Context, Result};
@@ -22,10 +23,11 @@ use crate::version::Version;
 pub(crate) const TARGET: &str = "aarch64-unknown-none-softfloat";
 
 /// The workspace's MSRV.
-const OLDEST: Version = Version::new(1, 85);
+pub(crate) const OLDEST: Version = Version::new(1, 85);
 
-/// Debian's packages: release 12 has the first set, release 13 and later the second.
-const DEBIAN_SETS: [[&str; 3]; 2] = [
+/// Debian's packages: releases 12 and 13 have the first set, made for browsers and newer than the
+/// second, which is old in release 12.
+pub(crate) const DEBIAN_SETS: [[&str; 3]; 2] = [
     ["rustc-web", "cargo-web", "rust-web-src"],
     ["rustc", "cargo", "rust-src"],
 ];
@@ -39,10 +41,21 @@ pub(crate) struct Toolchain {
     pub(crate) cargo: PathBuf,
     /// What cargo needs to be told, e.g. `-Zbuild-std=core`.
     pub(crate) cargo_args: Vec<String>,
-    /// The environment both need.
+    /// The environment both need to run at all.
     pub(crate) env: Vec<(String, String)>,
     /// The compiler's version, for people.
     pub(crate) version: String,
+}
+
+impl Toolchain {
+    /// The variables by which the make rules in `patches/` are told which toolchain to run.
+    pub(crate) fn variables(&self) -> [(&'static str, OsString); 3] {
+        [
+            ("XEN_P2M_CARGO", self.cargo.clone().into()),
+            ("XEN_P2M_RUSTC", self.rustc.clone().into()),
+            ("XEN_P2M_CARGO_FLAGS", self.cargo_args.join(" ").into()),
+        ]
+    }
 }
 
 /// Where `core` comes from in a toolchain.
@@ -65,11 +78,14 @@ pub(crate) fn require() -> Result<Toolchain> {
     )
 }
 
-/// The packages of this machine's Debian that are new enough.
+/// The packages of this machine's Debian that are new enough; those of a set of which something is
+/// installed come first.
 pub(crate) fn debian_packages() -> Result<Vec<String>> {
     let names = |set: &[&str; 3]| set.iter().map(|&name| name.to_owned()).collect();
     let version = |name: &&str| Version::find_in(&host::candidate(name)?);
-    for set in &DEBIAN_SETS {
+    let mut sets = DEBIAN_SETS;
+    sets.sort_by_key(|[rustc, ..]| !host::is_installed(rustc));
+    for set in &sets {
         if set
             .iter()
             .all(|name| version(name).is_some_and(|v| v >= OLDEST))
@@ -84,6 +100,28 @@ pub(crate) fn debian_packages() -> Result<Vec<String>> {
         Some(13..) => Ok(names(later)),
         _ => bail!("no Rust {OLDEST} for {TARGET}: run `rustup target add {TARGET}`"),
     }
+}
+
+/// The packages with rustfmt and clippy, as far as the cargo that runs this tool is Debian's and
+/// lacks them; rustup has components for that, and says so itself.
+pub(crate) fn missing_checks() -> Vec<String> {
+    let cargo = std::env::var_os("CARGO").map(PathBuf::from);
+    if cargo.and_then(|cargo| cargo.canonicalize().ok())
+        != Path::new("/usr/bin/cargo").canonicalize().ok()
+    {
+        return Vec::new();
+    }
+    let packages = if host::is_installed("rustc-web") {
+        ["rustfmt-web", "rust-web-clippy"]
+    } else {
+        ["rustfmt", "rust-clippy"]
+    };
+    ["cargo-fmt", "cargo-clippy"]
+        .iter()
+        .zip(packages)
+        .filter(|(program, _)| command::which(program).is_none())
+        .map(|(_, package)| package.to_owned())
+        .collect()
 }
 
 /// Debian's release number, from `/etc/os-release`.
@@ -119,13 +157,20 @@ fn candidates() -> Vec<PathBuf> {
 }
 
 fn probe(sysroot: &Path) -> Option<Toolchain> {
+    probe_with(sysroot, Vec::new())
+}
+
+/// The toolchain at a sysroot, whose programs need this environment.
+pub(crate) fn probe_with(sysroot: &Path, env: Vec<(String, String)>) -> Option<Toolchain> {
     let rustc = sysroot.join("bin/rustc");
     let cargo = sysroot.join("bin/cargo");
     let core = core_of(sysroot)?;
     if !cargo.is_file() {
         return None;
     }
-    let version = command::output(command::clean(&rustc).arg("--version")).ok()?;
+    let mut ask = command::clean(&rustc);
+    ask.arg("--version").envs(env.iter().cloned());
+    let version = command::output(&mut ask).ok()?;
     if Version::find_in(&version)? < OLDEST {
         return None;
     }
@@ -136,8 +181,7 @@ fn probe(sysroot: &Path) -> Option<Toolchain> {
             Core::Installed => Vec::new(),
             Core::FromSource => vec!["-Zbuild-std=core".to_owned()],
         },
-        // The language stays stable; only -Z build flags need it (build-std, function-sections).
-        env: vec![("RUSTC_BOOTSTRAP".to_owned(), "1".to_owned())],
+        env,
         version: version.trim().to_owned(),
     })
 }

@@ -8,14 +8,18 @@ use anyhow::Result;
 use crate::boot;
 use crate::cli::{BootArgs, DiffArgs, P2m, TestArgs};
 use crate::command;
+use crate::compilers;
 use crate::diff;
 use crate::e2e;
 use crate::gates;
 use crate::lock;
+use crate::own_tree;
 use crate::paths::Paths;
 use crate::progress::Progress;
 use crate::selftest;
 use crate::table::{self, Row, Status};
+use crate::tools::{self, Use};
+use crate::version::Version;
 use crate::xen::{self, build::BuiltXen};
 
 /// Operations of the comparison on the host, in all: some five minutes on two processors.
@@ -26,25 +30,21 @@ const XEN_OPS: u64 = 20_000;
 
 /// Runs the checks and prints the table; true when all passed.
 pub(crate) fn run(paths: &Paths, progress: Progress, args: &TestArgs) -> bool {
-    let mut rows = vec![
+    let mut rows = Vec::new();
+    if let Err(error) = tools::require(paths, progress, &[Use::Checks]) {
+        rows.push(Row::of("tools", Err(format!("{error:#}"))));
+    }
+    rows.extend([
         cargo(paths, progress, "format", &["fmt", "--all", "--check"]),
-        cargo(
-            paths,
-            progress,
-            "lints",
-            &[
-                "clippy",
-                "--workspace",
-                "--all-targets",
-                "--",
-                "-D",
-                "warnings",
-            ],
-        ),
+        cargo(paths, progress, "lints", &lints(cargo_version())),
         cargo(paths, progress, "host tests", &["test", "--workspace"]),
-    ];
+    ]);
     if !args.host {
-        rows.extend(on_the_image(paths, progress));
+        let (xen, judged) = on_the_image(paths, progress);
+        rows.extend(judged);
+        rows.extend(compilers::run(paths, progress, xen.as_ref()));
+        rows.extend(own_tree::run(paths, progress));
+        rows.extend(compilers::configurations(paths, progress));
         rows.push(booted(paths, progress));
         rows.extend(compared(paths, progress));
         rows.extend(e2e::short(paths, progress).unwrap_or_else(|error| {
@@ -59,6 +59,27 @@ pub(crate) fn run(paths: &Paths, progress: Progress, args: &TestArgs) -> bool {
 
 fn closing(passed: usize, failed: usize) -> String {
     format!("{passed} passed, {failed} failed")
+}
+
+/// The release whose clippy's opinions on style the code is kept to. Each release has others.
+const STYLE_OF: Version = Version::new(1, 95);
+
+/// With the clippy of another release its own opinions are left out; rustc's warnings and the lints that
+/// the workspace names count with each.
+fn lints(version: Option<Version>) -> Vec<&'static str> {
+    let mut args = vec!["clippy", "--workspace", "--all-targets", "--"];
+    args.extend(["-D", "warnings"]);
+    if version != Some(STYLE_OF) {
+        // Of the named ones this is in the group.
+        args.extend(["-A", "clippy::all", "-D", "clippy::missing_safety_doc"]);
+    }
+    args
+}
+
+/// The release of the cargo that runs this tool.
+fn cargo_version() -> Option<Version> {
+    let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    Version::find_in(&command::output(Command::new(program).arg("--version")).ok()?)
 }
 
 /// Runs the same cargo that runs this tool; its output goes to the terminal.
@@ -80,17 +101,20 @@ fn cargo(paths: &Paths, progress: Progress, name: &str, args: &[&str]) -> Row {
 }
 
 /// Builds Xen with the Rust p2m, and puts it through the gates.
-fn on_the_image(paths: &Paths, progress: Progress) -> Vec<Row> {
+fn on_the_image(paths: &Paths, progress: Progress) -> (Option<BuiltXen>, Vec<Row>) {
     let judged = build(paths, progress).and_then(|xen| {
-        let built = Row::of(
-            "Xen with the Rust p2m",
-            Ok(xen.binary().display().to_string()),
-        );
-        let mut rows = vec![built];
+        let name = "Xen with the Rust p2m";
+        let mut rows = vec![
+            Row::of(name, Ok(xen.binary().display().to_string())),
+            Row::info("compilers", xen.compilers()?),
+        ];
         rows.extend(gates::run(paths, progress, &xen)?);
-        Ok(rows)
+        Ok((Some(xen), rows))
     });
-    judged.unwrap_or_else(|error| vec![Row::of("gates on the image", Err(format!("{error:#}")))])
+    judged.unwrap_or_else(|error| {
+        let why = Err(format!("{error:#}"));
+        (None, vec![Row::of("gates on the image", why)])
+    })
 }
 
 fn build(paths: &Paths, progress: Progress) -> Result<BuiltXen> {
@@ -155,7 +179,14 @@ fn compared(paths: &Paths, progress: Progress) -> [Row; 3] {
 
 #[cfg(test)]
 mod tests {
-    use super::closing;
+    use super::{closing, lints, STYLE_OF};
+
+    #[test]
+    fn clippy_is_asked_for_all_where_its_opinions_are_known() {
+        let all = lints(Some(STYLE_OF));
+        assert!(all.ends_with(&["--", "-D", "warnings"]), "{all:?}");
+        assert!(lints(None).contains(&"clippy::all"));
+    }
 
     #[test]
     fn closing_line_has_the_form_others_look_for() {

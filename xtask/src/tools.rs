@@ -33,6 +33,8 @@ pub(crate) enum Use {
     Tree,
     /// Compiling Xen's C for this machine.
     Oracle,
+    /// Checks of the source, and of a user's Xen tree: rustfmt, clippy, git.
+    Checks,
 }
 
 impl Use {
@@ -91,6 +93,7 @@ pub(crate) const TOOLS: &[Tool] = &[
     tool(LIBCLANG, "libclang-dev", &[Use::Rust]),
     tool(QEMU, "qemu-system-arm", &[Use::Boot]),
     tool("dtc", "device-tree-compiler", &[Use::Tree]),
+    tool("git", "git", &[Use::Checks]),
 ];
 
 #[cfg(target_arch = "aarch64")]
@@ -138,6 +141,9 @@ pub(crate) fn missing(uses: &[Use]) -> Result<Vec<String>> {
         .map(|tool| tool.package.to_owned())
         .collect();
     packages.dedup();
+    if uses.contains(&Use::Checks) {
+        packages.extend(rust_toolchain::missing_checks());
+    }
     if uses.contains(&Use::Rust) && rust_toolchain::find().is_none() {
         packages.extend(rust_toolchain::debian_packages()?);
     }
@@ -146,6 +152,10 @@ pub(crate) fn missing(uses: &[Use]) -> Result<Vec<String>> {
 
 /// Makes sure that everything for these uses is there, installing it when that is allowed.
 pub(crate) fn require(paths: &Paths, progress: Progress, uses: &[Use]) -> Result<()> {
+    // What is missing, and which packages have it, is said by lists that are up to date.
+    if !missing(uses).is_ok_and(|packages| packages.is_empty()) {
+        host::refresh(paths, progress);
+    }
     host::install(paths, progress, &missing(uses)?)?;
     if uses.contains(&Use::Boot) {
         check_qemu(&command::output(command::clean(QEMU).arg("--version"))?)?;

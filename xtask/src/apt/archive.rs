@@ -22,6 +22,10 @@ const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 /// What runs on the emulated machine.
 const GUEST: &str = "arm64";
 
+/// What the machine's own packages are, where a program of its own Debian is unpacked and not
+/// installed: such a program runs with the machine's C library, compiler and linker.
+const BASICS: &str = "libc6 libgcc-s1 libstdc++6 libc6-dev gcc binutils zlib1g";
+
 /// A private apt for one release of Debian and one architecture.
 #[derive(Debug)]
 pub(crate) struct Archive {
@@ -42,6 +46,55 @@ impl Archive {
         let arch = command::output(command::clean("dpkg").arg("--print-architecture"))?;
         let arch = arch.trim();
         Self::set_up(paths, suite, &format!("{suite}-host-{arch}"), arch)
+    }
+
+    /// What the machine's own sources offer, security and updates included; programs from here run on
+    /// this machine.
+    pub(crate) fn open_own(paths: &Paths) -> Result<Self> {
+        let arch = command::output(command::clean("dpkg").arg("--print-architecture"))?;
+        let arch = arch.trim();
+        let dir = paths.cache().join("apt/own");
+        for sub in ["lists/partial", "cache/archives/partial", "etc"] {
+            files::create_dir(&dir.join(sub))?;
+        }
+        files::write(&dir.join("status"), basics(arch))?;
+        let config = dir.join("etc/apt.conf");
+        let at = dir.display();
+        let sources = format!(
+            "Dir::Etc::sourcelist \"/etc/apt/sources.list\";\n\
+             Dir::Etc::sourceparts \"/etc/apt/sources.list.d\";\n\
+             Dir::Etc::trusted \"/etc/apt/trusted.gpg\";\n\
+             Dir::Etc::trustedparts \"/etc/apt/trusted.gpg.d\";\n\
+             Dir::Etc::preferences \"{at}/etc/preferences\";\n\
+             Dir::Etc::preferencesparts \"/dev/null\";\n"
+        );
+        files::write(&config, config_text(&dir, arch)? + &sources)?;
+        Ok(Self {
+            config,
+            suite: "this machine".to_owned(),
+            log: paths.log("apt-own"),
+            dir,
+        })
+    }
+
+    /// Of these packages takes the versions that begin so, whatever is newer.
+    pub(crate) fn pin(&self, packages: &str, version: &str) -> Result<()> {
+        files::write(
+            &self.dir.join("etc/preferences"),
+            format!("Package: {packages}\nPin: version {version}*\nPin-Priority: 1001\n"),
+        )
+    }
+
+    /// The versions of a package that there are.
+    pub(crate) fn versions(&self, package: &str) -> Result<Vec<String>> {
+        let shown = command::output(self.command("apt-cache").args(["madison", package]))?;
+        let version = |line: &str| Some(line.split('|').nth(1)?.trim().to_owned());
+        Ok(shown.lines().filter_map(version).collect())
+    }
+
+    /// The configuration that apt's programs read.
+    pub(crate) fn config(&self) -> &Path {
+        &self.config
     }
 
     fn set_up(paths: &Paths, suite: &str, name: &str, arch: &str) -> Result<Self> {
@@ -73,6 +126,10 @@ impl Archive {
 
     /// Fetches the archive's lists.
     pub(crate) fn update(&self) -> Result<()> {
+        if self.dir.ends_with("own") {
+            // One of the machine's sources may be out of order; its Debian is then still there.
+            return self.run("apt-get", |apt| apt.arg("update"));
+        }
         // Without --error-on apt-get calls it a success when it could fetch nothing.
         self.run("apt-get", |apt| apt.args(["update", "--error-on=any"]))
     }
@@ -189,6 +246,20 @@ fn reason(output: &str) -> Option<&'static str> {
         );
     }
     None
+}
+
+/// An installed-packages list with [`BASICS`] in it, newer than any dependency asks.
+fn basics(arch: &str) -> String {
+    BASICS
+        .split(' ')
+        .map(|package| {
+            format!(
+                "Package: {package}\nStatus: install ok installed\nMaintainer: none\n\
+                 Architecture: {arch}\nMulti-Arch: same\nVersion: 9:9999\n\
+                 Provides: libc-dev, c-compiler\nDescription: of the machine\n\n"
+            )
+        })
+        .collect()
 }
 
 fn debs(dir: &Path) -> Result<Vec<PathBuf>> {

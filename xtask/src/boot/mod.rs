@@ -21,9 +21,10 @@ use crate::paths::Paths;
 use crate::progress::Progress;
 use crate::table::Row;
 use crate::tools::{self, Use};
-use crate::xen;
+use crate::xen::{self, build::BuiltXen};
 
 use console::Console;
+use steps::Step;
 
 /// How a boot went.
 #[derive(Debug)]
@@ -39,33 +40,46 @@ pub(crate) fn boot(paths: &Paths, progress: Progress, args: &BootArgs) -> Result
     let mut uses = Use::build(args.build.p2m);
     uses.push(Use::Boot);
     tools::require(paths, progress, &uses)?;
-    let cpu = cpu::argument(&args.cpu)?;
-    let (xen, images) = lock::alone(paths, progress, || {
-        let xen = xen::build::build(paths, progress, &args.build)?;
-        let images = images::prepare(paths, progress, &xen)?;
-        Ok((xen, images))
+    cpu::argument(&args.cpu)?;
+    let xen = lock::alone(paths, progress, || {
+        xen::build::build(paths, progress, &args.build)
     })?;
+    built(paths, progress, args, &xen, steps::ALL)
+}
+
+/// Boots a Xen that was built, and judges it by what these steps print.
+pub(crate) fn built(
+    paths: &Paths,
+    progress: Progress,
+    args: &BootArgs,
+    xen: &BuiltXen,
+    steps: &[Step],
+) -> Result<Outcome> {
+    let cpu = cpu::argument(&args.cpu)?;
+    let images = lock::alone(paths, progress, || images::prepare(paths, progress, xen))?;
     let dir = paths.run(&format!("{}-{}-smp{}", xen.name, args.cpu, args.smp));
     let machine = qemu::Machine {
-        steps: steps::ALL.iter().map(|step| step.name.to_owned()).collect(),
-        ..qemu::Machine::plain(cpu, args.smp, &xen, images)
+        steps: steps.iter().map(|step| step.name.to_owned()).collect(),
+        ..qemu::Machine::plain(cpu, args.smp, xen, images)
     };
-    let title = format!("Xen {}, {} p2m, {}", xen.release, args.build.p2m, args.cpu);
+    let title = format!("Xen {}, {} p2m, {}", xen.release, xen.p2m, args.cpu);
     let rows = lock::booting(&dir, || {
         if args.interactive {
             qemu::interactive(&machine)?;
             return Ok(Vec::new());
         }
-        let limits = qemu::Limits::new(args.timeout, args.build.debug);
+        let limits = qemu::Limits::new(args.timeout, xen.debug);
         let log = dir.join("console.log");
         let task = progress.start(format!("Booting {title}"));
         let ended = qemu::run(&machine, &log, limits, task)?;
-        let rows = report::rows(
+        let mut rows = vec![Row::info("compilers", xen.compilers()?)];
+        rows.extend(report::rows(
             &Console::read(&log)?,
             &ended,
-            args.build.p2m,
-            args.build.debug,
-        );
+            xen.p2m,
+            xen.debug,
+            steps,
+        ));
         report::explain_failure(progress, &rows, &ended, &log);
         Ok(rows)
     })?;

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::console::Console;
 use super::qemu::Ended;
-use super::steps;
+use super::steps::Step;
 use crate::cli::P2m;
 use crate::command;
 use crate::progress::Progress;
@@ -20,8 +20,14 @@ const TAIL: usize = 20;
 /// Of a step that an earlier end left out.
 const NOT_REACHED: &str = "was not reached";
 
-/// One row for each thing that had to happen.
-pub(crate) fn rows(console: &Console, ended: &Ended, asked: P2m, debug: bool) -> Vec<Row> {
+/// One row for each thing that had to happen, dom0's steps among them.
+pub(crate) fn rows(
+    console: &Console,
+    ended: &Ended,
+    asked: P2m,
+    debug: bool,
+    steps: &[Step],
+) -> Vec<Row> {
     let mut rows = vec![
         Row::of("Xen starts", banner(console, debug)),
         Row::of("p2m linked", linked(console, asked)),
@@ -29,7 +35,7 @@ pub(crate) fn rows(console: &Console, ended: &Ended, asked: P2m, debug: bool) ->
         Row::of("dom0 up", dom0(console)),
     ];
     let runs = console.steps();
-    for step in steps::ALL {
+    for step in steps {
         let run = runs.iter().find(|run| run.name == step.name);
         rows.push(match (run, step.counts) {
             (None, true) => Row::of(step.title, Err(NOT_REACHED.to_owned())),
@@ -143,6 +149,7 @@ mod tests {
     use super::{banner, geometry, linked, powered_off, rows};
     use crate::boot::console::Console;
     use crate::boot::qemu::Ended;
+    use crate::boot::steps;
     use crate::cli::P2m;
     use crate::table::Status;
 
@@ -193,7 +200,7 @@ mod tests {
     #[test]
     fn an_empty_log_fails_every_counted_row() {
         let off = Ended::ByItself { success: true };
-        let rows = rows(&Console::default(), &off, P2m::C, false);
+        let rows = rows(&Console::default(), &off, P2m::C, false, steps::ALL);
         assert!(
             rows.iter().all(|row| row.status != Status::Pass),
             "{rows:?}"

@@ -60,6 +60,13 @@ pub(crate) const ALL: &[Step] = &[
     step!("test-resource", "test-resource", false, exit_code),
 ];
 
+/// What a Xen without mem_access can do: Arm's default configuration.
+pub(crate) fn without_mem_access() -> Vec<Step> {
+    let mut steps = ALL.to_vec();
+    steps.retain(|step| !step.name.starts_with("xen-access"));
+    steps
+}
+
 /// The ticks a guest has to show.
 const TICKS: usize = 3;
 

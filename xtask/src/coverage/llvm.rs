@@ -38,6 +38,7 @@ impl Llvm {
         if let Some(found) = find(majors.clone()) {
             return Ok(found);
         }
+        host::refresh(paths, progress);
         let package = |major| format!("llvm-{major}");
         let known = majors.clone().map(package);
         let offered = known.into_iter().find(|p| host::candidate(p).is_some());

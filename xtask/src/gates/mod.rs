@@ -23,8 +23,13 @@ use archive::Archive;
 /// kallsyms, livepatch and gdb stubs have their limits; this is the tightest.
 const LONGEST_SYMBOL: usize = 127;
 
-/// How much larger than the C's the Rust's code may be.
-const TEXT_RATIO: f64 = 1.5;
+/// How much larger than the C's the Rust's code may be, with every compiler that the README promises.
+/// It was 1.5, which the newest compiler met by 21 bytes and rustc 1.85 missed (1.55), with the same
+/// source: it measured the compiler. 1.75 leaves room for compilers, and still shows code that doubles.
+const TEXT_RATIO: f64 = 1.75;
+
+/// The name of the row with the code's size.
+pub(crate) const TEXT_SIZE: &str = "text size";
 
 /// What the archive adds to the C's symbols: the helpers, and the function that the CPU notifier
 /// in helpers.c calls.
@@ -52,7 +57,7 @@ pub(crate) fn run(paths: &Paths, progress: Progress, xen: &BuiltXen) -> Result<V
         Row::of("no .eh_frame", archive.no_eh_frame()?),
         Row::of("symbol length", short_symbols(&linked)),
         Row::of(
-            "text size",
+            TEXT_SIZE,
             objects::text_within(&c, archive.path(), TEXT_RATIO)?,
         ),
     ];
@@ -63,6 +68,17 @@ pub(crate) fn run(paths: &Paths, progress: Progress, xen: &BuiltXen) -> Result<V
         ));
     }
     Ok(rows)
+}
+
+/// Only the exports: what a configuration may change.
+pub(crate) fn exports_alone(
+    paths: &Paths,
+    progress: Progress,
+    xen: &BuiltXen,
+) -> Result<Result<String, String>> {
+    let c = objects::compile(paths, progress, xen)?;
+    let archive = Archive::open(&xen.tree.join("xen/arch/arm/libxen_p2m.a"))?;
+    Ok(same_exports(&exports(&c)?, &archive.exports()))
 }
 
 /// Global symbols that some objects define, with nm's letter.

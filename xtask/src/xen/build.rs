@@ -11,6 +11,7 @@ use std::process::Command;
 use anyhow::{bail, Context, Result};
 
 use super::config::Fragment;
+use super::image;
 use super::patches::Series;
 use super::release;
 use super::source::Source;
@@ -53,6 +54,37 @@ impl BuiltXen {
     pub(crate) fn syms(&self) -> PathBuf {
         self.tree.join("xen/xen-syms")
     }
+
+    /// The compilers of what is in it, as the image itself says: rustc first, if there is Rust.
+    pub(crate) fn compilers(&self) -> Result<String> {
+        Ok(image::compilers(&self.syms())?.join(", "))
+    }
+
+    /// The compiler of the Rust code in it.
+    pub(crate) fn rustc(&self) -> Result<String> {
+        let all = image::compilers(&self.syms())?;
+        all.into_iter()
+            .find(|name| name.starts_with(image::RUSTC))
+            .with_context(|| format!("{} has no Rust code", self.syms().display()))
+    }
+}
+
+/// Links a Xen that was built again, with the archive of another compiler.
+pub(crate) fn rebuild(
+    paths: &Paths,
+    progress: Progress,
+    xen: &BuiltXen,
+    toolchain: &Toolchain,
+) -> Result<()> {
+    let make = Make {
+        paths,
+        xen,
+        toolchain: Some(toolchain),
+        // Another compiler's output would be thrown away at each change.
+        cargo_target: Version::find_in(&toolchain.version)
+            .map_or_else(|| xen.name.clone(), |v| format!("{}-rust-{v}", xen.name)),
+    };
+    make.compile(progress)
 }
 
 /// Builds what the arguments ask for, installing what is missing.
@@ -72,7 +104,9 @@ pub(crate) fn build(paths: &Paths, progress: Progress, args: &BuildArgs) -> Resu
     if args.p2m == P2m::Rust && series.is_empty() {
         bail!("patches/xen-{version} has no patches, so Xen cannot take the Rust p2m: use --p2m c");
     }
+    let patched = !series.is_empty();
     if let Some(tree) = &user_tree {
+        series = missing_from(progress, &series, tree)?;
         series.require_untouched(tree)?;
     }
     tools::require(paths, progress, &Use::build(args.p2m))?;
@@ -94,7 +128,7 @@ pub(crate) fn build(paths: &Paths, progress: Progress, args: &BuildArgs) -> Resu
         name,
     };
     make_tree(paths, progress, &xen.tree, &source, &series)?;
-    let mut fragment = Fragment::new(version, args.p2m, args.debug, !series.is_empty());
+    let mut fragment = Fragment::new(version, args.p2m, args.debug, patched);
     if let Some(extra) = args.extra {
         fragment.add(extra);
     }
@@ -102,10 +136,25 @@ pub(crate) fn build(paths: &Paths, progress: Progress, args: &BuildArgs) -> Resu
         paths,
         xen: &xen,
         toolchain: toolchain.as_ref(),
+        cargo_target: xen.name.clone(),
     };
     make.configure(progress, &fragment)?;
     make.compile(progress)?;
     Ok(xen)
+}
+
+/// What of the series a user's tree has not got yet.
+fn missing_from(progress: Progress, series: &Series, tree: &Path) -> Result<Series> {
+    let missing = series.missing_from(tree)?;
+    let (all, left) = (series.len(), missing.len());
+    if left < all {
+        progress.say(&format!(
+            "{} has {} of the {all} patches already",
+            tree.display(),
+            all - left
+        ));
+    }
+    Ok(missing)
 }
 
 fn absolute(path: &Path) -> Result<PathBuf> {
@@ -122,6 +171,9 @@ fn name(release: Version, args: &BuildArgs, user_tree: Option<&Path>) -> String 
         Some(Extra::Bench) => "-bench",
         Some(Extra::OldLocking) => "-oldlocking",
         Some(Extra::StaticMemory) => "-static",
+        Some(Extra::Ubsan) => "-ubsan",
+        Some(Extra::LivepatchAndColoring) => "-livepatch-coloring",
+        Some(Extra::TwoCpus) => "-2cpus",
     };
     let base = format!("{release}-{}-{kind}{extra}", args.p2m);
     match user_tree {
@@ -164,6 +216,8 @@ struct Make<'a> {
     paths: &'a Paths,
     xen: &'a BuiltXen,
     toolchain: Option<&'a Toolchain>,
+    /// Which of cargo's target directories.
+    cargo_target: String,
 }
 
 impl Make<'_> {
@@ -211,7 +265,7 @@ impl Make<'_> {
             .arg(format!("CROSS_COMPILE={CROSS}"))
             .arg(goal);
         if let Some(toolchain) = self.toolchain {
-            tell_about_rust(&mut make, self.paths, &self.xen.name, toolchain);
+            tell_about_rust(&mut make, self.paths, &self.cargo_target, toolchain);
         }
         let log = self.paths.log(&format!("{log}-{}", self.xen.name));
         command::logged(&mut make, &log)
@@ -228,19 +282,19 @@ fn tell_about_rust(make: &mut Command, paths: &Paths, tree: &str, toolchain: &To
     };
     make.envs(toolchain.env.iter().map(|(name, value)| (name, value)))
         .arg(assign("XEN_P2M_RUST_DIR", paths.root().into()))
-        .arg(assign("XEN_P2M_CARGO", toolchain.cargo.clone().into()))
-        .arg(assign("XEN_P2M_RUSTC", toolchain.rustc.clone().into()))
-        .arg(assign(
-            "XEN_P2M_CARGO_FLAGS",
-            toolchain.cargo_args.join(" ").into(),
-        ))
+        .args(
+            toolchain
+                .variables()
+                .map(|(name, value)| assign(name, value)),
+        )
         .arg(assign(
             "XEN_P2M_CARGO_TARGET_DIR",
             paths.p2m_target(tree).into(),
         ));
 }
 
-fn jobs() -> usize {
+/// How many things make does at once.
+pub(crate) fn jobs() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 

@@ -11,7 +11,34 @@ const RUST: &str = "CONFIG_ARM_P2M_RUST";
 
 /// Options and the values they must have.
 #[derive(Clone, Debug)]
-pub(crate) struct Fragment(Vec<(&'static str, bool)>);
+pub(crate) struct Fragment(Vec<(&'static str, Value)>);
+
+/// What an option must be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Value {
+    On,
+    Off,
+    Number(u32),
+}
+
+impl Value {
+    const fn of(on: bool) -> Self {
+        if on {
+            Self::On
+        } else {
+            Self::Off
+        }
+    }
+
+    /// The option's line in a `.config`.
+    fn line(self, name: &str) -> String {
+        match self {
+            Self::On => format!("{name}=y"),
+            Self::Off => format!("# {name} is not set"),
+            Self::Number(number) => format!("{name}={number}"),
+        }
+    }
+}
 
 impl Fragment {
     /// For a release, a p2m, and with or without Xen's debug checks.
@@ -22,16 +49,16 @@ impl Fragment {
         } else {
             "CONFIG_MEM_ACCESS"
         };
-        let mut options = vec![(mem_access, true), ("CONFIG_DEBUG", debug)];
+        let mut options = vec![(mem_access, Value::On), ("CONFIG_DEBUG", Value::of(debug))];
         if patched {
-            options.push((RUST, p2m == P2m::Rust));
+            options.push((RUST, Value::of(p2m == P2m::Rust)));
         }
         Self(options)
     }
 
     /// With what a test needs.
     pub(crate) fn add(&mut self, extra: Extra) {
-        let options: &[&str] = match extra {
+        let on: &[&str] = match extra {
             Extra::Selftest => &["CONFIG_P2M_SELFTEST", "CONFIG_EXPERT", "CONFIG_ARM_SMMU_V3"],
             Extra::Bench => &["CONFIG_P2M_BENCH"],
             Extra::OldLocking => &[],
@@ -40,34 +67,44 @@ impl Fragment {
                 "CONFIG_STATIC_MEMORY",
                 "CONFIG_STATIC_SHM",
             ],
+            Extra::Ubsan => &["CONFIG_UBSAN"],
+            Extra::LivepatchAndColoring => {
+                &["CONFIG_EXPERT", "CONFIG_LIVEPATCH", "CONFIG_LLC_COLORING"]
+            }
+            Extra::TwoCpus => &[],
         };
-        self.0.extend(options.iter().map(|&option| (option, true)));
+        self.0.extend(on.iter().map(|&option| (option, Value::On)));
+        if extra == Extra::TwoCpus {
+            self.0.push(("CONFIG_NR_CPUS", Value::Number(2)));
+        }
     }
 
     /// As lines of a `.config`.
     pub(crate) fn text(&self) -> String {
         self.0
             .iter()
-            .map(|&(name, on)| {
-                if on {
-                    format!("{name}=y\n")
-                } else {
-                    format!("# {name} is not set\n")
-                }
-            })
+            .map(|(name, value)| value.line(name) + "\n")
             .collect()
     }
 
     /// Did Kconfig keep what was asked? It drops an option whose dependencies are not met.
     pub(crate) fn check(&self, config: &str) -> Result<()> {
         for &(name, asked) in &self.0 {
-            let on = config.lines().any(|line| line == format!("{name}=y"));
-            if on != asked {
+            let given = config.lines().find(|line| {
+                line.strip_prefix(name)
+                    .is_some_and(|rest| rest.starts_with('='))
+            });
+            // An option that does not exist is off.
+            let kept = match asked {
+                Value::Off => given.is_none(),
+                asked => given == Some(asked.line(name).as_str()),
+            };
+            if !kept {
                 bail!(
-                    "Xen's Kconfig turned {name} {} although it was asked to be {}: this tree \
-                     does not support it",
-                    if on { "on" } else { "off" },
-                    if asked { "on" } else { "off" }
+                    "Xen's Kconfig made it `{}` although it was asked to be `{}`: this tree does \
+                     not support it",
+                    given.map_or_else(|| Value::Off.line(name), str::to_owned),
+                    asked.line(name)
                 );
             }
         }
@@ -78,7 +115,7 @@ impl Fragment {
 #[cfg(test)]
 mod tests {
     use super::Fragment;
-    use crate::cli::P2m;
+    use crate::cli::{Extra, P2m};
     use crate::version::Version;
 
     const V4_20: Version = Version::new(4, 20);
@@ -92,6 +129,16 @@ mod tests {
         );
         let later = Fragment::new(Version::new(4, 21), P2m::Rust, true, true);
         assert!(later.text().contains("CONFIG_VM_EVENT=y\nCONFIG_DEBUG=y\n"));
+    }
+
+    #[test]
+    fn a_number_must_be_the_one_asked_for() {
+        let mut fragment = Fragment::new(V4_20, P2m::C, false, false);
+        fragment.add(Extra::TwoCpus);
+        assert!(fragment.text().ends_with("CONFIG_NR_CPUS=2\n"));
+        let granted = "CONFIG_MEM_ACCESS=y\nCONFIG_NR_CPUS=2\n";
+        assert!(fragment.check(granted).is_ok());
+        assert!(fragment.check(&granted.replace("=2", "=128")).is_err());
     }
 
     #[test]

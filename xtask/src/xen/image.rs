@@ -25,6 +25,26 @@ pub(crate) fn symbols(object: &Path) -> Result<Vec<Symbol>> {
     Ok(shown.lines().filter_map(parse_symbol).collect())
 }
 
+/// How rustc begins the line that it leaves in what it compiles.
+pub(crate) const RUSTC: &str = "rustc ";
+
+/// The compilers that an image has code from, those of Rust first: each leaves a line in `.comment`.
+pub(crate) fn compilers(image: &Path) -> Result<Vec<String>> {
+    let comment = binutil("readelf", &["--string-dump=.comment"], image)?;
+    Ok(compilers_in(&comment))
+}
+
+fn compilers_in(comment: &str) -> Vec<String> {
+    let lines = comment.lines();
+    let mut found: Vec<String> = lines
+        .filter_map(|line| line.trim_start().strip_prefix('[')?.split_once(']'))
+        .map(|(_, name)| name.trim().replacen("rustc version ", RUSTC, 1))
+        .collect();
+    found.sort_by_key(|name| !name.starts_with(RUSTC));
+    found.dedup();
+    found
+}
+
 /// `nm`, `objdump`, `readelf`, `size` ... of the cross binutils, on one file.
 pub(crate) fn binutil(name: &str, args: &[&str], object: &Path) -> Result<String> {
     command::output(
@@ -54,7 +74,23 @@ pub(crate) fn parse_symbol(line: &str) -> Option<Symbol> {
 
 #[cfg(test)]
 mod tests {
-    use super::{parse_symbol, Symbol};
+    use super::{compilers_in, parse_symbol, Symbol};
+
+    #[test]
+    fn compilers_are_in_the_comment() {
+        let gcc =
+            "\nString dump of section '.comment':\n  [     0]  GCC: (Debian 12.2.0-14) 12.2.0\n";
+        assert_eq!(compilers_in(gcc), ["GCC: (Debian 12.2.0-14) 12.2.0"]);
+        let both = format!("{gcc}  [    1f]  rustc version 1.96.0 (ac68faa20 2026-05-25)\n");
+        assert_eq!(
+            compilers_in(&both),
+            [
+                "rustc 1.96.0 (ac68faa20 2026-05-25)",
+                "GCC: (Debian 12.2.0-14) 12.2.0"
+            ]
+        );
+        assert!(compilers_in("").is_empty());
+    }
 
     #[test]
     fn lines_of_nm() {

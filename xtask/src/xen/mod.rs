@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! The hypervisor: which releases there are patches for (`release`), where its source comes from
-//! (`source`), the patches (`patches`), its configuration (`config`), the tree made of all
+//! (`source`), the patches (`patches`, `diff`), its configuration (`config`), the tree made of all
 //! these (`build`), and what can be read from the linked image (`image`).
 
 pub(crate) mod build;
 pub(crate) mod config;
+mod diff;
 pub(crate) mod image;
 pub(crate) mod patches;
 pub(crate) mod release;

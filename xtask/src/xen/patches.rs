@@ -2,14 +2,19 @@
 //! The patch series of one Xen release: which files it touches, and applying it.
 
 use std::collections::BTreeSet;
+use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{bail, Context, Result};
+use anyhow::{bail, Result};
 
+use super::diff;
 use crate::command;
 use crate::files::{self, Fingerprint};
 use crate::paths::Paths;
 use crate::version::Version;
+
+/// What the first patch adds to Kconfig.
+const OPTION: &str = "ARM_P2M_RUST";
 
 /// `patches/xen-<release>/*.patch`, in order.
 #[derive(Clone, Debug)]
@@ -35,6 +40,11 @@ impl Series {
         self.patches.is_empty()
     }
 
+    /// How many patches?
+    pub(crate) fn len(&self) -> usize {
+        self.patches.len()
+    }
+
     /// Adds the patches to what a tree is made from.
     pub(crate) fn fingerprint(&self, hash: &mut Fingerprint) -> Result<()> {
         for patch in &self.patches {
@@ -52,23 +62,55 @@ impl Series {
         Ok(all)
     }
 
+    /// The patches that a tree has not got yet; of a tree that has them all (by `git am`, `patch` or by hand)
+    /// none.
+    pub(crate) fn missing_from(&self, tree: &Path) -> Result<Self> {
+        let mut patches = Vec::new();
+        for patch in &self.patches {
+            let text = files::read_text(patch)?;
+            let hunks = diff::hunks(&text);
+            let there = !hunks.is_empty()
+                && hunks.iter().all(|hunk| {
+                    hunk.is_in(&fs::read_to_string(tree.join(hunk.file)).unwrap_or_default())
+                });
+            if !there {
+                patches.push(patch.clone());
+            }
+        }
+        Ok(Self { patches })
+    }
+
+    /// Is the first patch still to come, although the tree has its option?
+    fn is_there_in_another_state(&self, tree: &Path) -> Result<bool> {
+        let kconfig = fs::read_to_string(tree.join("xen/arch/arm/Kconfig")).unwrap_or_default();
+        let Some(first) = self.patches.first().filter(|_| kconfig.contains(OPTION)) else {
+            return Ok(false);
+        };
+        Ok(files::read_text(first)?.contains(&format!("+config {OPTION}")))
+    }
+
     /// Applies the series to a tree.
     pub(crate) fn apply(&self, paths: &Paths, tree: &Path) -> Result<()> {
+        let log = paths.log("patch");
+        // Before any of ours is in it.
+        let other_state = self.is_there_in_another_state(tree)?;
         for patch in &self.patches {
-            command::logged(
+            let applied = command::logged(
                 command::bound("patch")
                     .args(["--strip=1", "--forward", "--batch", "--fuzz=0", "--input"])
                     .arg(patch)
                     .current_dir(tree),
-                &paths.log("patch"),
-            )
-            .with_context(|| {
-                format!(
-                    "{} does not apply to this Xen tree: use a tree close to the base named in \
-                     patches/README.md",
-                    patch.display()
-                )
-            })?;
+                &log,
+            );
+            if let Err(error) = applied {
+                let said = fs::read_to_string(&log).unwrap_or_default();
+                let text = files::read_text(patch)?;
+                let name = patch.file_name().unwrap_or_default().to_string_lossy();
+                match diff::refusal(&name, &text, &said) {
+                    Some(refusal) => bail!("{refusal}\n{}", advice(other_state, patch)),
+                    None => return Err(error),
+                }
+            }
         }
         Ok(())
     }
@@ -98,6 +140,23 @@ impl Series {
     }
 }
 
+/// What to do about a patch that a tree does not take.
+fn advice(other_state: bool, patch: &Path) -> String {
+    if other_state {
+        format!(
+            "The tree has {OPTION} already, in another state of these patches: take those commits out \
+             (`git rebase --interactive`), then run the same command again."
+        )
+    } else {
+        format!(
+            "The tree's own changes are in the way. Apply the series there with `git am --3way \
+             {}/*.patch`, put what is named above in by hand where git stops (`git am --continue`), and \
+             run the same command again: patches that a tree has already are recognised.",
+            patch.parent().unwrap_or(patch).display()
+        )
+    }
+}
+
 /// The names in a patch's `+++ b/...` and `--- a/...` lines.
 fn touched_by(patch: &str) -> BTreeSet<String> {
     patch
@@ -112,7 +171,63 @@ fn touched_by(patch: &str) -> BTreeSet<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::touched_by;
+    use super::{touched_by, Series};
+    use crate::files::{create_dir, read_text, write};
+    use crate::paths::Paths;
+    use std::path::Path;
+
+    const PATCH: &str =
+        "Subject: x\n\n--- a/Kconfig\n+++ b/Kconfig\n@@ -1,2 +1,4 @@\n one\n+new\n+option\n \
+                         two\n--- /dev/null\n+++ b/new.c\n@@ -0,0 +1,2 @@\n+int\n+x;\n-- \n2.39\n";
+
+    fn series(dir: &Path) -> anyhow::Result<Series> {
+        let patch = dir.join("0001-x.patch");
+        write(&patch, PATCH)?;
+        Ok(Series {
+            patches: vec![patch],
+        })
+    }
+
+    #[test]
+    fn patches_that_a_tree_has_are_recognised() -> anyhow::Result<()> {
+        let (dir, paths) = (tempfile::tempdir()?, Paths::find()?);
+        let series = series(dir.path())?;
+        let tree = dir.path().join("tree");
+        create_dir(&tree)?;
+        write(&tree.join("Kconfig"), "one\ntwo\n")?;
+        assert!(!series.missing_from(&tree)?.is_empty());
+        series.apply(&paths, &tree)?;
+        assert_eq!(read_text(&tree.join("Kconfig"))?, "one\nnew\noption\ntwo\n");
+        assert!(series.missing_from(&tree)?.is_empty());
+        // As somebody may have merged it by hand.
+        write(&tree.join("Kconfig"), "one\nthree\nnew\noption\nfour\n")?;
+        assert!(series.missing_from(&tree)?.is_empty());
+        // Half of it is not it.
+        write(&tree.join("Kconfig"), "one\nnew\nfour\n")?;
+        assert!(!series.missing_from(&tree)?.is_empty());
+        Ok(())
+    }
+
+    #[test]
+    fn a_change_in_the_way_is_named() -> anyhow::Result<()> {
+        let (dir, paths) = (tempfile::tempdir()?, Paths::find()?);
+        let series = series(dir.path())?;
+        let tree = dir.path().join("tree");
+        create_dir(&tree)?;
+        write(&tree.join("Kconfig"), "one\nthree\n")?;
+        let error = series.apply(&paths, &tree).map_err(|e| e.to_string());
+        let said = error.err().unwrap_or_default();
+        for part in [
+            "0001-x.patch",
+            "Kconfig",
+            "hunk 1",
+            "@@ -1,2 +1,4 @@",
+            "git am --3way",
+        ] {
+            assert!(said.contains(part), "{part}: {said}");
+        }
+        Ok(())
+    }
 
     #[test]
     fn names_in_a_patch() {
