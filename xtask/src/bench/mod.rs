@@ -3,11 +3,12 @@
 //!
 //! Xen is built twice with `CONFIG_P2M_BENCH=y`, once with each p2m, and both run the same object
 //! with the operations in it, on a machine whose instructions a plugin counts (`plugin`,
-//! `machine`, `counts`). `columns`, `sections` and `floors` say what the numbers mean; `report` and
-//! `chart` write them down. Nothing in here is a time.
+//! `machine`, `counts`). `columns`, `sections` and `floors` say what the numbers mean; `compilers`
+//! what another compiler changes; `report` and `chart` write them down. Nothing in here is a time.
 
 mod chart;
 mod columns;
+mod compilers;
 mod counts;
 mod floors;
 mod guests;
@@ -76,6 +77,7 @@ pub(crate) fn run(paths: &Paths, progress: Progress, args: &BenchArgs) -> Result
     })?;
     ensure!(!pairs.is_empty(), "no row has such a name");
     println!("{}", report::terminal(&pairs));
+    println!("Compilers: {}", rust.compilers()?);
     if only.is_none() {
         println!("{}", report::means(&pairs));
     }
@@ -86,7 +88,12 @@ pub(crate) fn run(paths: &Paths, progress: Progress, args: &BenchArgs) -> Result
     // The floors are for this CPU's shape of the root.
     let published = only.is_none() && plugin.is_some() && args.cpu == "max";
     if published && args.xen_tree.is_none() {
-        write_docs(paths, args, &c, &pairs)?;
+        let own = rust.compilers()?;
+        let short = compilers::short(&own).to_owned();
+        let others = compilers::others(paths, progress, &rust, request, &dir)?;
+        let others = compilers::text(&pairs, &short, &others);
+        println!("{others}");
+        write_docs(paths, args, &c, &pairs, &own, &others)?;
     }
     Ok(true)
 }
@@ -167,13 +174,22 @@ fn pairs(c: Vec<Counted>, rust: Vec<Counted>) -> Result<Vec<Pair>> {
         .collect()
 }
 
-fn write_docs(paths: &Paths, args: &BenchArgs, xen: &BuiltXen, pairs: &[Pair]) -> Result<()> {
+fn write_docs(
+    paths: &Paths,
+    args: &BenchArgs,
+    xen: &BuiltXen,
+    pairs: &[Pair],
+    compilers: &str,
+    others: &str,
+) -> Result<()> {
     let docs = paths.root().join("docs");
     let head = format!(
         include_str!("../../assets/bench/head.md"),
         cpu = args.cpu,
         qemu = plugin::qemu()?,
         xen = xen.source,
+        compilers = compilers,
+        others = others.trim_end(),
         means = report::means(pairs),
         latency = report::latency(pairs),
     );

@@ -23,7 +23,7 @@ use crate::paths::Paths;
 use crate::progress::{Progress, Task};
 use crate::table::{self, Row, Status};
 use crate::tools::{self, Use};
-use crate::xen::{release, source::Source};
+use crate::xen::{image, release, source::Source};
 
 /// The machines: every shape of root, with each kind of IOMMU, without and with mem_access.
 fn machines(wanted: &[String]) -> Result<Vec<String>> {
@@ -98,7 +98,8 @@ pub(crate) fn run(paths: &Paths, progress: Progress, args: &DiffArgs) -> Result<
         task.done();
     }
     let results = results.into_inner().unwrap_or_default();
-    Ok(report(&names, &results))
+    let compilers = image::compilers_of_program(&oracle)?.join(", ");
+    Ok(report(&names, &results, compilers))
 }
 
 /// What one machine's run said.
@@ -196,7 +197,7 @@ fn compare(
 }
 
 /// Prints what came of it; true when all machines agreed.
-fn report(names: &[String], results: &BTreeMap<usize, Outcome>) -> bool {
+fn report(names: &[String], results: &BTreeMap<usize, Outcome>, compilers: String) -> bool {
     let mut rows = Vec::new();
     let mut used: BTreeMap<String, u64> = BTreeMap::new();
     let mut operations = 0;
@@ -219,6 +220,7 @@ fn report(names: &[String], results: &BTreeMap<usize, Outcome>) -> bool {
         }
     }
     let used: Vec<String> = used.iter().map(|(fix, n)| format!("{fix} {n}")).collect();
+    rows.push(Row::info("compilers", compilers));
     rows.push(Row::info("operations that agree", operations.to_string()));
     rows.push(Row::info("differences on purpose, by use", used.join(", ")));
     table::print("The Rust and Xen's C", &rows);

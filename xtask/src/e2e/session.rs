@@ -124,6 +124,7 @@ pub(super) fn run(paths: &Paths, progress: Progress, plan: &Plan, p2m: P2m) -> R
     let (machine, dir) = lock::alone(paths, progress, || {
         let xen = xen::build::build(paths, progress, &build)?;
         let dir = paths.run(&format!("e2e-{}-{}", plan.name, xen.name));
+        progress.say(&format!("Compilers of {}: {}", xen.name, xen.compilers()?));
         let base = boot::images::prepare(paths, progress, &xen)?;
         let kernel = boot::images::kernel(paths, progress, xen.release)?;
         let guest = programs::guest(paths, &xen.tree, &dir)?;

@@ -81,6 +81,9 @@ pub(crate) fn run(paths: &Paths, progress: Progress, args: &DiffArgs) -> Result<
                 rust: built(paths, progress, args, P2m::Rust, debug)?,
             })
         })?;
+        let kind = if debug { "debug" } else { "release" };
+        let name = format!("compilers, {kind}");
+        rows.push(Row::info(&name, pair.rust.compilers()?));
         for cell in of_kind {
             let result = compare(paths, progress, &pair, cell, args)
                 .unwrap_or_else(|error| Err(format!("{error:#}")));

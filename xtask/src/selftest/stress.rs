@@ -36,6 +36,7 @@ pub(super) fn run(paths: &Paths, progress: Progress, args: &DiffArgs) -> Result<
     let mut rows = Vec::new();
     for p2m in [P2m::C, P2m::Rust] {
         let xen = lock::alone(paths, progress, || built(paths, progress, args, p2m, true))?;
+        rows.push(Row::info("compilers", xen.compilers()?));
         let run = lock::booting(&dir, || {
             machine::run(progress, &xen, &machine, request, &dir)
         });

@@ -28,10 +28,17 @@ pub(crate) fn symbols(object: &Path) -> Result<Vec<Symbol>> {
 /// How rustc begins the line that it leaves in what it compiles.
 pub(crate) const RUSTC: &str = "rustc ";
 
+const COMMENT: &str = "--string-dump=.comment";
+
 /// The compilers that an image has code from, those of Rust first: each leaves a line in `.comment`.
 pub(crate) fn compilers(image: &Path) -> Result<Vec<String>> {
-    let comment = binutil("readelf", &["--string-dump=.comment"], image)?;
-    Ok(compilers_in(&comment))
+    Ok(compilers_in(&binutil("readelf", &[COMMENT], image)?))
+}
+
+/// The same of a program for this machine, where there may be no cross binutils.
+pub(crate) fn compilers_of_program(program: &Path) -> Result<Vec<String>> {
+    let shown = command::output(command::clean("readelf").arg(COMMENT).arg(program))?;
+    Ok(compilers_in(&shown))
 }
 
 fn compilers_in(comment: &str) -> Vec<String> {
