@@ -5,14 +5,15 @@
 //! scheduling point who goes on. So the machine and the code under test, which
 //! belong to an OS thread, are the same for all CPUs of an execution.
 
+use std::future::poll_fn;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+use std::task::{Poll, Waker};
+use std::time::Duration;
 
-use shuttle::future::batch_semaphore::{BatchSemaphore, Fairness};
 use shuttle::scheduler::{DfsScheduler, PctScheduler, RandomScheduler};
 use shuttle::{Config as Shuttle, Runner};
 use test_harness::{Config, Scheduler, World};
-use xen_sys::XS_NR_CPUS;
 
 /// How to choose among the CPUs that can go on.
 #[derive(Clone, Copy)]
@@ -93,25 +94,25 @@ pub(crate) fn together(here: impl FnOnce(), there: &[&(dyn Fn() + Sync)]) {
 }
 
 /// CPU n is the task that was made n-th after the test itself, which is CPU 0.
+///
+/// Only what is one scheduling point and nothing else is used of shuttle: its
+/// atomics and semaphores are two of them in some releases, which multiplies the
+/// schedules and adds none that differs.
+#[derive(Default)]
 struct Tasks {
     wakes: AtomicU64,
-    /// A bit for each CPU that waits.
-    sleepers: AtomicU64,
-    /// Where each waits. A condition variable does as well, but its mutex is
-    /// one more thing to be scheduled.
-    beds: [BatchSemaphore; XS_NR_CPUS as usize],
-    /// Each use of it is a scheduling point.
-    point: shuttle::sync::atomic::AtomicBool,
+    /// Who waits for the next wake, by its waker.
+    sleepers: Mutex<Vec<Waker>>,
 }
 
-impl Default for Tasks {
-    fn default() -> Self {
-        Self {
-            wakes: AtomicU64::new(0),
-            sleepers: AtomicU64::new(0),
-            beds: std::array::from_fn(|_| BatchSemaphore::new(0, Fairness::Unfair)),
-            point: shuttle::sync::atomic::AtomicBool::new(false),
+impl Tasks {
+    /// Asleep until there were more than `seen` wakes.
+    fn poll(&self, seen: u64, waker: &Waker) -> Poll<()> {
+        if self.wakes() != seen {
+            return Poll::Ready(());
         }
+        self.sleepers.lock().unwrap().push(waker.clone());
+        Poll::Pending
     }
 }
 
@@ -121,7 +122,7 @@ impl Scheduler for Tasks {
     }
 
     fn yield_point(&self) {
-        self.point.load(Ordering::SeqCst);
+        shuttle::thread::sleep(Duration::ZERO);
     }
 
     fn wakes(&self) -> u64 {
@@ -129,22 +130,15 @@ impl Scheduler for Tasks {
     }
 
     fn block(&self, seen: u64) -> bool {
-        let cpu = usize::from(shuttle::current::me());
-        while self.wakes() == seen {
-            self.sleepers.fetch_or(1 << cpu, Ordering::SeqCst);
-            // Where nobody is left to wake it, shuttle reports the deadlock.
-            self.beds[cpu].acquire_blocking(1).unwrap();
-        }
+        // Where nobody is left to wake it, shuttle reports the deadlock.
+        shuttle::future::block_on(poll_fn(|cx| self.poll(seen, cx.waker())));
         true
     }
 
     fn wake(&self) {
         self.wakes.fetch_add(1, Ordering::SeqCst);
-        let sleepers = self.sleepers.swap(0, Ordering::SeqCst);
-        for (cpu, bed) in self.beds.iter().enumerate() {
-            if sleepers & 1 << cpu != 0 {
-                bed.release(1);
-            }
+        for sleeper in std::mem::take(&mut *self.sleepers.lock().unwrap()) {
+            sleeper.wake();
         }
     }
 }
