@@ -49,13 +49,7 @@ pub(crate) fn run(paths: &Paths, progress: Progress, xen: Option<&BuiltXen>) -> 
         ));
     }
     if let Some(xen) = xen {
-        rows.extend(found.iter().map(|rust| {
-            let gates = gates(paths, progress, xen, rust);
-            Row::of(
-                &format!("gates, {}", short(&rust.version)),
-                gates.unwrap_or_else(|error| Err(format!("{error:#}"))),
-            )
-        }));
+        rows.extend(gates_with(paths, progress, xen, &found));
     }
     rows
 }
@@ -80,6 +74,24 @@ fn check(paths: &Paths, progress: Progress, rust: &Toolchain) -> Result<String> 
     command::logged(&mut cargo, &paths.log("oldest-rust"))?;
     task.done();
     Ok(shown)
+}
+
+/// A row for each compiler; the one that built the image has been through the gates.
+fn gates_with(paths: &Paths, progress: Progress, xen: &BuiltXen, all: &[Toolchain]) -> Vec<Row> {
+    let built = xen.rustc().ok();
+    all.iter()
+        .map(|rust| {
+            let name = format!("gates, {}", short(&rust.version));
+            if built.as_ref() == Some(&rust.version) {
+                return Row::info(&name, "those above".to_owned());
+            }
+            let gates = gates(paths, progress, xen, rust);
+            Row::of(
+                &name,
+                gates.unwrap_or_else(|error| Err(format!("{error:#}"))),
+            )
+        })
+        .collect()
 }
 
 /// All gates with another compiler's archive in the image.
