@@ -90,6 +90,8 @@ impl fmt::Display for Line<'_> {
             Event::Isb => f.write_str("isb"),
             Event::DsbSy => f.write_str("dsb-sy"),
             Event::DsbIshst => f.write_str("dsb-ishst"),
+            Event::DsbIsh => f.write_str("dsb-ish"),
+            Event::DsbNsh => f.write_str("dsb-nsh"),
             Event::TlbiVmid { vmid, irqs_on } => {
                 write!(f, "tlbi-vmid vmid={vmid} irqs-on={}", Flag(irqs_on))
             }

@@ -56,6 +56,8 @@ fn each_event_has_its_line() {
         (Event::Isb, "isb"),
         (Event::DsbSy, "dsb-sy"),
         (Event::DsbIshst, "dsb-ishst"),
+        (Event::DsbIsh, "dsb-ish"),
+        (Event::DsbNsh, "dsb-nsh"),
         (
             Event::TlbiVmid {
                 vmid: 3,
