@@ -31,7 +31,7 @@ use std::io::{BufWriter, Write};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::event::{Event, LockOp, Register};
+use crate::event::{Event, LockOp, PreemptCheck, Register};
 use crate::machine::die;
 
 /// Names the directory for the files.
@@ -55,6 +55,27 @@ struct Flag(bool);
 impl fmt::Display for Flag {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(if self.0 { "yes" } else { "no" })
+    }
+}
+
+/// A number, or `none`.
+struct Or<T>(Option<T>);
+
+impl<T: fmt::Display> fmt::Display for Or<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Some(number) => number.fmt(f),
+            None => f.write_str("none"),
+        }
+    }
+}
+
+impl<T: fmt::LowerHex> fmt::LowerHex for Or<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Some(number) => number.fmt(f),
+            None => f.write_str("none"),
+        }
     }
 }
 
@@ -127,10 +148,17 @@ impl fmt::Display for Line<'_> {
             Event::IrqSave => f.write_str("irq-save"),
             Event::IrqRestore { enabled } => write!(f, "irq-restore enabled={}", Flag(enabled)),
             Event::Lock { lock, op } => write!(f, "lock lock={lock:#x} op={}", op_name(op)),
-            Event::Alloc { mfn, order } => match mfn {
-                Some(mfn) => write!(f, "alloc mfn={mfn:#x} order={order}"),
-                None => write!(f, "alloc mfn=none order={order}"),
-            },
+            Event::Alloc {
+                mfn,
+                order,
+                domain,
+                memflags,
+            } => write!(
+                f,
+                "alloc mfn={:#x} order={order} domain={} memflags={memflags:#x}",
+                Or(mfn),
+                Or(domain)
+            ),
             Event::Free { mfn, order } => write!(f, "free mfn={mfn:#x} order={order}"),
             Event::Get { mfn, ok } => write!(f, "get mfn={mfn:#x} ok={}", Flag(ok)),
             Event::Put { mfn } => write!(f, "put mfn={mfn:#x}"),
@@ -140,9 +168,12 @@ impl fmt::Display for Line<'_> {
                 f,
                 "iommu-flush gfn={gfn:#x} nr={nr} flags={flags:#x} rc={rc}"
             ),
-            Event::PreemptCheck { answer } => {
-                write!(f, "preempt-check answer={}", Flag(answer))
-            }
+            Event::PreemptCheck { check, answer } => write!(
+                f,
+                "preempt-check check={} answer={}",
+                check_name(check),
+                Flag(answer)
+            ),
             Event::DoSoftirq => f.write_str("do-softirq"),
             Event::GuestWalk { gva } => write!(f, "guest-walk gva={gva:#x}"),
             Event::AddressTranslation { va, ok } => {
@@ -163,6 +194,14 @@ fn register_name(register: Register) -> &'static str {
         Register::Vtcr => "vtcr",
         Register::Hcr => "hcr",
         Register::Sctlr => "sctlr",
+    }
+}
+
+fn check_name(check: PreemptCheck) -> &'static str {
+    match check {
+        PreemptCheck::Softirq => "softirq",
+        PreemptCheck::Hypercall => "hypercall",
+        PreemptCheck::General => "general",
     }
 }
 

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use common::{guest, p2mt, ram};
 use test_harness::trace::{Line, HEADER, VARIABLE};
-use test_harness::{Config, Event, LockOp, Register, World};
+use test_harness::{Config, Event, LockOp, PreemptCheck, Register, World};
 
 #[test]
 fn each_event_has_its_line() {
@@ -113,15 +113,19 @@ fn each_event_has_its_line() {
             Event::Alloc {
                 mfn: Some(1),
                 order: 0,
+                domain: Some(3),
+                memflags: 16,
             },
-            "alloc mfn=0x1 order=0",
+            "alloc mfn=0x1 order=0 domain=3 memflags=0x10",
         ),
         (
             Event::Alloc {
                 mfn: None,
                 order: 1,
+                domain: None,
+                memflags: 0,
             },
-            "alloc mfn=none order=1",
+            "alloc mfn=none order=1 domain=none memflags=0x0",
         ),
         (Event::Free { mfn: 1, order: 0 }, "free mfn=0x1 order=0"),
         (Event::Get { mfn: 1, ok: false }, "get mfn=0x1 ok=no"),
@@ -141,8 +145,11 @@ fn each_event_has_its_line() {
             "iommu-flush gfn=0x1 nr=2 flags=0x3 rc=-5",
         ),
         (
-            Event::PreemptCheck { answer: false },
-            "preempt-check answer=no",
+            Event::PreemptCheck {
+                check: PreemptCheck::General,
+                answer: false,
+            },
+            "preempt-check check=general answer=no",
         ),
         (Event::DoSoftirq, "do-softirq"),
         (Event::GuestWalk { gva: 0x4000 }, "guest-walk gva=0x4000"),
