@@ -80,6 +80,7 @@ pub fn relinquish(cx: &mut Unlocked<'_>, domain: &Domain) -> Result {
     p2m.owe_whole_flush();
     // Each call gets on by one step.
     let mut look = false;
+    let mut said = false;
     while gfn < end {
         if look && cpu::hypercall_preempt_check() {
             result = Err(Errno::RESTART);
@@ -92,7 +93,14 @@ pub fn relinquish(cx: &mut Unlocked<'_>, domain: &Domain) -> Result {
             continue;
         }
         match p2m.relinquish_step(gfn) {
-            (next, Ok(()) | Err(Failure::Iommu(_))) => gfn = next,
+            (next, Ok(())) => gfn = next,
+            (next, Err(Failure::Iommu(_))) => {
+                // Once a call: the next table will meet the same IOMMU.
+                if !core::mem::replace(&mut said, true) {
+                    console::kept_for_devices(domain, gfn);
+                }
+                gfn = next;
+            }
             (_, Err(failure)) => {
                 console::cannot_remove(domain, gfn, 0);
                 result = Err(failure.into());

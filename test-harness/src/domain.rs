@@ -86,6 +86,8 @@ impl Domain {
     read!(/// The domain is shutting down.
         is_shutting_down: bool = is_shutting_down);
 
+    write!(/// `domain_shutdown()` was called, or not.
+        set_shutting_down: bool = is_shutting_down);
     write!(/// `domain_kill()` has begun, or not.
         set_dying_state: u32 = is_dying);
     write!(/// As after `arch_p2m_set_access_required()`.

@@ -169,6 +169,16 @@ pub fn cannot_remove(domain: &Domain, gfn: Gfn, order: u32) {
     );
 }
 
+/// `relinquish_p2m_mapping`, where the IOMMU did not flush: nobody else says so of a
+/// domain that was shut down before.
+pub fn kept_for_devices(domain: &Domain, gfn: Gfn) {
+    print!(
+        c"<G><0>d%d: devices may still reach what was mapped at gfn=%#05lx: it stays referenced\n",
+        c_uint::from(domain.id()),
+        gfn.raw()
+    );
+}
+
 /// `p2m_flush_vm`.
 pub fn cannot_clean_p2m(rc: i32) {
     print!(

@@ -140,8 +140,6 @@ const FLOORS: &[(&str, Floor)] = &[
     // Below an entry whose bit 0 is clear nothing can be cached.
     ("touch-one-page", floor(1, 0, 2 * BLOCKS + 5)),
     ("touch-1g", floor(PAGES, 0, 2 * (PAGES + BLOCKS) + 3)),
-    // One entry is read; then the root is invalidated again.
-    ("flush-vm-untouched", floor(2, 1, 0)),
     ("restore-same-vcpu", floor(0, 0, 0)),
     ("restore-other-vcpu", floor(2000, 0, 0)),
     ("save", floor(0, 0, 0)),

@@ -135,7 +135,7 @@ pub(super) fn latency(pairs: &[Pair]) -> String {
 }
 
 /// Rows without which the mean says more: there the C does a thousand times what is needed.
-const EXTREME: [&str; 3] = ["map-1g-plus-page", "map-1g-shifted", "flush-vm-untouched"];
+const EXTREME: [&str; 2] = ["map-1g-plus-page", "map-1g-shifted"];
 
 /// Rows that say nothing about how the implementations compare: an empty one, one where the C
 /// forgets to do anything, the same operations at other sizes, and much else than the p2m.
