@@ -80,10 +80,10 @@ pub fn set_default(cx: &mut Unlocked<'_>, domain: &Domain, access: XenmemAccess)
 /// Sets the access of all mapped pages of a range (`p2m_set_mem_access`).
 /// Holes are skipped, and so is what has the access already: a call that changes
 /// nothing costs no store and no flush, and does not begin introspection. (C
-/// notes that it is in use before it looks, and for ever: no block is mapped any
-/// more.)
+/// sets `mem_access_enabled` before it looks whether anything changes, and never
+/// clears it: no block is mapped any more.)
 ///
-/// Preemption is looked for after each table of 512 pages and each hole,
+/// Preemption is looked for after each table of pages, each hole and each run of blocks,
 /// whatever the alignment of the range, once a possible restart point was passed;
 /// and `start` is counted in 64 bits, so that it cannot wrap (B8).
 ///

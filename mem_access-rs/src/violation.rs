@@ -5,8 +5,8 @@
 //! **Faults of the table walker.** If a walk of the guest's own tables was refused
 //! (S1PTW in the syndrome), the syndrome describes the instruction whose address
 //! was being translated: WnR says whether *that* was a write, and an instruction
-//! abort that *that* was a fetch. The walker itself does neither fetch nor ask who
-//! sent it. It reads entries, and where the hardware manages the access flag or the
+//! abort that *that* was a fetch. The walker itself fetches no instruction, and does not
+//! know for which access it walks. It reads entries, and where the hardware manages the access flag or the
 //! dirty state, it writes them. So if the page's access forbids reads, a read was
 //! refused, and if it forbids only writes, it can have been nothing but such a write
 //! ([`Fault::at_stage_2`]). (KVM takes every permission fault of a walk for a write,

@@ -296,7 +296,7 @@ pub const AVOIDED: &[(&str, &str)] = &[
     ("B11", "no IOTLB flush fails; none in 4.20 does"),
     (
         "B6",
-        "one thread: nobody sees the moment between two writes",
+        "its race: there is one thread; what begins introspection is `idle`",
     ),
     (
         "faults",

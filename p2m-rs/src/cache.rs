@@ -19,8 +19,8 @@
 //! - *The guest*, through an entry whose bit is set: known. But not what it, on another
 //!   vCPU, writes after the pass has been at that page and before the root is
 //!   invalidated: the entries above have lost the trace by then.
-//! - *Xen*, in copies for hypercalls: these reach pages by a walk in software, which
-//!   asks for no bit and sets none ([`crate::gva`]). Also pages that it shares with the
+//! - *Xen*, in copies for hypercalls: where the AT instruction fails these reach pages
+//!   by a walk in software, which asks for no bit and sets none ([`crate::gva`]). Also pages that it shares with the
 //!   guest: it writes them by mappings of its own, at any time.
 //! - *Backends*, by grants and foreign mappings, which may be made, written and undone
 //!   between two passes, or held across several.

@@ -4,8 +4,8 @@
 //!
 //! **Walks in flight.** Translation table walks that EL1 or EL0 began can continue
 //! after an exception to EL2 (DDI 0487K, D8.1.5, R_LFHQG). They use the registers of
-//! EL1&0 as they find them, so a half-switched context could be walked, and the
-//! result be kept in the TLBs. A DSB at EL2 completes them (I_QVPYJ), and no new
+//! the EL1&0 translation regime as they find them, so a half-switched context could
+//! be walked, and the result be kept in the TLBs. A DSB at EL2 completes them (I_QVPYJ), and no new
 //! ones begin there (R_NRJPP), but by AT instructions, of which a switch has none.
 //! So [`save`] begins with a DSB. It is the first thing that Xen's
 //! `ctxt_switch_from` calls: the DSB comes before every write of the whole switch,

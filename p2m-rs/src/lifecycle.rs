@@ -64,9 +64,10 @@ fn alloc_table(cx: &mut Unlocked<'_>, p2m: &P2m) -> Result {
 ///
 /// # Errors
 ///
-/// [`Errno::RESTART`]: call again, it goes on where it stopped. An IOMMU that does
-/// not flush is none: what its devices may still reach keeps its references for
-/// ever, and the rest of the domain goes. (C returns the error; the domain then
+/// [`Errno::RESTART`]: call again, it goes on where it stopped. A failed
+/// IOTLB flush is no error here: the domain's devices were taken away before, but
+/// should one still reach a page, that page keeps its references for ever; the
+/// rest of the domain goes. (C returns the error; the domain then
 /// stays for ever, with all its memory.)
 pub fn relinquish(cx: &mut Unlocked<'_>, domain: &Domain) -> Result {
     if !domain.is_dying() {

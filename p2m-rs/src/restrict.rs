@@ -4,9 +4,10 @@
 //!
 //! The setting is part of the entry ([`crate::pte`], bits 62:59): C has a radix
 //! tree beside the tables for it. Permissions may change in a live entry
-//! without break-before-make; one flush at the unlock does for all. A block is
-//! replaced by a table that is restricted already, and all blocks that one
-//! table holds by one flush.
+//! without break-before-make; one flush at the unlock does for all. A block of
+//! which anything is to be restricted is replaced by a table that is restricted
+//! already; without an IOMMU one flush serves all blocks of a table. A block whose
+//! restriction is lifted as a whole is changed in its place.
 #![forbid(unsafe_code)]
 
 use crate::access::P2mAccess;

@@ -12,8 +12,9 @@
 //! page too many makes pages of a gigabyte.) A new table is complete before
 //! anything points to it, and so are the tables below it.
 //!
-//! Order within a change, whatever the kind: table entry, TLB flush (now or
-//! owed), IOMMU flush, references to pages.
+//! Order within a change, whatever the kind: the old entry goes; TLB flush (now or
+//! owed); IOTLB flush; the new entry, if there is one, of which an IOMMU is told; and
+//! last the references to pages. [`crate::xen::table`] says when a break is needed.
 #![forbid(unsafe_code)]
 
 use crate::access::P2mAccess;

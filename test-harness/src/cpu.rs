@@ -5,7 +5,7 @@
 //! interrupt may come in, and it is put back before interrupts are on again.
 //!
 //! So does rule T10. Walks that a guest began can continue after the trap to EL2,
-//! and they use the registers of EL1&0 as they find them (Arm ARM, D8.1.5,
+//! and they use the registers of the EL1&0 regime as they find them (Arm ARM, D8.1.5,
 //! R_LFHQG). So none of these may be written before a DSB that waits for loads,
 //! which walks are: NSH, ISH or SY, and not ISHST. A guest that runs, and an AT
 //! instruction, may begin walks.
@@ -113,7 +113,7 @@ impl Cpus {
         })
     }
 
-    /// A register of EL1&0 is about to be written; `changed` are its bits that
+    /// A register of the EL1&0 regime is about to be written; `changed` are its bits that
     /// will differ.
     pub(crate) fn check_no_walks(
         &mut self,

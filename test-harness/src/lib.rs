@@ -30,7 +30,7 @@
 //! | T7 | a VMID is one domain's, flushed before that runs; a CPU's TLB is flushed before another of its vCPUs runs there |
 //! | T8 | a table's entries are visible to walkers before it can be walked to |
 //! | T9 | so are all stores to reachable tables, before the unlock and the IOTLB flush |
-//! | T10 | no register of EL1&0 is written while walks of a guest may be in flight |
+//! | T10 | no register that controls the EL1&0 translation regime is written while walks of a guest may be in flight |
 //! | P1 | a table is in memory before it is linked, when the IOMMU reads memory |
 //! | P2 | so is each changed word, before the IOTLB flush and the unlock |
 //! | P3 | no page is put, no table freed, before the IOTLB flush of where it was mapped |

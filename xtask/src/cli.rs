@@ -22,7 +22,7 @@ pub(crate) enum Action {
     Boot(BootArgs),
     /// Build Xen and print the path of the binary
     BuildXen(BuildArgs),
-    /// Run every check: format, lints, host tests, gates on the image, a boot
+    /// Run every check: format, lints, host tests, gates on the image, compilers, a boot, comparisons with the C, guests
     Test(TestArgs),
     /// Compare the Rust p2m with Xen's C, operation by operation
     Diff(DiffArgs),

@@ -3,14 +3,15 @@
 //!
 //! The architecture flushes for the VMID in VTTBR_EL2 only, so for a domain
 //! that does not run here VTTBR_EL2 is switched for the moment, with
-//! interrupts masked. A DSB ISH comes before that. Walks of the guest that was
+//! interrupts masked. A DSB ISH comes before that: walks of the guest that was
 //! interrupted may be in flight, and must not meet another VTTBR_EL2
-//! ([`crate::context`] says more); for them alone a DSB NSH would do, but stores to
-//! tables that the flush is about must be visible to all CPUs' walkers by then as
-//! well, for which it takes ISH. (KVM: `enter_vmid_context`.) What walks the
-//! foreign VTTBR_EL2 saw is complete by the DSB ISH that ends each flush. The flush itself is Xen's helper (VMALLS12E1IS between
-//! DSB ISHST and DSB ISH, ISB), which knows about CPUs that want the TLBI
-//! repeated (XSA-493), or one of the same build for IPAs (`helpers.c`).
+//! ([`crate::context`] says more). For them a DSB NSH would do; the ISH is KVM's
+//! (`enter_vmid_context`), and makes the stores that the flush is about visible to
+//! all CPUs' walkers before anything else happens.
+//!
+//! The flush itself is Xen's helper (VMALLS12E1IS between DSB ISHST and DSB ISH,
+//! ISB), which knows about CPUs that want the TLBI repeated (XSA-493), or one of the
+//! same build for IPAs (`helpers.c`).
 //!
 //! **By address or all?** A flush of the whole VMID is one instruction, and the
 //! guest then walks anew for each page that it uses, on each CPU: up to the
