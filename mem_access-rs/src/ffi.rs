@@ -27,8 +27,8 @@ use crate::settings::{self, Progress, Range};
 use crate::violation::{self, Fault, FaultKind, Verdict};
 use crate::xenmem::XenmemAccess;
 
-/// The page behind an address whose translation failed, if a restriction is
-/// the reason; null if not.
+/// The page behind an address whose translation failed, if the guest's tables and the
+/// page's type allow the access; null if not.
 #[no_mangle]
 pub unsafe extern "C" fn p2m_mem_access_check_and_get_page(
     gva: sys::vaddr_t,

@@ -8,7 +8,7 @@
 //! - [`settings`]: what access has a page, and how is it set;
 //! - [`violation`]: the guest faulted, was it a restriction, and what now;
 //! - [`copy`]: Xen wants to read or write a guest's buffer and the hardware
-//!   says no, was it a restriction (Xen's own copies pass it by).
+//!   says no, may it all the same (Xen's own copies pass restrictions by).
 //!
 //! [`xenmem`] is the public interface's name for an access, [`ffi`] has the
 //! symbols that C calls. The lock rule and its types are p2m-rs's.

@@ -10,7 +10,9 @@
 //! dirty state, it writes them. So if the page's access forbids reads, a read was
 //! refused, and if it forbids only writes, it can have been nothing but such a write
 //! ([`Fault::at_stage_2`]). (KVM takes every permission fault of a walk for a write,
-//! as its pages are always readable: `kvm_is_write_fault`.)
+//! as its pages are always readable: `kvm_is_write_fault`.) The access is the one of
+//! now: if the monitor allows reads after a read was refused, and before it is judged,
+//! the event says that the walker wrote. Nothing in the syndrome tells the two apart.
 //!
 //! The event then has the frame of the table (HPFAR_EL2 is valid for such faults),
 //! and as `gla` the address that was being translated, as `MEM_ACCESS_FAULT_IN_GPT`

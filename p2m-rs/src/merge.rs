@@ -5,9 +5,13 @@
 //! are lifted from all of what was a block, the table is replaced by a block
 //! again: fewer levels for the hardware to walk, and the table goes back to the
 //! pool. C never does that. A table is looked at where a call that lifts comes to
-//! its end and has been through more than a few of its pages ([`MERGE_FROM`]), so
-//! that flipping single pages costs no search, and a call that was preempted in the
-//! middle of a gigabyte does not leave its table behind.
+//! its end, or to the call's own, and has been through more than a few of its pages
+//! ([`MERGE_FROM`]). So flipping single pages costs no search; a call that was
+//! preempted in the middle of a gigabyte does not leave its table behind; nor does a
+//! monitor that leaves the guest's last page out, as xen-access does.
+//!
+//! Valid bits are no reason against it: they track what the guest touches
+//! ([`crate::fault`]), and of a block it has touched any part or none.
 #![forbid(unsafe_code)]
 
 use crate::addr::Gfn;
@@ -24,8 +28,8 @@ pub(crate) const MERGE_FROM: u64 = 64;
 
 impl WriteView<'_> {
     /// Replaces the table at `index`, at which `gfn` is looked up, by a block
-    /// if it maps just what a block would, and introspection is in use. `uniform`
-    /// says that all its entries are known to be one run.
+    /// if it maps just what a block would, and introspection is in use. Says whether
+    /// it did. `uniform`: all its entries are known to be one run.
     pub(crate) fn merge(
         &self,
         pending: &mut Pending<'_>,
@@ -33,26 +37,37 @@ impl WriteView<'_> {
         index: TableIndex,
         gfn: Gfn,
         uniform: bool,
-    ) {
-        let (level, pointer) = (table.level(), table.load(index));
+    ) -> bool {
+        let level = table.level();
         let Entry::Table(below) = table.entry(index) else {
-            return;
+            return false;
         };
-        if level == Level::L0 || !pointer.hw_valid() || !self.p2m().mem_access_enabled() {
-            return;
+        if level == Level::L0 || !self.p2m().mem_access_enabled() {
+            return false;
         }
         // A device would fault between break and make ([`crate::xen::table`]).
         if self.has_iommu() {
-            return;
+            return false;
         }
         let Some(block) = block_of(below, level, uniform) else {
-            return;
+            return false;
         };
-        if let Owned::Table(old) = pending.map(index, gfn, block).into_owned() {
+        // A table that this call has linked may still wait for its valid bit.
+        if !table.load(index).hw_valid() {
+            pending.complete();
+        }
+        let removed = if table.load(index).hw_valid() && block.hw_valid() {
+            pending.map(index, gfn, block)
+        } else {
+            // The hardware stops here, as it did before or at the entries below.
+            table.replace(self, gfn, 1, block.with_hw_valid(false)).0
+        };
+        if let Owned::Table(old) = removed.into_owned() {
             old.free_only(self);
         }
         self.count_unmapped(below.level(), ENTRIES as u64);
         self.count_mapped(level, 1);
+        true
     }
 }
 
@@ -60,7 +75,7 @@ impl WriteView<'_> {
 fn block_of(table: Table<'_>, level: Level, uniform: bool) -> Option<Pte> {
     let part = table.level();
     let first = table.load(TableIndex::FIRST);
-    let is_leaf = first.kind(part) == Kind::Leaf && first.hw_valid();
+    let is_leaf = first.kind(part) == Kind::Leaf;
     let is_aligned = first.mfn().raw() & (level.pages() - 1) == 0;
     // References of foreign pages are dropped a 2 MiB block at a time (B4), and
     // Xen remembers where single pages of its heap are mapped (M2P).
@@ -68,12 +83,13 @@ fn block_of(table: Table<'_>, level: Level, uniform: bool) -> Option<Pte> {
     if !(is_leaf && is_aligned && is_ram) {
         return None;
     }
-    let whole = ENTRIES as u64;
-    if !uniform && table.run_of(TableIndex::FIRST, first, whole) != whole {
-        return None;
-    }
+    let any_valid = if uniform {
+        first.hw_valid()
+    } else {
+        table.maps_one_block()?
+    };
     // A block that is there already has none of Xen's heap to remember.
     let may_be_block =
         part < Level::L3 || pages_before_xen_heap(first.mfn(), level.pages()) == level.pages();
-    may_be_block.then(|| first.at_level(level))
+    may_be_block.then(|| first.at_level(level).with_hw_valid(any_valid))
 }

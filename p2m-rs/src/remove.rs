@@ -118,7 +118,7 @@ impl WriteView<'_> {
     /// Unmaps a part of what one entry spans.
     fn remove_below(&self, table: Table<'_>, index: TableIndex, gfn: Gfn, pages: u64) -> Progress {
         match table.entry(index) {
-            Entry::Empty => (pages, Ok(())),
+            Entry::Empty => (pages, self.iommu_flush_in_doubt(gfn, pages)),
             Entry::Table(below) => self.remove_in(below, gfn, pages),
             // References of a part of it are dropped one by one, after the
             // IOMMU has forgotten it.
@@ -185,11 +185,11 @@ impl WriteView<'_> {
             retired.add(leaf);
         }
         drop(retired);
+        let pages = cleared << level.order();
         if !was_mapped {
-            return (cleared, Ok(()));
+            return (cleared, self.iommu_flush_in_doubt(gfn, pages));
         }
         self.stored(table, first, cleared);
-        let pages = cleared << level.order();
         if was_live {
             self.owe_flush(gfn, pages, level);
         }

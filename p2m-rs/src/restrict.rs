@@ -36,10 +36,11 @@ impl Request {
     }
 
     /// What becomes of a leaf; `None` if it stays: nothing is mapped, or it has the
-    /// access already. That one keeps all its bits, also a valid bit that is clear.
+    /// access already. The valid bit stays as it is: it says something else. (C sets
+    /// it.)
     fn becomes(&self, leaf: Pte) -> Option<Pte> {
         let new = leaf.restricted(leaf.ty()?, self.access);
-        (new != leaf).then(|| new.with_hw_valid(true))
+        (new != leaf).then_some(new)
     }
 }
 
@@ -205,15 +206,15 @@ impl WriteView<'_> {
                 }
             };
             let reached = course.done - before;
-            let is_at_end = reached >= level.pages_from(gfn);
+            let is_at_end = reached >= level.pages_from(gfn) || course.done >= request.pages;
             // It may be a block again.
-            let merges = request.lifts() && is_at_end && reached >= MERGE_FROM;
-            if merges {
-                self.merge(&mut pending, table, index, gfn, course.uniform);
-            }
+            let merged = request.lifts()
+                && is_at_end
+                && reached >= MERGE_FROM
+                && self.merge(&mut pending, table, index, gfn, course.uniform);
             course.uniform = false;
             // After the last one too, if the table above may be merged next.
-            let asks = merges || course.done < request.pages;
+            let asks = merged || course.done < request.pages;
             if go != Go::On {
                 return Ok(go);
             }

@@ -36,12 +36,12 @@ impl WriteView<'_> {
         });
     }
 
-    /// Keeps what the entry owned for ever, for a device may still reach it;
-    /// but counts the mappings out, for the guest does not.
+    /// Keeps what the entry owned for ever, for a device may still reach it; but for
+    /// the guest, and for Xen's books, it is gone.
     pub(crate) fn leak(&self, removed: Removed) {
         match removed.into_owned() {
             Owned::Nothing => (),
-            Owned::Leaf(leaf) => self.count_unmapped(leaf.level(), leaf.count()),
+            Owned::Leaf(leaf) => Retired::at(self, leaf.level()).note(&leaf),
             Owned::Table(table) => table.leak(|entry| self.leak(entry)),
         }
     }
@@ -83,14 +83,21 @@ impl<'v> Retired<'v> {
     /// Drops a mapping's references.
     #[inline]
     pub(crate) fn add(&mut self, leaf: RemovedLeaf) {
+        self.note(&leaf);
+        if leaf.ty().is_some_and(P2mType::is_foreign) {
+            self.put_foreign(leaf);
+        }
+    }
+
+    /// All that follows from a mapping's end but its references.
+    #[inline]
+    fn note(&mut self, leaf: &RemovedLeaf) {
         self.count += leaf.count();
         if leaf.ty().is_some_and(P2mType::is_ram) {
             self.any_ram = true;
             if self.level == Level::L3 {
                 self.forget_xenheap_gfns(leaf.mfn(), leaf.count());
             }
-        } else if leaf.ty().is_some_and(P2mType::is_foreign) {
-            self.put_foreign(leaf);
         }
     }
 
@@ -137,7 +144,10 @@ impl<'v> Retired<'v> {
     fn forget_xenheap_gfn(&self, page: Page) {
         let domain = self.write.p2m().domain();
         if let Some(reference) = domain.and_then(|domain| page.get(domain)) {
-            reference.forget_xenheap_gfn();
+            // Nobody changes what kind of page it is any more.
+            if page.is_of_xen_heap() {
+                reference.forget_xenheap_gfn();
+            }
         }
     }
 }

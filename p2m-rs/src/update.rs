@@ -82,11 +82,12 @@ impl Request {
     }
 
     /// Whether `pte`, an entry of `level` on the way to `offset`, maps there already
-    /// what is asked for. A foreign mapping is taken for another one all the same:
+    /// what is asked for, its valid bit left aside. A foreign mapping is taken for another one all the same:
     /// it owns references, and so does what the caller brings.
     fn is_mapped_by(&self, pte: Pte, level: Level, offset: u64) -> bool {
         let mapped = pte.advanced(level.offset(self.gfn(offset)));
-        mapped == self.leaf(offset, level) && !pte.ty().is_some_and(P2mType::is_foreign)
+        mapped.with_hw_valid(true) == self.leaf(offset, level)
+            && !pte.ty().is_some_and(P2mType::is_foreign)
     }
 
     /// The leaf at `offset`.

@@ -148,6 +148,27 @@ fn a_dying_domain_whose_iommu_fails_is_torn_down_and_keeps_what_devices_may_reac
     }
 }
 
+/// Nothing is mapped there any more, but the IOTLB may still hold what was.
+#[test]
+fn after_a_failed_flush_removing_the_hole_flushes_again() {
+    for range in [(M2, 1), (M2, M2), (M2 + 3, 2 * M2)] {
+        let w = with_iommu(Iommu::Coherent, 40);
+        let d = guest(&w, 0);
+        map_all_kinds(d);
+        let remove = || d.set_entry(range.0, range.1, INVALID, 0, access::RWX);
+        w.fail_iommu(Some(1));
+        assert_eq!(remove(), errno::EIO);
+        // It may have stopped there.
+        assert_eq!(remove(), 0);
+        w.fail_iommu(Some(1));
+        assert_eq!(remove(), errno::EIO, "{range:x?}: it is told, and fails");
+        assert_eq!(remove(), 0);
+        // A table that was kept for the IOMMU stays on the list until teardown.
+        assert!(w.violations().iter().all(|v| v.rule == "R5"));
+        w.abandon();
+    }
+}
+
 #[test]
 fn a_failed_flush_does_not_stop_a_relinquish_half_way() {
     let w = with_iommu(Iommu::Coherent, 40);

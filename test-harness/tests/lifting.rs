@@ -171,6 +171,80 @@ fn lifting_everything_brings_back_the_tables_of_before() {
     }
 }
 
+/// xen-access's range ends before the guest's last page (`max_gpfn - START_PFN`).
+#[test]
+fn a_range_that_leaves_out_the_last_page_brings_back_all_blocks() {
+    for (pages, blocks) in [(32 * M2, 32), (G1, 1)] {
+        for left_out in [0, 1, 2, M2 - 64] {
+            let (w, d) = prepared(Config::default());
+            assert_eq!(d.insert(G1, pages, ram(0), p2mt::RAM_RW), 0);
+            let before = state(&w, d);
+            assert_eq!(w.snapshot(d).len(), blocks);
+            let (watched, range) = (nr(3 * M2), nr(pages - left_out));
+            assert_eq!(d.set_access(G1 + pages - 3 * M2, watched, 0, access::R), 0);
+            // What is left out of the range is lifted before, page by page.
+            for page in 0..left_out.min(8) {
+                assert_eq!(d.set_access(G1 + pages - 1 - page, 1, 0, access::RWX), 0);
+            }
+            assert_eq!(d.set_access_fully(G1, range, access::RWX), 0);
+            if left_out < 8 {
+                assert_eq!(state(&w, d), before, "{left_out} of {pages:#x} left out");
+            }
+            w.check();
+        }
+    }
+}
+
+/// A monitor comes to a guest that runs: some blocks it has touched, others not.
+#[test]
+fn blocks_come_back_whatever_the_guest_has_touched_of_them() {
+    for touched in [None, Some(0), Some(5), Some(M2 - 1)] {
+        for when in 0..3 {
+            let (w, d) = prepared(Config::default());
+            assert_eq!(d.insert(G1, 2 * M2, ram(0), p2mt::RAM_RW), 0);
+            let orders = |w: &World| w.snapshot(d).values().map(|l| l.order).collect::<Vec<_>>();
+            d.creation_finished();
+            assert!(d.resolve(G1 + M2), "the other block");
+            let touch = |now| {
+                if let Some(page) = touched.filter(|_| when == now) {
+                    assert!(d.resolve(G1 + page));
+                }
+            };
+            touch(0);
+            assert_eq!(d.set_access(G1 + 5, 1, 0, access::R), 0);
+            touch(1);
+            if when == 2 {
+                d.creation_finished();
+                assert!(d.resolve(G1 + M2));
+            }
+            touch(2);
+            assert_eq!(d.set_access(G1, nr(M2), 0, access::RWX), 0);
+            assert_eq!(orders(&w), [9, 9], "touched {touched:?}, at {when}");
+            let again = || assert_eq!(d.set_access(G1, nr(M2), 0, access::RWX), 0);
+            assert_eq!(effects(&w, again), []);
+            for page in [0, 5, M2 - 1] {
+                assert!(d.resolve(G1 + page));
+                assert_eq!(d.lookup(G1 + page).0, Some(ram(0) + page));
+            }
+            w.check();
+        }
+    }
+}
+
+#[test]
+fn mapping_a_part_of_an_untouched_block_again_leaves_the_block() {
+    let (w, d) = prepared(Config::default());
+    assert_eq!(d.insert(G1, 2 * M2, ram(0), p2mt::RAM_RW), 0);
+    d.creation_finished();
+    assert!(d.resolve(G1), "its neighbour");
+    let used = d.pool_pages() - w.free_pool_pages(d);
+    assert_eq!(d.set_pool(used), 0, "no page is free");
+    let again = || assert_eq!(d.insert(G1 + M2 + 5, 3, ram(0) + M2 + 5, p2mt::RAM_RW), 0);
+    assert_eq!(effects(&w, again), []);
+    assert_eq!(w.snapshot(d).len(), 2);
+    w.check();
+}
+
 #[test]
 fn of_restricted_and_free_blocks_all_are_blocks_again() {
     let (w, d) = prepared(Config::default());

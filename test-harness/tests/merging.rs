@@ -235,7 +235,7 @@ fn with_an_iommu_the_pages_stay() {
 
 /// The entry stays without bit 0, so that the guest's first touch shows.
 #[test]
-fn what_the_guest_has_not_touched_stays_a_table() {
+fn what_the_guest_has_not_touched_becomes_a_block_that_it_has_not_touched() {
     let w = plain();
     let d = guest(&w, 0);
     map(d, M2, M2, ram(0) + M2, p2mt::RAM_RW);
@@ -246,6 +246,8 @@ fn what_the_guest_has_not_touched_stays_a_table() {
     assert_eq!(w.entry(d, M2, 2) & 1, 0);
     restrict_and_lift(d, M2);
     assert_eq!(w.entry(d, M2, 2) & 1, 0);
-    assert_eq!(w.snapshot(d).len(), 513);
+    assert_eq!(w.snapshot(d).len(), 2);
+    assert!(d.resolve(M2 + 3));
+    assert_eq!(d.lookup(M2 + 3).0, Some(ram(0) + M2 + 3));
     w.check();
 }

@@ -74,7 +74,7 @@ impl WriteView<'_> {
     ///
     /// As [`Self::iommu_flush`].
     pub(crate) fn iommu_flush_in_doubt(&self, gfn: Gfn, pages: u64) -> Outcome {
-        if !iotlb_in_doubt().load(Relaxed) {
+        if pages == 0 || !iotlb_in_doubt().load(Relaxed) {
             return Ok(());
         }
         self.iommu_flush(gfn, pages, true, true)

@@ -137,7 +137,7 @@ impl PageRef {
         core::mem::ManuallyDrop::new(self).0.as_ptr()
     }
 
-    /// Forgets at which guest frame this Xen heap page is mapped
+    /// Forgets at which guest frame this page of Xen's heap is mapped
     /// (`page_set_xenheap_gfn(page, INVALID_GFN)`).
     pub(crate) fn forget_xenheap_gfn(&self) {
         // SAFETY: the page is allocated, for there is a reference to it; the update

@@ -227,8 +227,9 @@ impl TablePage {
     ///
     /// # Safety
     ///
-    /// The page was a `TablePage` once, no table points to it any more, and
-    /// the TLBs have forgotten it.
+    /// The page was a `TablePage` once, and no table points to it any more. Unless the
+    /// TLBs have forgotten it, it goes nowhere but to
+    /// [`WriteView::free_table_page_later`].
     pub(crate) unsafe fn from_removed(page: Page) -> Self {
         Self(page)
     }

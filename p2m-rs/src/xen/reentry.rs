@@ -57,7 +57,7 @@ unsafe extern "C" {
     ) -> *mut sys::page_info;
 }
 
-/// The page behind an address whose translation failed because of mem_access
+/// The page behind an address whose translation failed while mem_access is in use
 /// (`p2m_mem_access_check_and_get_page`). Reached through its C symbol, as
 /// mem_access can be configured out; then there never is one.
 pub fn mem_access_check_and_get_page(

@@ -24,8 +24,8 @@
 //! the two the device finds nothing there. Unlike a guest it does not try again:
 //! its transaction is aborted and recorded by the SMMU. C has the same moment, but
 //! flushes the IOTLB only after it. So where an IOMMU uses the tables no more is
-//! replaced live than the caller asks for: nothing that is right already is
-//! written, and no table is put together to a block ([`crate::merge`]).
+//! replaced live than the caller asks for, and no table is put together to a
+//! block when restrictions are lifted ([`crate::merge`]).
 //!
 //! **What was in an entry** comes back as a [`Removed`]: it owns the references
 //! of a leaf, or the whole subtree, and must be released

@@ -197,7 +197,8 @@ impl RemovedTable {
 
     /// The same for a table whose mappings went over to a block.
     pub(crate) fn free_only(self, write: &WriteView<'_>) {
-        // SAFETY: no entry points here any more.
+        // SAFETY: no entry points here any more; TLBs may, until the flush, which
+        // comes before the page is freed.
         let page = unsafe { TablePage::from_removed(self.page) };
         write.free_table_page_later(page);
     }

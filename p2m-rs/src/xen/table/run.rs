@@ -136,6 +136,26 @@ impl<'v> Table<'v> {
         (most - rest.left) as u64
     }
 
+    /// Whether all entries are leaves that map consecutive frames alike, valid bits
+    /// left aside; and if so, whether any has its valid bit.
+    #[inline(never)]
+    pub(crate) fn maps_one_block(self) -> Option<bool> {
+        let valid = |entry| Pte::from_bits(entry).with_hw_valid(true).bits();
+        let first = self.load(TableIndex::FIRST).with_hw_valid(true);
+        let mut like = Series::of(first, self.level);
+        let mut rest = self.rest(TableIndex::FIRST, ENTRIES as u64);
+        let mut any = false;
+        while let Some(found @ [a, b, c, d]) = rest.peek_group() {
+            if !same(found.map(valid), like.group()) {
+                return None;
+            }
+            any |= Pte::from_bits(a | b | c | d).hw_valid();
+            like.skip(GROUP);
+            rest.skip(GROUP);
+        }
+        Some(any)
+    }
+
     /// Replaces entries from `first` on, `limit` at most, for as long as they are
     /// `old`, by `new`. No barrier. Returns how many.
     #[inline(never)]
