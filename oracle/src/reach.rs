@@ -8,13 +8,14 @@ use test_harness::Reach;
 use crate::op::{Kind, Op};
 use crate::side::{Side, VCPUS};
 
-/// Each so many operations are looked at.
-pub(crate) const EVERY: usize = 16;
+/// Each so many operations are looked at: it takes longer than the operation.
+pub(crate) const EVERY: usize = 64;
 
 /// The reach of `op`; none of those that change everything.
 pub(crate) fn of(side: &Side, op: &Op) -> Option<Reach> {
     let [d, a, b, c, ..] = op.args;
-    let pages = |gfn: u64, nr: u64| Reach::of(side.d(d), gfn..gfn.saturating_add(nr));
+    // A range may come round to frame 0.
+    let pages = |gfn: u64, nr: u64| Some(Reach::of(side.d(d), gfn..gfn.checked_add(nr)?));
     Some(match op.kind {
         Kind::Insert
         | Kind::MapRegions
@@ -22,13 +23,13 @@ pub(crate) fn of(side: &Side, op: &Op) -> Option<Reach> {
         | Kind::SetEntry
         | Kind::ClearEntry
         | Kind::UnmapRegions
-        | Kind::UnmapMmio => pages(a, b),
-        Kind::AddEntry | Kind::RemovePage => pages(a, 1 << c.min(36)),
-        Kind::MapDev | Kind::XenHeap => pages(a, 1),
-        Kind::Foreign => pages(b, 1),
+        | Kind::UnmapMmio => pages(a, b)?,
+        Kind::AddEntry | Kind::RemovePage => pages(a, 1 << c.min(36))?,
+        Kind::MapDev | Kind::XenHeap => pages(a, 1)?,
+        Kind::Foreign => pages(b, 1)?,
         Kind::SetAccess | Kind::SetAccessFully if a == u64::MAX => Reach::nothing(),
-        Kind::SetAccess => pages(a.saturating_add(c), b.saturating_sub(c)),
-        Kind::SetAccessFully => pages(a, b),
+        Kind::SetAccess => pages(a.checked_add(c)?, b.saturating_sub(c))?,
+        Kind::SetAccessFully => pages(a, b)?,
         Kind::CheckAccess => match VCPUS[side.current()] {
             Some(running) => {
                 let gfn = d >> 12;
