@@ -33,6 +33,9 @@ pub struct Config {
     /// Rule P4 is on. It follows every page of every block, which takes most of
     /// the time where millions of operations are compared.
     pub watch_iommu_news: bool,
+    /// A broken rule is noted with the call path, when RUST_BACKTRACE is set. To
+    /// find the names takes longer than what broke the rule.
+    pub call_paths: bool,
     /// Frames in the heap for single-page allocations.
     pub heap_pages: u64,
     /// Events kept for inspection.
@@ -50,6 +53,7 @@ impl Default for Config {
             llc_coloring: false,
             tlb_range: false,
             watch_iommu_news: true,
+            call_paths: true,
             heap_pages: 1 << 16,
             log_capacity: 1 << 14,
         }

@@ -110,7 +110,11 @@ impl State {
 
     /// Notes a broken rule, with the call path when RUST_BACKTRACE is set.
     pub(crate) fn broken(&mut self, rule: &'static str, mut what: String) {
-        let trace = Backtrace::capture();
+        let trace = if self.config.call_paths {
+            Backtrace::capture()
+        } else {
+            Backtrace::disabled()
+        };
         if trace.status() == BacktraceStatus::Captured {
             what = format!("{what}\n{trace}");
         }
