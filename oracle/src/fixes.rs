@@ -257,11 +257,6 @@ pub const FIXES: &[Fix] = &[
                 to: "        rc = oracle_is_mapped(p2m, sgfn, order, smfn, t, a) ? 0\n             : __p2m_set_entry(p2m, sgfn, order, smfn, t, a);\n        if ( rc )",
             },
             Edit {
-                file: MMU,
-                from: "            pte.p2m.table = 0; /* Superpage entry */\n",
-                to: "            pte.p2m.table = 0; /* Superpage entry */\n        if ( oracle_in_place && !lpae_is_valid(orig_pte) )\n            pte.p2m.valid = 0;\n",
-            },
-            Edit {
                 file: "mem_access.c",
                 from: "    p2m->mem_access_enabled = true;\n\n    /* If request to set default access. */\n    if ( gfn_eq(gfn, INVALID_GFN) )\n    {",
                 to: "    /* If request to set default access. */\n    if ( gfn_eq(gfn, INVALID_GFN) )\n    {\n        if ( a != p2m->default_access )\n            p2m->mem_access_enabled = true;",

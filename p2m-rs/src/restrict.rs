@@ -36,11 +36,11 @@ impl Request {
     }
 
     /// What becomes of a leaf; `None` if it stays: nothing is mapped, or it has the
-    /// access already. The valid bit stays as it is: it says something else. (C sets
-    /// it.)
+    /// access already. That one keeps all its bits, also a valid bit that is clear;
+    /// an entry that changes is valid, as in C.
     fn becomes(&self, leaf: Pte) -> Option<Pte> {
         let new = leaf.restricted(leaf.ty()?, self.access);
-        (new != leaf).then_some(new)
+        (new != leaf).then(|| new.with_hw_valid(true))
     }
 }
 

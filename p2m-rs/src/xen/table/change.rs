@@ -207,7 +207,7 @@ impl Table<'_> {
         while let Some(index) = at.filter(|_| done < count) {
             let old = self.load(index);
             let new = change(old).filter(|new| {
-                let is_legal = new.differs_only_in_permissions(old);
+                let is_legal = new.differs_only_in_permissions(old.with_hw_valid(true));
                 debug_assert!(is_legal, "{new:?} differs from {old:?}");
                 is_legal
             });
