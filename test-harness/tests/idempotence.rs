@@ -5,9 +5,9 @@
 
 mod common;
 
-use common::{access, guest, machines, p2mt, ram, world, M2};
+use common::{access, effects, guest, machines, p2mt, ram, world, M2};
 use proptest::prelude::*;
-use test_harness::{Config, Domain, Event, Iommu, World, INVALID};
+use test_harness::{Config, Domain, Event, Iommu, INVALID};
 
 /// A request that can be made twice.
 #[derive(Debug, Clone, Copy)]
@@ -69,18 +69,6 @@ fn request() -> impl Strategy<Value = Request> {
         2 => gfn.prop_map(|gfn| Request::Resolve { gfn }),
         1 => (30u64..60).prop_map(|pages| Request::SetPool { pages }),
     ]
-}
-
-/// What others can see of the events since the last call, or what takes time.
-fn effects(w: &World) -> Vec<Event> {
-    let has_effect = |event: &Event| {
-        !matches!(
-            event,
-            Event::PteLoad { .. } | Event::Lock { .. } | Event::PreemptCheck { .. }
-        )
-    };
-    let events = w.events().into_iter().map(|(_, event)| event);
-    events.filter(has_effect).take(8).collect()
 }
 
 fn scenario() -> impl Strategy<Value = (Config, Vec<Request>)> {

@@ -49,19 +49,11 @@ fn map_all_sizes(d: Domain) {
     assert_eq!(d.insert(2 * G1, 9 * M2, ram(2), p2mt::RAM_RO), 0);
 }
 
-/// What a call does that others can see, or that takes time: stores, barriers,
-/// TLB and IOTLB flushes, memory. The first few.
+/// What a call does that others can see, or that takes time.
 fn effects(w: &World, call: impl FnOnce()) -> Vec<Event> {
     w.clear_events();
     call();
-    let has_effect = |event: &Event| {
-        !matches!(
-            event,
-            Event::PteLoad { .. } | Event::Lock { .. } | Event::PreemptCheck { .. }
-        )
-    };
-    let events = w.events().into_iter().map(|(_, event)| event);
-    events.filter(has_effect).take(8).collect()
+    common::effects(w)
 }
 
 /// Tables, mappings, statistics, free pages of the pool: all that lifting must

@@ -16,7 +16,7 @@ pub mod reference;
 
 // The exports are reached through their C symbols.
 use mem_access_rs as _;
-use test_harness::{Config, Domain, Iommu, World};
+use test_harness::{Config, Domain, Event, Iommu, World};
 
 /// `p2m_type_t`, by C's names and values.
 pub mod p2mt {
@@ -108,4 +108,17 @@ pub fn machines() -> impl Iterator<Item = Config> {
             ..Config::default()
         })
     })
+}
+
+/// What others can see of the events since `clear_events()`, or what takes time:
+/// stores, barriers, flushes, memory. The first few.
+pub fn effects(w: &World) -> Vec<Event> {
+    let has_effect = |event: &Event| {
+        !matches!(
+            event,
+            Event::PteLoad { .. } | Event::Lock { .. } | Event::PreemptCheck { .. }
+        )
+    };
+    let events = w.events().into_iter().map(|(_, event)| event);
+    events.filter(has_effect).take(8).collect()
 }
