@@ -2,7 +2,7 @@
 //! What Rust and C must agree on, checked against the tree's headers when the
 //! archive is built: the public accesses, and every prototype.
 
-use p2m_rs::access::P2mAccess;
+use p2m_rs::types::access::P2mAccess;
 use static_assertions::const_assert_eq;
 use xen_sys as sys;
 

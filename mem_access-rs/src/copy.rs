@@ -6,15 +6,17 @@
 //! may be a restriction, of the page or of the pages with the guest's stage-1 tables
 //! (Xen commit bf3872d566: "to side-step potential translation errors"), or a valid
 //! bit that is clear. Xen gets the page all the same, if the guest's tables and the
-//! page's type allow it; [`p2m_rs::gva`] says why nothing else counts.
+//! page's type allow it; [`p2m_rs::guest::gva`] says why nothing else counts.
 // UPSTREAM-DEFECT: B17: no event tells the monitor.
 #![forbid(unsafe_code)]
 
-use p2m_rs::addr::{Gva, Ipa};
-use p2m_rs::lock::Unlocked;
+use p2m_rs::map::lookup::lookup;
+use p2m_rs::p2m::reentry::guest_walk;
+use p2m_rs::p2m::token::Unlocked;
+use p2m_rs::p2m::translate::{gva_to_ipa, Gv2mFlags};
+use p2m_rs::p2m::P2m;
+use p2m_rs::types::addr::{Gva, Ipa};
 use p2m_rs::xen::page::{Page, PageRef};
-use p2m_rs::xen::reentry::guest_walk;
-use p2m_rs::xen::translate::{gva_to_ipa, Gv2mFlags};
 use p2m_rs::xen::vcpu::Vcpu;
 
 /// The page behind `gva`, with a reference. The caller holds no p2m lock: the
@@ -27,12 +29,12 @@ pub fn check_and_get_page(
 ) -> Option<PageRef> {
     let ipa = stage1(cx, vcpu, gva, flags)?;
     // Only now: the walk above takes the lock itself (Xen commit 0012ae8afb).
-    let p2m = vcpu.domain().p2m().read(cx);
-    let mapping = p2m.mapping(ipa.gfn())?;
+    let view = P2m::host_of(vcpu.domain()).read(cx);
+    let mapping = lookup(&view, ipa.gfn())?;
     if !flags.are_allowed_by(mapping.ty()?) {
         return None;
     }
-    Page::of(mapping.mfn()?)?.get(p2m.p2m().domain()?)
+    Page::of(mapping.mfn()?)?.get(view.p2m().domain()?)
 }
 
 /// Stage 1 by the hardware, or in software where that fails: the hardware

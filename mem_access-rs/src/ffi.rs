@@ -13,12 +13,13 @@
 
 use core::ffi::{c_int, c_long, c_uint, c_ulong, c_void};
 
-use p2m_rs::addr::{Gfn, Gva, Ipa};
-use p2m_rs::error::Errno;
-use p2m_rs::lock::unlocked_entry;
+use p2m_rs::p2m::token::unlocked_entry;
+use p2m_rs::p2m::translate::Gv2mFlags;
+use p2m_rs::p2m::P2m;
+use p2m_rs::types::addr::{Gfn, Gva, Ipa};
+use p2m_rs::types::errno::Errno;
 use p2m_rs::xen::domain::Domain;
 use p2m_rs::xen::page::PageRef;
-use p2m_rs::xen::translate::Gv2mFlags;
 use p2m_rs::xen::vcpu::Vcpu;
 use xen_sys as sys;
 
@@ -88,7 +89,7 @@ pub unsafe extern "C" fn p2m_set_mem_access(
     };
     let Some(gfn) = Gfn::from_c(gfn) else {
         // SAFETY: no p2m lock is held.
-        unsafe { unlocked_entry(|cx| settings::set_default(cx, d, access)) };
+        unsafe { unlocked_entry(|cx| settings::set_default(cx, P2m::host_of(d), access)) };
         return 0;
     };
     let range = Range {
@@ -98,7 +99,7 @@ pub unsafe extern "C" fn p2m_set_mem_access(
         mask,
     };
     // SAFETY: no p2m lock is held.
-    match unsafe { unlocked_entry(|cx| settings::set(cx, d, range, access)) } {
+    match unsafe { unlocked_entry(|cx| settings::set(cx, P2m::host_of(d), range, access)) } {
         Ok(Progress::Done) => 0,
         Ok(Progress::RestartAt(start)) => start.into(),
         Err(errno) => errno.to_c().into(),
@@ -134,7 +135,8 @@ pub unsafe extern "C" fn p2m_get_mem_access(
     // SAFETY: the module's contract.
     let d = unsafe { Domain::from_ptr(d) };
     // SAFETY: no p2m lock is held.
-    let found = unsafe { unlocked_entry(|cx| settings::get(cx, d, Gfn::from_c(gfn))) };
+    let found =
+        unsafe { unlocked_entry(|cx| settings::get(cx, P2m::host_of(d), Gfn::from_c(gfn))) };
     let (rc, found) = match found {
         Ok(found) => (0, found),
         Err(default) => (Errno::SRCH.to_c(), default),
@@ -150,5 +152,5 @@ pub unsafe extern "C" fn arch_p2m_set_access_required(d: *mut sys::domain, acces
     // SAFETY: the module's contract.
     let d = unsafe { Domain::from_ptr(d) };
     debug_assert!(d.is_paused());
-    d.p2m().set_access_required(access_required);
+    P2m::host_of(d).set_access_required(access_required);
 }

@@ -3,12 +3,15 @@
 //! `p2m_get_mem_access`, `p2m_set_mem_access`).
 #![forbid(unsafe_code)]
 
-use p2m_rs::access::P2mAccess;
-use p2m_rs::addr::Gfn;
-use p2m_rs::error::{Errno, Result};
-use p2m_rs::lock::{ReadView, Unlocked};
-use p2m_rs::restrict::Restart;
-use p2m_rs::xen::domain::Domain;
+use p2m_rs::map::fast_path::set_access;
+use p2m_rs::map::lookup::lookup;
+use p2m_rs::map::set_access::Restart;
+use p2m_rs::p2m::lock::ReadView;
+use p2m_rs::p2m::token::Unlocked;
+use p2m_rs::p2m::P2m;
+use p2m_rs::types::access::P2mAccess;
+use p2m_rs::types::addr::Gfn;
+use p2m_rs::types::errno::{Errno, Result};
 
 use crate::xenmem::XenmemAccess;
 
@@ -39,17 +42,17 @@ pub enum Progress {
 /// (`__p2m_get_mem_access`). Needs the lock, as the view shows. `None` where
 /// nothing is mapped: C has -ESRCH for that.
 #[inline(always)]
-pub fn get_locked(p2m: &ReadView, gfn: Option<Gfn>) -> Option<P2mAccess> {
-    if !p2m.p2m().mem_access_enabled() {
+pub fn get_locked(view: &ReadView, gfn: Option<Gfn>) -> Option<P2mAccess> {
+    if !view.p2m().mem_access_enabled() {
         return Some(P2mAccess::Rwx);
     }
     match gfn {
-        Some(gfn) => p2m.mapping(gfn).and_then(|mapping| mapping.setting()),
-        None => Some(p2m.default_access()),
+        Some(gfn) => lookup(view, gfn).and_then(|mapping| mapping.setting()),
+        None => Some(view.default_access()),
     }
 }
 
-/// The same, taking the lock (`p2m_get_mem_access`).
+/// [`get_locked`], taking the lock (`p2m_get_mem_access`).
 ///
 /// # Errors
 ///
@@ -58,22 +61,22 @@ pub fn get_locked(p2m: &ReadView, gfn: Option<Gfn>) -> Option<P2mAccess> {
 #[inline(always)]
 pub fn get(
     cx: &mut Unlocked<'_>,
-    domain: &Domain,
+    p2m: &P2m,
     gfn: Option<Gfn>,
 ) -> core::result::Result<P2mAccess, P2mAccess> {
-    let p2m = domain.p2m().read(cx);
-    get_locked(&p2m, gfn).ok_or_else(|| p2m.default_access())
+    let view = p2m.read(cx);
+    get_locked(&view, gfn).ok_or_else(|| view.default_access())
 }
 
 /// Sets the access that pages get which are mapped from now on
 /// (`p2m_set_mem_access` with INVALID_GFN). Asking for what it is already changes
 /// nothing.
-pub fn set_default(cx: &mut Unlocked<'_>, domain: &Domain, access: XenmemAccess) {
+pub fn set_default(cx: &mut Unlocked<'_>, p2m: &P2m, access: XenmemAccess) {
     // The lock is held: whoever maps right now has decided on a block size, and
     // must not see this change (B6).
-    let mut p2m = domain.p2m().write(cx);
+    let mut write = p2m.write(cx);
     if let XenmemAccess::Is(access) = access {
-        p2m.set_default_access(access);
+        write.set_default_access(access);
     }
 }
 
@@ -89,18 +92,18 @@ pub fn set_default(cx: &mut Unlocked<'_>, domain: &Domain, access: XenmemAccess)
 ///
 /// # Errors
 ///
-/// Those of [`p2m_rs::lock::WriteView::set_access`]; the pages before the
+/// Those of [`p2m_rs::map::set_access::set_access`]; the pages before the
 /// failing one have the access.
 pub fn set(
     cx: &mut Unlocked<'_>,
-    domain: &Domain,
+    p2m: &P2m,
     range: Range,
     access: XenmemAccess,
 ) -> Result<Progress> {
-    let mut p2m = domain.p2m().write(cx);
+    let mut write = p2m.write(cx);
     let access = match access {
         XenmemAccess::Is(access) => access,
-        XenmemAccess::Default => p2m.default_access(),
+        XenmemAccess::Default => write.default_access(),
     };
     let (start, nr) = (u64::from(range.start), u64::from(range.nr));
     let Some(pages) = nr.checked_sub(start).filter(|&pages| pages > 0) else {
@@ -110,7 +113,7 @@ pub fn set(
         start,
         mask: range.mask.into(),
     };
-    let done = p2m.set_access(range.gfn.add(start), pages, access, restart)?;
+    let done = set_access(&mut write, range.gfn.add(start), pages, access, restart)?;
     if done >= pages {
         return Ok(Progress::Done);
     }

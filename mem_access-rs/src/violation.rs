@@ -21,13 +21,13 @@
 //! `offset` has no flag for "not valid", so it is 0, the begin of the table.
 #![forbid(unsafe_code)]
 
-use p2m_rs::access::P2mAccess;
-use p2m_rs::addr::{Gva, Ipa};
-use p2m_rs::lock::Unlocked;
+use p2m_rs::map::lookup::lookup;
+use p2m_rs::p2m::reentry::{domain_crash, has_monitor, send_access_event, AccessEvent};
+use p2m_rs::p2m::token::{current_vcpu, Unlocked};
+use p2m_rs::p2m::P2m;
+use p2m_rs::types::access::P2mAccess;
+use p2m_rs::types::addr::{Gva, Ipa};
 use p2m_rs::xen::console;
-use p2m_rs::xen::domain::Domain;
-use p2m_rs::xen::reentry::{domain_crash, has_monitor, send_access_event, AccessEvent};
-use p2m_rs::xen::vcpu::Vcpu;
 use xen_sys as sys;
 
 use crate::settings::{set, Range};
@@ -94,15 +94,16 @@ pub enum Verdict {
 
 /// Decides on a permission fault of the current vCPU.
 pub fn check(cx: &mut Unlocked<'_>, fault: Fault) -> Verdict {
-    let vcpu = Vcpu::current(cx);
+    let vcpu = current_vcpu(cx);
     let domain = vcpu.domain();
-    if !domain.p2m().mem_access_enabled() {
+    let p2m = P2m::host_of(domain);
+    if !p2m.mem_access_enabled() {
         return Verdict::NotOurs;
     }
     // What `settings::get` would say, now that introspection is in use.
     let access = {
-        let p2m = domain.p2m().read(cx);
-        let mapping = p2m.mapping(fault.ipa.gfn());
+        let view = p2m.read(cx);
+        let mapping = lookup(&view, fault.ipa.gfn());
         mapping.and_then(|mapping| mapping.setting())
     };
     let Some(access) = access else {
@@ -114,11 +115,11 @@ pub fn check(cx: &mut Unlocked<'_>, fault: Fault) -> Verdict {
     }
     // These two accesses lift themselves.
     if fault.write && access == P2mAccess::Rx2rw {
-        relax(cx, domain, fault.ipa, P2mAccess::Rw);
+        relax(cx, p2m, fault.ipa, P2mAccess::Rw);
         return Verdict::Handled;
     }
     if access == P2mAccess::N2rwx {
-        relax(cx, domain, fault.ipa, P2mAccess::Rwx);
+        relax(cx, p2m, fault.ipa, P2mAccess::Rwx);
     }
     if has_monitor(domain) {
         // A listener is asked, or, where the access lifts itself, told.
@@ -126,12 +127,12 @@ pub fn check(cx: &mut Unlocked<'_>, fault: Fault) -> Verdict {
         if !send_access_event(cx, vcpu, sync, event(fault)) {
             domain_crash(cx, domain);
         }
-    } else if domain.p2m().access_required() {
+    } else if p2m.access_required() {
         console::no_access_listener(vcpu);
         domain_crash(cx, domain);
     } else if access != P2mAccess::N2rwx {
         // Nobody wants to know: drop the restriction.
-        relax(cx, domain, fault.ipa, P2mAccess::Rwx);
+        relax(cx, p2m, fault.ipa, P2mAccess::Rwx);
     }
     Verdict::Handled
 }
@@ -150,14 +151,14 @@ fn is_violation(access: P2mAccess, fault: Fault) -> bool {
 
 /// Gives the page another access, without preemption: it is one page.
 // UPSTREAM-DEFECT: B17: out of memory is ignored: the guest faults again.
-fn relax(cx: &mut Unlocked<'_>, domain: &Domain, ipa: Ipa, access: P2mAccess) {
+fn relax(cx: &mut Unlocked<'_>, p2m: &P2m, ipa: Ipa, access: P2mAccess) {
     let page = Range {
         gfn: ipa.gfn(),
         nr: 1,
         start: 0,
         mask: !0,
     };
-    let _faults_again = set(cx, domain, page, XenmemAccess::Is(access));
+    let _faults_again = set(cx, p2m, page, XenmemAccess::Is(access));
 }
 
 /// The event for the monitor.

@@ -3,7 +3,7 @@
 //! the same values, and one for the domain's default.
 #![forbid(unsafe_code)]
 
-use p2m_rs::access::P2mAccess;
+use p2m_rs::types::access::P2mAccess;
 
 /// An access as a monitor names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -59,7 +59,7 @@ pub(crate) fn run(machine: Machine, ops: &[Op], tally: &mut Tally) -> Result<(),
     let [speculate, vmid16, shares, pool, ..] = boot.map_or([0; 6], |op| op.args);
     let config = machine.config(speculate != 0, vmid16 != 0, shares != 0);
     xen_c::reset();
-    p2m_rs::globals::reset_for_test();
+    p2m_rs::xen::globals::reset_for_test();
     // The C breaks rules that it never heard of.
     let c = Side::new(
         Config {
@@ -68,7 +68,7 @@ pub(crate) fn run(machine: Machine, ops: &[Op], tally: &mut Tally) -> Result<(),
         },
         &C,
     );
-    p2m_rs::globals::reset_for_test();
+    p2m_rs::xen::globals::reset_for_test();
     let rust = Side::new(config, &RUST);
     let mut pair = Pair {
         machine,
@@ -310,9 +310,9 @@ fn word_difference(domain: usize, unequal: Unequal) -> Difference {
 fn rust_globals() -> [u32; 4] {
     use std::sync::atomic::Ordering::Relaxed;
     [
-        p2m_rs::globals::p2m_ipa_bits().load(Relaxed),
-        p2m_rs::globals::max_vmid().load(Relaxed),
-        p2m_rs::globals::p2m_root_order().load(Relaxed),
-        p2m_rs::globals::p2m_root_level().load(Relaxed),
+        p2m_rs::xen::globals::p2m_ipa_bits().load(Relaxed),
+        p2m_rs::xen::globals::max_vmid().load(Relaxed),
+        p2m_rs::xen::globals::p2m_root_order().load(Relaxed),
+        p2m_rs::xen::globals::p2m_root_level().load(Relaxed),
     ]
 }

@@ -86,9 +86,9 @@ fn w2_a_call_that_goes_on_and_on_stops_xen() {
     w.max_steps(1000);
     // Looks do not help.
     w.preempt(Preempt::Never);
-    let globals = p2m_rs::globals::machine_for_test();
+    let globals = p2m_rs::xen::globals::machine_for_test();
     let stop = w.expect_stop(
-        move || p2m_rs::globals::attach_for_test(globals),
+        move || p2m_rs::xen::globals::attach_for_test(globals),
         move || {
             d.relinquish();
         },

@@ -97,7 +97,7 @@ const REASONS: [(&str, &str); 12] = [
     ("lookup", "E0597"),
     ("mem_access", "E0499"),
     ("nested", "E0499"),
-    ("read_view", "E0599"),
+    ("read_view", "E0308"),
     ("table", "E0597"),
     ("thread", "E0277"),
     ("token", "E0521"),

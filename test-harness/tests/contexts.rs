@@ -50,11 +50,11 @@ fn setup_virt_paging_chooses_the_shape_and_sets_every_cpu_up() {
             }
             .root();
             assert_eq!(pages, 1 << order);
-            assert_eq!(p2m_rs::globals::p2m_root_order().load(Relaxed), order);
-            assert_eq!(p2m_rs::globals::p2m_root_level().load(Relaxed), level);
-            assert_eq!(p2m_rs::globals::p2m_ipa_bits().load(Relaxed), ipa_bits);
+            assert_eq!(p2m_rs::xen::globals::p2m_root_order().load(Relaxed), order);
+            assert_eq!(p2m_rs::xen::globals::p2m_root_level().load(Relaxed), level);
+            assert_eq!(p2m_rs::xen::globals::p2m_ipa_bits().load(Relaxed), ipa_bits);
             let vmids = if vmid16 { 1 << 16 } else { 1 << 8 };
-            assert_eq!(p2m_rs::globals::max_vmid().load(Relaxed), vmids);
+            assert_eq!(p2m_rs::xen::globals::max_vmid().load(Relaxed), vmids);
             let said = w.console().concat();
             assert!(said.contains(&format!("{ipa_bits}-bit IPA")), "{said}");
         }
@@ -70,7 +70,7 @@ fn a_driver_may_restrict_the_address_space_and_a_hot_plugged_cpu_follows() {
     call!(p2m_restrict_ipa_bits(40));
     call!(p2m_restrict_ipa_bits(44)); // wider again: no
     w.setup_virt_paging();
-    assert_eq!(p2m_rs::globals::p2m_ipa_bits().load(Relaxed), 40);
+    assert_eq!(p2m_rs::xen::globals::p2m_ipa_bits().load(Relaxed), 40);
     let vtcr = w.registers(0).1;
     w.on_cpu(5, || {
         // SAFETY: a register of the model.
@@ -85,7 +85,7 @@ fn an_unsupported_address_size_stops_xen_with_a_reason() {
     let w = plain();
     let said = w.expect_stop(
         || {
-            p2m_rs::globals::reset_for_test();
+            p2m_rs::xen::globals::reset_for_test();
             call!(p2m_restrict_ipa_bits(39));
         },
         || call!(setup_virt_paging()),
@@ -103,7 +103,7 @@ fn without_memory_for_the_empty_root_xen_does_not_boot() {
         ..Config::default()
     });
     w.fail_allocation(Some(1));
-    let said = w.expect_stop(p2m_rs::globals::reset_for_test, || {
+    let said = w.expect_stop(p2m_rs::xen::globals::reset_for_test, || {
         call!(setup_virt_paging());
     });
     assert!(

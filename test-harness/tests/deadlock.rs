@@ -114,12 +114,12 @@ fn readers_get_through_while_another_cpu_changes_the_same_pages() {
     let w = plain();
     let (d, v) = scene(&w);
     let machine = w.shared();
-    let globals = p2m_rs::globals::machine_for_test();
+    let globals = p2m_rs::xen::globals::machine_for_test();
     let stop = std::sync::atomic::AtomicBool::new(false);
     w.preempt(Preempt::Never);
     std::thread::scope(|scope| {
         scope.spawn(|| {
-            p2m_rs::globals::attach_for_test(globals);
+            p2m_rs::xen::globals::attach_for_test(globals);
             let _cpu = attach(&machine, 1, false);
             let mut n = 0;
             while !stop.load(std::sync::atomic::Ordering::Relaxed) {

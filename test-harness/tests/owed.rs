@@ -7,9 +7,11 @@
 mod common;
 use common::by_hand::{slot, store, xen};
 use common::{access, guest, p2mt, plain, ram, world, M2};
-use p2m_rs::addr::Gfn;
-use p2m_rs::lock::{unlocked_entry, WriteView};
+use p2m_rs::map::remove;
+use p2m_rs::p2m::lock::WriteView;
+use p2m_rs::p2m::token::unlocked_entry;
 use p2m_rs::p2m::P2m;
+use p2m_rs::types::addr::Gfn;
 use test_harness::{Config, Domain, Event, World, INVALID};
 use xen_sys as sys;
 
@@ -32,7 +34,7 @@ fn under_one_lock(d: Domain, body: impl FnOnce(&mut WriteView<'_>)) {
 }
 
 fn remove(view: &mut WriteView<'_>, gfn: u64, nr: u64) {
-    view.remove(Gfn::new(gfn), nr).unwrap();
+    remove::remove(view, Gfn::new(gfn), nr).unwrap();
 }
 
 #[test]

@@ -5,12 +5,12 @@
 #![allow(clippy::unwrap_used)] // a test may stop on the spot
 
 mod common;
-use p2m_rs::access::P2mAccess;
-use p2m_rs::addr::{Gfn, Ipa, Mfn};
-use p2m_rs::error::Errno;
-use p2m_rs::level::{Level, TableIndex};
-use p2m_rs::pte::{Kind, Pte};
-use p2m_rs::types::P2mType;
+use p2m_rs::types::access::P2mAccess;
+use p2m_rs::types::addr::{Gfn, Ipa, Mfn};
+use p2m_rs::types::errno::Errno;
+use p2m_rs::types::level::{Level, TableIndex};
+use p2m_rs::types::p2m_type::P2mType;
+use p2m_rs::types::pte::{Kind, Pte};
 use proptest::prelude::*;
 
 const LEVELS: [Level; 4] = [Level::L0, Level::L1, Level::L2, Level::L3];

@@ -140,7 +140,7 @@ fn a_domain_is_relinquished_once_it_is_dying_and_not_before() {
         assert!(w.snapshot(d).is_empty(), "state {state}");
     }
     let (w, d, _) = scene();
-    let stops = w.expect_stop(p2m_rs::globals::reset_for_test, move || {
+    let stops = w.expect_stop(p2m_rs::xen::globals::reset_for_test, move || {
         d.relinquish();
     });
     assert_eq!(stops.as_deref(), Some("BUG"));

@@ -23,9 +23,9 @@ macro_rules! call {
 fn relinquishing_a_domain_that_is_not_dying_is_a_bug() {
     let w = plain();
     let d = guest(&w, 0);
-    let globals = p2m_rs::globals::machine_for_test();
+    let globals = p2m_rs::xen::globals::machine_for_test();
     let said = w.expect_stop(
-        move || p2m_rs::globals::attach_for_test(globals),
+        move || p2m_rs::xen::globals::attach_for_test(globals),
         move || {
             d.relinquish();
         },

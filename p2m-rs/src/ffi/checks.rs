@@ -5,11 +5,11 @@
 use static_assertions::const_assert_eq;
 use xen_sys as sys;
 
-use super::{generic, mmu};
-use crate::access::P2mAccess;
-use crate::addr::PAGE_SHIFT;
-use crate::pte::attributes;
-use crate::types::P2mType;
+use super::{mmu_p2m, p2m};
+use crate::types::access::P2mAccess;
+use crate::types::addr::PAGE_SHIFT;
+use crate::types::p2m_type::P2mType;
+use crate::types::pte::attributes;
 
 macro_rules! same_value {
     ($($ours:expr => $c:ident;)*) => { $(const_assert_eq!($ours as u64, sys::$c as u64);)* };
@@ -61,13 +61,13 @@ macro_rules! same_prototype {
 }
 
 same_prototype! {
-    mmu: arch_get_paging_mempool_size p2m_set_allocation arch_set_paging_mempool_size
+    mmu_p2m: arch_get_paging_mempool_size p2m_set_allocation arch_set_paging_mempool_size
         p2m_teardown_allocation p2m_dump_info dump_p2m_lookup p2m_save_state p2m_restore_state
         p2m_force_tlb_flush_sync p2m_tlb_flush_sync p2m_get_entry p2m_set_entry
         p2m_clear_root_pages p2m_domain_creation_finished p2m_resolve_translation_fault
         p2m_teardown p2m_final_teardown p2m_init relinquish_p2m_mapping p2m_flush_vm
         setup_virt_paging;
-    generic: p2m_write_unlock memory_type_changed p2m_lookup p2m_get_page_from_gfn
+    p2m: p2m_write_unlock memory_type_changed p2m_lookup p2m_get_page_from_gfn
         guest_physmap_mark_populate_on_demand p2m_pod_decrease_reservation p2m_insert_mapping
         map_regions_p2mt unmap_regions_p2mt map_mmio_regions unmap_mmio_regions
         map_dev_mmio_page guest_physmap_add_entry guest_physmap_remove_page

@@ -3,7 +3,7 @@
 //! is what they share.
 //!
 //! A body converts, calls, converts back. Its first line says what the caller
-//! must hold: `unlocked` mints the token of [`crate::lock`], `locked_entry_read` and
+//! must hold: `unlocked` mints the token of [`crate::p2m::lock`], `locked_entry_read` and
 //! `locked_entry_write` are for functions that C calls with the p2m lock held. The
 //! remaining ones take no p2m lock.
 //!
@@ -19,11 +19,11 @@
 
 use xen_sys as sys;
 
-use crate::addr::{Mfn, PAGE_SHIFT};
-use crate::error::{Errno, Result};
-use crate::lock::{unlocked_entry, Unlocked};
+use crate::p2m::token::{unlocked_entry, Unlocked};
 use crate::p2m::P2m;
-use crate::types::P2mType;
+use crate::types::addr::{Mfn, PAGE_SHIFT};
+use crate::types::errno::{Errno, Result};
+use crate::types::p2m_type::P2mType;
 use crate::xen::domain::Domain;
 use crate::xen::page::PageRef;
 use crate::xen::target::Target;
@@ -31,8 +31,8 @@ use crate::xen::vcpu::Vcpu;
 
 #[cfg(target_os = "none")]
 mod checks;
-pub mod generic;
-pub mod mmu;
+pub mod mmu_p2m;
+pub mod p2m;
 
 /// The caller holds no p2m lock.
 #[inline(always)]

@@ -9,9 +9,11 @@ use core::ffi::c_uint;
 
 use xen_sys as sys;
 
-use crate::addr::{Gfn, Gva, Maddr, Mfn};
+use crate::types::addr::{Gfn, Gva, Maddr, Mfn};
+use crate::types::errno::Errno;
 use crate::xen::cpu;
 use crate::xen::domain::Domain;
+use crate::xen::iommu::IotlbFlush;
 use crate::xen::page::Page;
 use crate::xen::vcpu::Vcpu;
 
@@ -128,11 +130,11 @@ pub fn no_free_page_in_pool() {
 }
 
 /// `p2m_dump_info`: the head.
-pub fn p2m_mappings_of(domain: &Domain) {
+pub fn p2m_mappings_of(domain: &Domain, vmid: u16) {
     print!(
         c"p2m mappings for domain %d (vmid %d):\n",
         c_uint::from(domain.id()),
-        c_uint::from(domain.p2m().vmid())
+        c_uint::from(vmid)
     );
 }
 
@@ -197,7 +199,13 @@ pub fn set_way_with_shared_tables() {
 }
 
 /// `iommu_iotlb_flush`, whose failure is handled here instead.
-pub(crate) fn iotlb_flush_failed(domain: &Domain, rc: i32, gfn: Gfn, pages: u64, flags: u32) {
+pub(crate) fn iotlb_flush_failed(
+    domain: &Domain,
+    errno: Errno,
+    gfn: Gfn,
+    pages: u64,
+    flush: IotlbFlush,
+) {
     if domain.is_shutting_down() {
         return;
     }
@@ -206,10 +214,10 @@ pub(crate) fn iotlb_flush_failed(domain: &Domain, rc: i32, gfn: Gfn, pages: u64,
         print!(
             c"<0>d%d: IOMMU IOTLB flush failed: %d, dfn %lx, page count %lu flags %x\n",
             c_uint::from(domain.id()),
-            rc,
+            errno.to_c(),
             gfn.raw(),
             pages,
-            flags
+            flush.to_c()
         );
     }
 }

@@ -85,7 +85,7 @@ pub(crate) fn isb() {
 }
 
 /// The translation table walks that this CPU has begun are complete, so that the
-/// registers of the EL1&0 translation regime may be written ([`crate::context`]).
+/// registers of the EL1&0 translation regime may be written ([`crate::guest::context`]).
 pub(crate) fn wait_for_walks() {
     arch::dsb_nsh();
 }

@@ -5,8 +5,7 @@ use core::cell::UnsafeCell;
 
 use xen_sys as sys;
 
-use crate::addr::Mfn;
-use crate::p2m::P2m;
+use crate::types::addr::Mfn;
 
 /// A domain, owned by C. The caller of an exported function keeps it alive.
 #[repr(transparent)]
@@ -36,16 +35,6 @@ impl Domain {
         let c = self.as_ptr();
         // SAFETY: a live structure; the id never changes.
         unsafe { (*c).domain_id }
-    }
-
-    /// The domain's stage-2 translation (`p2m_get_hostp2m`).
-    #[inline(always)]
-    pub fn p2m(&self) -> &P2m {
-        let c = self.as_ptr();
-        // SAFETY: a place inside the live structure.
-        let p2m = unsafe { &raw mut (*c).arch.p2m };
-        // SAFETY: lives as long as the domain.
-        unsafe { P2m::from_ptr(p2m) }
     }
 
     /// The pool that table pages come from.

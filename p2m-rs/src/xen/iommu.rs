@@ -1,16 +1,69 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! The IOMMU that may walk the same tables.
-
-use core::sync::atomic::Ordering::Relaxed;
+//! The IOMMU that a domain's devices are behind, and its TLB.
 
 use xen_sys as sys;
 
-use crate::addr::Gfn;
-use crate::error::{Errno, Failure, Outcome};
-use crate::globals::iotlb_in_doubt;
-use crate::lock::WriteView;
-use crate::xen::console;
+use crate::types::addr::Gfn;
+use crate::types::errno::{Errno, Result};
 use crate::xen::domain::Domain;
+
+/// Why an IOMMU is told: which of C's `IOMMU_FLUSHF_*` apply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IotlbFlush {
+    modified: bool,
+    added: bool,
+}
+
+impl IotlbFlush {
+    /// Entries that were empty before can be used now.
+    pub const ADDED: Self = Self {
+        modified: false,
+        added: true,
+    };
+
+    /// Entries that could be used before say something else now.
+    pub const MODIFIED: Self = Self::modified_if(true);
+
+    /// [`Self::MODIFIED`] if the entries could be used before, else nothing to tell.
+    #[inline(always)]
+    pub const fn modified_if(was_live: bool) -> Self {
+        Self {
+            modified: was_live,
+            added: false,
+        }
+    }
+
+    /// And the entries can be used now.
+    #[must_use]
+    #[inline(always)]
+    pub const fn and_added(self) -> Self {
+        Self {
+            added: true,
+            ..self
+        }
+    }
+
+    /// Whether there is anything to tell.
+    #[inline(always)]
+    pub const fn is_any(self) -> bool {
+        self.modified || self.added
+    }
+
+    /// For C.
+    pub(crate) const fn to_c(self) -> u32 {
+        let modified = if self.modified {
+            sys::XS_IOMMU_FLUSHF_modified
+        } else {
+            0
+        };
+        let added = if self.added {
+            sys::XS_IOMMU_FLUSHF_added
+        } else {
+            0
+        };
+        modified | added
+    }
+}
 
 impl Domain {
     /// Whether devices of the domain are behind an IOMMU (`is_iommu_enabled`).
@@ -31,85 +84,18 @@ impl Domain {
         // SAFETY: looks at the live structure.
         unsafe { sys::xs_iommu_use_hap_pt(self.as_ptr()) }
     }
-}
 
-impl WriteView<'_> {
-    /// Whether an IOMMU may hold entries of this p2m.
-    #[inline(always)]
-    pub(crate) fn has_iommu(&self) -> bool {
-        self.p2m().domain().is_some_and(Domain::is_iommu_enabled)
-    }
-
-    /// Makes the IOMMU forget `pages` frames from `gfn` on
-    /// (`iommu_iotlb_flush`). `was_live` and `is_live` say whether the
-    /// hardware could use the old entries, and can use the new ones; if
-    /// neither, there is nothing to do.
+    /// Makes the IOMMU forget `pages` frames from `gfn` on (`iommu_iotlb_flush`, but for
+    /// what that does when it fails).
     ///
     /// # Errors
     ///
-    /// [`Failure::Iommu`]: devices may reach what was mapped before. The domain is
-    /// shut down, unless it is the hardware domain. (C's function calls
-    /// `domain_crash`, which dumps the guest's stack and so takes the p2m lock
-    /// that is held here.)
-    #[inline]
-    pub(crate) fn iommu_flush(
-        &self,
-        gfn: Gfn,
-        pages: u64,
-        was_live: bool,
-        is_live: bool,
-    ) -> Outcome {
-        match self.p2m().domain() {
-            Some(domain) if (was_live || is_live) && domain.is_iommu_enabled() => {
-                self.iommu_flush_now(domain, gfn, pages, was_live, is_live)
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// Makes the IOMMU forget `pages` frames from `gfn` on, whose entries are what a
-    /// caller asks for already, if it may have failed to do so when they changed.
-    ///
-    /// # Errors
-    ///
-    /// As [`Self::iommu_flush`].
-    pub(crate) fn iommu_flush_in_doubt(&self, gfn: Gfn, pages: u64) -> Outcome {
-        if pages == 0 || !iotlb_in_doubt().load(Relaxed) {
-            return Ok(());
-        }
-        self.iommu_flush(gfn, pages, true, true)
-    }
-
-    #[inline(never)]
-    fn iommu_flush_now(
-        &self,
-        domain: &Domain,
-        gfn: Gfn,
-        pages: u64,
-        was_live: bool,
-        is_live: bool,
-    ) -> Outcome {
-        let mut flags = 0;
-        if was_live {
-            flags |= sys::XS_IOMMU_FLUSHF_modified;
-        }
-        if is_live {
-            flags |= sys::XS_IOMMU_FLUSHF_added;
-        }
-        // The stores to the tables come first: an SMMU is told by a write to a
-        // device register, which nothing else orders after them.
-        self.barrier_for_devices();
+    /// The driver's.
+    pub(crate) fn iotlb_flush(&self, gfn: Gfn, pages: u64, flush: IotlbFlush) -> Result {
         // SAFETY: a live domain; the drivers take their own locks, inside the
         // p2m lock.
-        let rc = unsafe { sys::xs_iommu_iotlb_flush(domain.as_ptr(), gfn.raw(), pages, flags) };
-        let result = Errno::check(rc).map_err(Failure::Iommu);
-        if result.is_err() {
-            iotlb_in_doubt().store(true, Relaxed);
-            console::iotlb_flush_failed(domain, rc, gfn, pages, flags);
-            if !domain.is_hardware_domain() {
-                domain.shut_down_as_crashed();
-            }
-        }
-        result
+        let rc =
+            unsafe { sys::xs_iommu_iotlb_flush(self.as_ptr(), gfn.raw(), pages, flush.to_c()) };
+        Errno::check(rc)
     }
 }

@@ -1,20 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Xen, made safe to call.
+//! Xen, made safe to call: its structures, its functions, and this CPU.
 //!
-//! Everything that touches C's memory, the hardware or raw pointers is here
-//! (and in [`crate::lock`], [`crate::p2m`], [`crate::ffi`]); the rest of the
-//! crate is safe Rust. One file a subject; raw C types do not leave this
-//! directory.
+//! One file a subject. Nothing here knows what a p2m or a table is; what may take a p2m
+//! lock somewhere inside is in [`crate::p2m::reentry`].
 
 pub mod console;
 pub mod cpu;
 pub mod domain;
+pub mod globals;
 pub mod iommu;
 pub mod page;
 pub mod pool;
-pub mod reentry;
-pub mod table;
 pub mod target;
 pub mod tlb;
-pub mod translate;
 pub mod vcpu;
+pub mod vmid_pool;

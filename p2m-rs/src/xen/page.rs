@@ -6,7 +6,7 @@ use core::ptr::NonNull;
 
 use xen_sys as sys;
 
-use crate::addr::{Gfn, Mfn};
+use crate::types::addr::{Gfn, Mfn};
 use crate::xen::domain::Domain;
 
 /// An entry of the frame table: always there, whoever uses the page. Only a

@@ -11,12 +11,14 @@ use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use xen_sys as sys;
 
-use crate::lock::WriteView;
-use crate::xen::console;
 use crate::xen::domain::Domain;
 use crate::xen::page::Page;
 
 /// The pool with its lock held.
+///
+/// # Invariants
+///
+/// The paging lock of the domain is held for `'d`, by this code or by its C caller.
 pub struct PoolView<'d>(&'d Domain);
 
 /// The pool's lock, held until drop.
@@ -103,7 +105,7 @@ impl PoolView<'_> {
     }
 
     /// Puts a page in; it must be in no other list. Does not change the total.
-    fn push(&mut self, page: Page) {
+    pub(crate) fn push(&mut self, page: Page) {
         // SAFETY: the pool's lock is held; the page is the caller's.
         unsafe { sys::xs_page_list_add_tail(page.as_ptr(), self.0.pool_freelist()) };
     }
@@ -157,6 +159,11 @@ const SPARE_PAGES: usize = 16;
 /// tables locks the pool once for sixteen. They go back when the p2m lock is
 /// released. The first word of each says which is the next: nobody else has a
 /// use for it, and a view of the tables costs no more to make.
+///
+/// # Invariants
+///
+/// The pages are of one pool, on no list, and used by nobody; the first word of each is
+/// null or points to the next.
 #[derive(Default)]
 pub(crate) struct Spare {
     first: Cell<Option<Page>>,
@@ -194,8 +201,15 @@ impl Spare {
         Some(())
     }
 
+    /// Gives all back to the pool.
+    pub(crate) fn give_back(&self, pool: &mut PoolView<'_>) {
+        while let Some(page) = self.pop() {
+            pool.push(page);
+        }
+    }
+
     /// A free page, from here or from the pool.
-    fn take(&self, domain: &Domain) -> Option<Page> {
+    pub(crate) fn take(&self, domain: &Domain) -> Option<Page> {
         let taken = self.taken.get();
         self.taken.set(taken + 1);
         if let Some(page) = self.pop() {
@@ -212,138 +226,9 @@ impl Spare {
     }
 }
 
-/// A page for a table: in the p2m's list of pages, and in no table yet. Its
-/// contents are whatever the last user left.
-#[must_use = "an unused table page must be given back"]
-pub struct TablePage(Page);
-
-impl TablePage {
-    /// The page.
-    pub fn page(&self) -> Page {
-        self.0
-    }
-
-    /// Of a table that was taken out of the tree.
-    ///
-    /// # Safety
-    ///
-    /// The page was a `TablePage` once, and no table points to it any more. Unless the
-    /// TLBs have forgotten it, it goes nowhere but to
-    /// [`WriteView::free_table_page_later`].
-    pub(crate) unsafe fn from_removed(page: Page) -> Self {
-        Self(page)
-    }
-}
-
-impl WriteView<'_> {
-    /// A page for a new table (`p2m_alloc_page`).
-    pub(crate) fn alloc_table_page(&self) -> Option<TablePage> {
-        let domain = self.p2m().domain()?;
-        let page = if domain.is_hardware_domain() {
-            let page = heap_page(domain);
-            if page.is_none() {
-                console::no_table_page_for_hwdom();
-            }
-            page?
-        } else {
-            self.owed().spare.take(domain)?
-        };
-        // SAFETY: the write lock is held; the page is in no list.
-        unsafe { sys::xs_page_list_add(page.as_ptr(), self.p2m().pages_ptr()) };
-        Some(TablePage(page))
-    }
-
-    /// Gives a table page back (`p2m_free_page`).
-    pub(crate) fn free_table_page(&self, page: TablePage) {
-        // SAFETY: the write lock is held; every TablePage is in this list.
-        unsafe { sys::xs_page_list_del(page.0.as_ptr(), self.p2m().pages_ptr()) };
-        self.give_back(page.0);
-    }
-
-    /// Keeps the page of a table that was taken out of the tree until TLBs have
-    /// forgotten it: moves it to the end of the list of pages.
-    pub(crate) fn free_table_page_later(&self, page: TablePage) {
-        // SAFETY: the write lock is held; every TablePage is in this list.
-        unsafe { sys::xs_page_list_del(page.0.as_ptr(), self.p2m().pages_ptr()) };
-        // SAFETY: the write lock is held; just taken off.
-        unsafe { sys::xs_page_list_add_tail(page.0.as_ptr(), self.p2m().pages_ptr()) };
-        self.owe_table();
-    }
-
-    /// Frees the last `tables` pages of the list, where those wait that were
-    /// taken out, and gives back what was taken ahead: the pool is locked once.
-    pub(crate) fn free_table_pages(&mut self, tables: usize) {
-        let domain = self.p2m().domain();
-        let mut pool = domain
-            .filter(|domain| !domain.is_hardware_domain())
-            .map(Domain::lock_pool);
-        for _ in 0..tables {
-            // SAFETY: the write lock is held.
-            let page = unsafe { sys::xs_page_list_last(self.p2m().pages_ptr()) };
-            // SAFETY: null or a page of the list.
-            let Some(page) = (unsafe { Page::from_ptr(page) }) else {
-                break;
-            };
-            // SAFETY: the write lock is held; the page is in this list.
-            unsafe { sys::xs_page_list_del(page.as_ptr(), self.p2m().pages_ptr()) };
-            match &mut pool {
-                Some(pool) => pool.push(page),
-                None => free_heap_page(page),
-            }
-        }
-        if let Some(pool) = &mut pool {
-            while let Some(page) = self.owed().spare.pop() {
-                pool.push(page);
-            }
-        }
-    }
-
-    /// Frees one page of the list, whatever table it is. Says whether there
-    /// was one.
-    ///
-    /// # Safety
-    ///
-    /// No table of the list can be reached: the root is empty and the TLBs
-    /// were flushed since.
-    pub(crate) unsafe fn free_any_table_page(&mut self) -> bool {
-        // SAFETY: the write lock is held.
-        let page = unsafe { sys::xs_page_list_remove_head(self.p2m().pages_ptr()) };
-        // SAFETY: null or a page of the list.
-        let Some(page) = (unsafe { Page::from_ptr(page) }) else {
-            return false;
-        };
-        self.give_back(page);
-        true
-    }
-
-    /// To the pool, or to the heap for the hardware domain.
-    fn give_back(&self, page: Page) {
-        match self.p2m().domain() {
-            Some(domain) if !domain.is_hardware_domain() => domain.lock_pool().push(page),
-            _ => free_heap_page(page),
-        }
-    }
-}
-
-impl crate::p2m::P2m {
-    /// Whether no table page but the root is left.
-    pub(crate) fn has_no_table_pages(&self) -> bool {
-        // SAFETY: the domain is being freed; nobody else can reach it.
-        unsafe { sys::xs_page_list_empty(self.pages_ptr()) }
-    }
-
-    /// Readies the lock and the list of pages (`p2m_init`).
-    pub(crate) fn init_lock_and_pages(&self) {
-        // SAFETY: the domain is being created; nobody else can reach it.
-        unsafe { sys::xs_rwlock_init(self.lock_ptr()) };
-        // SAFETY: as above.
-        unsafe { sys::xs_init_page_list_head(self.pages_ptr()) };
-    }
-}
-
 /// A page of the heap that is counted to no domain, but coloured for
 /// `domain`.
-fn heap_page(domain: &Domain) -> Option<Page> {
+pub(crate) fn heap_page(domain: &Domain) -> Option<Page> {
     // SAFETY: allocates.
     let page = unsafe { sys::alloc_domheap_pages(domain.as_ptr(), 0, sys::XS_MEMF_no_owner) };
     // SAFETY: null or the page.
@@ -351,7 +236,7 @@ fn heap_page(domain: &Domain) -> Option<Page> {
 }
 
 /// Gives such a page back.
-fn free_heap_page(page: Page) {
+pub(crate) fn free_heap_page(page: Page) {
     // SAFETY: came from `heap_page` and is the caller's to free.
     unsafe { sys::free_domheap_pages(page.as_ptr(), 0) };
 }

@@ -6,8 +6,8 @@
 //! their word, and that word is a value of type [`Target`], which only the
 //! exported functions can make.
 
-use crate::addr::Mfn;
-use crate::types::P2mType;
+use crate::types::addr::Mfn;
+use crate::types::p2m_type::P2mType;
 
 /// Machine frames that may be mapped with the given type.
 #[derive(Debug)]

@@ -5,7 +5,7 @@
 //! that does not run here VTTBR_EL2 is switched for the moment, with
 //! interrupts masked. A DSB ISH comes before that: walks of the guest that was
 //! interrupted may be in flight, and must not meet another VTTBR_EL2
-//! ([`crate::context`] says more). For them a DSB NSH would do; the ISH is KVM's
+//! ([`crate::guest::context`] says more). For them a DSB NSH would do; the ISH is KVM's
 //! (`enter_vmid_context`), and makes the stores that the flush is about visible to
 //! all CPUs' walkers before anything else happens.
 //!
@@ -23,27 +23,26 @@
 use xen_sys as sys;
 use xen_sys::arch;
 
-use crate::globals::empty_root;
-use crate::level::Level;
-use crate::p2m::P2m;
-use crate::setup::generate_vttbr;
+use crate::types::level::Level;
+use crate::types::vttbr::Vttbr;
 use crate::xen::cpu::{self, IrqsOff};
+use crate::xen::globals::empty_root;
 
 /// Another VTTBR_EL2 on this CPU, the old one on drop. No guest context may
 /// be entered and no interrupt taken in between.
 struct OtherVttbr {
-    old: u64,
+    old: Vttbr,
     _irqs: IrqsOff,
 }
 
 impl OtherVttbr {
-    fn load(vttbr: u64, old: u64) -> Self {
+    fn load(vttbr: Vttbr, old: Vttbr) -> Self {
         let irqs = IrqsOff::mask();
         // Walks that the interrupted guest began use VTTBR_EL2: they end first.
         arch::dsb_ish();
         // SAFETY: interrupts are masked, no walk is in flight, and the old value
         // comes back before interrupts are on.
-        unsafe { arch::write_vttbr_el2(vttbr) };
+        unsafe { arch::write_vttbr_el2(vttbr.bits()) };
         // VTTBR_EL2 must be in place before the TLBI that uses its VMID.
         cpu::isb();
         Self { old, _irqs: irqs }
@@ -54,7 +53,7 @@ impl Drop for OtherVttbr {
     fn drop(&mut self) {
         // SAFETY: the value that was there before; the DSB at the end of the flush
         // has waited for walks.
-        unsafe { arch::write_vttbr_el2(self.old) };
+        unsafe { arch::write_vttbr_el2(self.old.bits()) };
         // Back in place before interrupts are on again (fields drop later).
         cpu::isb();
     }
@@ -81,18 +80,18 @@ enum Extent {
     Range { first: u64, pages: u64 },
 }
 
-/// All that TLBs hold for the domain, both stages, on all CPUs; waits for it.
-pub(crate) fn flush_vmid(p2m: &P2m) {
-    match another_vttbr(p2m) {
+/// All that TLBs hold for the VMID of `vttbr`, both stages, on all CPUs; waits for it.
+pub(crate) fn flush_vmid(vttbr: Vttbr) {
+    match another_vttbr(vttbr) {
         None => flush_current(Extent::Vmid),
-        Some(current) => flush_other(p2m, &Extent::Vmid, current),
+        Some(current) => flush_other(vttbr, &Extent::Vmid, current),
     }
 }
 
-/// What TLBs hold of the frames `first .. end`, of entries that span at least
-/// what one of `granule` does, on all CPUs; waits for it. `first` is a multiple
-/// of that.
-pub(crate) fn flush_range(p2m: &P2m, first: u64, end: u64, granule: Level) {
+/// What TLBs hold for the VMID of `vttbr` of the frames `first .. end`, of entries that
+/// span at least what one of `granule` does, on all CPUs; waits for it. `first` is a
+/// multiple of that.
+pub(crate) fn flush_range(vttbr: Vttbr, first: u64, end: u64, granule: Level) {
     let (pages, order) = (end.saturating_sub(first), granule.order());
     let count = pages.div_ceil(granule.pages());
     // SAFETY: reads what the boot found.
@@ -108,30 +107,30 @@ pub(crate) fn flush_range(p2m: &P2m, first: u64, end: u64, granule: Level) {
     } else {
         Extent::Vmid
     };
-    match another_vttbr(p2m) {
+    match another_vttbr(vttbr) {
         None => flush_current(extent),
-        Some(current) => flush_other(p2m, &extent, current),
+        Some(current) => flush_other(vttbr, &extent, current),
     }
 }
 
-/// What is in VTTBR_EL2, if that is not the domain's.
+/// What is in VTTBR_EL2, if that is not `vttbr`.
 #[inline(always)]
-fn another_vttbr(p2m: &P2m) -> Option<u64> {
+fn another_vttbr(vttbr: Vttbr) -> Option<Vttbr> {
     // SAFETY: Xen runs at EL2.
-    let current = unsafe { arch::read_vttbr_el2() };
-    (current != p2m.vttbr()).then_some(current)
+    let current = Vttbr::from_bits(unsafe { arch::read_vttbr_el2() });
+    (current != vttbr).then_some(current)
 }
 
 /// Flushes for a domain that does not run here; `current` is to come back.
 #[inline(never)]
-fn flush_other(p2m: &P2m, extent: &Extent, current: u64) {
+fn flush_other(vttbr: Vttbr, extent: &Extent, current: Vttbr) {
     // With the AT speculation erratum a speculative AT may fill the TLBs
     // while the context is half of one domain and half of another: use
     // the VMID with a root that translates nothing.
     let vttbr = if cpu::has_at_speculate() {
-        generate_vttbr(p2m.vmid(), empty_root())
+        vttbr.with_root(empty_root())
     } else {
-        p2m.vttbr()
+        vttbr
     };
     let _other = OtherVttbr::load(vttbr, current);
     flush_current(*extent);
@@ -183,7 +182,7 @@ pub(crate) fn flush_all_guests_locally() {
 }
 
 /// Loads VTTBR_EL2 for the context that is being switched to.
-pub(crate) fn load_vttbr(vttbr: u64) {
+pub(crate) fn load_vttbr(vttbr: Vttbr) {
     // SAFETY: context switch or CPU bring-up: no guest context is active.
-    unsafe { arch::write_vttbr_el2(vttbr) };
+    unsafe { arch::write_vttbr_el2(vttbr.bits()) };
 }

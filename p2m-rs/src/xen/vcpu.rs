@@ -5,7 +5,6 @@ use core::cell::UnsafeCell;
 
 use xen_sys as sys;
 
-use crate::lock::Unlocked;
 use crate::xen::cpu;
 use crate::xen::domain::Domain;
 
@@ -32,11 +31,13 @@ impl Vcpu {
         unsafe { &*vcpu.cast::<Self>() }
     }
 
-    /// The vCPU that runs on this CPU (`current`), for as long as the call
-    /// that the token stands for: whatever is scheduled in between, the call
-    /// goes on as this vCPU.
-    pub fn current<'c>(_cx: &Unlocked<'c>) -> &'c Self {
-        // SAFETY: never null, and the vCPU lives while it serves a call.
+    /// The vCPU that runs on this CPU (`current`).
+    ///
+    /// # Safety
+    ///
+    /// The vCPU stays alive for `'a`.
+    pub(crate) unsafe fn current<'a>() -> &'a Self {
+        // SAFETY: never null; live by the caller's promise.
         unsafe { Self::from_ptr(cpu::current_vcpu()) }
     }
 
@@ -113,7 +114,7 @@ impl Vcpu {
 
     /// Traps writes of the guest's virtual memory controls, or stops to. The
     /// vCPU must be the current one. Its walks may be in flight, and need not be waited
-    /// for ([`crate::context`]): HCR_EL2.TVM decides what traps, and no walk looks at it.
+    /// for ([`crate::guest::context`]): HCR_EL2.TVM decides what traps, and no walk looks at it.
     pub fn trap_vm_controls(&self, trap: bool) {
         let tvm = u64::from(sys::XS_HCR_TVM);
         let hcr = self.hcr();

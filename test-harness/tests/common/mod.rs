@@ -75,7 +75,7 @@ pub const fn ram(n: u64) -> u64 {
 
 /// A machine, with globals of its own in the code under test.
 pub fn world(config: Config) -> World {
-    p2m_rs::globals::reset_for_test();
+    p2m_rs::xen::globals::reset_for_test();
     World::new(config)
 }
 

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 
 use arbitrary::{Result, Unstructured};
-use p2m_rs::globals::{attach_for_test, machine_for_test, reset_for_test, Machine};
+use p2m_rs::xen::globals::{attach_for_test, machine_for_test, reset_for_test, Machine};
 use test_harness::{
     Config, Domain, MonitorRequest, Reach, Snapshot, Stage1Entry, Vcpu, World, Writer, INVALID,
 };

@@ -2,7 +2,7 @@
 //! Asking for a token.
 use {mem_access_rs as _, test_harness as _};
 
-use p2m_rs::lock::Unlocked;
+use p2m_rs::p2m::token::Unlocked;
 
 pub fn f(cx: &mut Unlocked<'_>) {
     let token = cx;

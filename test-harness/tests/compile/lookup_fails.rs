@@ -2,12 +2,15 @@
 //! Keeping a lookup after the lock was dropped (XSA-473).
 use {mem_access_rs as _, test_harness as _};
 
-use p2m_rs::{addr::Gfn, lock::Unlocked, p2m::P2m};
+use p2m_rs::map::lookup::get_entry;
+use p2m_rs::p2m::P2m;
+use p2m_rs::p2m::token::Unlocked;
+use p2m_rs::types::addr::Gfn;
 
 pub fn f(cx: &mut Unlocked<'_>, p2m: &P2m, gfn: Gfn) {
     let _kept = {
         let guard = p2m.read(cx);
-        guard.get(gfn)
+        get_entry(&guard, gfn)
     };
 }
 

@@ -2,8 +2,12 @@
 //! Going through mem_access, as before Xen commit 0012ae8afb, with the lock held.
 use {mem_access_rs as _, test_harness as _};
 
-use p2m_rs::xen::{reentry::mem_access_check_and_get_page, translate::Gv2mFlags, vcpu::Vcpu};
-use p2m_rs::{addr::Gva, lock::Unlocked, p2m::P2m};
+use p2m_rs::p2m::P2m;
+use p2m_rs::p2m::reentry::mem_access_check_and_get_page;
+use p2m_rs::p2m::token::Unlocked;
+use p2m_rs::p2m::translate::Gv2mFlags;
+use p2m_rs::types::addr::Gva;
+use p2m_rs::xen::vcpu::Vcpu;
 
 pub fn f(cx: &mut Unlocked<'_>, p2m: &P2m, vcpu: &Vcpu, gva: Gva, flags: Gv2mFlags) {
     let _guard = p2m.read(cx);

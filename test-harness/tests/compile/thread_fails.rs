@@ -2,7 +2,7 @@
 //! Lending the token to another thread by reference.
 use {mem_access_rs as _, test_harness as _};
 
-use p2m_rs::lock::{unlocked_entry, Unlocked};
+use p2m_rs::p2m::token::{unlocked_entry, Unlocked};
 
 fn borrow(_: &mut Unlocked<'_>) {}
 

@@ -2,7 +2,7 @@
 //! Carrying a number out of an entry.
 use {mem_access_rs as _, test_harness as _};
 
-use p2m_rs::lock::unlocked_entry;
+use p2m_rs::p2m::token::unlocked_entry;
 
 pub fn f() {
     let mut _kept = None;

@@ -2,7 +2,8 @@
 //! Taking a read lock, then the same once more after it was dropped.
 use {mem_access_rs as _, test_harness as _};
 
-use p2m_rs::{lock::Unlocked, p2m::P2m};
+use p2m_rs::p2m::P2m;
+use p2m_rs::p2m::token::Unlocked;
 
 pub fn f(cx: &mut Unlocked<'_>, p2m: &P2m) {
     drop(p2m.read(cx));

@@ -2,8 +2,11 @@
 //! Walking the guest's own tables, which takes the p2m lock, with the lock dropped.
 use {mem_access_rs as _, test_harness as _};
 
-use p2m_rs::xen::{reentry::guest_walk, vcpu::Vcpu};
-use p2m_rs::{addr::Gva, lock::Unlocked, p2m::P2m};
+use p2m_rs::p2m::P2m;
+use p2m_rs::p2m::reentry::guest_walk;
+use p2m_rs::p2m::token::Unlocked;
+use p2m_rs::types::addr::Gva;
+use p2m_rs::xen::vcpu::Vcpu;
 
 pub fn f(cx: &mut Unlocked<'_>, p2m: &P2m, vcpu: &Vcpu, gva: Gva) {
     drop(p2m.read(cx));

@@ -56,7 +56,7 @@ pub(crate) fn explore(search: Search, scenario: fn()) -> Outcome {
 }
 
 fn run(search: Search, scenario: impl Fn() + Send + Sync + 'static) -> usize {
-    p2m_rs::globals::reset_for_test();
+    p2m_rs::xen::globals::reset_for_test();
     let mut config = Shuttle::new();
     config.stack_size = 0x4_0000;
     match search {

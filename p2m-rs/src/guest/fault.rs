@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Clearing bit 0 on purpose, and the faults that follow
+//! (`p2m_invalidate_root`, `p2m_resolve_translation_fault`).
+//!
+//! To learn which memory a guest touches, Xen clears bit 0 of the root's
+//! entries and leaves the rest as it is. On the fault, the entry gets its bit
+//! back, and if it points to a table the bits of *that* table's entries are
+//! cleared instead: what is not touched stays without.
+//!
+//! What that says: an entry that the hardware can walk to was used by a vCPU of the
+//! domain since the last invalidation, or was written since. What it does not say:
+//! that nobody has written the pages of the others. Neither Xen's own copies nor other
+//! domains' mappings go through these tables, and what was touched before an
+//! invalidation is forgotten with it. So nothing here may be skipped for a clear bit
+//! when RAM is cleaned ([`crate::guest::cache`]). The bits are kept as in C all the same:
+//! `p2m_get_entry` shows them, and other parts of Xen may come to use them.
+
+use crate::p2m::lock::WriteView;
+use crate::p2m::token::Unlocked;
+use crate::p2m::P2m;
+use crate::table::walk::Walk;
+use crate::table::Table;
+use crate::types::addr::Gfn;
+use crate::types::level::{TableIndex, ENTRIES};
+use crate::xen::domain::Domain;
+
+/// `p2m_domain_creation_finished`: from now on, remember what the guest
+/// touches.
+///
+/// Not where an IOMMU shares the tables: a device's fault could not be mended.
+pub fn creation_finished(cx: &mut Unlocked<'_>, domain: &Domain) {
+    if !domain.iommu_shares_tables() {
+        invalidate_root(cx, P2m::host_of(domain));
+    }
+}
+
+/// `p2m_invalidate_root`: all entries of all root pages (C's loop ends at the
+/// root's *level* instead of its number of pages: docs/differences.md, B1).
+pub(crate) fn invalidate_root(cx: &mut Unlocked<'_>, p2m: &P2m) {
+    debug_assert!(!p2m.domain().is_some_and(Domain::iommu_shares_tables));
+    let write = p2m.write(cx);
+    for table in Table::roots(&write) {
+        if invalidate_table(&write, table) {
+            // What the TLBs hold would hide the next access.
+            write.deferred().defer_whole_flush();
+        }
+    }
+}
+
+/// `p2m_resolve_translation_fault`: whether the guest may try again, because
+/// the entry was usable after all (another CPU had it broken for a moment), or
+/// is now. All entries on the way get their bit 0 back in one go. (C mends one a
+/// fault, so that a touched page costs as many faults as there are levels.)
+pub fn resolve(cx: &mut Unlocked<'_>, p2m: &P2m, gfn: Gfn) -> bool {
+    let write = p2m.write(cx);
+    if gfn > write.max_mapped_gfn() {
+        return false;
+    }
+    let Some(mut walk) = Walk::from_root(&write, gfn) else {
+        debug_assert!(false, "no root for a frame that was mapped");
+        return false;
+    };
+    // The first entry on the way without bit 0. It is the last to get it back:
+    // until then no walker gets to what is below.
+    let mut first_invalid = None;
+    let is_mapped = loop {
+        let here = walk.place(gfn);
+        let (pte, goes_on) = walk.step(gfn);
+        if !pte.is_mapped() {
+            break false;
+        }
+        if !pte.hw_valid() {
+            if goes_on {
+                // No flush: the entry above has been without bit 0 since a
+                // flush, so the TLBs hold nothing of what is below it.
+                let _no_flush = invalidate_table(&write, walk.table());
+            }
+            match first_invalid {
+                None => first_invalid = Some(here),
+                Some(_) => here.validate(&write),
+            }
+        }
+        if !goes_on {
+            break true;
+        }
+    };
+    if let Some(first_invalid) = first_invalid {
+        write.deferred().barrier();
+        first_invalid.validate(&write);
+    }
+    is_mapped
+}
+
+/// Clears bit 0 of all entries of a table (`p2m_invalidate_table`). Says whether
+/// any had it: then the caller flushes, if the table could be walked.
+#[inline(never)]
+fn invalidate_table(write: &WriteView<'_>, table: Table<'_>) -> bool {
+    let any = table.clear_hw_valid(write);
+    if any {
+        table.stored(write, TableIndex::FIRST, ENTRIES as u64);
+    }
+    any
+}

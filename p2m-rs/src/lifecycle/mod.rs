@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! A p2m from creation to the end (`p2m_init`, `p2m_alloc_table`,
+//! `relinquish_p2m_mapping`, `p2m_clear_root_pages`, `p2m_teardown`,
+//! `p2m_final_teardown`).
+//!
+//! Destruction is preemptible and in this order: references are dropped
+//! ([`relinquish`]), the root is cleared and the TLBs flushed
+//! ([`clear_root_pages`]), table pages are freed ([`teardown`]), and at last,
+//! without preemption, what is small ([`final_teardown`]) (XSA-410).
+
+pub mod allocation;
+pub mod dump;
+pub mod setup;
+pub mod vmid;
+
+use core::sync::atomic::Ordering::Relaxed;
+
+use crate::map::remove::{clear_run, remove_any};
+use crate::p2m::lock::WriteView;
+use crate::p2m::token::Unlocked;
+use crate::p2m::P2m;
+use crate::table::{clear_root, Table};
+use crate::types::addr::Gfn;
+use crate::types::errno::{Errno, Failure, Outcome, Result};
+use crate::types::level::Level;
+use crate::types::vttbr::Vttbr;
+use crate::xen::console;
+use crate::xen::cpu;
+use crate::xen::domain::Domain;
+use crate::xen::globals::p2m_root_order;
+use crate::xen::pool::{alloc_root, free_root};
+use crate::xen::vcpu::NO_VCPU;
+
+/// Steps between two looks whether to preempt.
+const PREEMPT_EVERY: u64 = 512;
+
+/// `p2m_init`: readies a new domain's p2m.
+///
+/// # Errors
+///
+/// [`Errno::BUSY`] without a VMID, [`Errno::NO_MEM`] without a root. The caller
+/// calls [`final_teardown`], which copes with any failure (XSA-181).
+pub fn init(cx: &mut Unlocked<'_>, domain: &Domain) -> Result {
+    let p2m = P2m::host_of(domain);
+    p2m.init_lock();
+    p2m.init_pages();
+    domain.init_pool();
+    // An IOMMU that shares the tables may not snoop the caches.
+    p2m.init_fields(domain.is_iommu_enabled() && !domain.has_coherent_iommu_walk());
+    for last in cpu::all_possible().filter_map(|cpu| p2m.last_vcpu_ran(cpu)) {
+        last.store(NO_VCPU, Relaxed);
+    }
+    // From here on, final_teardown has something to do.
+    p2m.set_domain(Some(domain));
+    vmid::alloc(domain)?;
+    alloc_table(cx, p2m)
+}
+
+/// `p2m_alloc_table`: an empty root, and no TLB entries of whoever had the
+/// VMID before.
+fn alloc_table(cx: &mut Unlocked<'_>, p2m: &P2m) -> Result {
+    let root = alloc_root(p2m_root_order().load(Relaxed)).ok_or(Errno::NO_MEM)?;
+    p2m.set_root(Some(root));
+    p2m.set_vttbr(Vttbr::new(root.mfn(), p2m.vmid()));
+    p2m.write(cx).deferred().force_tlb_flush_sync();
+    Ok(())
+}
+
+/// `relinquish_p2m_mapping`: unmaps everything, and so drops all references.
+/// The domain is dying: nothing is mapped any more once the lock is released.
+///
+/// # Errors
+///
+/// [`Errno::RESTART`]: call again, it goes on where it stopped. A failed
+/// IOTLB flush is no error here: the domain's devices were taken away before, but
+/// should one still reach a page, that page keeps its references for ever; the
+/// rest of the domain goes. (C returns the error; the domain then
+/// stays for ever, with all its memory.)
+pub fn relinquish(cx: &mut Unlocked<'_>, domain: &Domain) -> Result {
+    if !domain.is_dying() {
+        console::bug("relinquish of a domain that is not dying");
+    }
+    let mut p2m = P2m::host_of(domain).write(cx);
+    let end = p2m.max_mapped_gfn().add(1);
+    let mut gfn = p2m.lowest_mapped_gfn();
+    let mut result = Ok(());
+    // What the domain's TLBs hold is of no use to anybody any more.
+    p2m.deferred().defer_whole_flush();
+    // Each call gets on by one step.
+    let mut look = false;
+    let mut said = false;
+    while gfn < end {
+        if look && cpu::hypercall_preempt_check() {
+            result = Err(Errno::RESTART);
+            break;
+        }
+        look = true;
+        if p2m.deferred().pages().many_removed() {
+            p2m.finish_early();
+            p2m.deferred().defer_whole_flush();
+            continue;
+        }
+        match relinquish_step(&mut p2m, gfn) {
+            (next, Ok(())) => gfn = next,
+            (next, Err(Failure::Iommu(_))) => {
+                // Once a call: the next table will meet the same IOMMU.
+                if !core::mem::replace(&mut said, true) {
+                    console::kept_for_devices(domain, gfn);
+                }
+                gfn = next;
+            }
+            (_, Err(failure)) => {
+                console::cannot_remove(domain, gfn, 0);
+                result = Err(failure.into());
+                break;
+            }
+        }
+    }
+    let next = if result.is_ok() { end } else { gfn };
+    p2m.set_lowest_mapped_gfn(next);
+    result
+}
+
+/// Unmaps at most one table's worth of pages or blocks, or one block of
+/// foreign pages, which is as many references (B4). Returns where to go on, also
+/// if the IOMMU did not flush.
+fn relinquish_step(write: &mut WriteView<'_>, gfn: Gfn) -> (Gfn, Outcome) {
+    let Some(table) = Table::last(write, gfn) else {
+        // Beyond the root there is nothing.
+        return (write.max_mapped_gfn().add(1), Ok(()));
+    };
+    let level = table.level();
+    if level == Level::L3 {
+        // All of the table, by the one entry that points to it.
+        let end = gfn.next_boundary(Level::L2.order());
+        let first = end.raw() - Level::L2.pages();
+        return (end, remove_any(write, Gfn::new(first), Level::L2.pages()));
+    }
+    let first = level.index(gfn);
+    let progress = clear_run(write, table, first, gfn, first.room());
+    let start = gfn.raw() - level.offset(gfn);
+    (Gfn::new(start + progress.pages), progress.outcome)
+}
+
+/// `p2m_clear_root_pages`: no walk finds anything any more. The domain will
+/// not run again and its devices are gone; flush all the same.
+pub fn clear_root_pages(cx: &mut Unlocked<'_>, p2m: &P2m) {
+    let mut write = p2m.write(cx);
+    clear_root(&mut write);
+    write.deferred().force_tlb_flush_sync();
+}
+
+/// `p2m_teardown`: frees all tables but the root, which is clear.
+///
+/// # Errors
+///
+/// [`Errno::RESTART`]: call again.
+pub fn teardown(cx: &mut Unlocked<'_>, p2m: &P2m) -> Result {
+    free_tables(&p2m.write(cx))
+}
+
+fn free_tables(write: &WriteView<'_>) -> Result {
+    let mut count = 0;
+    // SAFETY: domain_relinquish_resources() empties the root and flushes
+    // (`clear_root_pages`) before it calls for this.
+    while unsafe { write.deferred().pages().free_any() } {
+        count += 1;
+        if count % PREEMPT_EVERY == 0 && cpu::hypercall_preempt_check() {
+            return Err(Errno::RESTART);
+        }
+    }
+    Ok(())
+}
+
+/// `p2m_final_teardown`: the domain structure is about to be freed. Also
+/// right after [`init`] failed, wherever, and if it was never called.
+pub fn final_teardown(domain: &Domain) {
+    let p2m = P2m::host_of(domain);
+    if p2m.domain().is_none() {
+        return;
+    }
+    debug_assert!(p2m.has_no_table_pages());
+    // UPSTREAM-DEFECT: B19: no preemption here, however large the pool is.
+    while allocation::teardown(domain) == Err(Errno::RESTART) {}
+    debug_assert!(domain.lock_pool().is_empty());
+
+    if let Some(root) = p2m.root() {
+        // SAFETY: the domain never runs again, or never ran, and its devices
+        // are gone. What TLBs may hold of its VMID is flushed before the next
+        // owner of the VMID runs (`alloc_table`).
+        unsafe { free_root(root, p2m_root_order().load(Relaxed)) };
+    }
+    p2m.set_root(None);
+    p2m.set_vttbr(Vttbr::NONE);
+    vmid::free(domain);
+    p2m.set_domain(None);
+}

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! The VMID allocator (`p2m_vmid_allocator_init`, `p2m_alloc_vmid`,
+//! `p2m_free_vmid`).
+//!
+//! A VMID tags a domain's TLB entries. There are 256 of them, or 65536 with
+//! FEAT_VMID16; VMID 0 is reserved. They are handed out lowest first and
+//! belong to a domain for its life ([`crate::xen::vmid_pool`]).
+#![forbid(unsafe_code)]
+
+use core::sync::atomic::Ordering::Relaxed;
+
+use crate::p2m::P2m;
+use crate::types::errno::{Errno, Result};
+use crate::xen::console;
+use crate::xen::domain::Domain;
+use crate::xen::globals::{max_vmid, vmids};
+
+/// `p2m_vmid_allocator_init`: boot time, before any domain exists.
+pub fn init() {
+    vmids().reserve(P2m::INVALID_VMID);
+}
+
+/// `p2m_alloc_vmid`: gives the domain a VMID for life.
+///
+/// # Errors
+///
+/// [`Errno::BUSY`] when all are in use.
+pub fn alloc(domain: &Domain) -> Result {
+    let Some(vmid) = vmids().take(max_vmid().load(Relaxed)) else {
+        console::vmid_pool_exhausted(domain);
+        return Err(Errno::BUSY);
+    };
+    P2m::host_of(domain).set_vmid(vmid);
+    Ok(())
+}
+
+/// `p2m_free_vmid`: gives the VMID back, if there is one. The domain's TLB
+/// entries may outlive this: the next owner flushes before first use.
+pub fn free(domain: &Domain) {
+    let vmid = P2m::host_of(domain).vmid();
+    if vmid != P2m::INVALID_VMID {
+        vmids().give_back(vmid);
+    }
+}

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! One page, or one block: what most calls ask for, in fewer instructions than the
+//! general path of each verb takes. Nothing here does what the general path would not
+//! do; where something is not as simple as it mostly is, the general path is taken.
+//!
+//! What each of them buys is counted in docs/bench.md:
+//!
+//! | function | rows |
+//! |---|---|
+//! | [`insert`] | a page mapped by a call of its own, in a table that is there or not; a block |
+//! | [`remove`] | a page unmapped by a call of its own |
+//! | [`set_access`] | the access of one page |
+
+use super::insert::{account, replace, Insertion};
+use super::release::Released;
+use super::remove::{clear_run, owns_nothing};
+use super::set_access::{self as general, AccessChange, Position, Restart};
+use crate::p2m::lock::WriteView;
+use crate::table::walk::Walk;
+use crate::table::Table;
+use crate::types::access::P2mAccess;
+use crate::types::addr::{Gfn, Mfn};
+use crate::types::errno::{Errno, Outcome, Result};
+use crate::types::level::Level;
+use crate::types::p2m_type::P2mType;
+use crate::types::pte::Pte;
+use crate::xen::page::Page;
+use crate::xen::target::Target;
+
+/// [`super::insert::insert`], at once where the range is one leaf.
+#[inline(always)]
+pub(super) fn insert(
+    write: &mut WriteView<'_>,
+    gfn: Gfn,
+    nr: u64,
+    target: Target,
+    access: P2mAccess,
+) -> Result {
+    let domain = write.living_domain()?;
+    let insertion = Insertion::new(write, gfn, target, access);
+    let level = Level::of_pages(nr).filter(|&level| insertion.fits(level, 0, level.pages()));
+    let walk = level.and_then(|level| Walk::towards(write, gfn, level));
+    let (Some(level), Some(walk)) = (level, walk) else {
+        return Ok(insertion.run(write, nr)?);
+    };
+    if walk.order() != level.order() {
+        let outcome = match insert_in_new(write, walk.table(), gfn, &insertion, nr) {
+            Some(outcome) => outcome,
+            None => insertion.run(write, nr),
+        };
+        return Ok(outcome?);
+    }
+    let (table, leaf) = (walk.table_of(level), insertion.leaf(0, level));
+    if !domain.is_iommu_enabled() && table.fill_one(write, gfn, leaf) {
+        account(write, level, gfn, 1);
+    } else {
+        replace(write, table, gfn, 1, leaf);
+    }
+    Ok(())
+}
+
+/// Maps `nr` frames in a new table, or several, if what ended the walk, an
+/// entry of `table`, is empty, and there is no IOMMU to be told. Not after other
+/// changes under this lock: on running out of table pages it does not reclaim removed
+/// tables.
+#[inline(never)]
+fn insert_in_new(
+    write: &WriteView<'_>,
+    table: Table<'_>,
+    gfn: Gfn,
+    insertion: &Insertion,
+    nr: u64,
+) -> Option<Outcome> {
+    debug_assert!(!write.deferred().pages().any_removed());
+    let end = table.load(table.level().index(gfn));
+    if end != Pte::EMPTY || write.has_iommu() {
+        return None;
+    }
+    let (new, progress) = insertion.build(write, table.level(), 0, nr);
+    if let Some(new) = new {
+        // There is no IOMMU to be told.
+        let _done = table.link(write, gfn, new);
+    }
+    Some(progress.outcome)
+}
+
+/// [`super::remove_mapping`] of the page at the entry for `gfn` in a table of pages.
+pub(super) fn remove(
+    write: &WriteView<'_>,
+    table: Table<'_>,
+    gfn: Gfn,
+    mfn: Option<Mfn>,
+) -> Result {
+    let pte = table.load(Level::L3.index(gfn));
+    if !pte.ty().is_some_and(P2mType::is_any_ram) {
+        return Ok(clear_page(write, table, gfn, None)?);
+    }
+    let page = mfn.filter(|&mfn| mfn == pte.mfn()).and_then(Page::of);
+    if page.is_none() {
+        return Err(Errno::IL_SEQ);
+    }
+    Ok(clear_page(write, table, gfn, page)?)
+}
+
+/// Unmaps the page at the entry for `gfn` in a table of pages; `page` is the
+/// page of what is mapped there, if that is RAM.
+///
+/// # Errors
+///
+/// As for [`super::remove::remove`].
+fn clear_page(write: &WriteView<'_>, table: Table<'_>, gfn: Gfn, page: Option<Page>) -> Outcome {
+    write.refuse_if_dying()?;
+    let index = Level::L3.index(gfn);
+    let Some(page) = page.filter(|_| !write.has_iommu()) else {
+        return clear_run(write, table, index, gfn, 1).outcome;
+    };
+    if !owns_nothing(table.load(index), Level::L3) {
+        return clear_run(write, table, index, gfn, 1).outcome;
+    }
+    if let Some(leaf) = table.take_run(write, index, 1) {
+        table.stored(write, index, 1);
+        if leaf.was_live() {
+            write.deferred().defer_flush(gfn, 1, Level::L3);
+        }
+        Released::at(write, Level::L3).add_page(leaf, page);
+    }
+    Ok(())
+}
+
+/// [`super::set_access::set_access`], at once where the range is one page and there is
+/// a table of pages for it.
+///
+/// # Errors
+///
+/// As [`super::set_access::set_access`].
+pub fn set_access(
+    write: &mut WriteView<'_>,
+    first: Gfn,
+    pages: u64,
+    access: P2mAccess,
+    restart: Restart,
+) -> Result<u64> {
+    let table = match pages {
+        1 => Table::towards(write, first, Level::L3),
+        _ => None,
+    };
+    let Some(table) = table.filter(|table| table.level() == Level::L3) else {
+        return general::set_access(write, first, pages, access, restart);
+    };
+    let change = AccessChange::new(first, pages, access);
+    let mut position = Position::new(restart);
+    change.change_leaves(write, table, Level::L3.index(first), 1, &mut position)?;
+    Ok(1)
+}

@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Looking a guest frame up (`p2m_get_entry`, `p2m_lookup`,
+//! `p2m_get_page_from_gfn`).
+//!
+//! Needs the lock for reading; the result borrows the view, so it cannot
+//! outlive the lock. What must outlive it is copied out on purpose (`mfn()`
+//! for the callers of `p2m_lookup`, who know that it is a hint) or is a
+//! reference to the page ([`get_page_from_gfn`]).
+use core::marker::PhantomData;
+
+use crate::p2m::lock::ReadView;
+use crate::table::walk::Walk;
+use crate::types::access::P2mAccess;
+use crate::types::addr::{Gfn, Mfn, PAGE_SHIFT};
+use crate::types::level::Level;
+use crate::types::p2m_type::P2mType;
+use crate::types::pte::Pte;
+use crate::xen::globals::root_level;
+use crate::xen::page::{Page, PageRef};
+
+/// What is mapped at a frame, or how large the hole is that holds it.
+#[derive(Clone, Copy)]
+pub struct Lookup<'v> {
+    /// The mapping's entry, but with the frame that is looked up; no entry for
+    /// a hole.
+    leaf: Pte,
+    /// log2 of the pages that the entry spans that ended the walk.
+    order: u32,
+    _lock: PhantomData<&'v ()>,
+}
+
+impl<'v> Lookup<'v> {
+    /// Nothing mapped, at the entry of `level` that ended the walk.
+    #[inline(always)]
+    fn hole(level: Level) -> Self {
+        Self {
+            leaf: Pte::EMPTY,
+            order: level.order(),
+            _lock: PhantomData,
+        }
+    }
+
+    /// Level of the entry that ended the walk.
+    pub fn level(&self) -> Level {
+        Level::of_order(self.order)
+    }
+
+    /// log2 of the pages of the mapping or of the hole.
+    #[inline(always)]
+    pub fn order(&self) -> u32 {
+        self.order
+    }
+
+    /// The machine frame.
+    #[inline(always)]
+    pub fn mfn(&self) -> Option<Mfn> {
+        self.leaf.is_mapped().then(|| self.leaf.mfn())
+    }
+
+    /// The type.
+    #[inline(always)]
+    pub fn ty(&self) -> Option<P2mType> {
+        self.leaf.ty()
+    }
+
+    /// The access that introspection set; `None` for a hole.
+    #[inline(always)]
+    pub fn setting(&self) -> Option<P2mAccess> {
+        self.leaf.is_mapped().then(|| self.leaf.setting())
+    }
+
+    /// Bit 0 of the mapping's own entry (C's `valid`). False for a hole.
+    pub fn hw_valid(&self) -> bool {
+        self.leaf.hw_valid()
+    }
+}
+
+/// The level of the largest block that holds `gfn` and begins above `max`:
+/// beginning with the highest bit in which the two differ, or smaller.
+#[inline(always)]
+fn block_above(gfn: Gfn, max: Gfn) -> Level {
+    // C masks with a 64-bit address shifted to a frame number, and so ignores
+    // the top bits of the frame number.
+    let gfn = gfn.raw() & (!0 >> PAGE_SHIFT);
+    if gfn <= max.raw() {
+        return Level::L3;
+    }
+    Level::of_order((gfn ^ max.raw()).ilog2())
+}
+
+/// What is mapped at `gfn`, or the hole that holds it (`p2m_get_entry`), for
+/// any 64-bit frame number.
+#[inline(always)]
+pub fn get_entry(view: &ReadView, gfn: Gfn) -> Lookup<'_> {
+    match hole_beyond_max(view, gfn) {
+        Some(level) => Lookup::hole(level),
+        None => find(view, gfn),
+    }
+}
+
+/// The mapping at `gfn`, if there is one: [`get_entry`] for those who do not
+/// ask how large a hole is.
+#[inline(always)]
+pub fn lookup(view: &ReadView, gfn: Gfn) -> Option<Lookup<'_>> {
+    if gfn > view.max_mapped_gfn() {
+        return None;
+    }
+    Some(find(view, gfn)).filter(|found| found.leaf.is_mapped())
+}
+
+#[inline(never)]
+fn find(view: &ReadView, gfn: Gfn) -> Lookup<'_> {
+    match Walk::from_root(view, gfn) {
+        None => Lookup::hole(root_level()),
+        // Out of line, so that all others save no registers for a call.
+        Some(walk) if walk.calls_for_each_table() => find_by_calls(view, gfn),
+        Some(walk) => end_of_walk(walk, gfn),
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn find_by_calls(view: &ReadView, gfn: Gfn) -> Lookup<'_> {
+    match Walk::from_root(view, gfn) {
+        None => Lookup::hole(root_level()),
+        Some(walk) => end_of_walk(walk, gfn),
+    }
+}
+
+#[inline(always)]
+fn end_of_walk(mut walk: Walk<'_>, gfn: Gfn) -> Lookup<'_> {
+    loop {
+        let (pte, goes_on) = walk.step(gfn);
+        if goes_on {
+            continue;
+        }
+        let offset = gfn.raw() & ((1 << walk.order()) - 1);
+        return Lookup {
+            // A hole has no frame.
+            leaf: if pte.is_mapped() {
+                pte.advanced(offset)
+            } else {
+                Pte::EMPTY
+            },
+            order: walk.order(),
+            _lock: PhantomData,
+        };
+    }
+}
+
+/// For a frame above all that were ever mapped: the level of the largest
+/// block that holds it and lies above them altogether.
+#[inline(always)]
+pub(crate) fn hole_beyond_max(view: &ReadView, gfn: Gfn) -> Option<Level> {
+    let max = view.max_mapped_gfn();
+    (gfn > max).then(|| block_above(gfn, max).max(root_level()))
+}
+
+/// The access of a frame that was looked up (`p2m_mem_access_radix_get`).
+// UPSTREAM-DEFECT: B20: no caller of p2m_get_entry asks for it.
+pub fn access_of(view: &ReadView, found: &Lookup<'_>) -> Option<P2mAccess> {
+    if view.p2m().mem_access_enabled() {
+        found.setting()
+    } else {
+        Some(view.default_access())
+    }
+}
+
+/// The page mapped at `gfn`, with a reference, and the mapping's type
+/// (`p2m_get_page_from_gfn`). The reference is taken under the lock: once
+/// it is released, the page may be gone (XSA-473).
+pub fn get_page_from_gfn(view: &ReadView, gfn: Gfn) -> (Option<PageRef>, Option<P2mType>) {
+    let Some(mapping) = lookup(view, gfn) else {
+        return (None, None);
+    };
+    (reference(view, &mapping), mapping.ty())
+}
+
+fn reference(view: &ReadView, mapping: &Lookup<'_>) -> Option<PageRef> {
+    let ty = mapping.ty().filter(|ty| ty.is_any_ram())?;
+    let page = Page::of(mapping.mfn()?)?;
+    let domain = view.p2m().domain()?;
+    if !ty.is_foreign() {
+        return page.get(domain);
+    }
+    // A foreign page has another owner, who may be giving it up just now:
+    // then there is none, and that is no error.
+    let (reference, is_own) = page.get_any(domain)?;
+    debug_assert!(!is_own, "a domain's own page mapped as foreign");
+    (!is_own).then_some(reference)
+}

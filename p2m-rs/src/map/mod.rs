@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Mapping and unmapping as the rest of Xen asks for it: take the write lock,
+//! change, flush, unlock (`p2m_insert_mapping`, `p2m_remove_mapping` and the
+//! functions on top). The verbs themselves are the files below.
+#![forbid(unsafe_code)]
+
+pub mod fast_path;
+pub mod insert;
+pub mod lookup;
+mod merge;
+mod progress;
+mod release;
+pub mod remove;
+pub mod set_access;
+mod split;
+
+use crate::p2m::lock::ReadView;
+use crate::p2m::token::Unlocked;
+use crate::p2m::P2m;
+use crate::table::Table;
+use crate::types::addr::{Gfn, Mfn};
+use crate::types::errno::{Errno, Result};
+use crate::types::level::Level;
+use crate::types::p2m_type::P2mType;
+use crate::types::pte::Kind;
+use crate::xen::page::Page;
+use crate::xen::target::Target;
+
+/// `p2m_insert_mapping`: maps `nr` frames with the p2m's default access.
+///
+/// # Errors
+///
+/// As [`insert::insert`].
+pub fn insert_mapping(
+    cx: &mut Unlocked<'_>,
+    p2m: &P2m,
+    gfn: Gfn,
+    nr: u64,
+    target: Target,
+) -> Result {
+    let mut write = p2m.write(cx);
+    let access = write.default_access();
+    fast_path::insert(&mut write, gfn, nr, target, access)
+}
+
+/// `p2m_remove_mapping`: unmaps `nr` frames, which the caller believes to map
+/// `mfn` and the frames after it.
+///
+/// # Errors
+///
+/// [`Errno::IL_SEQ`] if RAM there is not what the caller believes: two CPUs may
+/// be removing the same page. Nothing was changed then. Else as
+/// [`remove::remove`].
+// UPSTREAM-DEFECT: B16: MMIO is unmapped without a look at the frame.
+pub fn remove_mapping(
+    cx: &mut Unlocked<'_>,
+    p2m: &P2m,
+    gfn: Gfn,
+    nr: u64,
+    mfn: Option<Mfn>,
+) -> Result {
+    let mut write = p2m.write(cx);
+    if nr == 1 {
+        if let Some(table) = Table::of_level(&write, gfn, Level::L3) {
+            return fast_path::remove(&write, table, gfn, mfn);
+        }
+    }
+    check_maps(&write, gfn, nr, mfn)?;
+    remove::remove(&mut write, gfn, nr)
+}
+
+/// Checks that all RAM in the range is what the caller believes.
+fn check_maps(view: &ReadView, start: Gfn, nr: u64, mfn: Option<Mfn>) -> Result {
+    let believed = mfn.filter(|&mfn| Page::exists(mfn));
+    let mut done = 0;
+    while done < nr {
+        let gfn = start.add(done);
+        if gfn > view.max_mapped_gfn() {
+            // Nothing is mapped from here on.
+            break;
+        }
+        let Some(table) = Table::last(view, gfn) else {
+            break;
+        };
+        // Entries of the table one by one, pages in runs, but not what is below
+        // another table.
+        let level = table.level();
+        let mut at = Some(level.index(gfn));
+        while let Some(index) = at.filter(|_| done < nr) {
+            let (gfn, pte) = (start.add(done), table.load(index));
+            if let Kind::Table(_) = pte.kind(level) {
+                break;
+            }
+            if pte.ty().is_some_and(P2mType::is_any_ram) {
+                let mapped = pte.mfn().add(level.offset(gfn));
+                if believed.map(|mfn| mfn.add(done)) != Some(mapped) {
+                    return Err(Errno::IL_SEQ);
+                }
+            }
+            let count = if level == Level::L3 && pte.is_mapped() {
+                table.run_of(index, pte, nr - done)
+            } else {
+                1
+            };
+            done += level.pages_from(gfn) + ((count - 1) << level.order());
+            at = index.advanced(count);
+        }
+    }
+    Ok(())
+}

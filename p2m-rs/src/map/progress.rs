@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! How far a change of a range got.
+
+use crate::types::errno::{Failure, Outcome};
+
+/// How many pages of a range are done, and why no more.
+#[must_use = "the rest of the range may have failed"]
+pub(crate) struct Progress {
+    pub(crate) pages: u64,
+    pub(crate) outcome: Outcome,
+}
+
+impl Progress {
+    /// All of it.
+    #[inline(always)]
+    pub(crate) const fn done(pages: u64) -> Self {
+        Self {
+            pages,
+            outcome: Ok(()),
+        }
+    }
+
+    /// Nothing.
+    #[inline(always)]
+    pub(crate) const fn failed(failure: Failure) -> Self {
+        Self {
+            pages: 0,
+            outcome: Err(failure),
+        }
+    }
+
+    /// So much, with the outcome of the last part.
+    #[inline(always)]
+    pub(crate) const fn of(pages: u64, outcome: Outcome) -> Self {
+        Self { pages, outcome }
+    }
+}

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Letting go of what an entry held (`p2m_free_entry`, `p2m_put_page`).
+//!
+//! References to a foreign page go after the TLB flush, and after the IOMMU's: the
+//! page's owner may give it up at that moment, and whoever gets it next must not
+//! share it with this guest. (C relies on the allocator's flush when the page is
+//! handed out again, and puts it before: B15.) A dying domain does not run, so for
+//! it the one flush at the end does. A *table* is freed with what is owed before
+//! the unlock, after the flush as well ([`crate::p2m::deferred`]).
+
+use crate::p2m::iommu::IotlbFlushed;
+use crate::p2m::lock::WriteView;
+use crate::table::removed::{Owned, Removed, RemovedLeaf, RemovedTable};
+use crate::types::addr::Mfn;
+use crate::types::level::Level;
+use crate::types::p2m_type::P2mType;
+use crate::types::pte::Pte;
+use crate::xen::page::{pages_before_xen_heap, Page};
+
+/// Releases whatever the entry owned, of which the IOMMU knows nothing any more.
+pub(crate) fn release(write: &WriteView<'_>, removed: Removed, flushed: IotlbFlushed) {
+    match removed.into_owned() {
+        Owned::Nothing => (),
+        Owned::Leaf(leaf) => Released::at(write, leaf.level()).add(leaf, flushed),
+        Owned::Table(table) => release_table(write, table, flushed),
+    }
+}
+
+fn release_table(write: &WriteView<'_>, table: RemovedTable, flushed: IotlbFlushed) {
+    let mut released = Released::at(write, table.level());
+    table.free(write, flushed, |owned| match owned {
+        Owned::Nothing => (),
+        Owned::Leaf(leaf) => released.add(leaf, flushed),
+        Owned::Table(below) => release_table(write, below, flushed),
+    });
+}
+
+/// Releases a mapping whose place another mapping of the same frame took: its
+/// references go (B3), the page stays where it is.
+pub(crate) fn release_same_frame(write: &WriteView<'_>, removed: Removed, flushed: IotlbFlushed) {
+    if let Owned::Leaf(leaf) = removed.into_owned() {
+        write.count_unmapped(leaf.level(), leaf.count());
+        // Where only permissions changed the flush is deferred: first that, as for
+        // every foreign page (B15).
+        if leaf.ty().is_some_and(P2mType::is_foreign) {
+            write.deferred().tlb_flush_sync();
+        }
+        leaf.put_references(flushed);
+    }
+}
+
+/// Keeps what the entry owned for ever, for a device may still reach it; but for
+/// the guest, and for Xen's books, it is gone.
+pub(crate) fn leak(write: &WriteView<'_>, removed: Removed) {
+    match removed.into_owned() {
+        Owned::Nothing => (),
+        Owned::Leaf(leaf) => Released::at(write, leaf.level()).note(&leaf),
+        Owned::Table(table) => table.leak(|entry| leak(write, entry)),
+    }
+}
+
+/// Mappings of one level that are out of their table. What must be done for
+/// all of them is done once, on drop.
+pub(crate) struct Released<'v> {
+    write: &'v WriteView<'v>,
+    level: Level,
+    count: u64,
+    any_ram: bool,
+}
+
+impl<'v> Released<'v> {
+    /// None yet.
+    pub(crate) fn at(write: &'v WriteView<'v>, level: Level) -> Self {
+        Self {
+            write,
+            level,
+            count: 0,
+            any_ram: false,
+        }
+    }
+
+    /// `count` consecutive parts of a block, of which `part` is the first. It
+    /// mapped no foreign pages: their references would be dropped one by one.
+    pub(crate) fn add_parts(&mut self, part: Pte, count: u64) {
+        debug_assert!(!part.ty().is_some_and(P2mType::is_foreign));
+        self.count += count;
+        if part.ty().is_some_and(P2mType::is_ram) {
+            self.any_ram = true;
+            if self.level == Level::L3 {
+                self.forget_xenheap_gfns(part.mfn(), count);
+            }
+        }
+    }
+
+    /// A mapping without references.
+    #[inline]
+    pub(crate) fn add_plain(&mut self, leaf: RemovedLeaf) {
+        debug_assert!(!leaf.ty().is_some_and(P2mType::is_foreign));
+        self.note(&leaf);
+    }
+
+    /// A mapping, whose references are dropped.
+    #[inline]
+    pub(crate) fn add(&mut self, leaf: RemovedLeaf, flushed: IotlbFlushed) {
+        self.note(&leaf);
+        if leaf.ty().is_some_and(P2mType::is_foreign) {
+            self.put_foreign(leaf, flushed);
+        }
+    }
+
+    /// All that follows from a mapping's end but its references.
+    #[inline]
+    fn note(&mut self, leaf: &RemovedLeaf) {
+        self.count += leaf.count();
+        if leaf.ty().is_some_and(P2mType::is_ram) {
+            self.any_ram = true;
+            if self.level == Level::L3 {
+                self.forget_xenheap_gfns(leaf.mfn(), leaf.count());
+            }
+        }
+    }
+
+    #[inline(never)]
+    fn put_foreign(&self, leaf: RemovedLeaf, flushed: IotlbFlushed) {
+        // All that was taken out together is flushed together.
+        if self.write.refuse_if_dying().is_ok() {
+            self.write.deferred().tlb_flush_sync();
+        }
+        leaf.put_references(flushed);
+    }
+
+    /// [`Self::add`] for a mapping of one page without references, which is `page`.
+    pub(crate) fn add_page(&mut self, leaf: RemovedLeaf, page: Page) {
+        debug_assert!(!leaf.ty().is_some_and(P2mType::is_foreign));
+        self.count += 1;
+        self.any_ram |= leaf.ty().is_some_and(P2mType::is_ram);
+        if self.any_ram && page.is_of_xen_heap() {
+            self.forget_xenheap_gfn(page);
+        }
+    }
+
+    /// Xen's heap remembers where its pages are mapped (M2P): not any more.
+    #[inline(never)]
+    fn forget_xenheap_gfns(&self, mut mfn: Mfn, mut pages: u64) {
+        while pages > 0 {
+            let skipped = pages_before_xen_heap(mfn, pages);
+            if skipped >= pages {
+                return;
+            }
+            mfn = mfn.add(skipped);
+            if let Some(page) = Page::of(mfn) {
+                self.forget_xenheap_gfn(page);
+            }
+            mfn = mfn.add(1);
+            pages -= skipped + 1;
+        }
+    }
+
+    /// Only of a page that is the domain's, and stays so for the moment. The tables
+    /// of a dying domain name frames that were freed before, which may be another
+    /// domain's shared page by now, or on their way through the heap.
+    #[inline(never)]
+    fn forget_xenheap_gfn(&self, page: Page) {
+        let domain = self.write.p2m().domain();
+        if let Some(reference) = domain.and_then(|domain| page.get(domain)) {
+            // Nobody changes what kind of page it is any more.
+            if page.is_of_xen_heap() {
+                reference.forget_xenheap_gfn();
+            }
+        }
+    }
+}
+
+impl Drop for Released<'_> {
+    fn drop(&mut self) {
+        if self.count > 0 {
+            self.write.count_unmapped(self.level, self.count);
+        }
+        if self.any_ram {
+            if let Some(domain) = self.write.p2m().domain() {
+                domain.invalidate_ioreq_mapcache();
+            }
+        }
+    }
+}

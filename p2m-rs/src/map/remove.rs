@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Unmapping (`p2m_set_entry` with INVALID_MFN).
+//!
+//! An entry whose whole span is unmapped is cleared at its own level: a table
+//! goes with all that is below it. A block of which a part is unmapped is
+//! replaced by a table that has the hole already, so that one flush does for
+//! split and removal.
+
+use super::progress::Progress;
+use super::release::{leak, release, Released};
+use super::split::{split, split_with, PartialUpdate};
+use crate::p2m::lock::WriteView;
+use crate::table::{Entry, Table};
+use crate::types::addr::Gfn;
+use crate::types::errno::{Errno, Failure, Outcome, Result};
+use crate::types::level::{Level, TableIndex};
+use crate::types::p2m_type::P2mType;
+use crate::types::pte::{Kind, Pte};
+use crate::xen::iommu::IotlbFlush;
+
+/// Nothing in the place of a part of a block.
+struct Hole;
+
+impl PartialUpdate for Hole {
+    fn fits(&self, level: Level, gfn: Gfn, pages: u64) -> bool {
+        level.offset(gfn) == 0 && pages >= level.pages()
+    }
+
+    fn entry(&self, _part: Pte, _level: Level, _gfn: Gfn) -> Pte {
+        Pte::EMPTY
+    }
+
+    fn replaces(&self) -> bool {
+        true
+    }
+}
+
+/// Unmaps `nr` frames from `gfn` on. Holes are no error.
+///
+/// # Errors
+///
+/// As for [`Self::insert`]; a block that cannot be split stays whole
+/// (XSA-222). Also if the IOMMU may still reach what was unmapped; then no
+/// reference is dropped.
+pub fn remove(write: &mut WriteView<'_>, gfn: Gfn, nr: u64) -> Result {
+    write.refuse_if_dying()?;
+    Ok(remove_any(write, gfn, nr)?)
+}
+
+/// [`Self::remove`], also of a dying domain.
+pub(crate) fn remove_any(write: &mut WriteView<'_>, gfn: Gfn, nr: u64) -> Outcome {
+    let mut done = 0;
+    while done < nr {
+        let (gfn, rest) = (gfn.add(done), nr - done);
+        let is_whole = |level: Level| is_whole(level, gfn, rest);
+        let table = Table::towards(write, gfn, Level::largest(is_whole))
+            .ok_or(Failure::Refused(Errno::INVAL))?;
+        let more = remove_in(write, table, gfn, rest);
+        done += more.pages;
+        match more.outcome {
+            // Tables that were taken out wait to be freed.
+            Err(Failure::NoTable(_)) if write.deferred().pages().any_removed() => {
+                write.finish_early();
+            }
+            outcome => outcome?,
+        }
+    }
+    Ok(())
+}
+
+/// Unmaps the part of the range that a table of the tree spans.
+fn remove_in(write: &WriteView<'_>, table: Table<'_>, start: Gfn, pages: u64) -> Progress {
+    let level = table.level();
+    let (mut done, mut index) = (0, Some(level.index(start)));
+    while let Some(entry) = index.filter(|_| done < pages) {
+        let gfn = start.add(done);
+        let (rest, span) = (pages - done, level.pages_from(gfn));
+        let more = if is_whole(level, gfn, rest) {
+            clear_run(write, table, entry, gfn, rest >> level.order())
+        } else {
+            remove_below(write, table, entry, gfn, rest.min(span))
+        };
+        done += more.pages;
+        if more.outcome.is_err() {
+            return Progress::of(done, more.outcome);
+        }
+        index = entry.advanced((level.offset(gfn) + more.pages) >> level.order());
+    }
+    Progress::done(done)
+}
+
+/// Unmaps a part of what one entry spans.
+fn remove_below(
+    write: &WriteView<'_>,
+    table: Table<'_>,
+    index: TableIndex,
+    gfn: Gfn,
+    pages: u64,
+) -> Progress {
+    match table.entry(index) {
+        Entry::Empty => Progress::of(pages, write.iommu_flush_in_doubt(gfn, pages)),
+        Entry::Table(below) => remove_in(write, below, gfn, pages),
+        // References of a part of it are dropped one by one, after the
+        // IOMMU has forgotten it.
+        Entry::Leaf(block) if block.ty().is_some_and(P2mType::is_foreign) => {
+            match split(write, table, index, gfn) {
+                Ok(below) => remove_in(write, below, gfn, pages),
+                Err(failure) => Progress::failed(failure),
+            }
+        }
+        Entry::Leaf(block) => {
+            let (new, progress) = split_with(write, block, table.level(), gfn, pages, &Hole);
+            let told = new.map_or(Ok(()), |new| table.link(write, gfn, new));
+            Progress::of(progress.pages, told.and(progress.outcome))
+        }
+    }
+}
+
+/// Clears at most `count` entries of the table's level: as many as own nothing,
+/// or one table, or consecutive foreign pages, or one foreign block, which is as
+/// many references as a table of pages (B4). Also where it fails for the IOMMU:
+/// then what the entries owned is kept for ever.
+pub(crate) fn clear_run(
+    write: &WriteView<'_>,
+    table: Table<'_>,
+    first: TableIndex,
+    gfn: Gfn,
+    count: u64,
+) -> Progress {
+    let level = table.level();
+    let cleared = clear_plain(write, table, first, gfn, count);
+    if cleared.pages > 0 {
+        return cleared;
+    }
+    let limit = if level == Level::L3 { count } else { 1 };
+    let removed = table.clear(write, gfn, limit);
+    let pages = removed.count() << level.order();
+    let flush = IotlbFlush::modified_if(removed.was_live());
+    match write.iommu_flush(gfn, pages, flush) {
+        Ok(flushed) => {
+            release(write, removed, flushed);
+            Progress::done(pages)
+        }
+        Err(failure) => {
+            // A device may still reach the pages: keep the references.
+            leak(write, removed);
+            Progress::of(pages, Err(failure))
+        }
+    }
+}
+
+/// Clears entries that are empty or whose mapping owns no reference, up to
+/// the first other one. Returns how many.
+fn clear_plain(
+    write: &WriteView<'_>,
+    table: Table<'_>,
+    first: TableIndex,
+    gfn: Gfn,
+    limit: u64,
+) -> Progress {
+    let level = table.level();
+    let mut cleared = 0;
+    let (mut was_mapped, mut was_live) = (false, false);
+    let mut released = Released::at(write, level);
+    while let Some(index) = first.advanced(cleared).filter(|_| cleared < limit) {
+        if !owns_nothing(table.load(index), level) {
+            break;
+        }
+        let Some(leaf) = table.take_run(write, index, limit - cleared) else {
+            cleared += 1;
+            continue;
+        };
+        (was_mapped, was_live) = (true, was_live | leaf.was_live());
+        cleared += leaf.count();
+        released.add_plain(leaf);
+    }
+    drop(released);
+    let pages = cleared << level.order();
+    if !was_mapped {
+        return Progress::of(pages, write.iommu_flush_in_doubt(gfn, pages));
+    }
+    table.stored(write, first, cleared);
+    if was_live {
+        write.deferred().defer_flush(gfn, pages, level);
+    }
+    let told = write.iommu_flush(gfn, pages, IotlbFlush::modified_if(was_live));
+    Progress::of(pages, told.map(|_flushed| ()))
+}
+
+/// Whether an entry of `level` goes as a whole. Not 512 GiB at once: C does no
+/// more than 1 GiB between two looks at what is there.
+fn is_whole(level: Level, gfn: Gfn, pages: u64) -> bool {
+    level != Level::L0 && level.offset(gfn) == 0 && pages >= level.pages()
+}
+
+/// Whether the entry is empty, or a mapping without references.
+pub(super) fn owns_nothing(pte: Pte, level: Level) -> bool {
+    match pte.kind(level) {
+        Kind::Empty => true,
+        Kind::Table(_) => false,
+        Kind::Leaf => !pte.ty().is_some_and(P2mType::is_foreign),
+    }
+}

@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Work that is deferred until the write lock is released.
+//!
+//! Changing tables costs three things that need not be done at once: a barrier
+//! for stores to reachable entries, a TLB flush for entries that were live, and
+//! the freeing of tables that were taken out, which must wait for that flush. A
+//! [`Deferred`] remembers which of them are needed, and does them when the lock is
+//! released: one barrier and one flush for a whole call.
+//!
+//! What may *not* wait is done in between: the flush between break and make
+//! ([`crate::table`]), and the barrier before a device is told
+//! ([`crate::p2m::iommu`]).
+//!
+//! C has `need_flush` in `struct p2m_domain` for the second of the three, and
+//! flushes the whole VMID. That field is still there for functions that C calls
+//! with the lock held: a flush that is needed at their end is left to C's unlock.
+
+use core::cell::Cell;
+
+use super::pages::TablePages;
+use super::P2m;
+use crate::types::addr::Gfn;
+use crate::types::level::Level;
+use crate::xen::tlb;
+
+/// What TLBs may hold that the tables do not say any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stale {
+    /// Nothing.
+    Nothing,
+    /// Entries that span at least 2^`granule`'s order pages each, from `first`
+    /// to before `end`.
+    Range {
+        /// First frame.
+        first: u64,
+        /// Frame after the last one.
+        end: u64,
+        /// Level of the smallest entry.
+        granule: Level,
+    },
+    /// Any entry of the domain.
+    All,
+}
+
+impl Stale {
+    /// The smallest range that holds both.
+    fn union(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Nothing, one) | (one, Self::Nothing) => one,
+            (Self::All, _) | (_, Self::All) => Self::All,
+            (
+                Self::Range {
+                    first,
+                    end,
+                    granule,
+                },
+                Self::Range {
+                    first: first2,
+                    end: end2,
+                    granule: granule2,
+                },
+            ) => Self::Range {
+                first: first.min(first2),
+                end: end.max(end2),
+                granule: granule.max(granule2),
+            },
+        }
+    }
+}
+
+/// The deferred work of one holder of the write lock.
+///
+/// # Invariants
+///
+/// The p2m's write lock is held for `'l` ([`TablePages`]). Whatever was deferred is done
+/// by [`Self::finish`] or [`Self::leave_to_c`] before the lock is released: their only
+/// callers are the drop of the guard, and the end of a call by C with the lock held.
+pub(crate) struct Deferred<'l> {
+    barrier: Cell<bool>,
+    stale: Cell<Stale>,
+    pages: TablePages<'l>,
+}
+
+impl<'l> Deferred<'l> {
+    /// Of a p2m, with the flush that C's flag says is needed.
+    ///
+    /// # Safety
+    ///
+    /// The write lock is held for `'l`, and there is no other value for the same p2m.
+    #[inline(always)]
+    pub(super) unsafe fn of(p2m: &'l P2m) -> Self {
+        Self {
+            barrier: Cell::new(false),
+            stale: Cell::new(if p2m.need_flush() {
+                Stale::All
+            } else {
+                Stale::Nothing
+            }),
+            // SAFETY: by the caller's promise.
+            pages: unsafe { TablePages::of(p2m) },
+        }
+    }
+
+    /// The p2m.
+    #[inline(always)]
+    pub(super) fn p2m(&self) -> &'l P2m {
+        self.pages.p2m()
+    }
+
+    /// Pages for new tables, and those of removed ones.
+    #[inline(always)]
+    pub(crate) fn pages(&self) -> &TablePages<'l> {
+        &self.pages
+    }
+
+    /// Stores to reachable entries were made: walkers must see them before the
+    /// lock is released.
+    pub(crate) fn defer_barrier(&self) {
+        self.barrier.set(true);
+    }
+
+    /// Entries of `level` in `gfn .. gfn + pages` were live and have changed.
+    pub(crate) fn defer_flush(&self, gfn: Gfn, pages: u64, level: Level) {
+        let first = gfn.raw() & !(level.pages() - 1);
+        let stale = Stale::Range {
+            first,
+            end: gfn.raw().saturating_add(pages),
+            granule: level,
+        };
+        self.stale.set(self.stale.get().union(stale));
+    }
+
+    /// Any entry may have been live and have changed.
+    pub(crate) fn defer_whole_flush(&self) {
+        self.stale.set(Stale::All);
+    }
+
+    /// Whether TLBs may hold what the tables do not say any more.
+    #[inline]
+    pub(crate) fn is_flush_needed(&self) -> bool {
+        self.stale.get() != Stale::Nothing
+    }
+
+    /// Walkers see all stores from here on (DSB ISHST), if there were any.
+    pub(crate) fn barrier(&self) {
+        if self.barrier.replace(false) {
+            tlb::stores_are_visible();
+        }
+    }
+
+    /// All stores so far are visible to everybody (DSB SY), before a device is
+    /// told about them.
+    pub(crate) fn barrier_for_devices(&self) {
+        self.barrier.set(false);
+        tlb::all_stores_are_complete();
+    }
+
+    /// Flushes what TLBs may hold of entries that have changed, if anything
+    /// (`p2m_tlb_flush_sync`). The flush begins with a barrier.
+    #[inline]
+    pub(crate) fn tlb_flush_sync(&self) {
+        if self.is_flush_needed() {
+            self.flush_stale();
+        }
+    }
+
+    #[inline(never)]
+    fn flush_stale(&self) {
+        match self.stale.replace(Stale::Nothing) {
+            Stale::Nothing => {}
+            Stale::All => self.force_tlb_flush_sync(),
+            Stale::Range {
+                first,
+                end,
+                granule,
+            } => {
+                self.barrier.set(false);
+                tlb::flush_range(self.p2m().vttbr(), first, end, granule);
+            }
+        }
+    }
+
+    /// Flushes all that TLBs hold for the domain, needed or not
+    /// (`p2m_force_tlb_flush_sync`).
+    pub(crate) fn force_tlb_flush_sync(&self) {
+        self.barrier.set(false);
+        self.stale.set(Stale::Nothing);
+        tlb::flush_vmid(self.p2m().vttbr());
+        self.p2m().set_need_flush(false);
+    }
+
+    /// Does everything before the lock is released: when table pages run out, or many
+    /// removed ones wait.
+    #[inline(never)]
+    pub(crate) fn finish_early(&mut self) {
+        self.finish();
+    }
+
+    /// Does everything, at the unlock.
+    #[inline(always)]
+    pub(super) fn finish(&mut self) {
+        self.tlb_flush_sync();
+        self.barrier();
+        if self.pages.is_unfinished() {
+            self.pages.finish();
+        }
+    }
+
+    /// At the end of a function that C called with the lock held: a flush of
+    /// the whole VMID is left to C's unlock, all else is done.
+    pub(super) fn leave_to_c(&mut self) {
+        if self.stale.get() == Stale::All && !self.pages.any_removed() {
+            self.stale.set(Stale::Nothing);
+            self.p2m().set_need_flush(true);
+        }
+        self.finish_early();
+    }
+}

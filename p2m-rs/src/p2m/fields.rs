@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! The fields of `struct p2m_domain` that the lock protects, and statistics.
+
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
+
+use super::field;
+use super::lock::{ReadView, WriteView};
+use crate::types::access::P2mAccess;
+use crate::types::addr::Gfn;
+use crate::types::errno::{Errno, Failure, Outcome};
+use crate::types::level::Level;
+use crate::xen::domain::Domain;
+
+impl ReadView {
+    /// Highest guest frame that was ever mapped.
+    #[inline(always)]
+    pub fn max_mapped_gfn(&self) -> Gfn {
+        Gfn::new(field!(self.p2m(), AtomicU64, max_mapped_gfn).load(Relaxed))
+    }
+
+    /// Lowest guest frame that was ever mapped; during teardown, where to
+    /// resume.
+    pub fn lowest_mapped_gfn(&self) -> Gfn {
+        Gfn::new(field!(self.p2m(), AtomicU64, lowest_mapped_gfn).load(Relaxed))
+    }
+
+    /// The access that new mappings get.
+    pub fn default_access(&self) -> P2mAccess {
+        let raw = field!(self.p2m(), AtomicU32, default_access).load(Relaxed);
+        match P2mAccess::from_c(raw.into()) {
+            Some(access) => access,
+            None => P2mAccess::N,
+        }
+    }
+
+    /// Leaves at `level`, for the statistics.
+    pub fn mappings(&self, level: Level) -> u64 {
+        field!(self.p2m(), AtomicU64, stats.mappings[level as usize]).load(Relaxed)
+    }
+
+    /// How often a leaf of `level` was split.
+    pub fn shattered(&self, level: Level) -> u64 {
+        field!(self.p2m(), AtomicU64, stats.shattered[level as usize]).load(Relaxed)
+    }
+}
+
+impl WriteView<'_> {
+    /// No mapping may appear once relinquishing has begun.
+    ///
+    /// # Errors
+    ///
+    /// [`Errno::NO_MEM`], as C answers (XSA-410).
+    pub(crate) fn refuse_if_dying(&self) -> Outcome {
+        self.living_domain().map(|_| ())
+    }
+
+    /// The domain, if it is not being destroyed.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::refuse_if_dying`].
+    #[inline(always)]
+    pub(crate) fn living_domain(&self) -> Outcome<&Domain> {
+        match self.p2m().domain() {
+            Some(domain) if !domain.is_dying() => Ok(domain),
+            _ => Err(Failure::Refused(Errno::NO_MEM)),
+        }
+    }
+
+    /// Widens the range of frames that may be mapped to hold
+    /// `first ..= last`.
+    pub(crate) fn note_mapped(&self, first: Gfn, last: Gfn) {
+        field!(self.p2m(), AtomicU64, max_mapped_gfn).fetch_max_plain(last.raw());
+        field!(self.p2m(), AtomicU64, lowest_mapped_gfn).fetch_min_plain(first.raw());
+    }
+
+    /// During teardown, where to resume.
+    pub(crate) fn set_lowest_mapped_gfn(&mut self, gfn: Gfn) {
+        field!(self.p2m(), AtomicU64, lowest_mapped_gfn).store(gfn.raw(), Relaxed);
+    }
+
+    /// Introspection is in use from now on: no block mappings any more. To be called
+    /// before the first entry, or the default access, becomes anything but what a
+    /// domain without introspection has.
+    pub(crate) fn enable_mem_access(&self) {
+        field!(self.p2m(), AtomicBool, mem_access_enabled).store(true, Relaxed);
+    }
+
+    /// The access that new mappings will get. Another one than before begins
+    /// introspection.
+    pub fn set_default_access(&mut self, access: P2mAccess) {
+        if access != self.default_access() {
+            self.enable_mem_access();
+            field!(self.p2m(), AtomicU32, default_access).store(access.to_c(), Relaxed);
+        }
+    }
+
+    /// Counts `n` more leaves at `level`.
+    pub(crate) fn count_mapped(&self, level: Level, n: u64) {
+        let count = field!(self.p2m(), AtomicU64, stats.mappings[level as usize]);
+        count.store(count.load(Relaxed).wrapping_add(n), Relaxed);
+    }
+
+    /// Counts `n` leaves fewer at `level`.
+    pub(crate) fn count_unmapped(&self, level: Level, n: u64) {
+        let count = field!(self.p2m(), AtomicU64, stats.mappings[level as usize]);
+        count.store(count.load(Relaxed).wrapping_sub(n), Relaxed);
+    }
+
+    /// Counts `n` more splits of leaves at `level` (modulo 2^64).
+    pub(crate) fn count_shattered(&self, level: Level, n: u64) {
+        let count = field!(self.p2m(), AtomicU64, stats.shattered[level as usize]);
+        count.store(count.load(Relaxed).wrapping_add(n), Relaxed);
+    }
+}
+
+/// Load, compare, store: the write lock is held, so no read-modify-write
+/// instruction is needed.
+trait Extremum {
+    fn fetch_max_plain(&self, value: u64);
+    fn fetch_min_plain(&self, value: u64);
+}
+
+impl Extremum for AtomicU64 {
+    fn fetch_max_plain(&self, value: u64) {
+        if value > self.load(Relaxed) {
+            self.store(value, Relaxed);
+        }
+    }
+
+    fn fetch_min_plain(&self, value: u64) {
+        if value < self.load(Relaxed) {
+            self.store(value, Relaxed);
+        }
+    }
+}

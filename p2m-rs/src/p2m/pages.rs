@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! The pages of a p2m's tables (`p2m_alloc_page`, `p2m_free_page`).
+//!
+//! All tables but the root are on one list, `p2m->pages`, from the moment that their
+//! page is allocated to the moment that it is freed. A table that was taken out of the
+//! tree moves to the end of the list and is freed before the lock is released, after
+//! the TLB flush: until then a walk may be in it, and walk caches may hold it.
+
+use core::cell::Cell;
+
+use xen_sys as sys;
+
+use super::P2m;
+use crate::xen::console;
+use crate::xen::domain::Domain;
+use crate::xen::page::Page;
+use crate::xen::pool::{free_heap_page, heap_page, Spare};
+
+/// As many removed tables may wait as `p2m_teardown` frees between two looks whether to
+/// preempt.
+const MANY_TABLES: usize = 512;
+
+/// A page for a table.
+///
+/// # Invariants
+///
+/// The page is on the list of pages of the p2m that it was allocated for, and no
+/// table points to it, or none does any more. It does not prove anything about the page's
+/// contents: they are whatever the last user left.
+#[must_use = "an unused table page must be given back"]
+pub struct TablePage(Page);
+
+impl TablePage {
+    /// The page.
+    pub fn page(&self) -> Page {
+        self.0
+    }
+
+    /// The page of a table that was taken out of the tree.
+    ///
+    /// # Safety
+    ///
+    /// The page was a `TablePage` once, and no table points to it any more. Unless the
+    /// TLBs have forgotten it, it goes nowhere but to [`TablePages::free_later`].
+    pub(crate) unsafe fn from_removed(page: Page) -> Self {
+        Self(page)
+    }
+}
+
+/// The list of the table pages of a p2m.
+///
+/// # Invariants
+///
+/// The p2m's write lock is held for `'l`. The last `removed` pages of the list are in no
+/// tree any more.
+pub(crate) struct TablePages<'l> {
+    p2m: &'l P2m,
+    removed: Cell<usize>,
+    /// Pages of the pool, taken ahead.
+    spare: Spare,
+}
+
+impl<'l> TablePages<'l> {
+    /// Of a p2m.
+    ///
+    /// # Safety
+    ///
+    /// The write lock is held for `'l`, and there is no other value for the same p2m.
+    #[inline(always)]
+    pub(super) unsafe fn of(p2m: &'l P2m) -> Self {
+        Self {
+            p2m,
+            removed: Cell::new(0),
+            spare: Spare::default(),
+        }
+    }
+
+    /// The p2m.
+    #[inline(always)]
+    pub(super) fn p2m(&self) -> &'l P2m {
+        self.p2m
+    }
+
+    /// A page for a new table (`p2m_alloc_page`).
+    pub(crate) fn alloc(&self) -> Option<TablePage> {
+        let domain = self.p2m.domain()?;
+        let page = if domain.is_hardware_domain() {
+            let page = heap_page(domain);
+            if page.is_none() {
+                console::no_table_page_for_hwdom();
+            }
+            page?
+        } else {
+            self.spare.take(domain)?
+        };
+        // SAFETY: the write lock is held; the page is in no list.
+        unsafe { sys::xs_page_list_add(page.as_ptr(), self.p2m.pages_ptr()) };
+        Some(TablePage(page))
+    }
+
+    /// Gives back a page that no table has ever pointed to (`p2m_free_page`).
+    pub(crate) fn free(&self, page: TablePage) {
+        self.unlist(page.0);
+        self.give_back(page.0);
+    }
+
+    /// Keeps the page of a table that was taken out of the tree until the TLBs have
+    /// forgotten it: moves it to the end of the list.
+    pub(crate) fn free_later(&self, page: TablePage) {
+        self.unlist(page.0);
+        // SAFETY: the write lock is held; just taken off.
+        unsafe { sys::xs_page_list_add_tail(page.0.as_ptr(), self.p2m.pages_ptr()) };
+        self.removed.set(self.removed.get() + 1);
+    }
+
+    /// Whether removed tables wait to be freed.
+    pub(crate) fn any_removed(&self) -> bool {
+        self.removed.get() > 0
+    }
+
+    /// Whether so many removed tables wait that freeing them takes as long as other work
+    /// between two looks whether to preempt.
+    pub(crate) fn many_removed(&self) -> bool {
+        self.removed.get() >= MANY_TABLES
+    }
+
+    /// Whether [`Self::finish`] has anything to do.
+    #[inline(always)]
+    pub(super) fn is_unfinished(&self) -> bool {
+        self.any_removed() || self.spare.is_any()
+    }
+
+    /// Frees the tables that were removed, and gives back what was taken ahead: the
+    /// pool is locked once. The TLBs have forgotten the tables.
+    #[inline(never)]
+    pub(super) fn finish(&self) {
+        let domain = self.p2m.domain();
+        let mut pool = domain
+            .filter(|domain| !domain.is_hardware_domain())
+            .map(Domain::lock_pool);
+        for _ in 0..self.removed.replace(0) {
+            // SAFETY: the write lock is held.
+            let page = unsafe { sys::xs_page_list_last(self.p2m.pages_ptr()) };
+            // SAFETY: null or a page of the list.
+            let Some(page) = (unsafe { Page::from_ptr(page) }) else {
+                break;
+            };
+            self.unlist(page);
+            match &mut pool {
+                Some(pool) => pool.push(page),
+                None => free_heap_page(page),
+            }
+        }
+        if let Some(pool) = &mut pool {
+            self.spare.give_back(pool);
+        }
+    }
+
+    /// Frees one page of the list, whatever table it is. Says whether there
+    /// was one.
+    ///
+    /// # Safety
+    ///
+    /// No table of the list can be reached: the root is empty and the TLBs
+    /// were flushed since.
+    pub(crate) unsafe fn free_any(&self) -> bool {
+        // SAFETY: the write lock is held.
+        let page = unsafe { sys::xs_page_list_remove_head(self.p2m.pages_ptr()) };
+        // SAFETY: null or a page of the list.
+        let Some(page) = (unsafe { Page::from_ptr(page) }) else {
+            return false;
+        };
+        self.give_back(page);
+        true
+    }
+
+    /// Takes a page off the list.
+    fn unlist(&self, page: Page) {
+        // SAFETY: the write lock is held; every TablePage is in this list.
+        unsafe { sys::xs_page_list_del(page.as_ptr(), self.p2m.pages_ptr()) };
+    }
+
+    /// To the pool, or to the heap for the hardware domain.
+    fn give_back(&self, page: Page) {
+        match self.p2m.domain() {
+            Some(domain) if !domain.is_hardware_domain() => domain.lock_pool().push(page),
+            _ => free_heap_page(page),
+        }
+    }
+}
+
+impl P2m {
+    /// The list of all table pages but the root.
+    fn pages_ptr(&self) -> *mut sys::page_list_head {
+        let c = self.as_ptr();
+        // SAFETY: a place inside the live structure.
+        unsafe { &raw mut (*c).pages }
+    }
+
+    /// Whether no table page but the root is left.
+    pub(crate) fn has_no_table_pages(&self) -> bool {
+        // SAFETY: the domain is being freed; nobody else can reach it.
+        unsafe { sys::xs_page_list_empty(self.pages_ptr()) }
+    }
+
+    /// Readies the list of pages (`p2m_init`).
+    pub(crate) fn init_pages(&self) {
+        // SAFETY: the domain is being created; nobody else can reach it.
+        unsafe { sys::xs_init_page_list_head(self.pages_ptr()) };
+    }
+}

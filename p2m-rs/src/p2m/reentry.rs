@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! C functions that may take a p2m lock somewhere inside. All of them are
+//! here, and all take the token: none can be called while this CPU holds a
+//! p2m lock. (Beside them, what belongs to their subject.)
+
+use xen_sys as sys;
+
+use super::token::Unlocked;
+use super::translate::Gv2mFlags;
+use crate::types::addr::{Gva, Ipa};
+use crate::xen::console;
+use crate::xen::cpu;
+use crate::xen::domain::Domain;
+use crate::xen::page::{Page, PageRef};
+use crate::xen::vcpu::Vcpu;
+
+/// What the guest's own tables say of an address.
+#[derive(Clone, Copy, Debug)]
+pub struct Stage1 {
+    /// Where it translates to.
+    pub ipa: Ipa,
+    /// Whether the guest lets itself write there.
+    pub writable: bool,
+}
+
+impl Stage1 {
+    /// What AT would have checked of the guest's tables (XSA-98). AT does not check
+    /// for execution, and so nor does this.
+    pub const fn allows(self, flags: Gv2mFlags) -> bool {
+        self.writable || !flags.wants_write()
+    }
+}
+
+/// Walks the guest's stage-1 tables in software (`guest_walk_tables`). Each
+/// step reads guest memory and so takes the p2m lock for reading.
+pub fn guest_walk(_cx: &mut Unlocked<'_>, vcpu: &Vcpu, gva: Gva) -> Option<Stage1> {
+    let mut ipa = 0;
+    let mut permissions = 0;
+    // SAFETY: a live vCPU, and no p2m lock is held; writes to locals.
+    let found = unsafe {
+        sys::guest_walk_tables(vcpu.as_ptr(), gva.raw(), &raw mut ipa, &raw mut permissions)
+    };
+    found.then_some(Stage1 {
+        ipa: Ipa::new(ipa),
+        writable: Gv2mFlags::from_c(permissions).wants_write(),
+    })
+}
+
+// bindgen's structures hold some that are empty, which the lint minds.
+#[allow(improper_ctypes)]
+unsafe extern "C" {
+    /// Of mem_access-rs, or nobody's: see [`mem_access_check_and_get_page`].
+    fn p2m_mem_access_check_and_get_page(
+        gva: u64,
+        flag: core::ffi::c_ulong,
+        v: *const sys::vcpu,
+    ) -> *mut sys::page_info;
+}
+
+/// The page behind an address whose translation failed while mem_access is in use
+/// (`p2m_mem_access_check_and_get_page`). Reached through its C symbol, as
+/// mem_access can be configured out; then there never is one.
+pub fn mem_access_check_and_get_page(
+    _cx: &mut Unlocked<'_>,
+    gva: Gva,
+    flags: Gv2mFlags,
+    vcpu: &Vcpu,
+) -> Option<PageRef> {
+    if !sys::config::MEM_ACCESS {
+        return None;
+    }
+    // SAFETY: a live vCPU, and no p2m lock is held.
+    let page =
+        unsafe { p2m_mem_access_check_and_get_page(gva.raw(), flags.to_c().into(), vcpu.as_ptr()) };
+    // SAFETY: null or a page.
+    let page = unsafe { Page::from_ptr(page) }?;
+    // SAFETY: the function returns a page together with a reference to it.
+    Some(unsafe { PageRef::adopt(page) })
+}
+
+/// Crashes the domain (`domain_crash`). For the current domain this dumps the
+/// guest's stack, through `get_page_from_gva`.
+#[track_caller]
+pub fn domain_crash(_cx: &mut Unlocked<'_>, domain: &Domain) {
+    console::domain_crash_called();
+    // SAFETY: a live domain, and no p2m lock is held.
+    unsafe { sys::__domain_crash(domain.as_ptr()) };
+}
+
+/// Runs what waits on this CPU (`do_softirq`): may schedule, that is run
+/// anything.
+pub fn do_softirq(_cx: &mut Unlocked<'_>) {
+    debug_assert!(cpu::irqs_enabled());
+    // SAFETY: no lock is held and interrupts are enabled.
+    unsafe { sys::do_softirq() };
+}
+
+/// What a guest did that introspection wants to hear of.
+#[derive(Clone, Copy, Debug)]
+pub struct AccessEvent {
+    /// The faulting address; of an entry of the guest's tables, the page's start.
+    pub ipa: Ipa,
+    /// The guest virtual address, if it is known.
+    pub gva: Option<Gva>,
+    /// `MEM_ACCESS_*` flags of the public interface.
+    pub flags: u32,
+}
+
+/// Whether somebody listens to the domain's monitor events. Takes no lock.
+pub fn has_monitor(domain: &Domain) -> bool {
+    let c = domain.as_ptr();
+    // SAFETY: a live structure; vm_event_check_ring copes with any value.
+    let ring = unsafe { (*c).vm_event_monitor };
+    // SAFETY: as above.
+    unsafe { sys::vm_event_check_ring(ring) }
+}
+
+/// Sends a mem_access event (`monitor_traps`); with `sync` the vCPU pauses
+/// until the listener answers. Says whether it could be sent.
+///
+/// The request is built on the stack, where C allocates it: there is no event
+/// to lose for want of memory.
+pub fn send_access_event(
+    _cx: &mut Unlocked<'_>,
+    vcpu: &Vcpu,
+    sync: bool,
+    event: AccessEvent,
+) -> bool {
+    // SAFETY: all zeroes is a valid vm_event_st: integers and unions of them.
+    let mut request: sys::vm_event_st = unsafe { core::mem::zeroed() };
+    request.reason = sys::VM_EVENT_REASON_MEM_ACCESS;
+    request.u.mem_access = sys::vm_event_mem_access {
+        gfn: event.ipa.gfn().raw(),
+        offset: event.ipa.page_offset(),
+        gla: event.gva.map_or(0, Gva::raw),
+        flags: event.flags,
+        _pad: 0,
+    };
+    // SAFETY: the current vCPU, no p2m lock held; the request is copied into
+    // the ring before the call returns.
+    unsafe { sys::monitor_traps(vcpu.as_ptr(), sync, &raw mut request) >= 0 }
+}

@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Changing entries of the tree. The parent's documentation has the picture.
+//!
+//! What was in an entry is what the store replaced, looked at again at that
+//! moment: nobody can come to own it twice.
+
+use super::new::NewTable;
+use super::removed::{Removed, RemovedLeaf};
+use super::run::Series;
+use super::Table;
+use crate::p2m::iommu::IotlbFlushed;
+use crate::p2m::lock::WriteView;
+use crate::types::addr::Gfn;
+use crate::types::errno::Outcome;
+use crate::types::level::{TableIndex, ENTRIES};
+use crate::types::pte::{Kind, Pte};
+use crate::xen::iommu::IotlbFlush;
+
+/// Most entries that are broken at a time. A flush for half a table bounds how long a guest
+/// may find an entry broken, and what is done between two looks for preemption.
+pub(super) const MOST: usize = ENTRIES / 2;
+
+impl Table<'_> {
+    /// Writes `leaf` to the entry for `gfn`, if that is empty and no flush is
+    /// owed. Says whether it did.
+    #[inline]
+    pub(crate) fn fill_one(self, write: &WriteView<'_>, gfn: Gfn, leaf: Pte) -> bool {
+        let index = self.level.index(gfn);
+        if self.load(index) != Pte::EMPTY || write.deferred().is_flush_needed() {
+            return false;
+        }
+        self.store(index, leaf);
+        self.stored(write, index, 1);
+        true
+    }
+
+    /// Writes `leaf` and those that map the frames after it to empty entries
+    /// from `first` on, up to the first that is not empty, `limit` at most.
+    /// Returns how many.
+    #[inline]
+    pub(crate) fn fill_empty(
+        self,
+        write: &WriteView<'_>,
+        first: TableIndex,
+        limit: u64,
+        leaf: Pte,
+    ) -> u64 {
+        if self.load(first) != Pte::EMPTY {
+            return 0;
+        }
+        // An entry may have been cleared under this lock: its flush comes
+        // before anything new.
+        write.deferred().tlb_flush_sync();
+        let (empty, full) = (
+            Series::of(Pte::EMPTY, self.level),
+            Series::of(leaf, self.level),
+        );
+        let filled = self.rewrite_while(first, limit, empty, full);
+        if filled > 0 {
+            self.stored(write, first, filled);
+        }
+        filled
+    }
+}
+
+impl Table<'_> {
+    /// Clears the leaf at `first` and those after it that map the frames after it
+    /// with the same rights, `limit` at most. None if there is no leaf. The caller
+    /// reports the stores, and owes the flush if they were live.
+    pub(crate) fn take_run(
+        self,
+        _write: &WriteView<'_>,
+        first: TableIndex,
+        limit: u64,
+    ) -> Option<RemovedLeaf> {
+        let leaf = self.load(first);
+        if leaf.kind(self.level) != Kind::Leaf {
+            return None;
+        }
+        let (full, empty) = (
+            Series::of(leaf, self.level),
+            Series::of(Pte::EMPTY, self.level),
+        );
+        let count = self.rewrite(first, limit, full, empty);
+        Some(RemovedLeaf::run(leaf, self.level, count))
+    }
+
+    /// Replaces what is at the entry for `gfn` by `leaf`, and what follows by leaves
+    /// that map the frames after that one, for as long as what is there maps
+    /// consecutive frames alike; `limit` entries at most, 1 for a table. Break,
+    /// flush, make: at once, and for no more than may be broken at a time. Where
+    /// only permissions differ there is no break, and the flush is owed. What was
+    /// there comes back, and whether the IOMMU has forgotten it.
+    #[inline(never)]
+    pub(crate) fn replace(
+        self,
+        write: &WriteView<'_>,
+        gfn: Gfn,
+        limit: u64,
+        leaf: Pte,
+    ) -> (Removed, Outcome<IotlbFlushed>) {
+        let first = self.level.index(gfn);
+        let old = self.load(first);
+        debug_assert!(limit == 1 || old.kind(self.level) == Kind::Leaf);
+        let breaks = !old.differs_only_in_permissions(leaf);
+        let step = if breaks {
+            leaf.with_hw_valid(false)
+        } else {
+            leaf
+        };
+        let series = |pte| Series::of(pte, self.level);
+        let (was, step, leaf) = (series(old), series(step), series(leaf));
+        let count = self.rewrite(first, limit.min(MOST as u64), was, step);
+        self.stored(write, first, count);
+        let removed = Removed::run(old, self.level, count);
+        removed.defer_flush(write, gfn);
+        let (pages, was_live) = (count << self.level.order(), old.hw_valid());
+        if !breaks {
+            return (
+                removed,
+                write.iommu_flush(gfn, pages, IotlbFlush::modified_if(was_live).and_added()),
+            );
+        }
+        write.deferred().tlb_flush_sync();
+        let forgotten = write.iommu_flush(gfn, pages, IotlbFlush::modified_if(was_live));
+        self.rewrite(first, count, step, leaf);
+        self.stored(write, first, count);
+        // Once more, if the IOMMU refused before the make.
+        let modified = was_live && forgotten.is_err();
+        let told = write.iommu_flush(gfn, pages, IotlbFlush::modified_if(modified).and_added());
+        (removed, if modified { told } else { forgotten })
+    }
+
+    /// Replaces what is at the entry for `gfn` by a pointer to a new table, which
+    /// inherits what the entry owned, a mapping or nothing: break, flush, make, at
+    /// once. [`super::pending::Pending`] does it for many tables. An IOMMU is told of the
+    /// break before the make, and of the make of what was mapped; where nothing
+    /// was, the caller tells it.
+    ///
+    /// # Errors
+    ///
+    /// Those of the IOMMU's flushes; the table is linked all the same.
+    #[inline(never)]
+    pub(crate) fn link(self, write: &WriteView<'_>, gfn: Gfn, new: NewTable) -> Outcome {
+        let index = self.level.index(gfn);
+        let old = self.load(index);
+        debug_assert!(self.level.next() == Some(new.level()));
+        debug_assert!(!matches!(old.kind(self.level), Kind::Table(_)));
+        new.complete(write);
+        let pointer = new.into_pointer();
+        if old.hw_valid() {
+            let removed = self.swap(index, pointer.with_hw_valid(false));
+            self.stored(write, index, 1);
+            removed.defer_flush(write, gfn);
+            removed.inherited();
+        }
+        // The break, and what the table says, before anything leads there.
+        write.deferred().tlb_flush_sync();
+        let pages = self.level.pages();
+        let first = Gfn::new(gfn.raw() & !(pages - 1));
+        let forgotten = write.iommu_flush(first, pages, IotlbFlush::modified_if(old.hw_valid()));
+        write.deferred().barrier();
+        self.store(index, pointer);
+        self.stored(write, index, 1);
+        if !old.is_mapped() {
+            return Ok(());
+        }
+        // Once more, if the IOMMU refused before the make.
+        let modified = forgotten.is_err();
+        let told = write.iommu_flush(first, pages, IotlbFlush::modified_if(modified).and_added());
+        forgotten.and(told).map(|_flushed| ())
+    }
+
+    /// Clears the entry for `gfn`, and those after it that map the frames after it
+    /// with the same rights; `limit` at most. A flush is owed if they were live.
+    pub(crate) fn clear(self, write: &WriteView<'_>, gfn: Gfn, limit: u64) -> Removed {
+        let index = self.level.index(gfn);
+        let removed = match self.take_run(write, index, limit) {
+            Some(leaves) => leaves.into_removed(),
+            None => self.swap(index, Pte::EMPTY),
+        };
+        // XSA-393: also what has no bit 0.
+        if removed.was_mapped() {
+            self.stored(write, index, removed.count());
+            removed.defer_flush(write, gfn);
+        }
+        removed
+    }
+
+    /// Writes the entry. No barrier. Returns what was there.
+    pub(super) fn swap(self, index: TableIndex, pte: Pte) -> Removed {
+        let old = self.load(index);
+        self.store(index, pte);
+        Removed::run(old, self.level, 1)
+    }
+
+    /// Gives `count` entries from `first` on, at which `gfn` is looked up, other
+    /// permissions: what `change` makes of each, or as they are for `None`.
+    /// No break is needed for that; an entry that would change in more stays as
+    /// it is. A flush is owed for those that were live; the caller reports the
+    /// stores. `change` is asked once for entries that go on alike.
+    #[inline]
+    pub(crate) fn set_permissions(
+        self,
+        write: &WriteView<'_>,
+        gfn: Gfn,
+        first: TableIndex,
+        count: u64,
+        mut change: impl FnMut(Pte) -> Option<Pte>,
+    ) -> Permissions {
+        let mut set = Permissions {
+            any: false,
+            any_live: false,
+            uniform: false,
+        };
+        let (mut at, mut done) = (Some(first), 0);
+        while let Some(index) = at.filter(|_| done < count) {
+            let old = self.load(index);
+            let new = change(old).filter(|new| {
+                let is_legal = new.differs_only_in_permissions(old.with_hw_valid(true));
+                debug_assert!(is_legal, "{new:?} differs from {old:?}");
+                is_legal
+            });
+            let left = count - done;
+            let run = match new {
+                Some(new) => {
+                    let (like, made) = (Series::of(old, self.level), Series::of(new, self.level));
+                    let run = self.rewrite(index, left, like, made);
+                    set.any = true;
+                    if old.hw_valid() {
+                        set.any_live = true;
+                        let changed = gfn.add(done << self.level.order());
+                        write.deferred().defer_flush(
+                            changed,
+                            run << self.level.order(),
+                            self.level,
+                        );
+                    }
+                    run
+                }
+                None if left == 1 => 1,
+                None => self.run_of(index, old, left),
+            };
+            set.uniform = run == ENTRIES as u64;
+            done += run;
+            at = index.advanced(run);
+        }
+        set
+    }
+}
+
+/// Which entries [`Table::set_permissions`] changed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Permissions {
+    /// Any.
+    pub(crate) any: bool,
+    /// Any that the hardware may have used.
+    pub(crate) any_live: bool,
+    /// All entries of the table were one run: they map consecutive frames, alike in
+    /// everything, or nothing.
+    pub(crate) uniform: bool,
+}

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Tables that are not part of the tree yet. Nothing in them can be cached, and
+//! one barrier does for all of their stores, before anything points to them.
+
+use xen_sys as sys;
+
+use super::run::Series;
+use super::Table;
+use crate::p2m::lock::WriteView;
+use crate::p2m::pages::TablePage;
+use crate::types::level::{Level, TableIndex, ENTRIES};
+use crate::types::pte::{Kind, Pte};
+
+/// A table that nothing points to yet.
+///
+/// # Invariants
+///
+/// Only this value can reach the table and those attached to it; `pointer` is the entry
+/// that will point to it. It does not prove that its entries have reached memory: that is
+/// [`Self::complete`] and a barrier.
+#[must_use = "a new table must be linked or given back"]
+pub(crate) struct NewTable {
+    page: TablePage,
+    table: Table<'static>,
+    /// The entry that will point here.
+    pointer: Pte,
+}
+
+impl NewTable {
+    /// A table of `level` without entries (`p2m_create_table`).
+    pub(crate) fn empty(page: TablePage, level: Level) -> Self {
+        let new = Self::uninitialised(page, level);
+        // SAFETY: the page is this table's alone.
+        unsafe { sys::xs_clear_page(new.table.entries.cast()) };
+        new
+    }
+
+    /// A table of `level` with `leaf` and those that map the frames after it.
+    pub(crate) fn full(page: TablePage, level: Level, leaf: Pte) -> Self {
+        let mut new = Self::uninitialised(page, level);
+        new.fill(TableIndex::FIRST, ENTRIES as u64, leaf);
+        new
+    }
+
+    /// A table of `level` that maps what `block` maps, in 512 parts.
+    pub(crate) fn split_of(page: TablePage, block: Pte, level: Level) -> Self {
+        Self::full(page, level, block.child(0, level))
+    }
+
+    fn uninitialised(page: TablePage, level: Level) -> Self {
+        let mfn = page.page().mfn();
+        // SAFETY: the page is this table's alone, until it is linked; then it
+        // is the tree's, and this value is gone.
+        let table = unsafe { Table::map(mfn, level) };
+        let pointer = Pte::table(mfn);
+        Self {
+            page,
+            table,
+            pointer,
+        }
+    }
+
+    /// The level of its entries.
+    pub(crate) fn level(&self) -> Level {
+        self.table.level
+    }
+
+    /// Entry `index`.
+    pub(crate) fn load(&self, index: TableIndex) -> Pte {
+        self.table.load(index)
+    }
+
+    /// Writes `leaf` and those that map the frames after it to `count` entries
+    /// from `first` on; or nothing to each, for an empty `leaf`.
+    pub(crate) fn fill(&mut self, first: TableIndex, count: u64, leaf: Pte) {
+        let new = Series::of(leaf, self.table.level);
+        self.table.write(first, count, new);
+    }
+
+    /// Points the entry at a table one level further down, which becomes part
+    /// of this one.
+    pub(crate) fn attach(&mut self, write: &WriteView<'_>, index: TableIndex, below: Self) {
+        // Ordered before the link of this table by that link's barrier.
+        below.complete(write);
+        let pointer = below.into_pointer();
+        self.table.store(index, pointer);
+    }
+
+    /// All entries are written: what is owed for that is to be paid before
+    /// anything points here.
+    pub(super) fn complete(&self, write: &WriteView<'_>) {
+        self.table.stored(write, TableIndex::FIRST, ENTRIES as u64);
+    }
+
+    /// The entry that points here.
+    pub(super) fn into_pointer(self) -> Pte {
+        self.pointer
+    }
+
+    /// Gives the page back. Nothing may have been attached: a table below would be
+    /// lost until teardown.
+    pub(crate) fn discard(self, write: &WriteView<'_>) {
+        debug_assert!(TableIndex::all().all(|index| {
+            let pte = self.load(index);
+            !matches!(pte.kind(self.table.level), Kind::Table(_))
+        }));
+        write.deferred().pages().free(self.page);
+    }
+}

@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! What an entry owned, once it is out of its table.
+
+use super::Table;
+use crate::p2m::iommu::IotlbFlushed;
+use crate::p2m::lock::WriteView;
+use crate::p2m::pages::TablePage;
+use crate::types::addr::{Gfn, Mfn};
+use crate::types::level::{Level, TableIndex};
+use crate::types::p2m_type::P2mType;
+use crate::types::pte::{Kind, Pte};
+use crate::xen::page::{put_pages, Page};
+
+/// What an entry held before it was cleared or replaced. It owns what the
+/// entry owned, so it must be released, under the lock, by
+/// [`crate::map::release::release`].
+#[must_use = "owns references or a subtree: release it"]
+pub(crate) struct Removed {
+    pte: Pte,
+    level: Level,
+    /// Of leaves that mapped consecutive frames alike, of which `pte` was the first.
+    count: u64,
+}
+
+/// What a [`Removed`] owns.
+pub(crate) enum Owned {
+    /// Nothing.
+    Nothing,
+    /// A mapping's references.
+    Leaf(RemovedLeaf),
+    /// A table and all below.
+    Table(RemovedTable),
+}
+
+/// A leaf that is in no table any more, or a run of leaves that mapped
+/// consecutive frames alike.
+#[must_use = "owns references"]
+pub(crate) struct RemovedLeaf {
+    pte: Pte,
+    level: Level,
+    count: u64,
+}
+
+/// A table that no entry points to any more.
+#[must_use = "owns a subtree"]
+pub(crate) struct RemovedTable {
+    page: Page,
+    table: Table<'static>,
+}
+
+impl Removed {
+    /// Of `count` entries that were just taken out of a table of `level`: leaves
+    /// that mapped consecutive frames alike, or one of any kind.
+    pub(super) fn run(pte: Pte, level: Level, count: u64) -> Self {
+        Self { pte, level, count }
+    }
+
+    /// How many entries these were.
+    pub(crate) fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// Whether anything was there.
+    pub(super) fn was_mapped(&self) -> bool {
+        self.pte.is_mapped()
+    }
+
+    /// Whether the hardware may have used it.
+    pub(crate) fn was_live(&self) -> bool {
+        self.pte.hw_valid()
+    }
+
+    /// A flush is owed if the hardware may have used it. `gfn` is looked up
+    /// there. Below a table there may be pages, each cached on its own.
+    pub(super) fn defer_flush(&self, write: &WriteView<'_>, gfn: Gfn) {
+        if !self.was_live() {
+            return;
+        }
+        let granule = match self.pte.kind(self.level) {
+            Kind::Table(_) => Level::L3,
+            _ => self.level,
+        };
+        let first = Gfn::new(gfn.raw() & !(self.level.pages() - 1));
+        write
+            .deferred()
+            .defer_flush(first, self.count << self.level.order(), granule);
+    }
+
+    /// Gives up ownership to the entry that took its place: one with other
+    /// permissions, or a table of its parts.
+    pub(crate) fn inherited(self) {
+        let _ = self;
+    }
+
+    /// What it owned.
+    #[inline]
+    pub(crate) fn into_owned(self) -> Owned {
+        let Self { pte, level, count } = self;
+        match pte.kind(level) {
+            Kind::Empty => Owned::Nothing,
+            Kind::Leaf => Owned::Leaf(RemovedLeaf::run(pte, level, count)),
+            Kind::Table(mfn) => self.into_table(mfn).map_or(Owned::Nothing, Owned::Table),
+        }
+    }
+
+    #[inline(never)]
+    fn into_table(self, mfn: Mfn) -> Option<RemovedTable> {
+        let below = self.level.next()?;
+        // SAFETY: an entry of the tree pointed to this table, and this value is
+        // all that is left of the entry: the table is only freed through it.
+        let table = unsafe { Table::map(mfn, below) };
+        let page = Page::of(mfn)?;
+        Some(RemovedTable { page, table })
+    }
+}
+
+impl RemovedLeaf {
+    /// `count` leaves that were just taken out of a table of `level`, of which
+    /// `pte` was the first.
+    pub(super) fn run(pte: Pte, level: Level, count: u64) -> Self {
+        Self { pte, level, count }
+    }
+
+    /// The leaves as what was taken out of some entries.
+    pub(super) fn into_removed(self) -> Removed {
+        Removed::run(self.pte, self.level, self.count)
+    }
+
+    /// How many leaves these are.
+    pub(crate) fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// The level that it was at.
+    pub(crate) fn level(&self) -> Level {
+        self.level
+    }
+
+    /// Whether the hardware may have used it.
+    pub(crate) fn was_live(&self) -> bool {
+        self.pte.hw_valid()
+    }
+
+    /// First frame that it mapped.
+    pub(crate) fn mfn(&self) -> Mfn {
+        self.pte.mfn()
+    }
+
+    /// Its type.
+    pub(crate) fn ty(&self) -> Option<P2mType> {
+        self.pte.ty()
+    }
+
+    /// Drops the references that a foreign mapping owns, one a page.
+    #[inline]
+    pub(crate) fn put_references(self, _flushed: IotlbFlushed) {
+        if self.ty().is_some_and(P2mType::is_foreign) {
+            self.put_foreign();
+        }
+    }
+
+    #[inline(never)]
+    fn put_foreign(self) {
+        // SAFETY: the insertion was given a reference to each page
+        // (`Target::vouched`); the leaf is gone, and `self` with it.
+        unsafe { put_pages(self.mfn(), self.count << self.level.order()) };
+    }
+}
+
+impl RemovedTable {
+    /// Hands what its entries hold to `each`, and leaves the table alone: it
+    /// stays on the list of pages, and is freed at teardown.
+    pub(crate) fn leak(self, each: impl Fn(Removed)) {
+        for index in TableIndex::all() {
+            each(Removed::run(self.table.load(index), self.table.level, 1));
+        }
+    }
+
+    /// Hands what its entries hold to `each`, leaves in runs, and frees the
+    /// table: later, with what is owed before the lock is released. No walk that
+    /// begins now finds the table, but one may be under way, and walk caches may
+    /// hold it until the flush.
+    #[inline]
+    pub(crate) fn free(
+        self,
+        write: &WriteView<'_>,
+        flushed: IotlbFlushed,
+        mut each: impl FnMut(Owned),
+    ) {
+        let Table { level, .. } = self.table;
+        let mut at = Some(TableIndex::FIRST);
+        while let Some(index) = at {
+            let pte = self.table.load(index);
+            let mut count = 1;
+            if pte.kind(level) == Kind::Leaf {
+                count = self.table.run_of(index, pte, u64::MAX);
+                each(Owned::Leaf(RemovedLeaf::run(pte, level, count)));
+            } else if pte.is_mapped() {
+                each(Removed::run(pte, level, 1).into_owned());
+            }
+            at = index.advanced(count);
+        }
+        self.free_only(write, flushed);
+    }
+
+    /// [`Self::free`], for a table whose mappings went over to a block.
+    pub(crate) fn free_only(self, write: &WriteView<'_>, _flushed: IotlbFlushed) {
+        // SAFETY: no entry points here any more; TLBs may, until the flush, which
+        // comes before the page is freed.
+        let page = unsafe { TablePage::from_removed(self.page) };
+        write.deferred().pages().free_later(page);
+    }
+
+    /// The level of its entries.
+    pub(crate) fn level(&self) -> Level {
+        self.table.level
+    }
+}

@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Runs of entries: leaves that map consecutive frames alike, or entries that
+//! all say the same.
+//!
+//! What changes a range spends nearly all of its time here, so entries are read
+//! and written four at a time, each of them single-copy atomically (LDP and STP
+//! of two registers: DDI 0487K, B2.2.1).
+
+use xen_sys::arch;
+
+use super::Table;
+use crate::p2m::lock::WriteView;
+use crate::types::level::{Level, TableIndex, ENTRIES};
+use crate::types::pte::Pte;
+
+/// Entries that are read or written together.
+const GROUP: usize = 4;
+
+/// What the entries of a run say, one after the other.
+#[derive(Clone, Copy)]
+pub(super) struct Series {
+    next: Pte,
+    /// Pages from one to the next.
+    step: u64,
+}
+
+impl Series {
+    /// A leaf of `level` and those that map the frames after it; or nothing each
+    /// time, for an entry that maps nothing.
+    #[inline(always)]
+    pub(super) fn of(first: Pte, level: Level) -> Self {
+        let step = if first.is_mapped() { level.pages() } else { 0 };
+        Self { next: first, step }
+    }
+
+    #[inline(always)]
+    fn skip(&mut self, entries: usize) {
+        self.next = self.next.advanced(self.step * entries as u64);
+    }
+
+    #[inline(always)]
+    fn group(self) -> [u64; GROUP] {
+        let second = self.next.advanced(self.step);
+        let third = second.advanced(self.step);
+        let fourth = third.advanced(self.step);
+        [self.next, second, third, fourth].map(Pte::bits)
+    }
+}
+
+/// Whether two groups are the same: without a branch for each.
+#[inline(always)]
+fn same(one: [u64; GROUP], other: [u64; GROUP]) -> bool {
+    let ([a, b, c, d], [e, f, g, h]) = (one, other);
+    (a == e) & (b == f) & (c == g) & (d == h)
+}
+
+/// Some entries of a table, from one on.
+struct Rest<'v> {
+    /// The first of them.
+    at: Table<'v>,
+    left: usize,
+}
+
+impl Rest<'_> {
+    /// The next entry, if there is one.
+    #[inline(always)]
+    fn peek(&self) -> Option<Pte> {
+        (self.left > 0).then(|| self.at.load(TableIndex::FIRST))
+    }
+
+    /// The next GROUP entries, if there are so many.
+    #[inline(always)]
+    fn peek_group(&self) -> Option<[u64; GROUP]> {
+        // SAFETY: so many are left of a live table: the lock is held.
+        (self.left >= GROUP).then(|| unsafe { arch::pte_load_four(self.at.entries) })
+    }
+
+    /// Writes the next entry, if there is one.
+    #[inline(always)]
+    fn put(&self, entry: Pte) {
+        if self.left > 0 {
+            self.at.store(TableIndex::FIRST, entry);
+        }
+    }
+
+    /// Writes the next GROUP entries, if there are so many. No barrier.
+    #[inline(always)]
+    fn put_group(&self, group: [u64; GROUP]) {
+        if self.left >= GROUP {
+            // SAFETY: so many are left of a live table; all callers have a
+            // WriteView, or own the table.
+            unsafe { arch::pte_store_four(self.at.entries, group) };
+        }
+    }
+
+    /// Goes on by so many entries of those that are left.
+    #[inline(always)]
+    fn skip(&mut self, entries: usize) {
+        self.at.entries = self.at.entries.wrapping_add(entries);
+        self.left -= entries;
+    }
+}
+
+impl<'v> Table<'v> {
+    /// `count` entries from `first` on, but none past the end of the table.
+    #[inline(always)]
+    fn rest(self, first: TableIndex, count: u64) -> Rest<'v> {
+        // No more than there is room for.
+        #[allow(clippy::cast_possible_truncation)]
+        let left = count.min(first.room()) as usize;
+        let at = Self {
+            entries: self.at(first),
+            ..self
+        };
+        Rest { at, left }
+    }
+
+    /// How many entries from `first` on, `limit` at most, are leaves like `leaf`,
+    /// which is the first, and map the frames after it.
+    #[inline(never)]
+    pub(crate) fn run_of(self, first: TableIndex, leaf: Pte, limit: u64) -> u64 {
+        let mut like = Series::of(leaf, self.level);
+        let mut rest = self.rest(first, limit);
+        let most = rest.left;
+        while let Some(found) = rest.peek_group() {
+            if !same(found, like.group()) {
+                break;
+            }
+            like.skip(GROUP);
+            rest.skip(GROUP);
+        }
+        while rest.peek() == Some(like.next) {
+            like.skip(1);
+            rest.skip(1);
+        }
+        (most - rest.left) as u64
+    }
+
+    /// Whether all entries are leaves that map consecutive frames alike, valid bits
+    /// left aside; and if so, whether any has its valid bit.
+    #[inline(never)]
+    pub(crate) fn maps_one_block(self) -> Option<bool> {
+        let valid = |entry| Pte::from_bits(entry).with_hw_valid(true).bits();
+        let first = self.load(TableIndex::FIRST).with_hw_valid(true);
+        let mut like = Series::of(first, self.level);
+        let mut rest = self.rest(TableIndex::FIRST, ENTRIES as u64);
+        let mut any = false;
+        while let Some(found @ [a, b, c, d]) = rest.peek_group() {
+            if !same(found.map(valid), like.group()) {
+                return None;
+            }
+            any |= Pte::from_bits(a | b | c | d).hw_valid();
+            like.skip(GROUP);
+            rest.skip(GROUP);
+        }
+        Some(any)
+    }
+
+    /// Replaces entries from `first` on, `limit` at most, for as long as they are
+    /// `old`, by `new`. No barrier. Returns how many.
+    #[inline(never)]
+    pub(super) fn rewrite_while(
+        self,
+        first: TableIndex,
+        limit: u64,
+        mut old: Series,
+        mut new: Series,
+    ) -> u64 {
+        let mut rest = self.rest(first, limit);
+        let most = rest.left;
+        while let Some(found) = rest.peek_group() {
+            if !same(found, old.group()) {
+                break;
+            }
+            rest.put_group(new.group());
+            old.skip(GROUP);
+            new.skip(GROUP);
+            rest.skip(GROUP);
+        }
+        while rest.peek() == Some(old.next) {
+            rest.put(new.next);
+            old.skip(1);
+            new.skip(1);
+            rest.skip(1);
+        }
+        (most - rest.left) as u64
+    }
+
+    /// The same where the first is known to be `old`: no call if it is the only one.
+    #[inline(always)]
+    pub(super) fn rewrite(self, first: TableIndex, limit: u64, old: Series, new: Series) -> u64 {
+        debug_assert!(self.load(first) == old.next);
+        if limit == 1 {
+            self.store(first, new.next);
+            return 1;
+        }
+        self.rewrite_while(first, limit, old, new)
+    }
+
+    /// Writes `count` entries from `first` on. No barrier.
+    #[inline(never)]
+    pub(super) fn write(self, first: TableIndex, count: u64, mut new: Series) {
+        let mut rest = self.rest(first, count);
+        while rest.left >= GROUP {
+            rest.put_group(new.group());
+            new.skip(GROUP);
+            rest.skip(GROUP);
+        }
+        while rest.left > 0 {
+            rest.put(new.next);
+            new.skip(1);
+            rest.skip(1);
+        }
+    }
+
+    /// Clears bit 0 of all entries, and leaves the rest of them as it is. Says
+    /// whether any had it: then the caller reports the stores, and owes a flush if
+    /// the table could be walked.
+    pub(crate) fn clear_hw_valid(self, _write: &WriteView<'_>) -> bool {
+        let mut any = false;
+        let mut rest = self.rest(TableIndex::FIRST, ENTRIES as u64);
+        while let Some([a, b, c, d]) = rest.peek_group() {
+            if Pte::from_bits(a | b | c | d).hw_valid() {
+                let clear = |entry| Pte::from_bits(entry).with_hw_valid(false).bits();
+                rest.put_group([clear(a), clear(b), clear(c), clear(d)]);
+                any = true;
+            }
+            rest.skip(GROUP);
+        }
+        any
+    }
+}
+
+/// A table is of whole groups.
+const _: () = assert!(ENTRIES % GROUP == 0);

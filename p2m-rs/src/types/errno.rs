@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! The errno values that this code returns, and how they reach C.
+
+use core::ffi::c_int;
+use core::num::NonZeroI32;
+
+/// An error of Xen's ABI: the negated errno, as C sees it. A [`Result`] is then
+/// C's `int` already: 0 for success.
+#[repr(transparent)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Errno(NonZeroI32);
+
+/// Result of an operation on the p2m.
+pub type Result<T = ()> = core::result::Result<T, Errno>;
+
+static_assertions::assert_eq_size!(Result, c_int);
+
+impl Errno {
+    /// No such entry: here, a table could not be had for an insertion.
+    pub const NO_ENT: Self = Self::of(2);
+    /// No such mapping.
+    pub const SRCH: Self = Self::of(3);
+    /// Out of memory.
+    pub const NO_MEM: Self = Self::of(12);
+    /// No VMID left.
+    pub const BUSY: Self = Self::of(16);
+    /// An argument makes no sense.
+    pub const INVAL: Self = Self::of(22);
+    /// Not implemented, nor ever.
+    pub const NO_SYS: Self = Self::of(38);
+    /// The request does not match what is mapped.
+    pub const IL_SEQ: Self = Self::of(84);
+    /// Preempted: call again with the same arguments.
+    pub const RESTART: Self = Self::of(85);
+    /// Not implemented here.
+    pub const OP_NOT_SUPP: Self = Self::of(95);
+
+    /// The error of this number, which is above 0.
+    const fn of(errno: c_int) -> Self {
+        match NonZeroI32::new(-errno) {
+            Some(value) => Self(value),
+            None => Self(NonZeroI32::MIN),
+        }
+    }
+
+    /// The negative value that C expects.
+    pub const fn to_c(self) -> c_int {
+        self.0.get()
+    }
+
+    /// From the return value of a Xen function: 0 or more is success.
+    pub fn check(rc: c_int) -> Result {
+        match NonZeroI32::new(rc) {
+            Some(value) if rc < 0 => Err(Self(value)),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Why a change of the tables did not get to its end. The three are told apart by
+/// their kind and never by their errno: an IOMMU may answer -ENOMEM as well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// There is no page for a table. Once tables that were taken out are freed it
+    /// is worth another try.
+    NoTable(Errno),
+    /// The IOMMU did not flush its TLB, so devices may still reach what was mapped
+    /// before. The tables have changed.
+    Iommu(Errno),
+    /// The domain is dying, or the frame is beyond the IPA space.
+    Refused(Errno),
+}
+
+impl From<Failure> for Errno {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::NoTable(errno) | Failure::Iommu(errno) | Failure::Refused(errno) => errno,
+        }
+    }
+}
+
+/// Result of a change of the tables.
+pub type Outcome<T = ()> = core::result::Result<T, Failure>;
+
+/// 0, or the negated errno.
+pub fn to_c(result: Result) -> c_int {
+    result.map_or_else(Errno::to_c, |()| 0)
+}

@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Values: numbers, entries and error codes that know nothing of Xen's
+//! structures, of memory or of locks.
+#![forbid(unsafe_code)]
+
+pub mod access;
+pub mod addr;
+pub mod errno;
+pub mod level;
+pub mod p2m_type;
+pub mod pte;
+pub mod vttbr;

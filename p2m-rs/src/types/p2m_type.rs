@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! What a guest frame is mapped to: C's `p2m_type_t`.
+//!
+//! The values are ABI (callers pass them, the PTE stores them in bits 58:55).
+//! `p2m_invalid` (0) is no variant: "nothing mapped" is `None`.
+
+/// Type of a mapping. Decides memory attributes, permissions, and what
+/// reference the mapping holds.
+#[repr(u8)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum P2mType {
+    /// Normal guest RAM (`p2m_ram_rw`).
+    RamRw = 1,
+    /// Read-only guest RAM (`p2m_ram_ro`).
+    RamRo = 2,
+    /// Device memory (`p2m_mmio_direct_dev`).
+    MmioDirectDev = 3,
+    /// MMIO that is mapped as Normal, non-cacheable (`p2m_mmio_direct_nc`).
+    MmioDirectNc = 4,
+    /// MMIO that is mapped as Normal, cacheable (`p2m_mmio_direct_c`).
+    MmioDirectC = 5,
+    /// Another domain's page, read-write; the mapping owns a reference.
+    ForeignRw = 6,
+    /// Another domain's page, read-only; the mapping owns a reference.
+    ForeignRo = 7,
+    /// A granted page, read-write; the grant table owns the reference.
+    GrantRw = 8,
+    /// A granted page, read-only; the grant table owns the reference.
+    GrantRo = 9,
+    /// Device access through the IOMMU, read-write.
+    IommuRw = 10,
+    /// Device access through the IOMMU, read-only.
+    IommuRo = 11,
+}
+
+impl P2mType {
+    /// All types, by value.
+    pub const ALL: [Self; 11] = [
+        Self::RamRw,
+        Self::RamRo,
+        Self::MmioDirectDev,
+        Self::MmioDirectNc,
+        Self::MmioDirectC,
+        Self::ForeignRw,
+        Self::ForeignRo,
+        Self::GrantRw,
+        Self::GrantRo,
+        Self::IommuRw,
+        Self::IommuRo,
+    ];
+
+    /// From C's value or the PTE's bits; `None` for `p2m_invalid` and for
+    /// values that no type has.
+    #[inline(always)]
+    pub const fn from_c(value: u64) -> Option<Self> {
+        Some(match value {
+            1 => Self::RamRw,
+            2 => Self::RamRo,
+            3 => Self::MmioDirectDev,
+            4 => Self::MmioDirectNc,
+            5 => Self::MmioDirectC,
+            6 => Self::ForeignRw,
+            7 => Self::ForeignRo,
+            8 => Self::GrantRw,
+            9 => Self::GrantRo,
+            10 => Self::IommuRw,
+            11 => Self::IommuRo,
+            _ => return None,
+        })
+    }
+
+    /// C's value, 0 (`p2m_invalid`) for none.
+    #[inline(always)]
+    pub fn to_c(ty: Option<Self>) -> u32 {
+        ty.map_or(0, |t| t as u32)
+    }
+
+    /// `p2m_is_ram`: the domain's own RAM.
+    pub const fn is_ram(self) -> bool {
+        matches!(self, Self::RamRw | Self::RamRo)
+    }
+
+    /// `p2m_is_foreign`: the mapping owns a reference to the page.
+    pub const fn is_foreign(self) -> bool {
+        matches!(self, Self::ForeignRw | Self::ForeignRo)
+    }
+
+    /// `p2m_is_any_ram`: RAM, whoever's it is.
+    pub const fn is_any_ram(self) -> bool {
+        self.is_ram() || self.is_foreign() || matches!(self, Self::GrantRw | Self::GrantRo)
+    }
+
+    /// Whether the type itself allows writes.
+    pub const fn is_writable(self) -> bool {
+        !matches!(
+            self,
+            Self::RamRo | Self::ForeignRo | Self::GrantRo | Self::IommuRo
+        )
+    }
+
+    /// Whether the type itself allows instruction fetches: only RAM does.
+    pub const fn is_executable(self) -> bool {
+        self.is_ram()
+    }
+}

@@ -1,0 +1,308 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! A stage-2 translation table entry, bit by bit (C's `lpae_p2m_t`).
+//!
+//! | bits | field | meaning |
+//! |---|---|---|
+//! | 0 | valid | the walker may use the entry |
+//! | 1 | table | table descriptor (levels 0 to 2), page descriptor (level 3) |
+//! | 5:2 | MemAttr | memory type |
+//! | 7:6 | S2AP | bit 6 read, bit 7 write |
+//! | 9:8 | SH | shareability |
+//! | 10 | AF | access flag, always set: Xen does not track it |
+//! | 47:12 | base | output address or next table |
+//! | 54 | XN | no instruction fetch |
+//! | 58:55 | type | ignored by hardware: [`P2mType`] |
+//! | 62:59 | setting | ignored by hardware: access that introspection set |
+//!
+//! **Bits 62:59** may be given to the hardware (PBHA), one by one, by
+//! VTCR_EL2.HWU59 to HWU62, which Xen leaves 0 (DDI 0487K, D8.3.2); an SMMUv3
+//! that walks the same tables has STE.S2HWU59 to 62 for it, and Xen's driver
+//! leaves them 0 too. An SMMUv2 may take bits of them for allocation hints,
+//! which change no translation.
+//!
+//! **Two validities.** [`Pte::hw_valid`] is bit 0, what the hardware sees.
+//! [`Pte::is_mapped`] says that the type is not `p2m_invalid`, what the p2m
+//! sees. Xen clears bit 0 of mapped entries on purpose, to learn on the next
+//! fault what a guest touches (set/way emulation). An entry that is mapped but
+//! not hw_valid still owns its references and its next table.
+
+use crate::types::access::P2mAccess;
+use crate::types::addr::{Mfn, PAGE_SHIFT};
+use crate::types::level::Level;
+use crate::types::p2m_type::P2mType;
+
+const VALID: u64 = 1 << 0;
+const TABLE: u64 = 1 << 1;
+const MATTR_SHIFT: u32 = 2;
+const READ: u64 = 1 << 6;
+const WRITE: u64 = 1 << 7;
+const SH_SHIFT: u32 = 8;
+const AF: u64 = 1 << 10;
+const BASE: u64 = ((1 << 36) - 1) << PAGE_SHIFT;
+const XN: u64 = 1 << 54;
+const TYPE_SHIFT: u32 = 55;
+const TYPE: u64 = 0xf << TYPE_SHIFT;
+const SETTING_SHIFT: u32 = 59;
+const SETTING: u64 = 0xf << SETTING_SHIFT;
+/// No restriction is stored as 0, so that most entries are as in C.
+const UNRESTRICTED: u64 = P2mAccess::Rwx as u64;
+
+/// S2AP and XN: what may change in a live entry without break-before-make
+/// (C's `P2M_PERM_MASK`).
+const PERMISSIONS: u64 = READ | WRITE | XN;
+
+/// Memory attributes of a mapping: stage-2 MemAttr\[3:0\] and SH\[1:0\].
+pub(crate) mod attributes {
+    use crate::types::p2m_type::P2mType;
+
+    /// Device-nGnRE, outer shareable (the architecture ignores SH here).
+    pub(crate) const DEVICE: (u64, u64) = (0x1, 0b10);
+    /// Normal non-cacheable; the architecture treats it as outer shareable.
+    pub(crate) const NON_CACHEABLE: (u64, u64) = (0x5, 0b10);
+    /// Normal write-back, outer shareable.
+    pub(crate) const CACHEABLE_OUTER: (u64, u64) = (0xf, 0b10);
+    /// Normal write-back, inner shareable.
+    pub(crate) const CACHEABLE_INNER: (u64, u64) = (0xf, 0b11);
+
+    /// Those of a type.
+    pub(super) const fn of(ty: P2mType) -> (u64, u64) {
+        match ty {
+            P2mType::MmioDirectDev => DEVICE,
+            P2mType::MmioDirectNc => NON_CACHEABLE,
+            P2mType::MmioDirectC => CACHEABLE_OUTER,
+            _ => CACHEABLE_INNER,
+        }
+    }
+}
+
+/// The entry of a type, without a frame: the type itself, memory attributes,
+/// rights.
+const fn of_type(ty: P2mType) -> u64 {
+    let (mattr, sh) = attributes::of(ty);
+    let write = if ty.is_writable() { WRITE } else { 0 };
+    let xn = if ty.is_executable() { 0 } else { XN };
+    let ty = (ty as u64) << TYPE_SHIFT;
+    VALID | AF | mattr << MATTR_SHIFT | sh << SH_SHIFT | ty | READ | write | xn
+}
+
+/// What an access takes away from that: S2AP bits that it clears, and XN if it
+/// sets that.
+const fn taken(access: P2mAccess) -> u64 {
+    let read = if access.allows_read() { 0 } else { READ };
+    let write = if access.allows_write() { 0 } else { WRITE };
+    let xn = if access.allows_execute() { 0 } else { XN };
+    read | write | xn
+}
+
+/// [`of_type`], by type; looked up, since it is asked for in every call.
+static OF_TYPE: [u64; 12] = {
+    let mut table = [0; 12];
+    let mut all: &[P2mType] = &P2mType::ALL;
+    while let [ty, rest @ ..] = all {
+        // Compile time, and a panic there is an error of the compiler.
+        #[allow(clippy::indexing_slicing)]
+        {
+            table[*ty as usize] = of_type(*ty);
+        }
+        all = rest;
+    }
+    table
+};
+
+/// [`taken`], by access.
+static TAKEN: [u64; 11] = {
+    let mut table = [0; 11];
+    let mut all: &[P2mAccess] = &P2mAccess::ALL;
+    while let [access, rest @ ..] = all {
+        // As for OF_TYPE.
+        #[allow(clippy::indexing_slicing)]
+        {
+            table[*access as usize] = taken(*access);
+        }
+        all = rest;
+    }
+    table
+};
+
+/// The entry of a type that is restricted to an access, without a frame.
+#[inline(always)]
+fn template(ty: P2mType, access: P2mAccess) -> u64 {
+    // Neither can miss: both enumerations are as large as their tables.
+    let full = OF_TYPE.get(ty as usize).copied().unwrap_or(0);
+    // As nearly always.
+    if matches!(access, P2mAccess::Rwx) {
+        return full;
+    }
+    let taken = TAKEN.get(access as usize).copied().unwrap_or(!0);
+    full & !(taken & (READ | WRITE)) | taken & XN
+}
+
+/// A translation table entry, as a value (not its place in a table).
+#[repr(transparent)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pte(u64);
+
+/// What an entry says, given the level that it was found at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Nothing is mapped.
+    Empty,
+    /// The next table is this frame.
+    Table(Mfn),
+    /// A page or a block is mapped.
+    Leaf,
+}
+
+impl Pte {
+    /// The entry that maps nothing.
+    pub const EMPTY: Self = Self(0);
+
+    /// From the raw word.
+    pub const fn from_bits(bits: u64) -> Self {
+        Self(bits)
+    }
+
+    /// The raw word.
+    pub const fn bits(self) -> u64 {
+        self.0
+    }
+
+    /// Maps a page or block at `level` (C's `mfn_to_p2m_entry`): attributes
+    /// and permissions come from the type, the access takes permissions away.
+    #[inline(always)]
+    pub fn leaf(mfn: Mfn, ty: P2mType, access: P2mAccess, level: Level) -> Self {
+        debug_assert!(mfn.base().raw() & !BASE == 0 && mfn.raw() >> 36 == 0);
+        debug_assert!(level != Level::L0, "the architecture has no level-0 block");
+        let frame = (mfn.raw() << PAGE_SHIFT) & BASE;
+        Self(template(ty, access) | frame).at_level(level)
+    }
+
+    /// The same mapping, with the access that introspection sets. Without
+    /// introspection an entry has no setting (C's radix tree is not in use
+    /// then).
+    #[must_use]
+    #[inline(always)]
+    pub fn with_setting(self, access: P2mAccess) -> Self {
+        let code = u64::from(access.to_c()) ^ UNRESTRICTED;
+        Self(self.0 & !SETTING | code << SETTING_SHIFT)
+    }
+
+    /// The access that introspection set. Nobody writes a code that no access has;
+    /// it would be none.
+    #[inline(always)]
+    pub const fn setting(self) -> P2mAccess {
+        match P2mAccess::from_c((self.0 & SETTING) >> SETTING_SHIFT ^ UNRESTRICTED) {
+            Some(access) => access,
+            None => P2mAccess::N,
+        }
+    }
+
+    /// The same mapping, of type `ty`, restricted to `access`.
+    #[must_use]
+    #[inline(always)]
+    pub fn restricted(self, ty: P2mType, access: P2mAccess) -> Self {
+        let rights = template(ty, access) & PERMISSIONS;
+        Self(self.0 & !PERMISSIONS | rights).with_setting(access)
+    }
+
+    /// The leaf `pages` frames further on in a run of consecutive ones. Past the
+    /// last frame that an entry can address it is none that may be written.
+    #[must_use]
+    #[inline(always)]
+    pub const fn advanced(self, pages: u64) -> Self {
+        Self(self.0.wrapping_add(pages << PAGE_SHIFT))
+    }
+
+    /// Points at the next table (C's `page_to_p2m_table`). The hardware
+    /// ignores all but valid, table and base; the type makes the entry count
+    /// as mapped.
+    pub(crate) fn table(mfn: Mfn) -> Self {
+        let page = Self::leaf(mfn, P2mType::RamRw, P2mAccess::Rwx, Level::L3);
+        Self(page.0 | TABLE)
+    }
+
+    /// Bit 0: the hardware may use the entry (C's `lpae_is_valid`).
+    ///
+    /// If it is clear, no TLB or walk cache holds the entry or anything below
+    /// it, but while a flush is owed: bit 0 of a live entry is only cleared
+    /// with a flush before the unlock (breaks, `fault::invalidate_root`), or
+    /// where an entry above was clear already (`fault::resolve`).
+    #[inline(always)]
+    pub const fn hw_valid(self) -> bool {
+        self.0 & VALID != 0
+    }
+
+    /// The p2m knows a mapping or a table here, whatever bit 0 says (C's
+    /// `p2m_is_valid`).
+    #[inline(always)]
+    pub const fn is_mapped(self) -> bool {
+        self.0 & TYPE != 0
+    }
+
+    /// The same entry with bit 0 set or clear.
+    #[must_use]
+    #[inline(always)]
+    pub const fn with_hw_valid(self, valid: bool) -> Self {
+        Self(self.0 & !VALID | valid as u64)
+    }
+
+    /// What the entry says when found at `level`.
+    #[inline(always)]
+    pub const fn kind(self, level: Level) -> Kind {
+        if !self.is_mapped() {
+            Kind::Empty
+        } else if self.0 & TABLE != 0 && !matches!(level, Level::L3) {
+            Kind::Table(self.mfn())
+        } else {
+            Kind::Leaf
+        }
+    }
+
+    /// Bit 1: above level 3, whether it points to the next table. That is
+    /// [`Self::kind`] by one bit: an entry without a type never has it.
+    #[inline(always)]
+    pub const fn has_table_bit(self) -> bool {
+        debug_assert!(self.is_mapped() || self.0 & TABLE == 0);
+        self.0 & TABLE != 0
+    }
+
+    /// Output frame of a leaf, or frame of the next table.
+    #[inline(always)]
+    pub const fn mfn(self) -> Mfn {
+        Mfn::new((self.0 & BASE) >> PAGE_SHIFT)
+    }
+
+    /// Type of a leaf; `None` if nothing is mapped.
+    #[inline(always)]
+    pub const fn ty(self) -> Option<P2mType> {
+        P2mType::from_c((self.0 & TYPE) >> TYPE_SHIFT)
+    }
+
+    /// Whether the two entries differ in permissions only, so that one may
+    /// replace the other while live: break-before-make is for changes of
+    /// address, memory type and block size (DDI 0487K, D8.16.1, R_WHZWS).
+    #[inline(always)]
+    pub const fn differs_only_in_permissions(self, other: Self) -> bool {
+        (self.0 ^ other.0) & !(PERMISSIONS | SETTING) == 0
+    }
+
+    /// Entry `index` of the table that replaces this block, one level further
+    /// down at `level`: the same rights over a 512th of the range.
+    #[must_use]
+    #[inline(always)]
+    pub const fn child(self, index: u64, level: Level) -> Self {
+        self.advanced(index << level.order()).at_level(level)
+    }
+
+    /// The leaf with the same rights that begins with the same frame, in a
+    /// table of `level`: a block, or the page that a block begins with.
+    #[must_use]
+    #[inline(always)]
+    pub const fn at_level(self, level: Level) -> Self {
+        if matches!(level, Level::L3) {
+            Self(self.0 | TABLE)
+        } else {
+            Self(self.0 & !TABLE)
+        }
+    }
+}

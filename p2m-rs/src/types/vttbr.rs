@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! The value of VTTBR_EL2: where a stage-2 translation begins, and the VMID that tags
+//! what the TLBs hold of it (Arm ARM, DDI 0487K, D24.2; C's `generate_vttbr`).
+
+use super::addr::{Mfn, PAGE_SHIFT};
+
+/// VTTBR_EL2.VMID is bits 63:48.
+const VMID_SHIFT: u32 = 48;
+
+/// Bits 47:12, of VTTBR_EL2.BADDR what is aligned to a page.
+const ROOT: u64 = ((1 << 36) - 1) << PAGE_SHIFT;
+
+/// A root and a VMID, as VTTBR_EL2 has them.
+#[repr(transparent)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Vttbr(u64);
+
+impl Vttbr {
+    /// No root and no VMID: a p2m that was never initialised, or is no more. No other
+    /// value is 0, for VMID 0 belongs to no domain.
+    pub const NONE: Self = Self(0);
+
+    /// Of a root, which may be several consecutive pages, and a VMID.
+    pub const fn new(root: Mfn, vmid: u16) -> Self {
+        Self(root.base().raw() | (vmid as u64) << VMID_SHIFT)
+    }
+
+    /// From the register, or from the field of the same name in C's structures.
+    #[inline(always)]
+    pub const fn from_bits(bits: u64) -> Self {
+        Self(bits)
+    }
+
+    /// The register's value.
+    #[inline(always)]
+    pub const fn bits(self) -> u64 {
+        self.0
+    }
+
+    /// The first page of the root; `None` if there is no root.
+    #[inline(always)]
+    pub const fn root(self) -> Option<Mfn> {
+        if self.0 == 0 {
+            None
+        } else {
+            Some(Mfn::new((self.0 & ROOT) >> PAGE_SHIFT))
+        }
+    }
+
+    /// A word whose bits 47:12 are the address of page `number` of the root, as those of
+    /// a table entry are the address of the next table; `None` if there is no root.
+    #[inline(always)]
+    pub const fn root_pointer(self, number: u64) -> Option<u64> {
+        if self.0 == 0 {
+            None
+        } else {
+            Some(self.0.wrapping_add(number << PAGE_SHIFT))
+        }
+    }
+
+    /// The same VMID with another root.
+    #[must_use]
+    pub const fn with_root(self, root: Mfn) -> Self {
+        Self(self.0 >> VMID_SHIFT << VMID_SHIFT | root.base().raw())
+    }
+}
