@@ -85,7 +85,7 @@ pub unsafe extern "C" fn p2m_set_mem_access(
     // SAFETY: the module's contract.
     let d = unsafe { Domain::from_ptr(d) };
     let Some(access) = XenmemAccess::from_c(access.into()) else {
-        return Errno::INVAL.to_c().into();
+        return Errno::EINVAL.to_c().into();
     };
     let Some(gfn) = Gfn::from_c(gfn) else {
         // SAFETY: no p2m lock is held.
@@ -118,7 +118,7 @@ pub unsafe extern "C" fn p2m_set_mem_access_multi(
     _mask: u32,
     _altp2m_idx: c_uint,
 ) -> c_long {
-    Errno::OP_NOT_SUPP.to_c().into()
+    Errno::EOPNOTSUPP.to_c().into()
 }
 
 /// The access of a page, or with INVALID_GFN the default: 0, or -ESRCH with the
@@ -139,7 +139,7 @@ pub unsafe extern "C" fn p2m_get_mem_access(
         unsafe { unlocked_entry(|cx| settings::get(cx, P2m::host_of(d), Gfn::from_c(gfn))) };
     let (rc, found) = match found {
         Ok(found) => (0, found),
-        Err(default) => (Errno::SRCH.to_c(), default),
+        Err(default) => (Errno::ESRCH.to_c(), default),
     };
     // SAFETY: a valid place of the caller's.
     unsafe { access.write(found.to_c()) };

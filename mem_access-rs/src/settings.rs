@@ -47,7 +47,7 @@ pub fn get_locked(view: &ReadView, gfn: Option<Gfn>) -> Option<P2mAccess> {
         return Some(P2mAccess::Rwx);
     }
     match gfn {
-        Some(gfn) => lookup(view, gfn).and_then(|mapping| mapping.setting()),
+        Some(gfn) => lookup(view, gfn).and_then(|mapping| mapping.access()),
         None => Some(view.default_access()),
     }
 }
@@ -120,5 +120,5 @@ pub fn set(
     // Below `nr`, which has 32 bits.
     u32::try_from(restart.at(done))
         .map(Progress::RestartAt)
-        .map_err(|_| Errno::INVAL)
+        .map_err(|_| Errno::EINVAL)
 }

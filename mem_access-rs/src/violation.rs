@@ -104,7 +104,7 @@ pub fn check(cx: &mut Unlocked<'_>, fault: Fault) -> Verdict {
     let access = {
         let view = p2m.read(cx);
         let mapping = lookup(&view, fault.ipa.gfn());
-        mapping.and_then(|mapping| mapping.setting())
+        mapping.and_then(|mapping| mapping.access())
     };
     let Some(access) = access else {
         return Verdict::NotOurs;

@@ -100,15 +100,15 @@ fn types_fall_into_xens_groups() {
 #[test]
 fn errors_have_the_numbers_of_xens_errno_h() {
     let errors = [
-        (Errno::NO_ENT, -2),
-        (Errno::SRCH, -3),
-        (Errno::NO_MEM, -12),
-        (Errno::BUSY, -16),
-        (Errno::INVAL, -22),
-        (Errno::NO_SYS, -38),
-        (Errno::IL_SEQ, -84),
-        (Errno::RESTART, -85),
-        (Errno::OP_NOT_SUPP, -95),
+        (Errno::ENOENT, -2),
+        (Errno::ESRCH, -3),
+        (Errno::ENOMEM, -12),
+        (Errno::EBUSY, -16),
+        (Errno::EINVAL, -22),
+        (Errno::ENOSYS, -38),
+        (Errno::EILSEQ, -84),
+        (Errno::ERESTART, -85),
+        (Errno::EOPNOTSUPP, -95),
         (Errno::check(-5).unwrap_err(), -5),
     ];
     for (errno, value) in errors {
@@ -122,14 +122,14 @@ fn errors_have_the_numbers_of_xens_errno_h() {
 #[test]
 fn the_two_validities_are_two() {
     let leaf = Pte::leaf(Mfn::new(7), P2mType::RamRw, P2mAccess::Rwx, Level::L3);
-    let tracked = leaf.with_hw_valid(false);
-    assert!(leaf.hw_valid() && leaf.is_mapped());
-    assert!(!tracked.hw_valid() && tracked.is_mapped());
-    assert_eq!(tracked.with_hw_valid(true), leaf);
+    let tracked = leaf.without_valid_bit();
+    assert!(leaf.valid_bit() && leaf.is_mapped());
+    assert!(!tracked.valid_bit() && tracked.is_mapped());
+    assert_eq!(tracked.with_valid_bit(), leaf);
     assert_eq!(tracked.mfn(), Mfn::new(7));
     // Bits that hardware would use, but no type: nothing is mapped.
     let no_type = Pte::from_bits(0x743);
-    assert!(no_type.hw_valid() && !no_type.is_mapped());
+    assert!(no_type.valid_bit() && !no_type.is_mapped());
     assert!(LEVELS.iter().all(|l| no_type.kind(*l) == Kind::Empty));
 }
 
@@ -159,7 +159,7 @@ fn only_permissions_may_differ_without_a_break() {
         );
     }
     assert!(!of(7, P2mType::MmioDirectDev, P2mAccess::Rwx).differs_only_in_permissions(base));
-    assert!(!base.with_hw_valid(false).differs_only_in_permissions(base));
+    assert!(!base.without_valid_bit().differs_only_in_permissions(base));
 }
 
 proptest! {
@@ -209,8 +209,8 @@ proptest! {
         bits: u64,
     ) {
         let pte = Pte::from_bits(bits);
-        let set = pte.with_setting(a);
-        prop_assert_eq!(set.setting(), a);
+        let set = pte.with_access(a);
+        prop_assert_eq!(set.access(), a);
         prop_assert_eq!((set.bits() ^ bits) & !(0xF << 59), 0);
         prop_assert!(pte.differs_only_in_permissions(set));
     }
@@ -231,7 +231,7 @@ proptest! {
         let mfn = Mfn::new(mfn & !(level.pages() - 1));
         let pte = Pte::leaf(mfn, t, a, level);
         prop_assert_eq!((pte.mfn(), pte.ty(), pte.kind(level)), (mfn, Some(t), Kind::Leaf));
-        prop_assert!(pte.hw_valid() && pte.is_mapped());
+        prop_assert!(pte.valid_bit() && pte.is_mapped());
         if let Some(below) = level.next() {
             for i in [0, 1, 511] {
                 let child = pte.child(i, below);

@@ -9,7 +9,7 @@ use super::{mmu_p2m, p2m};
 use crate::types::access::P2mAccess;
 use crate::types::addr::PAGE_SHIFT;
 use crate::types::p2m_type::P2mType;
-use crate::types::pte::attributes;
+use crate::types::pte::MemoryAttributes;
 
 macro_rules! same_value {
     ($($ours:expr => $c:ident;)*) => { $(const_assert_eq!($ours as u64, sys::$c as u64);)* };
@@ -41,14 +41,14 @@ same_value! {
     P2mAccess::N2rwx => p2m_access_n2rwx;
     P2mAccess::RPw => p2m_access_r_pw;
 
-    attributes::DEVICE.0 => XS_MATTR_DEV;
-    attributes::NON_CACHEABLE.0 => XS_MATTR_MEM_NC;
-    attributes::CACHEABLE_INNER.0 => XS_MATTR_MEM;
-    attributes::CACHEABLE_OUTER.0 => XS_MATTR_MEM;
-    attributes::DEVICE.1 => XS_LPAE_SH_OUTER;
-    attributes::NON_CACHEABLE.1 => XS_LPAE_SH_OUTER;
-    attributes::CACHEABLE_OUTER.1 => XS_LPAE_SH_OUTER;
-    attributes::CACHEABLE_INNER.1 => XS_LPAE_SH_INNER;
+    MemoryAttributes::DEVICE.mattr => XS_MATTR_DEV;
+    MemoryAttributes::NON_CACHEABLE.mattr => XS_MATTR_MEM_NC;
+    MemoryAttributes::CACHEABLE_INNER.mattr => XS_MATTR_MEM;
+    MemoryAttributes::CACHEABLE_OUTER.mattr => XS_MATTR_MEM;
+    MemoryAttributes::DEVICE.shareability => XS_LPAE_SH_OUTER;
+    MemoryAttributes::NON_CACHEABLE.shareability => XS_LPAE_SH_OUTER;
+    MemoryAttributes::CACHEABLE_OUTER.shareability => XS_LPAE_SH_OUTER;
+    MemoryAttributes::CACHEABLE_INNER.shareability => XS_LPAE_SH_INNER;
 
     PAGE_SHIFT => XS_PAGE_SHIFT;
 }

@@ -55,7 +55,7 @@ pub unsafe extern "C" fn p2m_set_allocation(
     let d = unsafe { domain(d) };
     // SAFETY: the caller holds the paging lock.
     let result = unsafe { locked_pool_entry(d, |pool| pool.set_size(pages, preemption)) };
-    if result == Err(Errno::RESTART) {
+    if result == Err(Errno::ERESTART) {
         // SAFETY: the module's contract.
         unsafe { output(preempted, true) };
     }
@@ -138,7 +138,7 @@ pub unsafe extern "C" fn p2m_get_entry(
     let p = unsafe { p2m(p) };
     let gfn = Gfn::new(gfn);
     // SAFETY: the caller holds the lock.
-    let (mfn, ty, order, hw_valid, access) = unsafe {
+    let (mfn, ty, order, valid_bit, access) = unsafe {
         locked_entry_read(p, |view| {
             let found = lookup::get_entry(view, gfn);
             let wanted = found.mfn().filter(|_| !a.is_null());
@@ -147,7 +147,7 @@ pub unsafe extern "C" fn p2m_get_entry(
                 found.mfn(),
                 found.ty(),
                 found.order(),
-                found.hw_valid(),
+                found.valid_bit(),
                 access,
             )
         })
@@ -161,7 +161,7 @@ pub unsafe extern "C" fn p2m_get_entry(
     // SAFETY: the module's contract.
     unsafe { output(page_order, order) };
     // SAFETY: the module's contract.
-    unsafe { output(valid, hw_valid) };
+    unsafe { output(valid, valid_bit) };
     Mfn::to_c(mfn)
 }
 
@@ -180,7 +180,7 @@ pub unsafe extern "C" fn p2m_set_entry(
     let gfn = Gfn::new(sgfn);
     // SAFETY: the caller vouches for the frames that are to be mapped.
     let target = Mfn::from_c(smfn).map(|_| unsafe { target(smfn, nr, t) });
-    let access = P2mAccess::from_c(a.into()).ok_or(Errno::INVAL);
+    let access = P2mAccess::from_c(a.into()).ok_or(Errno::EINVAL);
     // SAFETY: the caller holds the write lock.
     to_c(unsafe {
         locked_entry_write(p, |view| match target {

@@ -74,10 +74,10 @@ pub(crate) unsafe fn output<T>(place: *mut T, value: T) {
 /// `nr` frames that the caller vouches for; an error for what is no type, or
 /// beyond all physical memory.
 pub(crate) unsafe fn target(mfn: sys::mfn_t, nr: u64, t: sys::p2m_type_t) -> Result<Target> {
-    let ty = P2mType::from_c(t.into()).ok_or(Errno::INVAL)?;
-    let end = mfn.checked_add(nr).ok_or(Errno::INVAL)?;
+    let ty = P2mType::from_c(t.into()).ok_or(Errno::EINVAL)?;
+    let end = mfn.checked_add(nr).ok_or(Errno::EINVAL)?;
     if end > 1 << (sys::XS_PADDR_BITS - PAGE_SHIFT) {
-        return Err(Errno::INVAL);
+        return Err(Errno::EINVAL);
     }
     let mfn = Mfn::new(mfn);
     // SAFETY: the exported function's contract.

@@ -30,7 +30,7 @@ fn pages_of_order(order: u64) -> Result<u64> {
         .ok()
         .filter(|order| *order < 52)
         .map(|order| 1 << order)
-        .ok_or(Errno::INVAL)
+        .ok_or(Errno::EINVAL)
 }
 
 /// `p2m_insert_mapping` and all functions that are another name for it.
@@ -120,7 +120,7 @@ pub unsafe extern "C" fn guest_physmap_mark_populate_on_demand(
     _gfn: c_ulong,
     _order: c_uint,
 ) -> c_int {
-    Errno::NO_SYS.to_c()
+    Errno::ENOSYS.to_c()
 }
 
 /// Not on Arm: 0.
@@ -254,7 +254,7 @@ pub unsafe extern "C" fn set_foreign_p2m_entry(
     // SAFETY: the module's contract.
     let owner = unsafe { domain(fd.cast_mut()) };
     let Some(reference) = Page::of(Mfn::new(mfn)).and_then(|page| page.get(owner)) else {
-        return Errno::INVAL.to_c();
+        return Errno::EINVAL.to_c();
     };
     // SAFETY: the module's contract; the reference goes with the mapping.
     let result = unsafe { insert(d, gfn, 1, mfn, P2mType::ForeignRw as u32) };

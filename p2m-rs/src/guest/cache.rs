@@ -61,7 +61,7 @@ const AT_ONCE: u64 = BUDGET / PAGE_COST;
 ///
 /// # Errors
 ///
-/// [`Errno::RESTART`]: a softirq is pending; `*start` says where to go on.
+/// [`Errno::ERESTART`]: a softirq is pending; `*start` says where to go on.
 pub fn flush_range(cx: &mut Unlocked<'_>, p2m: &P2m, start: &mut Gfn, end: Gfn) -> Result {
     let p2m = p2m.read(cx);
     let end = end.min(p2m.max_mapped_gfn().add(1));
@@ -149,7 +149,7 @@ impl Run {
     ///
     /// # Errors
     ///
-    /// [`Errno::RESTART`]: it is spent, and a softirq is pending.
+    /// [`Errno::ERESTART`]: it is spent, and a softirq is pending.
     fn preempt(&mut self, spent: &mut u64) -> Result {
         if *spent < BUDGET {
             return Ok(());
@@ -157,7 +157,7 @@ impl Run {
         self.finish();
         *spent = 0;
         if cpu::softirq_pending() {
-            return Err(Errno::RESTART);
+            return Err(Errno::ERESTART);
         }
         Ok(())
     }
@@ -225,7 +225,7 @@ pub fn flush_vm(cx: &mut Unlocked<'_>, vcpu: &Vcpu) {
     let mut start = Gfn::new(0);
     let result = loop {
         match flush_range(cx, p2m, &mut start, Gfn::new(!0)) {
-            Err(Errno::RESTART) => do_softirq(cx),
+            Err(Errno::ERESTART) => do_softirq(cx),
             result => break result,
         }
     };

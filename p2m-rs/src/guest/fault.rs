@@ -69,7 +69,7 @@ pub fn resolve(cx: &mut Unlocked<'_>, p2m: &P2m, gfn: Gfn) -> bool {
         if !pte.is_mapped() {
             break false;
         }
-        if !pte.hw_valid() {
+        if !pte.valid_bit() {
             if goes_on {
                 // No flush: the entry above has been without bit 0 since a
                 // flush, so the TLBs hold nothing of what is below it.
@@ -95,7 +95,7 @@ pub fn resolve(cx: &mut Unlocked<'_>, p2m: &P2m, gfn: Gfn) -> bool {
 /// any had it: then the caller flushes, if the table could be walked.
 #[inline(never)]
 fn invalidate_table(write: &WriteView<'_>, table: Table<'_>) -> bool {
-    let any = table.clear_hw_valid(write);
+    let any = table.clear_valid_bits(write);
     if any {
         table.stored(write, TableIndex::FIRST, ENTRIES as u64);
     }

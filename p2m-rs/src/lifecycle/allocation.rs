@@ -26,21 +26,21 @@ impl PoolView<'_> {
     ///
     /// # Errors
     ///
-    /// [`Errno::NO_MEM`]: the heap is empty, or fewer pages are free than are
-    /// to go. [`Errno::RESTART`]: preempted. The pool stays as far as it came.
+    /// [`Errno::ENOMEM`]: the heap is empty, or fewer pages are free than are
+    /// to go. [`Errno::ERESTART`]: preempted. The pool stays as far as it came.
     pub fn set_size(&mut self, pages: u64, preemption: Preemption) -> Result {
         while self.total() != pages {
             if self.total() < pages {
                 if !self.grow() {
                     console::no_page_for_pool();
-                    return Err(Errno::NO_MEM);
+                    return Err(Errno::ENOMEM);
                 }
             } else if !self.shrink() {
                 console::no_free_page_in_pool();
-                return Err(Errno::NO_MEM);
+                return Err(Errno::ENOMEM);
             }
             if preemption == Preemption::Allowed && cpu::general_preempt_check() {
-                return Err(Errno::RESTART);
+                return Err(Errno::ERESTART);
             }
         }
         Ok(())
@@ -56,11 +56,11 @@ pub fn mempool_size(domain: &Domain) -> u64 {
 ///
 /// # Errors
 ///
-/// [`Errno::INVAL`] if `bytes` is not whole pages, else as
+/// [`Errno::EINVAL`] if `bytes` is not whole pages, else as
 /// [`PoolView::set_size`].
 pub fn set_mempool_size(domain: &Domain, bytes: u64) -> Result {
     if bytes & (PAGE_SIZE - 1) != 0 {
-        return Err(Errno::INVAL);
+        return Err(Errno::EINVAL);
     }
     let pages = bytes >> PAGE_SHIFT;
     domain.lock_pool().set_size(pages, Preemption::Allowed)
@@ -75,6 +75,6 @@ pub fn teardown(domain: &Domain) -> Result {
     let mut pool = domain.lock_pool();
     let result = pool.set_size(0, Preemption::Allowed);
     // UPSTREAM-DEFECT: B19: pages that are still in use end here.
-    debug_assert!(result == Err(Errno::RESTART) || pool.total() == 0);
+    debug_assert!(result == Err(Errno::ERESTART) || pool.total() == 0);
     result
 }

@@ -38,7 +38,7 @@ const PREEMPT_EVERY: u64 = 512;
 ///
 /// # Errors
 ///
-/// [`Errno::BUSY`] without a VMID, [`Errno::NO_MEM`] without a root. The caller
+/// [`Errno::EBUSY`] without a VMID, [`Errno::ENOMEM`] without a root. The caller
 /// calls [`final_teardown`], which copes with any failure (XSA-181).
 pub fn init(cx: &mut Unlocked<'_>, domain: &Domain) -> Result {
     let p2m = P2m::host_of(domain);
@@ -59,7 +59,7 @@ pub fn init(cx: &mut Unlocked<'_>, domain: &Domain) -> Result {
 /// `p2m_alloc_table`: an empty root, and no TLB entries of whoever had the
 /// VMID before.
 fn alloc_table(cx: &mut Unlocked<'_>, p2m: &P2m) -> Result {
-    let root = alloc_root(p2m_root_order().load(Relaxed)).ok_or(Errno::NO_MEM)?;
+    let root = alloc_root(p2m_root_order().load(Relaxed)).ok_or(Errno::ENOMEM)?;
     p2m.set_root(Some(root));
     p2m.set_vttbr(Vttbr::new(root.mfn(), p2m.vmid()));
     p2m.write(cx).deferred().force_tlb_flush_sync();
@@ -71,7 +71,7 @@ fn alloc_table(cx: &mut Unlocked<'_>, p2m: &P2m) -> Result {
 ///
 /// # Errors
 ///
-/// [`Errno::RESTART`]: call again, it goes on where it stopped. A failed
+/// [`Errno::ERESTART`]: call again, it goes on where it stopped. A failed
 /// IOTLB flush is no error here: the domain's devices were taken away before, but
 /// should one still reach a page, that page keeps its references for ever; the
 /// rest of the domain goes. (C returns the error; the domain then
@@ -91,7 +91,7 @@ pub fn relinquish(cx: &mut Unlocked<'_>, domain: &Domain) -> Result {
     let mut said = false;
     while gfn < end {
         if look && cpu::hypercall_preempt_check() {
-            result = Err(Errno::RESTART);
+            result = Err(Errno::ERESTART);
             break;
         }
         look = true;
@@ -154,7 +154,7 @@ pub fn clear_root_pages(cx: &mut Unlocked<'_>, p2m: &P2m) {
 ///
 /// # Errors
 ///
-/// [`Errno::RESTART`]: call again.
+/// [`Errno::ERESTART`]: call again.
 pub fn teardown(cx: &mut Unlocked<'_>, p2m: &P2m) -> Result {
     free_tables(&p2m.write(cx))
 }
@@ -166,7 +166,7 @@ fn free_tables(write: &WriteView<'_>) -> Result {
     while unsafe { write.deferred().pages().free_any() } {
         count += 1;
         if count % PREEMPT_EVERY == 0 && cpu::hypercall_preempt_check() {
-            return Err(Errno::RESTART);
+            return Err(Errno::ERESTART);
         }
     }
     Ok(())
@@ -181,7 +181,7 @@ pub fn final_teardown(domain: &Domain) {
     }
     debug_assert!(p2m.has_no_table_pages());
     // UPSTREAM-DEFECT: B19: no preemption here, however large the pool is.
-    while allocation::teardown(domain) == Err(Errno::RESTART) {}
+    while allocation::teardown(domain) == Err(Errno::ERESTART) {}
     debug_assert!(domain.lock_pool().is_empty());
 
     if let Some(root) = p2m.root() {

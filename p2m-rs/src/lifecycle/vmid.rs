@@ -24,11 +24,11 @@ pub fn init() {
 ///
 /// # Errors
 ///
-/// [`Errno::BUSY`] when all are in use.
+/// [`Errno::EBUSY`] when all are in use.
 pub fn alloc(domain: &Domain) -> Result {
     let Some(vmid) = vmids().take(max_vmid().load(Relaxed)) else {
         console::vmid_pool_exhausted(domain);
-        return Err(Errno::BUSY);
+        return Err(Errno::EBUSY);
     };
     P2m::host_of(domain).set_vmid(vmid);
     Ok(())

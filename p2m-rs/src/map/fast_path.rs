@@ -97,7 +97,7 @@ pub(super) fn remove(
     }
     let page = mfn.filter(|&mfn| mfn == pte.mfn()).and_then(Page::of);
     if page.is_none() {
-        return Err(Errno::IL_SEQ);
+        return Err(Errno::EILSEQ);
     }
     Ok(clear_page(write, table, gfn, page)?)
 }

@@ -37,8 +37,8 @@ use crate::xen::target::Target;
 ///
 /// # Errors
 ///
-/// [`Errno::NO_MEM`] for a dying domain (XSA-410) or if a block cannot be
-/// split, [`Errno::NO_ENT`] if a table cannot be created, [`Errno::INVAL`]
+/// [`Errno::ENOMEM`] for a dying domain (XSA-410) or if a block cannot be
+/// split, [`Errno::ENOENT`] if a table cannot be created, [`Errno::EINVAL`]
 /// beyond the IPA space. A prefix of the range may be mapped then.
 // UPSTREAM-DEFECT: B16: an existing mapping is replaced without a word.
 pub fn insert(
@@ -73,7 +73,7 @@ impl Insertion {
             gfn,
             // The access is remembered while mem_access is in use.
             first: if mem_access {
-                first.with_setting(access)
+                first.with_access(access)
             } else {
                 first
             },
@@ -107,7 +107,7 @@ impl Insertion {
     /// one all the same: it owns references, and so does what the caller brings.
     fn is_mapped_by(&self, pte: Pte, level: Level, offset: u64) -> bool {
         let mapped = pte.advanced(level.offset(self.gfn(offset)));
-        mapped.with_hw_valid(true) == self.leaf(offset, level)
+        mapped.with_valid_bit() == self.leaf(offset, level)
             && !pte.ty().is_some_and(P2mType::is_foreign)
     }
 
@@ -163,7 +163,7 @@ impl Insertion {
             let gfn = self.gfn(at);
             let fits = |level| self.fits(level, at, end - at);
             let Some(table) = Table::towards(write, gfn, Level::largest(fits)) else {
-                return Progress::of(at - start, Err(Failure::Refused(Errno::INVAL)));
+                return Progress::of(at - start, Err(Failure::Refused(Errno::EINVAL)));
             };
             let more = self.insert_in(write, table, at, end);
             at += more.pages;
@@ -268,7 +268,7 @@ impl Insertion {
         end: u64,
     ) -> (Option<NewTable>, Progress) {
         let (Some(level), Some(page)) = (above.next(), write.deferred().pages().alloc()) else {
-            return (None, Progress::failed(Failure::NoTable(Errno::NO_ENT)));
+            return (None, Progress::failed(Failure::NoTable(Errno::ENOENT)));
         };
         let gfn = self.gfn(at);
         if end - at == above.pages() && self.fits(level, at, end - at) {

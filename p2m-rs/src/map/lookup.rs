@@ -65,13 +65,13 @@ impl<'v> Lookup<'v> {
 
     /// The access that introspection set; `None` for a hole.
     #[inline(always)]
-    pub fn setting(&self) -> Option<P2mAccess> {
-        self.leaf.is_mapped().then(|| self.leaf.setting())
+    pub fn access(&self) -> Option<P2mAccess> {
+        self.leaf.is_mapped().then(|| self.leaf.access())
     }
 
-    /// Bit 0 of the mapping's own entry (C's `valid`). False for a hole.
-    pub fn hw_valid(&self) -> bool {
-        self.leaf.hw_valid()
+    /// The valid bit of the mapping's own entry (C's `valid`). False for a hole.
+    pub fn valid_bit(&self) -> bool {
+        self.leaf.valid_bit()
     }
 }
 
@@ -160,7 +160,7 @@ pub(crate) fn hole_beyond_max(view: &ReadView, gfn: Gfn) -> Option<Level> {
 // UPSTREAM-DEFECT: B20: no caller of p2m_get_entry asks for it.
 pub fn access_of(view: &ReadView, found: &Lookup<'_>) -> Option<P2mAccess> {
     if view.p2m().mem_access_enabled() {
-        found.setting()
+        found.access()
     } else {
         Some(view.default_access())
     }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Putting a block together again from the table that it was split into.
 //!
-//! Introspection splits blocks, since its restrictions are by pages. When they
+//! mem_access splits blocks, since its restrictions are by pages. When they
 //! are lifted from all of what was a block, the table is replaced by a block
 //! again: fewer levels for the hardware to walk, and the table goes back to the
 //! pool. C never does that. A table is looked at where a call that lifts comes to
@@ -27,16 +27,25 @@ use crate::xen::page::pages_before_xen_heap;
 /// be a block. Restart points of the hypercall are as far apart.
 pub(crate) const MERGE_FROM: u64 = 64;
 
+/// What is known of the entries of a table, without another look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Entries {
+    /// They map consecutive frames alike, their valid bits included.
+    OneRun,
+    /// Nothing.
+    Unknown,
+}
+
 /// Replaces the table at `index`, at which `gfn` is looked up, by a block
-/// if it maps just what a block would, and introspection is in use. Says whether
-/// it did. `uniform`: all its entries are known to be one run.
+/// if it maps just what a block would, and mem_access is in use. `entries` is what the
+/// caller knows of that table. Says whether it did.
 pub(crate) fn merge(
     write: &WriteView<'_>,
     pending: &mut Pending<'_>,
     table: Table<'_>,
     index: TableIndex,
     gfn: Gfn,
-    uniform: bool,
+    entries: Entries,
 ) -> bool {
     let level = table.level();
     let Entry::Table(below) = table.entry(index) else {
@@ -49,18 +58,18 @@ pub(crate) fn merge(
     let Some(flushed) = write.without_iommu() else {
         return false;
     };
-    let Some(block) = block_of(below, level, uniform) else {
+    let Some(block) = block_of(below, level, entries) else {
         return false;
     };
     // A table that this call has linked may still wait for its valid bit.
-    if !table.load(index).hw_valid() {
+    if !table.load(index).valid_bit() {
         pending.complete();
     }
-    let removed = if table.load(index).hw_valid() && block.hw_valid() {
+    let removed = if table.load(index).valid_bit() && block.valid_bit() {
         pending.map(index, gfn, block)
     } else {
         // The hardware stops here, as it did before or at the entries below.
-        table.replace(write, gfn, 1, block.with_hw_valid(false)).0
+        table.replace(write, gfn, 1, block.without_valid_bit()).0
     };
     if let Owned::Table(old) = removed.into_owned() {
         old.free_only(write, flushed);
@@ -71,7 +80,7 @@ pub(crate) fn merge(
 }
 
 /// The block of `level` that maps what the table below maps, if a block may.
-fn block_of(table: Table<'_>, level: Level, uniform: bool) -> Option<Pte> {
+fn block_of(table: Table<'_>, level: Level, entries: Entries) -> Option<Pte> {
     let part = table.level();
     let first = table.load(TableIndex::FIRST);
     let is_leaf = first.kind(part) == Kind::Leaf;
@@ -82,13 +91,16 @@ fn block_of(table: Table<'_>, level: Level, uniform: bool) -> Option<Pte> {
     if !(is_leaf && is_aligned && is_ram) {
         return None;
     }
-    let any_valid = if uniform {
-        first.hw_valid()
-    } else {
-        table.maps_one_block()?
+    let any_valid = match entries {
+        Entries::OneRun => first.valid_bit(),
+        Entries::Unknown => table.maps_one_block()?,
     };
     // A block that is there already has none of Xen's heap to remember.
     let may_be_block =
         part < Level::L3 || pages_before_xen_heap(first.mfn(), level.pages()) == level.pages();
-    may_be_block.then(|| first.at_level(level).with_hw_valid(any_valid))
+    let block = first.at_level(level);
+    may_be_block.then(|| match any_valid {
+        true => block.with_valid_bit(),
+        false => block.without_valid_bit(),
+    })
 }

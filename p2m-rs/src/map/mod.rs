@@ -48,7 +48,7 @@ pub fn insert_mapping(
 ///
 /// # Errors
 ///
-/// [`Errno::IL_SEQ`] if RAM there is not what the caller believes: two CPUs may
+/// [`Errno::EILSEQ`] if RAM there is not what the caller believes: two CPUs may
 /// be removing the same page. Nothing was changed then. Else as
 /// [`remove::remove`].
 // UPSTREAM-DEFECT: B16: MMIO is unmapped without a look at the frame.
@@ -94,7 +94,7 @@ fn check_maps(view: &ReadView, start: Gfn, nr: u64, mfn: Option<Mfn>) -> Result 
             if pte.ty().is_some_and(P2mType::is_any_ram) {
                 let mapped = pte.mfn().add(level.offset(gfn));
                 if believed.map(|mfn| mfn.add(done)) != Some(mapped) {
-                    return Err(Errno::IL_SEQ);
+                    return Err(Errno::EILSEQ);
                 }
             }
             let count = if level == Level::L3 && pte.is_mapped() {

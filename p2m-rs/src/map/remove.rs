@@ -54,7 +54,7 @@ pub(crate) fn remove_any(write: &mut WriteView<'_>, gfn: Gfn, nr: u64) -> Outcom
         let (gfn, rest) = (gfn.add(done), nr - done);
         let is_whole = |level: Level| is_whole(level, gfn, rest);
         let table = Table::towards(write, gfn, Level::largest(is_whole))
-            .ok_or(Failure::Refused(Errno::INVAL))?;
+            .ok_or(Failure::Refused(Errno::EINVAL))?;
         let more = remove_in(write, table, gfn, rest);
         done += more.pages;
         match more.outcome {

@@ -10,7 +10,7 @@
 //! restriction is lifted as a whole is changed in its place.
 
 use super::lookup::hole_beyond_max;
-use super::merge::{merge, MERGE_FROM};
+use super::merge::{merge, Entries, MERGE_FROM};
 use super::split::{split_with, PartialUpdate};
 use crate::p2m::lock::WriteView;
 use crate::table::pending::Pending;
@@ -76,8 +76,8 @@ impl AccessChange {
     /// access already. That one keeps all its bits, also a valid bit that is clear;
     /// an entry that changes is valid, as in C.
     fn becomes(&self, leaf: Pte) -> Option<Pte> {
-        let new = leaf.restricted(leaf.ty()?, self.access);
-        (new != leaf).then(|| new.with_hw_valid(true))
+        let new = leaf.with_rights(leaf.ty()?, self.access);
+        (new != leaf).then(|| new.with_valid_bit())
     }
 }
 
@@ -120,9 +120,8 @@ impl Restart {
 /// How far a call got, and whether it should go on.
 pub(super) struct Position {
     done: u64,
-    /// All entries of the table of pages that this call went through last were one
-    /// run.
-    uniform: bool,
+    /// What is known of the table of pages that this call went through last.
+    entries: Entries,
     restart: Restart,
 }
 
@@ -130,7 +129,7 @@ impl Position {
     pub(super) const fn new(restart: Restart) -> Self {
         Self {
             done: 0,
-            uniform: false,
+            entries: Entries::Unknown,
             restart,
         }
     }
@@ -171,7 +170,7 @@ impl AccessChange {
             } else {
                 Level::largest(is_whole)
             };
-            let table = Table::towards(write, gfn, level).ok_or(Failure::Refused(Errno::INVAL))?;
+            let table = Table::towards(write, gfn, level).ok_or(Failure::Refused(Errno::EINVAL))?;
             match self.change_in(write, table, position) {
                 Ok(step @ (Step::On | Step::FinishEarly)) => {
                     if step == Step::FinishEarly {
@@ -227,8 +226,8 @@ impl AccessChange {
             let merged = self.lifts()
                 && is_at_end
                 && reached >= MERGE_FROM
-                && merge(write, &mut pending, table, index, gfn, position.uniform);
-            position.uniform = false;
+                && merge(write, &mut pending, table, index, gfn, position.entries);
+            position.entries = Entries::Unknown;
             // After the last one too, if the table above may be merged next.
             let asks = merged || position.done < self.pages;
             if step != Step::On {
@@ -334,7 +333,11 @@ impl AccessChange {
         refused?;
         let pages = level.pages_from(gfn) + ((count - 1) << level.order());
         position.done += pages;
-        position.uniform = set.uniform;
+        position.entries = if set.is_one_run {
+            Entries::OneRun
+        } else {
+            Entries::Unknown
+        };
         if !set.any {
             return write.iommu_flush_in_doubt(gfn, pages);
         }

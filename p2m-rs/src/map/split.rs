@@ -37,7 +37,7 @@ pub(crate) trait PartialUpdate {
 }
 
 /// A block that cannot be split for want of a table: C answers -ENOMEM.
-const NO_TABLE: Failure = Failure::NoTable(Errno::NO_MEM);
+const NO_TABLE: Failure = Failure::NoTable(Errno::ENOMEM);
 
 /// A table for the place of a block of `level`, with `update` made to the
 /// pages from `start` on; or, if memory lacks, to a prefix of them. None if

@@ -49,7 +49,7 @@ impl WriteView<'_> {
     ///
     /// # Errors
     ///
-    /// [`Errno::NO_MEM`], as C answers (XSA-410).
+    /// [`Errno::ENOMEM`], as C answers (XSA-410).
     pub(crate) fn refuse_if_dying(&self) -> Outcome {
         self.living_domain().map(|_| ())
     }
@@ -63,7 +63,7 @@ impl WriteView<'_> {
     pub(crate) fn living_domain(&self) -> Outcome<&Domain> {
         match self.p2m().domain() {
             Some(domain) if !domain.is_dying() => Ok(domain),
-            _ => Err(Failure::Refused(Errno::NO_MEM)),
+            _ => Err(Failure::Refused(Errno::ENOMEM)),
         }
     }
 

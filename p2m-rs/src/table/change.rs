@@ -104,7 +104,7 @@ impl Table<'_> {
         debug_assert!(limit == 1 || old.kind(self.level) == Kind::Leaf);
         let breaks = !old.differs_only_in_permissions(leaf);
         let step = if breaks {
-            leaf.with_hw_valid(false)
+            leaf.without_valid_bit()
         } else {
             leaf
         };
@@ -114,7 +114,7 @@ impl Table<'_> {
         self.stored(write, first, count);
         let removed = Removed::run(old, self.level, count);
         removed.defer_flush(write, gfn);
-        let (pages, was_live) = (count << self.level.order(), old.hw_valid());
+        let (pages, was_live) = (count << self.level.order(), old.valid_bit());
         if !breaks {
             return (
                 removed,
@@ -148,8 +148,8 @@ impl Table<'_> {
         debug_assert!(!matches!(old.kind(self.level), Kind::Table(_)));
         new.complete(write);
         let pointer = new.into_pointer();
-        if old.hw_valid() {
-            let removed = self.swap(index, pointer.with_hw_valid(false));
+        if old.valid_bit() {
+            let removed = self.swap(index, pointer.without_valid_bit());
             self.stored(write, index, 1);
             removed.defer_flush(write, gfn);
             removed.inherited();
@@ -158,7 +158,7 @@ impl Table<'_> {
         write.deferred().tlb_flush_sync();
         let pages = self.level.pages();
         let first = Gfn::new(gfn.raw() & !(pages - 1));
-        let forgotten = write.iommu_flush(first, pages, IotlbFlush::modified_if(old.hw_valid()));
+        let forgotten = write.iommu_flush(first, pages, IotlbFlush::modified_if(old.valid_bit()));
         write.deferred().barrier();
         self.store(index, pointer);
         self.stored(write, index, 1);
@@ -211,13 +211,13 @@ impl Table<'_> {
         let mut set = Permissions {
             any: false,
             any_live: false,
-            uniform: false,
+            is_one_run: false,
         };
         let (mut at, mut done) = (Some(first), 0);
         while let Some(index) = at.filter(|_| done < count) {
             let old = self.load(index);
             let new = change(old).filter(|new| {
-                let is_legal = new.differs_only_in_permissions(old.with_hw_valid(true));
+                let is_legal = new.differs_only_in_permissions(old.with_valid_bit());
                 debug_assert!(is_legal, "{new:?} differs from {old:?}");
                 is_legal
             });
@@ -227,7 +227,7 @@ impl Table<'_> {
                     let (like, made) = (Series::of(old, self.level), Series::of(new, self.level));
                     let run = self.rewrite(index, left, like, made);
                     set.any = true;
-                    if old.hw_valid() {
+                    if old.valid_bit() {
                         set.any_live = true;
                         let changed = gfn.add(done << self.level.order());
                         write.deferred().defer_flush(
@@ -241,7 +241,7 @@ impl Table<'_> {
                 None if left == 1 => 1,
                 None => self.run_of(index, old, left),
             };
-            set.uniform = run == ENTRIES as u64;
+            set.is_one_run = run == ENTRIES as u64;
             done += run;
             at = index.advanced(run);
         }
@@ -258,5 +258,5 @@ pub(crate) struct Permissions {
     pub(crate) any_live: bool,
     /// All entries of the table were one run: they map consecutive frames, alike in
     /// everything, or nothing.
-    pub(crate) uniform: bool,
+    pub(crate) is_one_run: bool,
 }

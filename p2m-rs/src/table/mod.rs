@@ -13,7 +13,7 @@
 //! Table::replace ─────────────────► Removed        break, flush, make
 //! Table::link                                      the same, or nothing to break: a new table
 //! Table::clear, take_run ─────────► Removed        flush owed
-//! Place::validate, Table::clear_hw_valid           bit 0 alone
+//! Place::validate, Table::clear_valid_bits           bit 0 alone
 //! Pending ────── map / link ──────► Removed        break: bit 0 clear
 //!              └─ complete                         one flush for all; make
 //! ```

@@ -95,7 +95,7 @@ impl<'v> Pending<'v> {
         if self.count == MOST {
             self.complete();
         }
-        let removed = self.table.swap(index, successor.with_hw_valid(false));
+        let removed = self.table.swap(index, successor.without_valid_bit());
         // Nobody here flushes the IOTLB between break and make.
         debug_assert!(!removed.was_live() || !self.write.has_iommu());
         self.table.stored(self.write, index, 1);
@@ -124,8 +124,8 @@ impl<'v> Pending<'v> {
                 let index = TableIndex::truncate(base + u64::from(word.trailing_zeros()));
                 *word &= *word - 1;
                 let pte = self.table.load(index);
-                debug_assert!(!pte.hw_valid() && pte.is_mapped());
-                self.table.store(index, pte.with_hw_valid(true));
+                debug_assert!(!pte.valid_bit() && pte.is_mapped());
+                self.table.store(index, pte.with_valid_bit());
                 self.table.stored(self.write, index, 1);
             }
         }

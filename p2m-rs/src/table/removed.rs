@@ -67,7 +67,7 @@ impl Removed {
 
     /// Whether the hardware may have used it.
     pub(crate) fn was_live(&self) -> bool {
-        self.pte.hw_valid()
+        self.pte.valid_bit()
     }
 
     /// A flush is owed if the hardware may have used it. `gfn` is looked up
@@ -138,7 +138,7 @@ impl RemovedLeaf {
 
     /// Whether the hardware may have used it.
     pub(crate) fn was_live(&self) -> bool {
-        self.pte.hw_valid()
+        self.pte.valid_bit()
     }
 
     /// First frame that it mapped.

@@ -140,8 +140,8 @@ impl<'v> Table<'v> {
     /// left aside; and if so, whether any has its valid bit.
     #[inline(never)]
     pub(crate) fn maps_one_block(self) -> Option<bool> {
-        let valid = |entry| Pte::from_bits(entry).with_hw_valid(true).bits();
-        let first = self.load(TableIndex::FIRST).with_hw_valid(true);
+        let valid = |entry| Pte::from_bits(entry).with_valid_bit().bits();
+        let first = self.load(TableIndex::FIRST).with_valid_bit();
         let mut like = Series::of(first, self.level);
         let mut rest = self.rest(TableIndex::FIRST, ENTRIES as u64);
         let mut any = false;
@@ -149,7 +149,7 @@ impl<'v> Table<'v> {
             if !same(found.map(valid), like.group()) {
                 return None;
             }
-            any |= Pte::from_bits(a | b | c | d).hw_valid();
+            any |= Pte::from_bits(a | b | c | d).valid_bit();
             like.skip(GROUP);
             rest.skip(GROUP);
         }
@@ -216,12 +216,12 @@ impl<'v> Table<'v> {
     /// Clears bit 0 of all entries, and leaves the rest of them as it is. Says
     /// whether any had it: then the caller reports the stores, and owes a flush if
     /// the table could be walked.
-    pub(crate) fn clear_hw_valid(self, _write: &WriteView<'_>) -> bool {
+    pub(crate) fn clear_valid_bits(self, _write: &WriteView<'_>) -> bool {
         let mut any = false;
         let mut rest = self.rest(TableIndex::FIRST, ENTRIES as u64);
         while let Some([a, b, c, d]) = rest.peek_group() {
-            if Pte::from_bits(a | b | c | d).hw_valid() {
-                let clear = |entry| Pte::from_bits(entry).with_hw_valid(false).bits();
+            if Pte::from_bits(a | b | c | d).valid_bit() {
+                let clear = |entry| Pte::from_bits(entry).without_valid_bit().bits();
                 rest.put_group([clear(a), clear(b), clear(c), clear(d)]);
                 any = true;
             }

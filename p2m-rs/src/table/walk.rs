@@ -167,7 +167,7 @@ impl Place<'_> {
         let pte = entry.load(first);
         // Bit 0 alone would be a block.
         debug_assert!(pte.is_mapped());
-        entry.store(first, pte.with_hw_valid(true));
+        entry.store(first, pte.with_valid_bit());
         entry.stored(write, first, 1);
     }
 }

@@ -17,23 +17,23 @@ static_assertions::assert_eq_size!(Result, c_int);
 
 impl Errno {
     /// No such entry: here, a table could not be had for an insertion.
-    pub const NO_ENT: Self = Self::of(2);
+    pub const ENOENT: Self = Self::of(2);
     /// No such mapping.
-    pub const SRCH: Self = Self::of(3);
+    pub const ESRCH: Self = Self::of(3);
     /// Out of memory.
-    pub const NO_MEM: Self = Self::of(12);
+    pub const ENOMEM: Self = Self::of(12);
     /// No VMID left.
-    pub const BUSY: Self = Self::of(16);
+    pub const EBUSY: Self = Self::of(16);
     /// An argument makes no sense.
-    pub const INVAL: Self = Self::of(22);
+    pub const EINVAL: Self = Self::of(22);
     /// Not implemented, nor ever.
-    pub const NO_SYS: Self = Self::of(38);
+    pub const ENOSYS: Self = Self::of(38);
     /// The request does not match what is mapped.
-    pub const IL_SEQ: Self = Self::of(84);
+    pub const EILSEQ: Self = Self::of(84);
     /// Preempted: call again with the same arguments.
-    pub const RESTART: Self = Self::of(85);
+    pub const ERESTART: Self = Self::of(85);
     /// Not implemented here.
-    pub const OP_NOT_SUPP: Self = Self::of(95);
+    pub const EOPNOTSUPP: Self = Self::of(95);
 
     /// The error of this number, which is above 0.
     const fn of(errno: c_int) -> Self {

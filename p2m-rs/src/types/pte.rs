@@ -20,11 +20,13 @@
 //! leaves them 0 too. An SMMUv2 may take bits of them for allocation hints,
 //! which change no translation.
 //!
-//! **Two validities.** [`Pte::hw_valid`] is bit 0, what the hardware sees.
+//! **Two validities.** [`Pte::valid_bit`] is bit 0, what the hardware sees.
 //! [`Pte::is_mapped`] says that the type is not `p2m_invalid`, what the p2m
 //! sees. Xen clears bit 0 of mapped entries on purpose, to learn on the next
 //! fault what a guest touches (set/way emulation). An entry that is mapped but
-//! not hw_valid still owns its references and its next table.
+//! without its valid bit still owns its references and its next table.
+
+use core::fmt;
 
 use crate::types::access::P2mAccess;
 use crate::types::addr::{Mfn, PAGE_SHIFT};
@@ -42,8 +44,8 @@ const BASE: u64 = ((1 << 36) - 1) << PAGE_SHIFT;
 const XN: u64 = 1 << 54;
 const TYPE_SHIFT: u32 = 55;
 const TYPE: u64 = 0xf << TYPE_SHIFT;
-const SETTING_SHIFT: u32 = 59;
-const SETTING: u64 = 0xf << SETTING_SHIFT;
+const ACCESS_SHIFT: u32 = 59;
+const ACCESS: u64 = 0xf << ACCESS_SHIFT;
 /// No restriction is stored as 0, so that most entries are as in C.
 const UNRESTRICTED: u64 = P2mAccess::Rwx as u64;
 
@@ -51,26 +53,39 @@ const UNRESTRICTED: u64 = P2mAccess::Rwx as u64;
 /// (C's `P2M_PERM_MASK`).
 const PERMISSIONS: u64 = READ | WRITE | XN;
 
-/// Memory attributes of a mapping: stage-2 MemAttr\[3:0\] and SH\[1:0\].
-pub(crate) mod attributes {
-    use crate::types::p2m_type::P2mType;
+/// Memory attributes of a mapping.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct MemoryAttributes {
+    /// Stage-2 MemAttr\[3:0\].
+    pub(crate) mattr: u64,
+    /// SH\[1:0\].
+    pub(crate) shareability: u64,
+}
 
+impl MemoryAttributes {
     /// Device-nGnRE, outer shareable (the architecture ignores SH here).
-    pub(crate) const DEVICE: (u64, u64) = (0x1, 0b10);
+    pub(crate) const DEVICE: Self = Self::new(0x1, 0b10);
     /// Normal non-cacheable; the architecture treats it as outer shareable.
-    pub(crate) const NON_CACHEABLE: (u64, u64) = (0x5, 0b10);
+    pub(crate) const NON_CACHEABLE: Self = Self::new(0x5, 0b10);
     /// Normal write-back, outer shareable.
-    pub(crate) const CACHEABLE_OUTER: (u64, u64) = (0xf, 0b10);
+    pub(crate) const CACHEABLE_OUTER: Self = Self::new(0xf, 0b10);
     /// Normal write-back, inner shareable.
-    pub(crate) const CACHEABLE_INNER: (u64, u64) = (0xf, 0b11);
+    pub(crate) const CACHEABLE_INNER: Self = Self::new(0xf, 0b11);
+
+    const fn new(mattr: u64, shareability: u64) -> Self {
+        Self {
+            mattr,
+            shareability,
+        }
+    }
 
     /// Those of a type.
-    pub(super) const fn of(ty: P2mType) -> (u64, u64) {
+    const fn of(ty: P2mType) -> Self {
         match ty {
-            P2mType::MmioDirectDev => DEVICE,
-            P2mType::MmioDirectNc => NON_CACHEABLE,
-            P2mType::MmioDirectC => CACHEABLE_OUTER,
-            _ => CACHEABLE_INNER,
+            P2mType::MmioDirectDev => Self::DEVICE,
+            P2mType::MmioDirectNc => Self::NON_CACHEABLE,
+            P2mType::MmioDirectC => Self::CACHEABLE_OUTER,
+            _ => Self::CACHEABLE_INNER,
         }
     }
 }
@@ -78,7 +93,8 @@ pub(crate) mod attributes {
 /// The entry of a type, without a frame: the type itself, memory attributes,
 /// rights.
 const fn of_type(ty: P2mType) -> u64 {
-    let (mattr, sh) = attributes::of(ty);
+    let attributes = MemoryAttributes::of(ty);
+    let (mattr, sh) = (attributes.mattr, attributes.shareability);
     let write = if ty.is_writable() { WRITE } else { 0 };
     let xn = if ty.is_executable() { 0 } else { XN };
     let ty = (ty as u64) << TYPE_SHIFT;
@@ -139,8 +155,30 @@ fn template(ty: P2mType, access: P2mAccess) -> u64 {
 
 /// A translation table entry, as a value (not its place in a table).
 #[repr(transparent)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Pte(u64);
+
+/// What an entry says, for a person: `Pte(0x40081: RamRw, valid, page or table, read, write, access Rw)`.
+/// At level 3 a page has the table bit as well.
+impl fmt::Debug for Pte {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(ty) = self.ty() else {
+            return write!(f, "Pte(nothing mapped, {:#x})", self.0);
+        };
+        write!(f, "Pte({:#x}: {ty:?}", self.mfn().raw())?;
+        let says = [
+            (self.0, VALID, ", valid", ", invalid"),
+            (self.0, TABLE, ", page or table", ", block"),
+            (self.0, READ, ", read", ""),
+            (self.0, WRITE, ", write", ""),
+            (self.0, XN, "", ", execute"),
+        ];
+        for (bits, bit, set, clear) in says {
+            f.write_str(if bits & bit != 0 { set } else { clear })?;
+        }
+        write!(f, ", access {:?})", self.access())
+    }
+}
 
 /// What an entry says, given the level that it was found at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -177,36 +215,35 @@ impl Pte {
         Self(template(ty, access) | frame).at_level(level)
     }
 
-    /// The same mapping, with the access that introspection sets. Without
-    /// introspection an entry has no setting (C's radix tree is not in use
-    /// then).
+    /// This mapping with an access stored in it. An entry that was made before mem_access
+    /// was in use has none stored, which reads as `Rwx` (C's radix tree is not in use then).
     #[must_use]
     #[inline(always)]
-    pub fn with_setting(self, access: P2mAccess) -> Self {
+    pub fn with_access(self, access: P2mAccess) -> Self {
         let code = u64::from(access.to_c()) ^ UNRESTRICTED;
-        Self(self.0 & !SETTING | code << SETTING_SHIFT)
+        Self(self.0 & !ACCESS | code << ACCESS_SHIFT)
     }
 
-    /// The access that introspection set. Nobody writes a code that no access has;
-    /// it would be none.
+    /// The access that is stored in the entry. Codes that no access has are never written;
+    /// they decode as [`P2mAccess::N`].
     #[inline(always)]
-    pub const fn setting(self) -> P2mAccess {
-        match P2mAccess::from_c((self.0 & SETTING) >> SETTING_SHIFT ^ UNRESTRICTED) {
+    pub const fn access(self) -> P2mAccess {
+        match P2mAccess::from_c((self.0 & ACCESS) >> ACCESS_SHIFT ^ UNRESTRICTED) {
             Some(access) => access,
             None => P2mAccess::N,
         }
     }
 
-    /// The same mapping, of type `ty`, restricted to `access`.
+    /// This mapping, of type `ty`, restricted to `access`.
     #[must_use]
     #[inline(always)]
-    pub fn restricted(self, ty: P2mType, access: P2mAccess) -> Self {
+    pub fn with_rights(self, ty: P2mType, access: P2mAccess) -> Self {
         let rights = template(ty, access) & PERMISSIONS;
-        Self(self.0 & !PERMISSIONS | rights).with_setting(access)
+        Self(self.0 & !PERMISSIONS | rights).with_access(access)
     }
 
     /// The leaf `pages` frames further on in a run of consecutive ones. Past the
-    /// last frame that an entry can address it is none that may be written.
+    /// last frame that an entry can address, the result must not be written.
     #[must_use]
     #[inline(always)]
     pub const fn advanced(self, pages: u64) -> Self {
@@ -221,29 +258,36 @@ impl Pte {
         Self(page.0 | TABLE)
     }
 
-    /// Bit 0: the hardware may use the entry (C's `lpae_is_valid`).
+    /// The valid bit, bit 0: the hardware may use the entry (C's `lpae_is_valid`).
     ///
     /// If it is clear, no TLB or walk cache holds the entry or anything below
-    /// it, but while a flush is owed: bit 0 of a live entry is only cleared
-    /// with a flush before the unlock (breaks, `fault::invalidate_root`), or
-    /// where an entry above was clear already (`fault::resolve`).
+    /// it, except while a flush is deferred: the valid bit of a live entry is only cleared
+    /// with a flush before the unlock (breaks, `guest::fault::invalidate_root`), or
+    /// where that of an entry above was clear already (`guest::fault::resolve`).
     #[inline(always)]
-    pub const fn hw_valid(self) -> bool {
+    pub const fn valid_bit(self) -> bool {
         self.0 & VALID != 0
     }
 
-    /// The p2m knows a mapping or a table here, whatever bit 0 says (C's
+    /// The p2m knows a mapping or a table here, whatever the valid bit says (C's
     /// `p2m_is_valid`).
     #[inline(always)]
     pub const fn is_mapped(self) -> bool {
         self.0 & TYPE != 0
     }
 
-    /// The same entry with bit 0 set or clear.
+    /// This entry with its valid bit set.
     #[must_use]
     #[inline(always)]
-    pub const fn with_hw_valid(self, valid: bool) -> Self {
-        Self(self.0 & !VALID | valid as u64)
+    pub const fn with_valid_bit(self) -> Self {
+        Self(self.0 | VALID)
+    }
+
+    /// This entry with its valid bit clear.
+    #[must_use]
+    #[inline(always)]
+    pub const fn without_valid_bit(self) -> Self {
+        Self(self.0 & !VALID)
     }
 
     /// What the entry says when found at `level`.
@@ -258,8 +302,8 @@ impl Pte {
         }
     }
 
-    /// Bit 1: above level 3, whether it points to the next table. That is
-    /// [`Self::kind`] by one bit: an entry without a type never has it.
+    /// Bit 1: above level 3, whether it points to the next table. One bit says the same as
+    /// [`Self::kind`], since an entry without a type never has it.
     #[inline(always)]
     pub const fn has_table_bit(self) -> bool {
         debug_assert!(self.is_mapped() || self.0 & TABLE == 0);
@@ -283,7 +327,7 @@ impl Pte {
     /// address, memory type and block size (DDI 0487K, D8.16.1, R_WHZWS).
     #[inline(always)]
     pub const fn differs_only_in_permissions(self, other: Self) -> bool {
-        (self.0 ^ other.0) & !(PERMISSIONS | SETTING) == 0
+        (self.0 ^ other.0) & !(PERMISSIONS | ACCESS) == 0
     }
 
     /// Entry `index` of the table that replaces this block, one level further
