@@ -23,7 +23,7 @@ use p2m_rs::xen::page::PageRef;
 use p2m_rs::xen::vcpu::Vcpu;
 use xen_sys as sys;
 
-use crate::copy;
+use crate::check_and_get_page::check_and_get_page;
 use crate::settings::{self, Progress, Range};
 use crate::violation::{self, Fault, FaultKind, Verdict};
 use crate::xenmem::XenmemAccess;
@@ -42,8 +42,7 @@ pub unsafe extern "C" fn p2m_mem_access_check_and_get_page(
     // SAFETY: the module's contract.
     let v = unsafe { Vcpu::from_ptr(v.cast_mut()) };
     // SAFETY: no p2m lock is held.
-    let page =
-        unsafe { unlocked_entry(|cx| copy::check_and_get_page(cx, v, Gva::new(gva), flags)) };
+    let page = unsafe { unlocked_entry(|cx| check_and_get_page(cx, v, Gva::new(gva), flags)) };
     page.map_or(core::ptr::null_mut(), PageRef::into_raw)
 }
 
@@ -146,7 +145,7 @@ pub unsafe extern "C" fn p2m_get_mem_access(
     rc
 }
 
-/// Whether a violation without a listener crashes the domain, which is paused.
+/// Whether a violation without a monitor crashes the domain, which is paused.
 #[no_mangle]
 pub unsafe extern "C" fn arch_p2m_set_access_required(d: *mut sys::domain, access_required: bool) {
     // SAFETY: the module's contract.

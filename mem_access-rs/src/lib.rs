@@ -14,9 +14,9 @@
 //! symbols that C calls. The lock rule and its types are p2m-rs's.
 #![cfg_attr(target_os = "none", no_std)]
 
+pub mod check_and_get_page;
 #[cfg(target_os = "none")]
 mod checks;
-pub mod copy;
 pub mod ffi;
 pub mod settings;
 pub mod violation;

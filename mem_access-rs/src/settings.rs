@@ -82,7 +82,7 @@ pub fn set_default(cx: &mut Unlocked<'_>, p2m: &P2m, access: XenmemAccess) {
 
 /// Sets the access of all mapped pages of a range (`p2m_set_mem_access`).
 /// Holes are skipped, and so is what has the access already: a call that changes
-/// nothing costs no store and no flush, and does not begin introspection. (C
+/// nothing costs no store and no flush, and does not switch mem_access on. (C
 /// sets `mem_access_enabled` before it looks whether anything changes, and never
 /// clears it: no block is mapped any more.)
 ///

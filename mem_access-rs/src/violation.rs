@@ -100,7 +100,7 @@ pub fn check(cx: &mut Unlocked<'_>, fault: Fault) -> Verdict {
     if !p2m.mem_access_enabled() {
         return Verdict::NotOurs;
     }
-    // What `settings::get` would say, now that introspection is in use.
+    // What `settings::get` would say, now that mem_access is in use.
     let access = {
         let view = p2m.read(cx);
         let mapping = lookup(&view, fault.ipa.gfn());
@@ -122,13 +122,13 @@ pub fn check(cx: &mut Unlocked<'_>, fault: Fault) -> Verdict {
         relax(cx, p2m, fault.ipa, P2mAccess::Rwx);
     }
     if has_monitor(domain) {
-        // A listener is asked, or, where the access lifts itself, told.
+        // The monitor is asked, or, where the access lifts itself, told.
         let sync = access != P2mAccess::N2rwx;
         if !send_access_event(cx, vcpu, sync, event(fault)) {
             domain_crash(cx, domain);
         }
     } else if p2m.access_required() {
-        console::no_access_listener(vcpu);
+        console::no_access_monitor(vcpu);
         domain_crash(cx, domain);
     } else if access != P2mAccess::N2rwx {
         // Nobody wants to know: drop the restriction.

@@ -115,7 +115,7 @@ pub unsafe extern "C" fn p2m_force_tlb_flush_sync(p: *mut sys::p2m_domain) {
     unsafe { p.force_tlb_flush_sync() }
 }
 
-/// Flushes the domain's TLB entries if that is owed.
+/// Flushes the domain's TLB entries if a flush was deferred.
 #[no_mangle]
 pub unsafe extern "C" fn p2m_tlb_flush_sync(p: *mut sys::p2m_domain) {
     // SAFETY: the module's contract.

@@ -60,7 +60,7 @@ unsafe fn remove(d: *mut sys::domain, gfn: sys::gfn_t, nr: u64, mfn: sys::mfn_t)
     unsafe { unlocked(|cx| map::remove_mapping(cx, P2m::host_of(d), Gfn::new(gfn), nr, mfn)) }
 }
 
-/// Releases the write lock that C took, after the flush that is owed.
+/// Releases the write lock that C took, after the flush that was deferred.
 #[no_mangle]
 pub unsafe extern "C" fn p2m_write_unlock(p: *mut sys::p2m_domain) {
     // SAFETY: the module's contract.

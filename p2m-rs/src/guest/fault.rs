@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Clearing bit 0 on purpose, and the faults that follow
+//! Clearing valid bits on purpose, and the faults that follow
 //! (`p2m_invalidate_root`, `p2m_resolve_translation_fault`).
 //!
-//! To learn which memory a guest touches, Xen clears bit 0 of the root's
-//! entries and leaves the rest as it is. On the fault, the entry gets its bit
-//! back, and if it points to a table the bits of *that* table's entries are
-//! cleared instead: what is not touched stays without.
+//! To learn which memory a guest touches, Xen clears the valid bits of the root's
+//! entries and leaves the rest of them as it is. On the fault, the entry's valid bit is
+//! set, and if the entry points to a table the valid bits of *that* table's entries are
+//! cleared instead: what is not touched stays invalid.
 //!
 //! What that says: an entry that the hardware can walk to was used by a vCPU of the
 //! domain since the last invalidation, or was written since. What it does not say:
@@ -27,7 +27,7 @@ use crate::xen::domain::Domain;
 /// `p2m_domain_creation_finished`: from now on, remember what the guest
 /// touches.
 ///
-/// Not where an IOMMU shares the tables: a device's fault could not be mended.
+/// Not where an IOMMU shares the tables: a device's fault could not be resolved.
 pub fn creation_finished(cx: &mut Unlocked<'_>, domain: &Domain) {
     if !domain.iommu_shares_tables() {
         invalidate_root(cx, P2m::host_of(domain));
@@ -49,8 +49,8 @@ pub(crate) fn invalidate_root(cx: &mut Unlocked<'_>, p2m: &P2m) {
 
 /// `p2m_resolve_translation_fault`: whether the guest may try again, because
 /// the entry was usable after all (another CPU had it broken for a moment), or
-/// is now. All entries on the way get their bit 0 back in one go. (C mends one a
-/// fault, so that a touched page costs as many faults as there are levels.)
+/// is now. One fault sets the valid bits of all entries on the way. (C restores one level
+/// per fault, so that a touched page costs as many faults as there are levels.)
 pub fn resolve(cx: &mut Unlocked<'_>, p2m: &P2m, gfn: Gfn) -> bool {
     let write = p2m.write(cx);
     if gfn > write.max_mapped_gfn() {
@@ -60,7 +60,7 @@ pub fn resolve(cx: &mut Unlocked<'_>, p2m: &P2m, gfn: Gfn) -> bool {
         debug_assert!(false, "no root for a frame that was mapped");
         return false;
     };
-    // The first entry on the way without bit 0. It is the last to get it back:
+    // The first entry on the way without a valid bit. Its bit is set last:
     // until then no walker gets to what is below.
     let mut first_invalid = None;
     let is_mapped = loop {
@@ -71,7 +71,7 @@ pub fn resolve(cx: &mut Unlocked<'_>, p2m: &P2m, gfn: Gfn) -> bool {
         }
         if !pte.valid_bit() {
             if goes_on {
-                // No flush: the entry above has been without bit 0 since a
+                // No flush: the entry above has been invalid since a
                 // flush, so the TLBs hold nothing of what is below it.
                 let _no_flush = invalidate_table(&write, walk.table());
             }
@@ -91,7 +91,7 @@ pub fn resolve(cx: &mut Unlocked<'_>, p2m: &P2m, gfn: Gfn) -> bool {
     is_mapped
 }
 
-/// Clears bit 0 of all entries of a table (`p2m_invalidate_table`). Says whether
+/// Clears the valid bits of all entries of a table (`p2m_invalidate_table`). Says whether
 /// any had it: then the caller flushes, if the table could be walked.
 #[inline(never)]
 fn invalidate_table(write: &WriteView<'_>, table: Table<'_>) -> bool {

@@ -27,7 +27,7 @@ use crate::types::pte::Pte;
 use crate::xen::page::Page;
 use crate::xen::target::Target;
 
-/// [`super::insert::insert`], at once where the range is one leaf.
+/// [`super::insert::insert`], with a fast path for a range that is one leaf.
 #[inline(always)]
 pub(super) fn insert(
     write: &mut WriteView<'_>,
@@ -127,8 +127,8 @@ fn clear_page(write: &WriteView<'_>, table: Table<'_>, gfn: Gfn, page: Option<Pa
     Ok(())
 }
 
-/// [`super::set_access::set_access`], at once where the range is one page and there is
-/// a table of pages for it.
+/// [`super::set_access::set_access`], with a fast path for one page whose table of pages
+/// exists.
 ///
 /// # Errors
 ///

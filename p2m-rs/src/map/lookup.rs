@@ -63,7 +63,7 @@ impl<'v> Lookup<'v> {
         self.leaf.ty()
     }
 
-    /// The access that introspection set; `None` for a hole.
+    /// The access that is stored in the entry; `None` for a hole.
     #[inline(always)]
     pub fn access(&self) -> Option<P2mAccess> {
         self.leaf.is_mapped().then(|| self.leaf.access())

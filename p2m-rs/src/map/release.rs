@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Letting go of what an entry held (`p2m_free_entry`, `p2m_put_page`).
+//! Releasing what a removed entry owned (`p2m_free_entry`, `p2m_put_page`).
 //!
 //! References to a foreign page go after the TLB flush, and after the IOMMU's: the
 //! page's owner may give it up at that moment, and whoever gets it next must not
 //! share it with this guest. (C relies on the allocator's flush when the page is
 //! handed out again, and puts it before: B15.) A dying domain does not run, so for
-//! it the one flush at the end does. A *table* is freed with what is owed before
-//! the unlock, after the flush as well ([`crate::p2m::deferred`]).
+//! it the one flush at the end is enough. A *table* is freed before the unlock, after the
+//! flush as well ([`crate::p2m::deferred`]).
 
 use crate::p2m::iommu::IotlbFlushed;
 use crate::p2m::lock::WriteView;

@@ -47,7 +47,7 @@ pub fn remove(write: &mut WriteView<'_>, gfn: Gfn, nr: u64) -> Result {
     Ok(remove_any(write, gfn, nr)?)
 }
 
-/// [`Self::remove`], also of a dying domain.
+/// [`remove`], which also works on a dying domain.
 pub(crate) fn remove_any(write: &mut WriteView<'_>, gfn: Gfn, nr: u64) -> Outcome {
     let mut done = 0;
     while done < nr {
@@ -187,8 +187,8 @@ fn clear_plain(
     Progress::of(pages, told.map(|_flushed| ()))
 }
 
-/// Whether an entry of `level` goes as a whole. Not 512 GiB at once: C does no
-/// more than 1 GiB between two looks at what is there.
+/// Whether an entry of `level` is cleared as a whole. An entry of 512 GiB never is: C
+/// clears no more than 1 GiB between two looks at what is there.
 fn is_whole(level: Level, gfn: Gfn, pages: u64) -> bool {
     level != Level::L0 && level.offset(gfn) == 0 && pages >= level.pages()
 }

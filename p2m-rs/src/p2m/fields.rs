@@ -79,15 +79,15 @@ impl WriteView<'_> {
         field!(self.p2m(), AtomicU64, lowest_mapped_gfn).store(gfn.raw(), Relaxed);
     }
 
-    /// Introspection is in use from now on: no block mappings any more. To be called
+    /// mem_access is in use from now on: no block mappings any more. To be called
     /// before the first entry, or the default access, becomes anything but what a
-    /// domain without introspection has.
+    /// domain without mem_access has.
     pub(crate) fn enable_mem_access(&self) {
         field!(self.p2m(), AtomicBool, mem_access_enabled).store(true, Relaxed);
     }
 
-    /// The access that new mappings will get. Another one than before begins
-    /// introspection.
+    /// Sets the access that new mappings will get. If it is another one than before,
+    /// mem_access is in use from then on.
     pub fn set_default_access(&mut self, access: P2mAccess) {
         if access != self.default_access() {
             self.enable_mem_access();

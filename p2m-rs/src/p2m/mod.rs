@@ -142,14 +142,14 @@ impl P2m {
         field!(self, AtomicU64, vttbr).store(vttbr.bits(), Relaxed);
     }
 
-    /// Whether introspection has ever restricted an access. Racy without the
+    /// Whether mem_access has ever restricted an access. Racy without the
     /// lock, as callers know: it only ever goes from false to true.
     #[inline(always)]
     pub fn mem_access_enabled(&self) -> bool {
         field!(self, AtomicBool, mem_access_enabled).load(Relaxed)
     }
 
-    /// Whether an access fault without a listener crashes the domain.
+    /// Whether an access violation without a monitor crashes the domain.
     pub fn access_required(&self) -> bool {
         field!(self, AtomicBool, access_required).load(Relaxed)
     }
@@ -166,13 +166,13 @@ impl P2m {
         field!(self, AtomicBool, clean_pte).load(Relaxed)
     }
 
-    /// Whether C's unlock owes a TLB flush; under the write lock.
+    /// Whether C's unlock must flush the TLBs; under the write lock.
     #[inline(always)]
     pub(crate) fn need_flush(&self) -> bool {
         field!(self, AtomicBool, need_flush).load(Relaxed)
     }
 
-    /// Leaves a TLB flush to C's unlock, or pays it ([`crate::p2m::deferred`]); under the
+    /// Leaves a TLB flush to C's unlock, or notes that it is done ([`deferred`]); under the
     /// write lock.
     pub(crate) fn set_need_flush(&self, need: bool) {
         field!(self, AtomicBool, need_flush).store(need, Relaxed);

@@ -95,7 +95,7 @@ pub fn do_softirq(_cx: &mut Unlocked<'_>) {
     unsafe { sys::do_softirq() };
 }
 
-/// What a guest did that introspection wants to hear of.
+/// What a guest did that a monitor wants to hear of.
 #[derive(Clone, Copy, Debug)]
 pub struct AccessEvent {
     /// The faulting address; of an entry of the guest's tables, the page's start.
@@ -106,7 +106,7 @@ pub struct AccessEvent {
     pub flags: u32,
 }
 
-/// Whether somebody listens to the domain's monitor events. Takes no lock.
+/// Whether the domain has a monitor. Takes no lock.
 pub fn has_monitor(domain: &Domain) -> bool {
     let c = domain.as_ptr();
     // SAFETY: a live structure; vm_event_check_ring copes with any value.
@@ -116,7 +116,7 @@ pub fn has_monitor(domain: &Domain) -> bool {
 }
 
 /// Sends a mem_access event (`monitor_traps`); with `sync` the vCPU pauses
-/// until the listener answers. Says whether it could be sent.
+/// until the monitor answers. Says whether it could be sent.
 ///
 /// The request is built on the stack, where C allocates it: there is no event
 /// to lose for want of memory.

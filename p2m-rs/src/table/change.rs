@@ -22,7 +22,7 @@ pub(super) const MOST: usize = ENTRIES / 2;
 
 impl Table<'_> {
     /// Writes `leaf` to the entry for `gfn`, if that is empty and no flush is
-    /// owed. Says whether it did.
+    /// deferred. Says whether it did.
     #[inline]
     pub(crate) fn fill_one(self, write: &WriteView<'_>, gfn: Gfn, leaf: Pte) -> bool {
         let index = self.level.index(gfn);
@@ -66,7 +66,7 @@ impl Table<'_> {
 impl Table<'_> {
     /// Clears the leaf at `first` and those after it that map the frames after it
     /// with the same rights, `limit` at most. None if there is no leaf. The caller
-    /// reports the stores, and owes the flush if they were live.
+    /// reports the stores, and defers the flush if they were live.
     pub(crate) fn take_run(
         self,
         _write: &WriteView<'_>,
@@ -88,8 +88,8 @@ impl Table<'_> {
     /// Replaces what is at the entry for `gfn` by `leaf`, and what follows by leaves
     /// that map the frames after that one, for as long as what is there maps
     /// consecutive frames alike; `limit` entries at most, 1 for a table. Break,
-    /// flush, make: at once, and for no more than may be broken at a time. Where
-    /// only permissions differ there is no break, and the flush is owed. What was
+    /// flush, make: without delay, and for no more than may be broken at a time. Where
+    /// only permissions differ there is no break, and the flush is deferred. What was
     /// there comes back, and whether the IOMMU has forgotten it.
     #[inline(never)]
     pub(crate) fn replace(
@@ -172,14 +172,14 @@ impl Table<'_> {
     }
 
     /// Clears the entry for `gfn`, and those after it that map the frames after it
-    /// with the same rights; `limit` at most. A flush is owed if they were live.
+    /// with the same rights; `limit` at most. A flush is deferred if they were live.
     pub(crate) fn clear(self, write: &WriteView<'_>, gfn: Gfn, limit: u64) -> Removed {
         let index = self.level.index(gfn);
         let removed = match self.take_run(write, index, limit) {
             Some(leaves) => leaves.into_removed(),
             None => self.swap(index, Pte::EMPTY),
         };
-        // XSA-393: also what has no bit 0.
+        // XSA-393: also entries without a valid bit.
         if removed.was_mapped() {
             self.stored(write, index, removed.count());
             removed.defer_flush(write, gfn);
@@ -197,7 +197,7 @@ impl Table<'_> {
     /// Gives `count` entries from `first` on, at which `gfn` is looked up, other
     /// permissions: what `change` makes of each, or as they are for `None`.
     /// No break is needed for that; an entry that would change in more stays as
-    /// it is. A flush is owed for those that were live; the caller reports the
+    /// it is. A flush is deferred for those that were live; the caller reports the
     /// stores. `change` is asked once for entries that go on alike.
     #[inline]
     pub(crate) fn set_permissions(

@@ -9,12 +9,12 @@
 //!
 //! ```text
 //! Table::fill_one, fill_empty                      empty entries
-//! Table::set_permissions                           no break needed; flush owed
+//! Table::set_permissions                           no break needed; flush deferred
 //! Table::replace ─────────────────► Removed        break, flush, make
-//! Table::link                                      the same, or nothing to break: a new table
-//! Table::clear, take_run ─────────► Removed        flush owed
-//! Place::validate, Table::clear_valid_bits           bit 0 alone
-//! Pending ────── map / link ──────► Removed        break: bit 0 clear
+//! Table::link                                      a new table: as replace, or nothing to break
+//! Table::clear, take_run ─────────► Removed        flush deferred
+//! Place::validate, Table::clear_valid_bits           the valid bit alone
+//! Pending ────── map / link ──────► Removed        break: valid bit clear
 //!              └─ complete                         one flush for all; make
 //! ```
 //!
@@ -52,7 +52,7 @@
 //!
 //! KVM (`kvm_pgtable_stage2_map`) and Hafnium (`arch_mm_sync_table_writes`) do
 //! the same: one barrier an operation. An IOMMU that does not snoop the caches
-//! is another matter: each store is cleaned to memory at once.
+//! is another matter: each store is cleaned to memory immediately.
 //!
 //! On Arm64 Xen maps all memory, so a table needs no unmap (helpers.c refuses
 //! to compile where that is not so).
@@ -203,7 +203,7 @@ impl<'v> Table<'v> {
     /// `count` entries from `first` on were written. Walkers must see them: the
     /// CPUs' and a coherent SMMU's, whose walks are inner shareable as VTCR
     /// says, after a barrier, which is deferred; any other SMMU's after cleaning
-    /// to the point of coherency, which is done at once.
+    /// to the point of coherency, which is done immediately.
     pub(crate) fn stored(self, write: &WriteView<'_>, first: TableIndex, count: u64) {
         debug_assert!(count <= first.room());
         if write.p2m().clean_pte() {

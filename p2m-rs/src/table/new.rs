@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Tables that are not part of the tree yet. Nothing in them can be cached, and
-//! one barrier does for all of their stores, before anything points to them.
+//! one barrier covers all of their stores, before anything points to them.
 
 use xen_sys as sys;
 
@@ -86,7 +86,7 @@ impl NewTable {
         self.table.store(index, pointer);
     }
 
-    /// All entries are written: what is owed for that is to be paid before
+    /// All entries are written: the barrier that this defers must come before
     /// anything points here.
     pub(super) fn complete(&self, write: &WriteView<'_>) {
         self.table.stored(write, TableIndex::FIRST, ENTRIES as u64);

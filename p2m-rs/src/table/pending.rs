@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Break-before-make for many entries of a table with one flush.
 //!
-//! The break of an entry writes its *successor with bit 0 clear*: for the
+//! The break of an entry writes its *successor without the valid bit*: for the
 //! hardware that is an invalid entry, whatever else it says. After one flush
-//! for all of them, the make sets bit 0 of each. A new table is linked in the
+//! for all of them, the make sets the valid bit of each. A new table is linked in the
 //! same way where there was nothing before: its entries are complete in memory
-//! before bit 0 of the pointer is set, with one barrier for many tables.
+//! before the valid bit of the pointer is set, with one barrier for many tables.
 //!
 //! No more than [`MOST`] entries wait. While they do, a guest that touches the
-//! range faults, and waits for the
-//! lock in [`crate::guest::fault::resolve`]. Should a make be missing (it cannot: drop
-//! does it), that fault would mend it, for an entry without bit 0 still tells
-//! the p2m what is mapped.
+//! range faults, and waits for the lock in [`crate::guest::fault::resolve`]. Should a make be missing (it cannot: drop
+//! does it), that fault would make up for it, for an entry without its valid bit still
+//! tells the p2m what is mapped.
 
 use super::change::MOST;
 use super::new::NewTable;
@@ -70,7 +69,7 @@ impl<'v> Pending<'v> {
 
     /// Replaces the block at `index`, at which `gfn` is looked up, by a new table,
     /// which inherits what the block owned. Where an IOMMU uses the tables as well
-    /// it is done at once ([`Table::link`]).
+    /// it is done without delay ([`Table::link`]).
     ///
     /// # Errors
     ///
@@ -109,7 +108,7 @@ impl<'v> Pending<'v> {
     }
 
     /// The make: one flush if anything was live, or else one barrier; then
-    /// bit 0 of all.
+    /// the valid bits of all.
     pub(crate) fn complete(&mut self) {
         if core::mem::replace(&mut self.count, 0) == 0 {
             return;

@@ -70,8 +70,8 @@ impl Removed {
         self.pte.valid_bit()
     }
 
-    /// A flush is owed if the hardware may have used it. `gfn` is looked up
-    /// there. Below a table there may be pages, each cached on its own.
+    /// Defers a flush if the hardware may have used the entry, at which `gfn` is looked up.
+    /// Below a table there may be pages, each cached on its own.
     pub(super) fn defer_flush(&self, write: &WriteView<'_>, gfn: Gfn) {
         if !self.was_live() {
             return;
@@ -177,7 +177,7 @@ impl RemovedTable {
     }
 
     /// Hands what its entries hold to `each`, leaves in runs, and frees the
-    /// table: later, with what is owed before the lock is released. No walk that
+    /// table: after the TLB flush, before the lock is released. No walk that
     /// begins now finds the table, but one may be under way, and walk caches may
     /// hold it until the flush.
     #[inline]

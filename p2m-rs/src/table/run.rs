@@ -186,7 +186,8 @@ impl<'v> Table<'v> {
         (most - rest.left) as u64
     }
 
-    /// The same where the first is known to be `old`: no call if it is the only one.
+    /// [`Self::rewrite_while`] where the first entry is known to be `old`: without a call if
+    /// it is the only one.
     #[inline(always)]
     pub(super) fn rewrite(self, first: TableIndex, limit: u64, old: Series, new: Series) -> u64 {
         debug_assert!(self.load(first) == old.next);
@@ -213,8 +214,8 @@ impl<'v> Table<'v> {
         }
     }
 
-    /// Clears bit 0 of all entries, and leaves the rest of them as it is. Says
-    /// whether any had it: then the caller reports the stores, and owes a flush if
+    /// Clears the valid bit of all entries, and leaves the rest of them as it is. Says
+    /// whether any had it: then the caller reports the stores, and defers a flush if
     /// the table could be walked.
     pub(crate) fn clear_valid_bits(self, _write: &WriteView<'_>) -> bool {
         let mut any = false;

@@ -159,8 +159,8 @@ impl<'v> Table<'v> {
 pub(crate) struct Place<'v>(Table<'v>);
 
 impl Place<'_> {
-    /// Gives the entry its bit 0 back. The rest of it stays, so this is no change
-    /// that wants break-before-make.
+    /// Sets the entry's valid bit. The rest of it stays, so this change needs no
+    /// break-before-make.
     #[inline(never)]
     pub(crate) fn validate(self, write: &WriteView<'_>) {
         let (Self(entry), first) = (self, TableIndex::FIRST);

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What introspection allows on a mapping: C's `p2m_access_t`.
+//! What mem_access leaves of the rights that a mapping's type gives: C's `p2m_access_t`.
 //!
 //! An access restricts what the type allows; a violation goes to the
-//! vm_event listener instead of to the guest. The values are ABI: callers pass
+//! monitor (vm_event) instead of to the guest. The values are ABI: callers pass
 //! them, and table entries store them. The public interface's
 //! `xenmem_access_t` has the same values for the same names, and one more for
 //! "the domain's default" (see `mem_access-rs`).
 
-/// Access rights that introspection leaves to the guest.
+/// Rights that mem_access leaves to the guest.
 #[repr(u8)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum P2mAccess {

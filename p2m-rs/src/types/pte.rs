@@ -12,7 +12,7 @@
 //! | 47:12 | base | output address or next table |
 //! | 54 | XN | no instruction fetch |
 //! | 58:55 | type | ignored by hardware: [`P2mType`] |
-//! | 62:59 | setting | ignored by hardware: access that introspection set |
+//! | 62:59 | access | ignored by hardware: the access that mem_access set |
 //!
 //! **Bits 62:59** may be given to the hardware (PBHA), one by one, by
 //! VTCR_EL2.HWU59 to HWU62, which Xen leaves 0 (DDI 0487K, D8.3.2); an SMMUv3
@@ -22,7 +22,7 @@
 //!
 //! **Two validities.** [`Pte::valid_bit`] is bit 0, what the hardware sees.
 //! [`Pte::is_mapped`] says that the type is not `p2m_invalid`, what the p2m
-//! sees. Xen clears bit 0 of mapped entries on purpose, to learn on the next
+//! sees. Xen clears the valid bit of mapped entries on purpose, to learn on the next
 //! fault what a guest touches (set/way emulation). An entry that is mapped but
 //! without its valid bit still owns its references and its next table.
 

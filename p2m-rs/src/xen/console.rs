@@ -276,9 +276,9 @@ pub fn cannot_get_page(vcpu: &Vcpu, hardware: Maddr) {
     }
 }
 
-/// `p2m_mem_access_check`: a listener is required and there is none. Debug
+/// `p2m_mem_access_check`: a monitor is required and there is none. Debug
 /// builds only.
-pub fn no_access_listener(vcpu: &Vcpu) {
+pub fn no_access_monitor(vcpu: &Vcpu) {
     if cfg!(debug_assertions) {
         print!(
             c"<G><2>mem_access.c: %pv Memory access permissions failure, no vm_event listener VCPU %d, dom %d\n",

@@ -105,7 +105,7 @@ pub(crate) fn has_at_speculate() -> bool {
     sys::has_at_speculate()
 }
 
-/// The same at boot, and at any time after it (`cpus_have_cap`).
+/// [`has_at_speculate`] for any time, also at boot (`cpus_have_cap`).
 #[inline]
 pub(crate) fn found_at_speculate() -> bool {
     // SAFETY: each CPU looks for errata before it sets stage 2 up.
