@@ -49,7 +49,7 @@ fn faults() -> impl Iterator<Item = (u32, u32, u32, bool)> {
 }
 
 #[test]
-fn a_fault_is_introspections_exactly_if_the_access_forbids_it() {
+fn a_fault_is_a_violation_exactly_if_the_access_forbids_it() {
     for (a, fault, _, violation) in faults() {
         let w = plain();
         let d = scene(&w, a);
@@ -86,7 +86,7 @@ fn a_fault_is_introspections_exactly_if_the_access_forbids_it() {
 }
 
 #[test]
-fn without_a_listener_the_restriction_is_lifted() {
+fn without_a_monitor_the_restriction_is_lifted() {
     for (a, fault, _, violation) in faults() {
         let w = plain();
         let d = scene(&w, a);
@@ -107,7 +107,7 @@ fn without_a_listener_the_restriction_is_lifted() {
 }
 
 #[test]
-fn without_a_listener_that_is_required_the_domain_is_crashed() {
+fn without_a_monitor_that_is_required_the_domain_is_crashed() {
     for (a, fault, _, violation) in faults() {
         let w = plain();
         let d = scene(&w, a);
@@ -158,7 +158,7 @@ fn a_monitor_that_fails_crashes_the_domain() {
 }
 
 #[test]
-fn a_fault_outside_introspection_is_somebody_elses() {
+fn a_fault_without_mem_access_is_not_handled_here() {
     let w = plain();
     let d = guest(&w, 0);
     let v = w.vcpu(d);
@@ -266,7 +266,7 @@ fn a_guest_whose_tables_are_restricted_gets_on() {
 }
 
 #[test]
-fn a_walk_that_violates_without_a_listener_that_is_required_crashes_the_domain() {
+fn a_walk_that_violates_without_a_monitor_that_is_required_crashes_the_domain() {
     for (a, refused, by) in walks() {
         let w = plain();
         let d = scene(&w, a);

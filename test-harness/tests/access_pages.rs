@@ -27,7 +27,7 @@ fn scene(w: &World, t: u32, a: u32, writable: bool) -> (Domain, Vcpu) {
 }
 
 #[test]
-fn a_page_is_had_under_any_restriction() {
+fn a_page_is_given_under_any_restriction() {
     for a in ALL {
         for is_write in [false, true] {
             let w = plain();

@@ -196,7 +196,7 @@ fn an_empty_heap_fails_the_hardware_domains_operation_and_nothing_else() {
 }
 
 #[test]
-fn access_settings_need_no_memory() {
+fn setting_the_access_of_pages_needs_no_memory() {
     let w = deep();
     let d = w.domain(16);
     w.ram(ram(0), G1, d);

@@ -175,7 +175,7 @@ fn an_access_request_that_starts_in_its_middle_leaves_the_beginning() {
 }
 
 #[test]
-fn the_access_of_what_is_not_mapped_is_an_error_and_the_default_once_introspection_began() {
+fn the_access_of_what_is_not_mapped_is_an_error_and_the_default_once_mem_access_is_in_use() {
     let (w, d) = scene(Config::default());
     let unmapped = [100, 1 << 20, 1 << 52];
     for gfn in unmapped {

@@ -38,7 +38,7 @@ fn x1_the_check_of_hypercalls_is_not_for_an_idle_vcpu() {
 }
 
 #[test]
-fn x1_memory_is_had_and_given_with_interrupts_on() {
+fn x1_memory_is_allocated_and_freed_with_interrupts_on() {
     let (w, d, _) = running();
     w.ram(0x20_0000, 1, d);
     let page = xen!(alloc_domheap_pages(d.pointer(), 0, sys::XS_MEMF_no_owner));

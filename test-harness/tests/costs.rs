@@ -246,7 +246,7 @@ fn flipping_the_access_of_a_page_invalidates_that_page() {
 }
 
 #[test]
-fn a_fault_on_what_was_never_touched_is_mended_at_once_without_a_flush() {
+fn one_fault_resolves_all_levels_without_a_flush() {
     let (w, d) = machine();
     map(d, G1, 8, ram(0));
     d.creation_finished();

@@ -187,7 +187,7 @@ fn b5_a_page_that_the_guest_has_not_touched_is_given_out() {
 /// C switches introspection on before it takes the lock, also for a request
 /// that then fails.
 #[test]
-fn b6_a_refused_request_does_not_switch_introspection_on() {
+fn b6_a_refused_request_does_not_switch_mem_access_on() {
     let w = plain();
     let d = guest(&w, 0);
     for bad in [12, 255, u32::MAX] {
@@ -201,7 +201,7 @@ fn b6_a_refused_request_does_not_switch_introspection_on() {
 
 /// C writes both fields with no lock held.
 #[test]
-fn b6_introspection_is_switched_on_under_the_write_lock() {
+fn b6_mem_access_is_switched_on_under_the_write_lock() {
     let w = plain();
     let d = guest(&w, 0);
     for gfn in [INVALID_GFN, 5] {

@@ -17,7 +17,7 @@ fn icache_invalidations(w: &World) -> usize {
 /// A listener is asked whether or not one is required; without one, the domain is
 /// crashed exactly if one is required.
 #[test]
-fn a_listener_is_asked_whether_or_not_it_is_required() {
+fn a_monitor_is_asked_whether_or_not_it_is_required() {
     for listens in [false, true] {
         for required in [false, true] {
             for a in access::N..=access::R_PW {

@@ -309,7 +309,7 @@ fn lifting_a_part_of_a_restricted_block_leaves_the_rest_restricted() {
 }
 
 #[test]
-fn an_entry_whose_access_is_right_keeps_its_bit_0_clear() {
+fn an_entry_whose_access_is_right_keeps_its_valid_bit_clear() {
     for access in ACCESSES {
         let (w, d) = prepared(Config::default());
         assert_eq!(d.insert(M2, M2, ram(0) + 1, p2mt::RAM_RW), 0);
@@ -355,7 +355,7 @@ type Request = (&'static str, fn(Domain) -> i64);
 /// C sets `mem_access_enabled` before it looks, and never clears it: from then
 /// on only pages are mapped, and faults and copies take the slow path.
 #[test]
-fn a_call_that_changes_nothing_does_not_begin_introspection() {
+fn a_call_that_changes_nothing_does_not_switch_mem_access_on() {
     let nothing: [Request; 6] = [
         ("lift what is not restricted", |d| {
             d.set_access(0, nr(G1), 0, access::RWX)

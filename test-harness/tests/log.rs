@@ -124,7 +124,7 @@ fn a_guest_address_without_a_page_is_told_of_by_what_is_missing() {
 }
 
 #[test]
-fn a_violation_that_somebody_should_have_listened_for_says_whose() {
+fn a_violation_without_the_required_monitor_is_logged_with_its_vcpu() {
     let w = plain();
     let d = guest(&w, 0);
     let v = w.vcpu(d);

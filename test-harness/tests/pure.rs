@@ -120,7 +120,7 @@ fn errors_have_the_numbers_of_xens_errno_h() {
 }
 
 #[test]
-fn the_two_validities_are_two() {
+fn the_valid_bit_and_being_mapped_are_independent() {
     let leaf = Pte::leaf(Mfn::new(7), P2mType::RamRw, P2mAccess::Rwx, Level::L3);
     let tracked = leaf.without_valid_bit();
     assert!(leaf.valid_bit() && leaf.is_mapped());
@@ -134,7 +134,7 @@ fn the_two_validities_are_two() {
 }
 
 #[test]
-fn bit_1_means_a_table_above_level_3_and_a_page_there() {
+fn the_table_bit_means_a_table_above_level_3_and_a_page_at_level_3() {
     let page = Pte::leaf(Mfn::new(7), P2mType::RamRw, P2mAccess::Rwx, Level::L3);
     let block = Pte::leaf(Mfn::new(512), P2mType::RamRw, P2mAccess::Rwx, Level::L2);
     assert_eq!(page.bits() & 2, 2);
@@ -204,7 +204,7 @@ proptest! {
     }
 
     #[test]
-    fn an_entry_remembers_its_access_setting_in_bits_the_hardware_ignores(
+    fn an_entry_stores_its_access_in_bits_that_the_hardware_ignores(
         a in prop::sample::select(P2mAccess::ALL.to_vec()),
         bits: u64,
     ) {

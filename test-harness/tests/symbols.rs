@@ -359,7 +359,7 @@ fn a_range_one_page_short_of_a_block_leaves_that_page() {
 }
 
 #[test]
-fn introspection_is_by_pages_from_the_first_request_on() {
+fn new_mappings_are_pages_once_mem_access_is_in_use() {
     let w = plain();
     let d = guest(&w, 0);
     assert_eq!(d.insert(0, M2, ram(0), p2mt::RAM_RW), 0);

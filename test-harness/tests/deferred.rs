@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What a holder of the write lock owes is paid before anybody else gets it,
+//! What a holder of the write lock has deferred is done before anybody else gets the lock,
 //! whatever was changed, in whatever order.
 
 #![allow(clippy::unwrap_used)] // a test may stop on the spot
@@ -89,7 +89,7 @@ fn a_block_of_which_only_the_end_was_changed_is_flushed() {
 }
 
 #[test]
-fn the_flush_that_c_owes_is_paid_before_a_table_goes() {
+fn a_flush_that_c_deferred_comes_before_a_table_is_freed() {
     let w = plain();
     let d = guest(&w, 0);
     assert_eq!(d.insert(M2 + 1, 3, ram(0), p2mt::RAM_RW), 0);
@@ -115,7 +115,7 @@ fn the_flush_that_c_owes_is_paid_before_a_table_goes() {
 }
 
 #[test]
-fn a_flush_that_was_made_is_not_owed_any_more() {
+fn a_flush_that_was_made_is_not_made_again_at_the_unlock() {
     let w = plain();
     let d = guest(&w, 0);
     let flushes = || {
@@ -143,7 +143,7 @@ fn a_flush_that_was_made_is_not_owed_any_more() {
 }
 
 #[test]
-fn a_flush_that_c_owes_is_left_to_cs_unlock() {
+fn a_flush_that_c_deferred_is_left_to_cs_unlock() {
     let w = plain();
     let d = guest(&w, 0);
     assert_eq!(d.insert(5, 2, ram(0), p2mt::RAM_RW), 0);
@@ -163,7 +163,7 @@ fn a_flush_that_c_owes_is_left_to_cs_unlock() {
 }
 
 #[test]
-fn a_flush_that_c_owes_is_paid_before_anything_new_is_mapped() {
+fn a_flush_that_c_deferred_comes_before_anything_new_is_mapped() {
     for (first, nr) in [(5, 1), (4, 3)] {
         let w = plain();
         let d = guest(&w, 0);
@@ -281,7 +281,7 @@ fn pages_taken_ahead_are_back_in_the_pool_after_each_call() {
 }
 
 #[test]
-fn what_was_not_touched_is_visible_once_it_is_replaced() {
+fn replacing_an_invalid_entry_is_followed_by_a_barrier() {
     for (t, mfn) in [(p2mt::RAM_RW, 9), (p2mt::RAM_RO, 0), (p2mt::MMIO_DEV, 9)] {
         let w = plain();
         let d = guest(&w, 0);
