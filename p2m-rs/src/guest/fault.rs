@@ -95,9 +95,9 @@ pub fn resolve(cx: &mut Unlocked<'_>, p2m: &P2m, gfn: Gfn) -> bool {
 /// any had it: then the caller flushes, if the table could be walked.
 #[inline(never)]
 fn invalidate_table(write: &WriteView<'_>, table: Table<'_>) -> bool {
-    let any = table.clear_valid_bits(write);
-    if any {
-        table.stored(write, TableIndex::FIRST, ENTRIES as u64);
-    }
-    any
+    let Some(unreported) = table.clear_valid_bits(write) else {
+        return false;
+    };
+    unreported.report(write, table, TableIndex::FIRST, ENTRIES as u64);
+    true
 }

@@ -117,8 +117,8 @@ fn clear_page(write: &WriteView<'_>, table: Table<'_>, gfn: Gfn, page: Option<Pa
     if !owns_nothing(table.load(index), Level::L3) {
         return clear_run(write, table, index, gfn, 1).outcome;
     }
-    if let Some(leaf) = table.take_run(write, index, 1) {
-        table.stored(write, index, 1);
+    if let Some((leaf, unreported)) = table.take_run(write, index, 1) {
+        unreported.report(write, table, index, 1);
         if leaf.was_live() {
             write.deferred().defer_flush(gfn, 1, Level::L3);
         }

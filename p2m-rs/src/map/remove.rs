@@ -160,26 +160,27 @@ fn clear_plain(
 ) -> Progress {
     let level = table.level();
     let mut cleared = 0;
-    let (mut was_mapped, mut was_live) = (false, false);
+    let (mut stores, mut was_live) = (None, false);
     let mut released = Released::at(write, level);
     while let Some(index) = first.advanced(cleared).filter(|_| cleared < limit) {
         if !owns_nothing(table.load(index), level) {
             break;
         }
-        let Some(leaf) = table.take_run(write, index, limit - cleared) else {
+        let Some((leaf, unreported)) = table.take_run(write, index, limit - cleared) else {
             cleared += 1;
             continue;
         };
-        (was_mapped, was_live) = (true, was_live | leaf.was_live());
+        stores = Some(unreported.merge(stores));
+        was_live |= leaf.was_live();
         cleared += leaf.count();
         released.add_plain(leaf);
     }
     drop(released);
     let pages = cleared << level.order();
-    if !was_mapped {
+    let Some(stores) = stores else {
         return Progress::of(pages, write.iommu_flush_in_doubt(gfn, pages));
-    }
-    table.stored(write, first, cleared);
+    };
+    stores.report(write, table, first, cleared);
     if was_live {
         write.deferred().defer_flush(gfn, pages, level);
     }

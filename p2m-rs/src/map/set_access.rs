@@ -338,10 +338,10 @@ impl AccessChange {
         } else {
             Entries::Unknown
         };
-        if !set.any {
+        let Some(stores) = set.unreported else {
             return write.iommu_flush_in_doubt(gfn, pages);
-        }
-        table.stored(write, first, count);
+        };
+        stores.report(write, table, first, count);
         let flush = IotlbFlush::modified_if(set.any_live).and_added();
         write.iommu_flush(gfn, pages, flush)?;
         Ok(())

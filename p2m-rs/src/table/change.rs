@@ -7,7 +7,7 @@
 use super::new::NewTable;
 use super::removed::{Removed, RemovedLeaf};
 use super::run::Series;
-use super::Table;
+use super::{Table, Unreported};
 use crate::p2m::iommu::IotlbFlushed;
 use crate::p2m::lock::WriteView;
 use crate::types::addr::Gfn;
@@ -66,13 +66,13 @@ impl Table<'_> {
 impl Table<'_> {
     /// Clears the leaf at `first` and those after it that map the frames after it
     /// with the same rights, `limit` at most. None if there is no leaf. The caller
-    /// reports the stores, and defers the flush if they were live.
+    /// defers the flush if they were live.
     pub(crate) fn take_run(
         self,
         _write: &WriteView<'_>,
         first: TableIndex,
         limit: u64,
-    ) -> Option<RemovedLeaf> {
+    ) -> Option<(RemovedLeaf, Unreported)> {
         let leaf = self.load(first);
         if leaf.kind(self.level) != Kind::Leaf {
             return None;
@@ -82,7 +82,7 @@ impl Table<'_> {
             Series::of(Pte::EMPTY, self.level),
         );
         let count = self.rewrite(first, limit, full, empty);
-        Some(RemovedLeaf::run(leaf, self.level, count))
+        Some((RemovedLeaf::run(leaf, self.level, count), Unreported(())))
     }
 
     /// Replaces what is at the entry for `gfn` by `leaf`, and what follows by leaves
@@ -172,18 +172,24 @@ impl Table<'_> {
     }
 
     /// Clears the entry for `gfn`, and those after it that map the frames after it
-    /// with the same rights; `limit` at most. A flush is deferred if they were live.
+    /// with the same rights; `limit` at most, whatever their valid bits say (XSA-393). A
+    /// flush is deferred if they were live.
     pub(crate) fn clear(self, write: &WriteView<'_>, gfn: Gfn, limit: u64) -> Removed {
         let index = self.level.index(gfn);
         let removed = match self.take_run(write, index, limit) {
-            Some(leaves) => leaves.into_removed(),
-            None => self.swap(index, Pte::EMPTY),
+            Some((leaves, unreported)) => {
+                unreported.report(write, self, index, leaves.count());
+                leaves.into_removed()
+            }
+            None => {
+                let removed = self.swap(index, Pte::EMPTY);
+                if removed.was_mapped() {
+                    self.stored(write, index, 1);
+                }
+                removed
+            }
         };
-        // XSA-393: also entries without a valid bit.
-        if removed.was_mapped() {
-            self.stored(write, index, removed.count());
-            removed.defer_flush(write, gfn);
-        }
+        removed.defer_flush(write, gfn);
         removed
     }
 
@@ -197,8 +203,8 @@ impl Table<'_> {
     /// Gives `count` entries from `first` on, at which `gfn` is looked up, other
     /// permissions: what `change` makes of each, or as they are for `None`.
     /// No break is needed for that; an entry that would change in more stays as
-    /// it is. A flush is deferred for those that were live; the caller reports the
-    /// stores. `change` is asked once for entries that go on alike.
+    /// it is. A flush is deferred for those that were live. `change` is asked once for
+    /// entries that go on alike.
     #[inline]
     pub(crate) fn set_permissions(
         self,
@@ -209,7 +215,7 @@ impl Table<'_> {
         mut change: impl FnMut(Pte) -> Option<Pte>,
     ) -> Permissions {
         let mut set = Permissions {
-            any: false,
+            unreported: None,
             any_live: false,
             is_one_run: false,
         };
@@ -226,7 +232,7 @@ impl Table<'_> {
                 Some(new) => {
                     let (like, made) = (Series::of(old, self.level), Series::of(new, self.level));
                     let run = self.rewrite(index, left, like, made);
-                    set.any = true;
+                    set.unreported = Some(Unreported(()).merge(set.unreported.take()));
                     if old.valid_bit() {
                         set.any_live = true;
                         let changed = gfn.add(done << self.level.order());
@@ -250,10 +256,10 @@ impl Table<'_> {
 }
 
 /// Which entries [`Table::set_permissions`] changed.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(crate) struct Permissions {
-    /// Any.
-    pub(crate) any: bool,
+    /// The stores, if there were any.
+    pub(crate) unreported: Option<Unreported>,
     /// Any that the hardware may have used.
     pub(crate) any_live: bool,
     /// All entries of the table were one run: they map consecutive frames, alike in

@@ -204,7 +204,7 @@ impl<'v> Table<'v> {
     /// CPUs' and a coherent SMMU's, whose walks are inner shareable as VTCR
     /// says, after a barrier, which is deferred; any other SMMU's after cleaning
     /// to the point of coherency, which is done immediately.
-    pub(crate) fn stored(self, write: &WriteView<'_>, first: TableIndex, count: u64) {
+    fn stored(self, write: &WriteView<'_>, first: TableIndex, count: u64) {
         debug_assert!(count <= first.room());
         if write.p2m().clean_pte() {
             let start = self.at(first).cast::<c_void>();
@@ -212,6 +212,46 @@ impl<'v> Table<'v> {
             unsafe { sys::xs_clean_dcache_va_range(start, count * size_of::<u64>() as u64) };
         }
         write.deferred().defer_barrier();
+    }
+}
+
+/// Stores to entries of the tree that walkers have not been told of.
+///
+/// # Invariants
+///
+/// Whoever has one has written entries of a table, and nothing has been deferred or
+/// cleaned for that yet. It does not say which entries.
+#[must_use = "walkers must see the stores: report them"]
+#[derive(Debug)]
+pub(crate) struct Unreported(());
+
+impl Unreported {
+    /// The stores were to some of the `count` entries of `table` from `first` on, and to
+    /// no others. Walkers will see them, as [`Table::stored`] says.
+    #[inline(always)]
+    pub(crate) fn report(
+        self,
+        write: &WriteView<'_>,
+        table: Table<'_>,
+        first: TableIndex,
+        count: u64,
+    ) {
+        table.stored(write, first, count);
+        let _reported = core::mem::ManuallyDrop::new(self);
+    }
+
+    /// Reports those of another store together with these.
+    #[inline(always)]
+    pub(crate) fn merge(self, other: Option<Self>) -> Self {
+        let _with_self = other.map(core::mem::ManuallyDrop::new);
+        self
+    }
+}
+
+#[cfg(debug_assertions)]
+impl Drop for Unreported {
+    fn drop(&mut self) {
+        debug_assert!(false, "entries were written, and walkers never told");
     }
 }
 

@@ -8,7 +8,7 @@
 
 use xen_sys::arch;
 
-use super::Table;
+use super::{Table, Unreported};
 use crate::p2m::lock::WriteView;
 use crate::types::level::{Level, TableIndex, ENTRIES};
 use crate::types::pte::Pte;
@@ -217,7 +217,7 @@ impl<'v> Table<'v> {
     /// Clears the valid bit of all entries, and leaves the rest of them as it is. Says
     /// whether any had it: then the caller reports the stores, and defers a flush if
     /// the table could be walked.
-    pub(crate) fn clear_valid_bits(self, _write: &WriteView<'_>) -> bool {
+    pub(crate) fn clear_valid_bits(self, _write: &WriteView<'_>) -> Option<Unreported> {
         let mut any = false;
         let mut rest = self.rest(TableIndex::FIRST, ENTRIES as u64);
         while let Some([a, b, c, d]) = rest.peek_group() {
@@ -228,7 +228,7 @@ impl<'v> Table<'v> {
             }
             rest.skip(GROUP);
         }
-        any
+        any.then(|| Unreported(()))
     }
 }
 
