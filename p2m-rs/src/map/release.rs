@@ -99,7 +99,8 @@ impl<'v> Released<'v> {
         self.note(&leaf);
     }
 
-    /// A mapping, whose references are dropped.
+    /// A mapping, whose references are dropped (`p2m_put_l2_superpage`,
+    /// `p2m_put_l3_page`).
     #[inline]
     pub(crate) fn add(&mut self, leaf: RemovedLeaf, flushed: IotlbFlushed) {
         self.note(&leaf);

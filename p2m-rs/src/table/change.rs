@@ -171,9 +171,9 @@ impl Table<'_> {
         forgotten.and(told).map(|_flushed| ())
     }
 
-    /// Clears the entry for `gfn`, and those after it that map the frames after it
-    /// with the same rights; `limit` at most, whatever their valid bits say (XSA-393). A
-    /// flush is deferred if they were live.
+    /// Clears the entry for `gfn` (`p2m_remove_pte`), and those after it that map the frames
+    /// after it with the same rights; `limit` at most, whatever their valid bits say
+    /// (XSA-393). A flush is deferred if they were live.
     pub(crate) fn clear(self, write: &WriteView<'_>, gfn: Gfn, limit: u64) -> Removed {
         let index = self.level.index(gfn);
         let removed = match self.take_run(write, index, limit) {

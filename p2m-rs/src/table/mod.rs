@@ -168,7 +168,8 @@ impl<'v> Table<'v> {
         Pte::from_bits(unsafe { arch::pte_load(self.at(index)) })
     }
 
-    /// Writes an entry. No barrier.
+    /// Writes an entry (`write_pte`, `p2m_write_pte`), without a barrier and without
+    /// cleaning: [`Self::stored`] follows.
     #[inline(always)]
     fn store(self, index: TableIndex, pte: Pte) {
         // SAFETY: an entry of a live table; all callers have a WriteView, or
@@ -187,7 +188,8 @@ impl<'v> Table<'v> {
         }
     }
 
-    /// The table that `pte`, an entry of this table, points to, if it does.
+    /// The table that `pte`, an entry of this table, points to, if it does
+    /// (`p2m_next_level`).
     #[inline(always)]
     pub(crate) fn next(self, pte: Pte) -> Option<Self> {
         let Kind::Table(mfn) = pte.kind(self.level) else {

@@ -151,7 +151,8 @@ impl RemovedLeaf {
         self.pte.ty()
     }
 
-    /// Drops the references that a foreign mapping owns, one a page.
+    /// Drops the references that a foreign mapping owns, one a page
+    /// (`p2m_put_foreign_page`). No IOMMU holds the mapping any more.
     #[inline]
     pub(crate) fn put_references(self, _flushed: IotlbFlushed) {
         if self.ty().is_some_and(P2mType::is_foreign) {

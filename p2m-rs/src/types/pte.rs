@@ -140,7 +140,8 @@ static TAKEN: [u64; 11] = {
     table
 };
 
-/// The entry of a type that is restricted to an access, without a frame.
+/// The entry of a type that is restricted to an access, without a frame
+/// (`p2m_set_permission`).
 #[inline(always)]
 fn template(ty: P2mType, access: P2mAccess) -> u64 {
     // Neither can miss: both enumerations are as large as their tables.
@@ -215,7 +216,7 @@ impl Pte {
         Self(template(ty, access) | frame).at_level(level)
     }
 
-    /// This mapping with an access stored in it. An entry that was made before mem_access
+    /// This mapping with an access stored in it (`p2m_mem_access_radix_set`). An entry that was made before mem_access
     /// was in use has none stored, which reads as `Rwx` (C's radix tree is not in use then).
     #[must_use]
     #[inline(always)]
@@ -290,7 +291,7 @@ impl Pte {
         Self(self.0 & !VALID)
     }
 
-    /// What the entry says when found at `level`.
+    /// What the entry says when found at `level` (`p2m_is_mapping`, `p2m_is_superpage`).
     #[inline(always)]
     pub const fn kind(self, level: Level) -> Kind {
         if !self.is_mapped() {
