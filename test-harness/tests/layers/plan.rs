@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! The plans, as data.
+
+/// The layers of one crate.
+pub(crate) struct Plan {
+    /// The crate's name.
+    pub(crate) name: &'static str,
+    /// Its source folder in the workspace.
+    pub(crate) folder: &'static str,
+    /// From the ground up. A room is a folder with all that is below it, or a file; rooms of one
+    /// floor do not know each other. The crate's roots (`lib.rs`, `main.rs`) stand above all floors.
+    pub(crate) floors: &'static [&'static [&'static str]],
+    /// Types that have methods in other folders than their own.
+    pub(crate) extended: &'static [Extension],
+}
+
+/// Methods of a type that stand in another folder than the type.
+pub(crate) struct Extension {
+    pub(crate) name: &'static str,
+    pub(crate) folder: &'static str,
+    /// Why that is better than to have them in one place.
+    pub(crate) reason: &'static str,
+}
+
+/// How many folders a folder, or a crate at its top, may have: more are no picture any more.
+pub(crate) const MOST_FOLDERS: usize = 8;
+
+/// How many files a folder may have.
+pub(crate) const MOST_FILES: usize = 12;
+
+/// All crates that are checked.
+pub(crate) const PLANS: &[Plan] = &[];
