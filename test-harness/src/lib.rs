@@ -58,9 +58,20 @@
 //! [`Checker`] that subscribes may add rules, and [`trace`] writes it down for
 //! checkers outside of this repository.
 //!
+//! Floors, from the ground up; each uses those below it:
+//!
+//! | folder | what it is |
+//! |---|---|
+//! | `ground` | configuration, events and their trace, entries, handles on the C structures, the exports |
+//! | `model` | parts of the machine: frames, lists, locks, CPUs, domains, devices |
+//! | `books` | what the rules remember: TLBs, tables, caches, work |
+//! | `rules` | the state of the machine, and the rules that it must keep |
+//! | `machine` | that state behind a lock, and how a thread finds it |
+//! | `shims`, `world` | the mock functions; the test's handle on a machine |
+//!
 //! Unsafe code is where C's pointers are: `shims` (the mock functions),
-//! `calls` and `domain` (the other direction), and the memory of the C
-//! structures in `world`.
+//! `world::calls` and `ground::handles` (the other direction), and the memory
+//! of the C structures in `world`.
 
 // This crate exists to fail tests: it may stop on the spot, and what it
 // converts are numbers of its own making.
@@ -71,53 +82,27 @@
     clippy::cast_possible_truncation
 )]
 
-mod agreement;
-pub mod calls;
-mod check;
-pub mod config;
-mod controls;
-mod cpu;
-mod devices;
-mod dirty;
-mod domain;
-mod domains;
-pub mod event;
-mod framemap;
-mod frames;
-mod hash;
-mod iotlb;
-mod lists;
-mod locks;
+mod books;
+mod ground;
 mod machine;
-mod memory;
-mod neighbours;
-mod pages;
-mod panics;
-mod printk;
-pub mod pte;
-mod radix;
+mod model;
+mod rules;
 mod shims;
-mod snapshot;
-mod stage1;
-mod stand_in;
-pub mod symbols;
-mod tables;
-mod tlb;
-pub mod trace;
-mod visible;
-mod vmids;
-pub mod work;
 mod world;
 
-pub use calls::{Entry, Page, INVALID};
-pub use config::{Config, Iommu};
-pub use cpu::{Preempt, Waiting};
-pub use devices::MonitorRequest;
-pub use dirty::Writer;
-pub use domains::poison_p2m;
-pub use event::{Checker, Event, LockOp, PreemptCheck, Register, Violation};
+pub use books::dirty::Writer;
+pub use books::work;
+pub use ground::config::{Config, Iommu};
+pub use ground::event::{Checker, Event, LockOp, PreemptCheck, Register, Violation};
+pub use ground::handles::{Domain, Vcpu};
+pub use ground::{config, event, pte, symbols, trace};
 pub use machine::{Machine, Scheduler};
-pub use neighbours::{Neighbours, Reach};
-pub use snapshot::{DumpedTable, Leaf, Snapshot};
-pub use stage1::Stage1Entry;
-pub use world::{attach, Attached, Domain, Vcpu, World};
+pub use model::cpu::{Preempt, Waiting};
+pub use model::devices::MonitorRequest;
+pub use model::domains::poison_p2m;
+pub use model::guests::Stage1Entry;
+pub use world::calls;
+pub use world::calls::{Entry, Page, INVALID};
+pub use world::neighbours::{Neighbours, Reach};
+pub use world::snapshot::{DumpedTable, Leaf, Snapshot};
+pub use world::{attach, Attached, World};

@@ -5,36 +5,11 @@ use std::ffi::{c_int, c_uint, c_ulong, c_void};
 
 use xen_sys::{paddr_t, vaddr_t, XS_GV2M_WRITE};
 
-use crate::event::{Event, Register};
-use crate::locks::Broken;
-use crate::machine::{with, State};
-use crate::stage1::Want;
-use crate::tlb::Scope;
-
-impl State {
-    fn noted_rule(&mut self, broken: Option<Broken>) {
-        if let Some((rule, what)) = broken {
-            self.broken(rule, what);
-        }
-    }
-}
-
-impl State {
-    /// The MMU reads the current domain's tables like any other reader: an
-    /// entry that is being replaced would make the translation fail.
-    fn check_walk_is_locked(&mut self, cpu: usize) {
-        let current = self.domains.vcpu(self.cpus.cpus[cpu].current);
-        let lock = current
-            .and_then(|v| self.domains.by_address(v.domain))
-            .map(|d| d.lock_address());
-        if lock.is_none_or(|lock| !self.locks.holds(lock, cpu)) {
-            self.broken(
-                "L4",
-                format!("CPU {cpu} translates through stage 2 with no lock"),
-            );
-        }
-    }
-}
+use crate::books::tlb::Scope;
+use crate::ground::event::{Event, Register};
+use crate::machine::with;
+use crate::model::guests::Want;
+use crate::rules::State;
 
 macro_rules! register {
     ($read:ident, $write:ident, $field:ident, $name:ident) => {

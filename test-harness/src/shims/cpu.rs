@@ -6,7 +6,7 @@ use std::ptr::null_mut;
 
 use xen_sys::{vcpu, XS_NR_CPUS};
 
-use crate::event::{Event, PreemptCheck};
+use crate::ground::event::{Event, PreemptCheck};
 use crate::machine::{here, set_here, with, Here};
 
 #[unsafe(no_mangle)]

@@ -5,7 +5,7 @@ use std::ffi::c_int;
 
 use xen_sys::{cpu_user_regs, domain, hsr, mfn_t, vcpu};
 
-use crate::event::Event;
+use crate::ground::event::Event;
 use crate::machine::with;
 
 #[unsafe(no_mangle)]

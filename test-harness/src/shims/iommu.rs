@@ -5,36 +5,29 @@ use std::ffi::{c_int, c_uint, c_ulong};
 
 use xen_sys::domain;
 
-use crate::config::Iommu;
-use crate::event::Event;
-use crate::machine::{with, State};
+use crate::ground::config::Iommu;
+use crate::ground::event::Event;
+use crate::machine::with;
+use crate::rules::State;
 
-impl State {
-    /// An IOMMU is the machine's, but each domain is made with or without.
-    pub(crate) fn is_behind_iommu(&self, domain: usize) -> bool {
-        let record = self.domains.by_address(domain);
-        self.config.iommu != Iommu::Off && record.is_some_and(|record| record.iommu)
-    }
-
-    fn has_iommu(&self, d: *const domain) -> bool {
-        self.is_behind_iommu(d.addr())
-    }
+fn has_iommu(m: &State, d: *const domain) -> bool {
+    m.is_behind_iommu(d.addr())
 }
 
 #[unsafe(no_mangle)]
 extern "C" fn xs_is_iommu_enabled(d: *const domain) -> bool {
-    with(|m, _| m.has_iommu(d))
+    with(|m, _| has_iommu(m, d))
 }
 
 /// A feature of the domain's IOMMU; of none, without one.
 #[unsafe(no_mangle)]
 extern "C" fn xs_iommu_coherent_walk(d: *mut domain) -> bool {
-    with(|m, _| m.config.iommu == Iommu::Coherent && m.has_iommu(d))
+    with(|m, _| m.config.iommu == Iommu::Coherent && has_iommu(m, d))
 }
 
 #[unsafe(no_mangle)]
 extern "C" fn xs_iommu_use_hap_pt(d: *const domain) -> bool {
-    with(|m, _| m.config.iommu_shares_tables && m.has_iommu(d))
+    with(|m, _| m.config.iommu_shares_tables && has_iommu(m, d))
 }
 
 #[unsafe(no_mangle)]
@@ -47,7 +40,7 @@ extern "C" fn xs_iommu_iotlb_flush(
     with(|m, cpu| {
         m.check_cleaned(d.addr(), "when the IOTLB is flushed");
         m.check_published(d.addr(), "when the IOTLB is flushed");
-        if nr == 0 || dfn == c_ulong::MAX || !m.has_iommu(d) {
+        if nr == 0 || dfn == c_ulong::MAX || !has_iommu(m, d) {
             let what = format!("IOTLB flush of {nr} frames from {dfn:#x} on, which asks for none");
             m.broken("X1", what);
         }

@@ -3,9 +3,10 @@
 
 use xen_sys::{rwlock_t, spinlock_t};
 
-use crate::event::{Event, LockOp};
-use crate::locks::Attempt;
-use crate::machine::{self, with, State};
+use crate::ground::event::{Event, LockOp};
+use crate::machine::{self, with};
+use crate::model::locks::Attempt;
+use crate::rules::State;
 
 #[unsafe(no_mangle)]
 extern "C" fn xs_rwlock_init(l: *mut rwlock_t) {

@@ -8,10 +8,11 @@ use xen_sys::{
     MEM_ACCESS_GLA_VALID, VM_EVENT_REASON_MEM_ACCESS,
 };
 
-use crate::devices::MonitorRequest;
-use crate::event::Event;
-use crate::machine::{with, State};
-use crate::symbols;
+use crate::ground::event::Event;
+use crate::ground::symbols;
+use crate::machine::with;
+use crate::model::devices::MonitorRequest;
+use crate::rules::State;
 
 #[unsafe(no_mangle)]
 extern "C" fn vm_event_check_ring(ved: *mut vm_event_domain) -> bool {
@@ -21,23 +22,21 @@ extern "C" fn vm_event_check_ring(ved: *mut vm_event_domain) -> bool {
     })
 }
 
-impl State {
-    /// What Xen copies into the ring as it is: nothing but what the event says.
-    fn check_request(&mut self, request: &vm_event_st, access: &vm_event_mem_access) {
-        let silent = (request.version, request.flags, request.vcpu_id, access._pad);
-        let wrong = if request.reason != VM_EVENT_REASON_MEM_ACCESS {
-            format!("a monitor request with reason {}", request.reason)
-        } else if silent != (0, 0, 0, 0) {
-            format!("a monitor request with version, flags, vCPU and padding {silent:?}")
-        } else if access.offset > 0xFFF {
-            format!("a monitor request with offset {:#x}", access.offset)
-        } else if access.flags & MEM_ACCESS_GLA_VALID == 0 && access.gla != 0 {
-            format!("a monitor request with gla {:#x}, not valid", access.gla)
-        } else {
-            return;
-        };
-        self.broken("A1", wrong);
-    }
+/// What Xen copies into the ring as it is: nothing but what the event says.
+fn check_request(m: &mut State, request: &vm_event_st, access: &vm_event_mem_access) {
+    let silent = (request.version, request.flags, request.vcpu_id, access._pad);
+    let wrong = if request.reason != VM_EVENT_REASON_MEM_ACCESS {
+        format!("a monitor request with reason {}", request.reason)
+    } else if silent != (0, 0, 0, 0) {
+        format!("a monitor request with version, flags, vCPU and padding {silent:?}")
+    } else if access.offset > 0xFFF {
+        format!("a monitor request with offset {:#x}", access.offset)
+    } else if access.flags & MEM_ACCESS_GLA_VALID == 0 && access.gla != 0 {
+        format!("a monitor request with gla {:#x}, not valid", access.gla)
+    } else {
+        return;
+    };
+    m.broken("A1", wrong);
 }
 
 /// As Xen's: 1 if the vCPU waits for the answer, 0 if it goes on, which it also
@@ -55,7 +54,7 @@ unsafe extern "C" fn monitor_traps(v: *mut vcpu, sync: bool, req: *mut vm_event_
     with(|m, cpu| {
         m.must_not_hold_p2m_lock(cpu, "monitor_traps()");
         m.must_not_be_atomic(cpu, "monitor_traps()");
-        m.check_request(request, &access);
+        check_request(m, request, &access);
         if m.cpus.cpus[cpu].current != v.addr() {
             m.broken(
                 "X1",

@@ -6,27 +6,10 @@ use std::ptr::null_mut;
 
 use xen_sys::{domain, gfn_t, mfn_t, page_info, page_list_head, XS_MEMF_no_owner};
 
-use crate::event::{Event, Mfn};
-use crate::frames::Life;
-use crate::machine::{with, State};
-use crate::world::Domain;
-
-impl State {
-    /// The frame behind a page pointer; rule R0 if it is no page pointer.
-    fn frame_of(&mut self, pg: *const page_info, what: &str) -> Option<Mfn> {
-        let mfn = self.frames.of_info(pg);
-        if mfn.is_none() {
-            self.broken("R0", format!("{what} of {pg:?}, which is no page"));
-        }
-        mfn
-    }
-
-    fn noted(&mut self, rule: &'static str, result: Result<(), String>) {
-        if let Err(what) = result {
-            self.broken(rule, what);
-        }
-    }
-}
+use crate::ground::event::Event;
+use crate::ground::handles::Domain;
+use crate::machine::with;
+use crate::model::frames::Life;
 
 #[unsafe(no_mangle)]
 extern "C" fn xs_page_to_mfn(pg: *const page_info) -> mfn_t {

@@ -6,7 +6,7 @@ use std::ptr::without_provenance_mut;
 
 use xen_sys::radix_tree_root;
 
-use crate::event::Event;
+use crate::ground::event::Event;
 use crate::machine::with;
 
 #[unsafe(no_mangle)]

@@ -5,9 +5,9 @@ use std::ffi::{c_int, c_uint, CStr};
 
 use xen_sys::{paddr_t, PrintkArg};
 
-use crate::domains::Domains;
+use crate::ground::printk::{format, Names};
 use crate::machine::{self, with};
-use crate::printk::{format, Names};
+use crate::model::domains::Domains;
 
 struct Live<'a>(&'a Domains);
 

@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! What the rules remember of what happened: each book is data, and knows nothing of the machine.
+
+pub(crate) mod dirty;
+pub(crate) mod iotlb;
+pub(crate) mod tables;
+pub(crate) mod tlb;
+pub(crate) mod visible;
+pub(crate) mod vmids;
+pub mod work;

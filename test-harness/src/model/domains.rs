@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! The domains and vCPUs of a machine: the C structures and what the mock
+//! notes beside them.
+
+use xen_sys::{
+    arch_domain, arch_vcpu, domain, p2m_domain, p2m_stats, page_list_head, paging_domain,
+    radix_tree_root, rwlock_t, vcpu, vm_event_domain,
+};
+
+use crate::ground::handles::Domain;
+
+/// One domain.
+pub(crate) struct DomainRecord {
+    pub(crate) pointer: *mut domain,
+    pub(crate) id: u16,
+    pub(crate) hardware: bool,
+    pub(crate) paused: bool,
+    /// A monitor listens on the ring.
+    pub(crate) ring: bool,
+    pub(crate) crashes: u32,
+    pub(crate) shutdowns: Vec<u8>,
+    /// It was made with an IOMMU (`XEN_DOMCTL_CDF_iommu`), if the machine has one.
+    pub(crate) iommu: bool,
+    /// MMIO frames that the domain may map.
+    pub(crate) iomem: Vec<std::ops::Range<u64>>,
+    /// Tables that were released: `p2m_final_teardown()` ran.
+    pub(crate) gone: bool,
+}
+
+impl DomainRecord {
+    /// Address of the domain's p2m lock.
+    pub(crate) fn lock_address(&self) -> usize {
+        self.pointer.addr()
+            + std::mem::offset_of!(xen_sys::domain, arch)
+            + std::mem::offset_of!(xen_sys::arch_domain, p2m)
+            + std::mem::offset_of!(xen_sys::p2m_domain, lock)
+    }
+}
+
+/// One vCPU.
+pub(crate) struct VcpuRecord {
+    pub(crate) pointer: *mut vcpu,
+    pub(crate) domain: usize,
+    pub(crate) id: i32,
+    pub(crate) idle: bool,
+}
+
+/// Domains and vCPUs, in the order of their making.
+#[derive(Default)]
+pub(crate) struct Domains {
+    pub(crate) domains: Vec<DomainRecord>,
+    pub(crate) vcpus: Vec<VcpuRecord>,
+    /// The ring structures that `vm_event_monitor` points to.
+    pub(crate) rings: Vec<*mut vm_event_domain>,
+}
+
+// SAFETY: the pointers are to boxes that the world owns until it ends; what
+// is behind them is Xen's to synchronise, which is what the tests are about.
+unsafe impl Send for Domains {}
+
+impl Domains {
+    /// Whether this is the list of some domain's table pages.
+    pub(crate) fn has_tables_in(&self, list: usize) -> bool {
+        self.domains
+            .iter()
+            .any(|d| Domain(d.pointer).pages_head() == list)
+    }
+
+    pub(crate) fn by_address(&self, address: usize) -> Option<&DomainRecord> {
+        self.domains.iter().find(|d| d.pointer.addr() == address)
+    }
+
+    pub(crate) fn by_address_mut(&mut self, address: usize) -> Option<&mut DomainRecord> {
+        self.domains
+            .iter_mut()
+            .find(|d| d.pointer.addr() == address)
+    }
+
+    /// Whether this is the domain that each machine begins with: number 0.
+    pub(crate) fn is_control(&self, address: usize) -> bool {
+        self.by_address(address).is_some_and(|d| d.id == 0)
+    }
+
+    pub(crate) fn vcpu(&self, address: usize) -> Option<&VcpuRecord> {
+        self.vcpus.iter().find(|v| v.pointer.addr() == address)
+    }
+
+    /// As `%pd` and `%pv` print it.
+    pub(crate) fn name(&self, address: usize) -> String {
+        if let Some(d) = self.by_address(address) {
+            return format!("d{}", d.id);
+        }
+        match self.vcpu(address) {
+            Some(v) => format!("{}v{}", self.name(v.domain), v.id),
+            None => format!("<no domain or vCPU {address:#x}>"),
+        }
+    }
+}
+
+/// Fills what `p2m_init()` has to write with what no p2m begins with. The rest it
+/// leaves as `alloc_domain_struct()` cleared it, in C, too: the statistics,
+/// `need_flush`, `access_required`, and the root and the back pointer, which say
+/// how far a p2m_init() that failed has got.
+pub fn poison_p2m(p2m: &mut p2m_domain) {
+    p2m.vmid = 0xA5A5;
+    p2m.vttbr = 0xA5A5_A5A5_A5A5_A000;
+    p2m.max_mapped_gfn = 0xA5_A5A5;
+    p2m.lowest_mapped_gfn = 0xA5;
+    p2m.clean_pte = true;
+    p2m.mem_access_enabled = true;
+    p2m.default_access = 0;
+    p2m.last_vcpu_ran.fill(0xA5);
+}
+
+/// A `struct domain` as `alloc_domain_struct()` leaves it: all zeroes. DOMID_IO
+/// stays so.
+pub(crate) fn new_domain(id: u16, monitor: *mut vm_event_domain) -> Box<domain> {
+    Box::new(domain {
+        domain_id: id,
+        is_dying: 0,
+        is_shutting_down: false,
+        vm_event_monitor: monitor,
+        arch: arch_domain {
+            p2m: p2m_domain {
+                lock: rwlock_t::default(),
+                pages: page_list_head::default(),
+                root: std::ptr::null_mut(),
+                vmid: 0,
+                vttbr: 0,
+                max_mapped_gfn: 0,
+                lowest_mapped_gfn: 0,
+                clean_pte: false,
+                need_flush: false,
+                stats: p2m_stats::default(),
+                access_required: false,
+                mem_access_enabled: false,
+                default_access: 0,
+                mem_access_settings: radix_tree_root::default(),
+                domain: std::ptr::null_mut(),
+                last_vcpu_ran: [0; xen_sys::XS_NR_CPUS as usize],
+            },
+            paging: paging_domain::default(),
+        },
+    })
+}
+
+pub(crate) fn new_vcpu(id: i32, domain: *mut domain) -> Box<vcpu> {
+    Box::new(vcpu {
+        vcpu_id: id,
+        domain,
+        arch: arch_vcpu::default(),
+    })
+}

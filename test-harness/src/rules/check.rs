@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! What must hold whenever no function of the p2m runs.
+//!
+//! R1 the reference ledger, R2 the pool equation, R4 the statistics, R5 every
+//! table reachable once and on `p2m->pages`, no lock held, no CPU astray, no
+//! flush owed.
+
+use std::collections::{BTreeMap, HashSet};
+
+use super::tree::Visitor;
+use super::State;
+use crate::ground::event::Mfn;
+use crate::ground::handles::Domain;
+use crate::ground::pte;
+
+/// What the tree of one domain holds.
+#[derive(Default)]
+struct Census {
+    mappings: [u64; 4],
+    tables: Vec<Mfn>,
+    foreign: Vec<(Mfn, u32)>,
+}
+
+impl Visitor for Census {
+    fn leaf(&mut self, _gfn: u64, level: u32, entry: u64) {
+        self.mappings[level as usize] += 1;
+        if pte::is_foreign(entry) {
+            self.foreign.push((pte::mfn(entry), pte::order(level)));
+        }
+    }
+
+    fn table(&mut self, mfn: Mfn, _level: u32) {
+        self.tables.push(mfn);
+    }
+}
+
+impl State {
+    /// Everything that must hold between calls.
+    pub(crate) fn check(&mut self) {
+        for held in self.locks.held() {
+            self.broken("L0", held);
+        }
+        for astray in self.cpus.astray() {
+            self.broken("T6", astray);
+        }
+        self.check_vmids();
+        let mut foreign: BTreeMap<Mfn, u64> = BTreeMap::new();
+        let mut pooled = HashSet::new();
+        for i in 0..self.domains.domains.len() {
+            let d = Domain(self.domains.domains[i].pointer);
+            let mut census = Census::default();
+            self.visit(d.address(), &mut census);
+            for &(mfn, order) in &census.foreign {
+                for frame in mfn..mfn + (1 << order) {
+                    *foreign.entry(frame).or_default() += 1;
+                }
+            }
+            if !self.domains.domains[i].gone && d.p2m_is_initialised() {
+                self.check_domain(d, &census, &mut pooled);
+            }
+        }
+        self.check_ledger(&foreign);
+    }
+
+    fn check_domain(&mut self, d: Domain, census: &Census, pooled: &mut HashSet<Mfn>) {
+        let name = self.domains.name(d.address());
+        let (_, roots) = self.config.root();
+        let listed = self.lists.pages(d.pages_head());
+        let on_list: HashSet<Mfn> = listed.iter().copied().collect();
+        let torn_down = census.tables.len() <= roots;
+        let in_tree: HashSet<Mfn> = census.tables.iter().copied().collect();
+        if in_tree.len() != census.tables.len() {
+            self.broken("R5", format!("{name}: a table is reachable twice"));
+        }
+        let below_root = census.tables.len().saturating_sub(roots);
+        let missing = census
+            .tables
+            .iter()
+            .filter(|t| !on_list.contains(t))
+            .count()
+            .saturating_sub(roots);
+        if missing != 0 {
+            self.broken(
+                "R5",
+                format!("{name}: {missing} tables are not on p2m->pages"),
+            );
+        }
+        // What devices may still walk to, for the IOTLB was not flushed, stays on the
+        // list until the end.
+        let has_failed = self.devices.iommu_failures > 0;
+        let kept = listed
+            .iter()
+            .filter(|&&page| !in_tree.contains(&page))
+            .filter(|&&page| self.iotlb.may_reach(page) || d.is_dying() && has_failed)
+            .count();
+        // After the root was cleared the list is what is left to free.
+        if listed.len() != below_root + kept && !(torn_down && d.is_dying()) {
+            self.broken(
+                "R5",
+                format!(
+                    "{name}: {} pages on p2m->pages, {below_root} tables in the tree",
+                    listed.len()
+                ),
+            );
+        }
+        let free = self.lists.pages(d.freelist_head());
+        let total = d.pool_pages();
+        let hardware = self
+            .domains
+            .by_address(d.address())
+            .is_some_and(|r| r.hardware);
+        let used = if hardware { 0 } else { listed.len() };
+        if total != (free.len() + used) as u64 {
+            self.broken(
+                "R2",
+                format!(
+                    "{name}: pool of {total} pages, {} free and {used} in use",
+                    free.len()
+                ),
+            );
+        }
+        for page in free.iter().chain(&listed) {
+            if !pooled.insert(*page) {
+                self.broken("R2", format!("{name}: page {page:#x} is in use twice"));
+            }
+        }
+        let stats = d.mapping_stats();
+        if stats != census.mappings && !(torn_down && d.is_dying()) {
+            self.broken(
+                "R4",
+                format!(
+                    "{name}: stats say {stats:?} mappings, the tree has {:?}",
+                    census.mappings
+                ),
+            );
+        }
+        if d.need_flush() {
+            self.broken("T3", format!("{name}: a TLB flush is still owed"));
+        }
+    }
+
+    fn check_ledger(&mut self, foreign: &BTreeMap<Mfn, u64>) {
+        let expected = |mfn: Mfn, released: bool| {
+            let mapped = foreign.get(&mfn).copied().unwrap_or(0);
+            u64::from(!released) + mapped
+        };
+        let wrong = self
+            .frames
+            .ram()
+            .map(|(mfn, f)| (mfn, u64::from(f.refs), expected(mfn, f.released)))
+            .filter(|&(_, refs, expected)| refs != expected);
+        let (many, first) = wrong.fold((0, None), |(many, first), one| {
+            (many + 1, Some(first.map_or(one, |first| one.min(first))))
+        });
+        if let Some((mfn, refs, expected)) = first {
+            let what = format!(
+                "frame {mfn:#x} has {refs} references, its owner and mappings hold {expected} \
+                 ({many} frames are wrong)"
+            );
+            self.broken("R1", what);
+        }
+    }
+}

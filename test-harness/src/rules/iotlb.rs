@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Rules P3 and P4: what devices may still reach is not given up, and the IOMMU is told of each
+//! change; see [`crate::books::iotlb`].
+
+use std::ops::Range;
+
+use xen_sys::{XS_IOMMU_FLUSHF_added, XS_IOMMU_FLUSHF_modified};
+
+use super::State;
+use crate::books::iotlb::{page_of, Reachable};
+use crate::ground::config::Iommu;
+use crate::ground::event::Mfn;
+use crate::ground::pte;
+
+impl State {
+    /// An IOMMU is the machine's, but each domain is made with or without.
+    pub(crate) fn is_behind_iommu(&self, domain: usize) -> bool {
+        let record = self.domains.by_address(domain);
+        self.config.iommu != Iommu::Off && record.is_some_and(|record| record.iommu)
+    }
+
+    /// The guest frames behind a word of a live table.
+    pub(crate) fn gfns_of(&self, mfn: Mfn, index: usize) -> Range<u64> {
+        let Some(table) = self.tables.live.get(mfn) else {
+            return 0..0;
+        };
+        let first = table.gfn_at(index);
+        first..first + (1 << pte::order(table.level))
+    }
+
+    /// A valid entry was taken out; `gfns` led to it.
+    pub(crate) fn iotlb_remember(
+        &mut self,
+        domain: usize,
+        level: u32,
+        entry: u64,
+        gfns: Range<u64>,
+    ) {
+        let gone = !self.is_behind_iommu(domain) || self.is_gone(domain);
+        let owns = pte::is_table(entry, level) || pte::is_foreign(entry);
+        if self.config.iommu == Iommu::Off || gone || !owns || entry & pte::VALID == 0 {
+            return;
+        }
+        let frames = if pte::is_table(entry, level) {
+            1
+        } else {
+            1 << pte::order(level)
+        };
+        let mfns = pte::mfn(entry)..pte::mfn(entry) + frames;
+        self.iotlb.reachable.push(Reachable { domain, gfns, mfns });
+    }
+
+    /// A word of a live table has changed from `old`; whatever was below it is
+    /// still there.
+    pub(crate) fn iotlb_changed(&mut self, mfn: Mfn, index: usize, old: u64) {
+        let Some(table) = self.tables.live.get(mfn).copied() else {
+            return;
+        };
+        let gone = !self.is_behind_iommu(table.domain) || self.is_gone(table.domain);
+        if self.config.iommu == Iommu::Off || gone || !self.config.watch_iommu_news {
+            return;
+        }
+        let first = self.gfns_of(mfn, index).start;
+        let seen = self.is_valid_above(mfn);
+        let mut changed = Vec::new();
+        for entry in [old, self.frames.pages.peek_word(mfn, index)] {
+            self.valid_leaves(entry, table.level, first, &mut changed);
+        }
+        for gfn in changed.into_iter().flatten() {
+            let key = (table.domain, gfn);
+            if !self.iotlb.untold.contains_key(&key) {
+                let below = || self.walk_from(old, table.level, gfn);
+                let was = seen.then(below).flatten();
+                self.iotlb.untold.insert(key, was);
+            }
+        }
+    }
+
+    /// The guest frames from `gfn` on that a walk finds from `entry` on.
+    fn valid_leaves(&self, entry: u64, level: u32, gfn: u64, found: &mut Vec<Range<u64>>) {
+        let order = pte::order(level);
+        if entry & pte::VALID == 0 {
+            return;
+        }
+        if !pte::is_table(entry, level) {
+            found.push(gfn..gfn + (1 << order));
+            return;
+        }
+        for index in 0..512 {
+            let below = self.frames.pages.peek_word(pte::mfn(entry), index);
+            let at = gfn + ((index as u64) << (order - 9));
+            self.valid_leaves(below, level + 1, at, found);
+        }
+    }
+
+    /// Whether all entries that lead to the table are valid.
+    fn is_valid_above(&self, mfn: Mfn) -> bool {
+        let Some(table) = self.tables.live.get(mfn) else {
+            return false;
+        };
+        table.parent.is_none_or(|(above, index)| {
+            self.frames.pages.peek_word(above, index) & pte::VALID != 0
+                && self.is_valid_above(above)
+        })
+    }
+
+    /// What a walk finds for `gfn` that has come to `entry`, of `level`.
+    fn walk_from(&self, mut entry: u64, level: u32, gfn: u64) -> Option<u64> {
+        for level in level..4 {
+            if entry & pte::VALID == 0 {
+                return None;
+            }
+            let order = pte::order(level);
+            if !pte::is_table(entry, level) {
+                return Some(page_of(entry, gfn & ((1 << order) - 1)));
+            }
+            let index = gfn >> (order - 9) & 511;
+            entry = self.frames.pages.peek_word(pte::mfn(entry), index as usize);
+        }
+        None
+    }
+
+    /// What the IOMMU finds for `gfn` now.
+    fn iommu_walk(&self, domain: usize, gfn: u64) -> Option<u64> {
+        let (level, _) = self.config.root();
+        let order = pte::order(level);
+        let root = self.root_of(domain)? + (gfn >> order >> 9);
+        let entry = self
+            .frames
+            .pages
+            .peek_word(root, (gfn >> order & 511) as usize);
+        self.walk_from(entry, level, gfn)
+    }
+
+    /// An IOTLB flush, which succeeded or not.
+    pub(crate) fn iotlb_flush(&mut self, domain: usize, gfns: &Range<u64>, flags: u32, done: bool) {
+        let (modified, added) = (
+            flags & XS_IOMMU_FLUSHF_modified != 0,
+            flags & XS_IOMMU_FLUSHF_added != 0,
+        );
+        let told = self
+            .iotlb
+            .untold
+            .range((domain, gfns.start)..(domain, gfns.end));
+        let told: Vec<_> = told.map(|(&key, &was)| (key, was)).collect();
+        for (key, was) in told {
+            let is = self.iommu_walk(domain, key.1);
+            if (modified || was.is_none()) && (added || is.is_none()) {
+                self.iotlb.untold.remove(&key);
+            }
+        }
+        if modified {
+            self.iotlb_cache_flush(domain, gfns);
+        }
+        if done && modified {
+            let before = std::mem::take(&mut self.iotlb.reachable);
+            let left = before.into_iter().flat_map(|r| {
+                if r.domain == domain {
+                    r.without(gfns)
+                } else {
+                    vec![r]
+                }
+            });
+            self.iotlb.reachable = left.collect();
+        }
+    }
+
+    /// The write lock of a domain is about to be dropped: rule P4.
+    pub(crate) fn check_told(&mut self, domain: usize) {
+        let mut untold = std::mem::take(&mut self.iotlb.untold);
+        let mut mine = untold.split_off(&(domain, 0));
+        let after = mine.split_off(&(domain + 1, 0));
+        untold.extend(after);
+        self.iotlb.untold = untold;
+        let late = |(&(_, gfn), &was): (&(usize, u64), &Option<u64>)| {
+            (self.iommu_walk(domain, gfn) != was).then_some(gfn)
+        };
+        let late: Vec<u64> = mine.iter().filter_map(late).collect();
+        if let Some(gfn) = late.first() {
+            self.broken(
+                "P4",
+                format!(
+                    "the write lock is dropped, and the IOMMU was not told that gfn {gfn:#x} \
+                     changed ({} frames)",
+                    late.len()
+                ),
+            );
+        }
+    }
+
+    /// A reference to the page is dropped, or the table freed.
+    pub(crate) fn check_out_of_reach(&mut self, cpu: usize, mfn: Mfn) {
+        if let Some(at) = self
+            .iotlb
+            .reachable
+            .iter()
+            .position(|r| r.mfns.contains(&mfn))
+        {
+            let gfns = self.iotlb.reachable.swap_remove(at).gfns;
+            self.broken(
+                "P3",
+                format!(
+                    "CPU {cpu} lets go of frame {mfn:#x}, which devices may reach at {gfns:#x?}"
+                ),
+            );
+        }
+    }
+}

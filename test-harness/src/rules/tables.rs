@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Stores to tables, and what follows from them. Rules: L4, a live table changes only under its
+//! p2m's write lock; P1 and P2, when the IOMMU reads memory, a table is in memory before it is
+//! linked, and each word of a live one is cleaned before the IOTLB is flushed or the lock dropped;
+//! R5, no store to a page in the heap's hands.
+
+use std::ops::Range;
+
+use super::State;
+use crate::books::tables::Table;
+use crate::ground::config::Iommu;
+use crate::ground::event::{Event, Mfn};
+use crate::ground::pte;
+use crate::model::pages::WORDS;
+
+impl State {
+    /// A domain's root is in place: everything under it counts.
+    pub(crate) fn adopt_root(&mut self, domain: usize, root: Mfn) {
+        let (level, pages) = self.config.root();
+        for i in 0..pages as u64 {
+            let table = Table {
+                domain,
+                level,
+                gfn: i << (pte::order(level) + 9),
+                parent: None,
+            };
+            self.link(root + i, table);
+        }
+    }
+
+    fn link(&mut self, mfn: Mfn, table: Table) {
+        if self.tables.dirty.contains_key(&mfn) && self.is_behind_iommu(table.domain) {
+            self.broken(
+                "P1",
+                format!("table {mfn:#x} is linked before all of it is in memory"),
+            );
+        }
+        self.tables.live.insert(mfn, table);
+        if table.level == 3 {
+            return;
+        }
+        for (index, entry) in self.frames.pages.words(mfn) {
+            if pte::is_table(entry, table.level) {
+                self.link(pte::mfn(entry), table.below(mfn, index));
+            }
+        }
+    }
+
+    /// A table leaves the tree, and all below; `gfns` led to it.
+    fn unlink(&mut self, mfn: Mfn, gfns: &Range<u64>) {
+        let Some(table) = self.tables.live.remove(mfn) else {
+            return;
+        };
+        if let Some(through) = table.parent {
+            self.tlb_unlink(mfn, through);
+        }
+        if self.frames.is_free(mfn) {
+            return;
+        }
+        for (_, entry) in self.frames.pages.words(mfn) {
+            self.iotlb_remember(table.domain, table.level, entry, gfns.clone());
+            if pte::is_table(entry, table.level) {
+                self.unlink(pte::mfn(entry), gfns);
+            }
+        }
+    }
+
+    fn check_store(&mut self, cpu: usize, mfn: Mfn) {
+        if self.frames.is_free(mfn) {
+            self.broken("R5", format!("CPU {cpu} stores to the free page {mfn:#x}"));
+        }
+        if let Some(table) = self.tables.live.get(mfn).copied() {
+            let lock = self
+                .domains
+                .by_address(table.domain)
+                .map(|d| d.lock_address());
+            if lock.is_none_or(|lock| !self.locks.holds_for_write(lock, cpu)) {
+                self.broken(
+                    "L4",
+                    format!(
+                        "CPU {cpu} changes the live table {mfn:#x} without its p2m's write lock"
+                    ),
+                );
+            }
+        }
+    }
+
+    /// A store to a table word.
+    pub(crate) fn store_entry(&mut self, cpu: usize, mfn: Mfn, index: usize, value: u64) {
+        self.check_store(cpu, mfn);
+        let old = self.frames.pages.store(mfn, index, value);
+        let store = Event::PteStore {
+            mfn,
+            index,
+            old,
+            new: value,
+        };
+        if self.tables.live.contains(mfn) {
+            self.event(cpu, store);
+        } else {
+            self.private_event(cpu, store);
+        }
+        self.dirty(mfn, index..index + 1);
+        let Some(table) = self.tables.live.get(mfn).copied() else {
+            self.unpublished(cpu, mfn);
+            return;
+        };
+        self.tlb_store(mfn, index, old, value);
+        self.iotlb_changed(mfn, index, old);
+        let (was, is) = (
+            pte::is_table(old, table.level),
+            pte::is_table(value, table.level),
+        );
+        let same = was && is && pte::mfn(old) == pte::mfn(value);
+        if !(same || old & pte::VALID == 0 || pte::mfn(old) == pte::mfn(value)) {
+            let gfns = self.gfns_of(mfn, index);
+            self.iotlb_remember(table.domain, table.level, old, gfns);
+        }
+        if was && !same {
+            let gfns = self.gfns_of(mfn, index);
+            self.unlink(pte::mfn(old), &gfns);
+        }
+        if is && !same {
+            self.link(pte::mfn(value), table.below(mfn, index));
+        }
+        self.unpublished(cpu, mfn);
+    }
+
+    /// A whole page set to zero.
+    pub(crate) fn clear_table(&mut self, cpu: usize, mfn: Mfn, cleaned: bool) {
+        self.check_store(cpu, mfn);
+        if let Some(table) = self.tables.live.get(mfn).copied() {
+            for (index, old) in self.frames.pages.words(mfn) {
+                self.tlb_store(mfn, index, old, 0);
+                if pte::is_table(old, table.level) {
+                    let gfns = self.gfns_of(mfn, index);
+                    self.unlink(pte::mfn(old), &gfns);
+                }
+            }
+        }
+        self.frames.pages.fill(mfn, 0);
+        let clear = Event::ClearPage { mfn, cleaned };
+        if self.tables.live.contains(mfn) {
+            self.event(cpu, clear);
+        } else {
+            self.private_event(cpu, clear);
+        }
+        self.unpublished(cpu, mfn);
+        if cleaned {
+            self.publish(cpu);
+            self.undirty(mfn);
+        } else {
+            self.dirty(mfn, 0..WORDS);
+        }
+    }
+
+    fn dirty(&mut self, mfn: Mfn, words: Range<usize>) {
+        if self.config.iommu == Iommu::NonCoherent {
+            self.tables.dirty.entry(mfn).or_default().set(words, true);
+        }
+    }
+
+    fn undirty(&mut self, mfn: Mfn) {
+        if self.config.iommu == Iommu::NonCoherent {
+            self.tables.dirty.remove(&mfn);
+        }
+    }
+
+    /// DC CVAC over a range of addresses: whole cache lines of 64 bytes.
+    pub(crate) fn clean(&mut self, cpu: usize, address: usize, bytes: usize) {
+        // DSB SY comes first and last.
+        self.publish(cpu);
+        self.cpus.walks_complete(cpu);
+        self.event(cpu, Event::CleanRange { address, bytes });
+        if self.tables.dirty.is_empty() {
+            return;
+        }
+        let (from, to) = (address & !63, (address + bytes + 63) & !63);
+        for line in (from..to).step_by(64) {
+            let Some((mfn, index)) = self.frames.pages.word_at(line) else {
+                continue;
+            };
+            if let Some(words) = self.tables.dirty.get_mut(&mfn) {
+                words.set(index..index + 8, false);
+                if words.is_empty() {
+                    self.tables.dirty.remove(&mfn);
+                }
+            }
+        }
+    }
+
+    /// A root page is freed with its domain.
+    pub(crate) fn drop_root(&mut self, mfn: Mfn) {
+        self.unlink(mfn, &(0..0));
+    }
+
+    /// The page goes back to a pool or the heap: no table may point to it.
+    pub(crate) fn retire_table(&mut self, cpu: usize, mfn: Mfn) {
+        if self.tables.live.remove(mfn).is_some() {
+            self.broken(
+                "T4",
+                format!("CPU {cpu} frees {mfn:#x} while a live table points to it"),
+            );
+        }
+        self.check_uncached(cpu, mfn);
+        self.check_out_of_reach(cpu, mfn);
+        self.forget_stores(mfn);
+        self.undirty(mfn);
+    }
+
+    /// Rule P2, at the points where an IOMMU may look.
+    pub(crate) fn check_cleaned(&mut self, domain: usize, when: &str) {
+        if self.config.iommu != Iommu::NonCoherent || !self.is_behind_iommu(domain) {
+            return;
+        }
+        let live = &self.tables.live;
+        let of_domain = |mfn: Mfn| live.get(mfn).is_some_and(|t| t.domain == domain);
+        let dirty = self.tables.dirty.iter();
+        let mut dirty: Vec<_> = dirty
+            .filter(|(&mfn, _)| of_domain(mfn))
+            .map(|(&mfn, &words)| (mfn, words))
+            .collect();
+        dirty.sort_unstable_by_key(|(mfn, _)| *mfn);
+        for (mfn, words) in dirty {
+            self.tables.dirty.remove(&mfn);
+            for index in words.iter() {
+                self.broken(
+                    "P2",
+                    format!("word {index} of the live table {mfn:#x} is not in memory {when}"),
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Rules T1, T3, T4, T5 and P5: what a TLB may hold must not be what the tables say no more; see
+//! [`crate::books::tlb`].
+
+use std::ops::Range;
+
+use super::State;
+use crate::books::tlb::{valid, Key, Scope, Tlb};
+use crate::ground::event::Mfn;
+use crate::ground::handles::Domain;
+use crate::ground::pte;
+
+impl State {
+    /// The key of a word of a live table.
+    fn key_of(&self, mfn: Mfn, index: usize) -> Option<Key> {
+        let table = self.tables.live.get(mfn)?;
+        Some((table.domain, table.level, self.gfns_of(mfn, index).start))
+    }
+
+    /// Can a walker come to this table, or might it a moment ago?
+    pub(crate) fn walkable(&self, mfn: Mfn) -> bool {
+        self.walkable_with(&self.tlb, mfn)
+    }
+
+    fn walkable_with(&self, cache: &Tlb, mfn: Mfn) -> bool {
+        let mut at = mfn;
+        loop {
+            let Some(table) = self.tables.live.get(at) else {
+                return false;
+            };
+            let Some((above, index)) = table.parent else {
+                return true;
+            };
+            let is_valid = valid(self.frames.pages.peek_word(above, index));
+            let key = self.key_of(above, index);
+            if !is_valid && !key.is_some_and(|key| cache.may_lead_to(key, at)) {
+                return false;
+            }
+            at = above;
+        }
+    }
+
+    /// A word of a live table has changed.
+    pub(crate) fn tlb_store(&mut self, mfn: Mfn, index: usize, old: u64, new: u64) {
+        if old == new {
+            return;
+        }
+        let Some(key) = self.key_of(mfn, index) else {
+            return;
+        };
+        if self.walkable_with(&self.tlb, mfn) {
+            if let Some(stale) = self.tlb.store(key, old, new) {
+                self.broken(
+                    "T1",
+                    format!(
+                        "word {index} of table {mfn:#x} becomes {new:#x} while TLBs may hold \
+                         {stale:#x}"
+                    ),
+                );
+            }
+        }
+        let is_shared = self.is_behind_iommu(key.0) && self.config.iommu_shares_tables;
+        if !is_shared || self.is_gone(key.0) {
+            return;
+        }
+        if self.walkable_with(&self.iotlb_cache, mfn) {
+            if let Some(stale) = self.iotlb_cache.store(key, old, new) {
+                self.broken(
+                    "P5",
+                    format!(
+                        "word {index} of table {mfn:#x} becomes {new:#x} while the IOTLB may \
+                         hold {stale:#x}"
+                    ),
+                );
+            }
+        }
+    }
+
+    /// Whether the domain is dying: its devices are gone.
+    pub(crate) fn is_gone(&self, domain: usize) -> bool {
+        let record = self.domains.by_address(domain);
+        record.is_none_or(|d| Domain(d.pointer).is_dying())
+    }
+
+    /// The IOTLB is flushed for some guest frames; or that failed, and what may be in
+    /// it is the IOMMU's fault from then on.
+    pub(crate) fn iotlb_cache_flush(&mut self, domain: usize, gfns: &Range<u64>) {
+        let scope = Scope::Range {
+            gfn: gfns.start,
+            nr: gfns.end - gfns.start,
+        };
+        self.iotlb_cache.flush(|of| of == domain, scope);
+    }
+
+    /// A table leaves the tree; `through` is the word that pointed to it.
+    pub(crate) fn tlb_unlink(&mut self, mfn: Mfn, through: (Mfn, usize)) {
+        let above = self.tlb.tables.get(&through.0).copied();
+        let span = above.or_else(|| {
+            let key = self.key_of(through.0, through.1);
+            key.filter(|key| self.tlb.spans.contains_key(key))
+        });
+        if let Some(span) = span {
+            self.tlb.tables.insert(mfn, span);
+        }
+    }
+
+    /// TLBI for a VMID, on all CPUs.
+    pub(crate) fn tlb_flush(&mut self, vmid: u16, scope: Scope) {
+        if self.tlb.is_empty() && self.tlb.tables.is_empty() {
+            return;
+        }
+        let mut tlb = std::mem::take(&mut self.tlb);
+        let is_meant = |domain: usize| {
+            let record = self.domains.by_address(domain);
+            record.is_none_or(|d| Domain(d.pointer).vmid() == vmid)
+        };
+        tlb.flush(is_meant, scope);
+        self.tlb = tlb;
+    }
+
+    /// The write lock of a domain is about to be dropped.
+    pub(crate) fn check_flushed(&mut self, domain: usize) {
+        if self.tlb.is_empty() {
+            return;
+        }
+        let of_domain = |key: &Key| key.0 == domain;
+        let entries = self.tlb.entries.keys().filter(|k| of_domain(k)).count();
+        let spans = self.tlb.spans.keys().filter(|k| of_domain(k)).count();
+        if entries + spans > 0 {
+            self.broken(
+                "T3",
+                format!(
+                    "the write lock is dropped with {entries} changed entries that TLBs may \
+                     hold, and {spans} tables below which they may hold any"
+                ),
+            );
+            self.tlb.entries.retain(|key, _| !of_domain(key));
+            self.tlb.spans.retain(|key, _| !of_domain(key));
+        }
+    }
+
+    /// A reference to a page is dropped. If a foreign mapping owned it, its owner may
+    /// give the page up at that moment. (One that is dying does not use its TLB
+    /// entries any more.) Of a page that nobody owns no entry at all may be left:
+    /// `page_alloc.c` flushes only what had an owner before it hands it out again.
+    pub(crate) fn check_leaf_uncached(&mut self, cpu: usize, mfn: Mfn) {
+        if self.tlb.is_empty() {
+            return;
+        }
+        let is_owned = self.frames.frame(mfn).owner.is_some();
+        let is_held =
+            |domain: usize, leaf: u64| !is_owned || pte::is_foreign(leaf) && !self.is_gone(domain);
+        let covers = |(&(domain, level, _), &entry): (&Key, &u64)| {
+            let frames = pte::mfn(entry)..pte::mfn(entry) + (1 << pte::order(level));
+            pte::is_leaf(entry, level) && frames.contains(&mfn) && is_held(domain, entry)
+        };
+        // Below a table that was taken out, and is still as it was.
+        let below = |(&(domain, level, _), &table): (&Key, &Mfn)| {
+            let leaf = self.leaf_below(table, level + 1, mfn);
+            leaf.is_some_and(|leaf| is_held(domain, leaf))
+        };
+        if self.tlb.spans.iter().any(below) || self.tlb.entries.iter().any(covers) {
+            self.broken(
+                "T5",
+                format!("CPU {cpu} puts frame {mfn:#x}, which TLBs may hold"),
+            );
+        }
+    }
+
+    /// The leaf by which a walk that goes on at `table`, of `level`, comes to the frame.
+    fn leaf_below(&self, table: Mfn, level: u32, mfn: Mfn) -> Option<u64> {
+        (0..512).find_map(|index| {
+            let entry = self.frames.pages.peek_word(table, index);
+            let first = pte::mfn(entry);
+            if !valid(entry) {
+                None
+            } else if pte::is_table(entry, level) {
+                self.leaf_below(first, level + 1, mfn)
+            } else {
+                let frames = first..first + (1 << pte::order(level));
+                frames.contains(&mfn).then_some(entry)
+            }
+        })
+    }
+
+    /// A page goes back to a pool or the heap.
+    pub(crate) fn check_uncached(&mut self, cpu: usize, mfn: Mfn) {
+        let span = self.tlb.tables.remove(&mfn);
+        if span.is_some_and(|span| self.tlb.spans.contains_key(&span)) {
+            self.broken(
+                "T4",
+                format!("CPU {cpu} frees table {mfn:#x}, which TLBs may hold"),
+            );
+        }
+    }
+}

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Rule T7: what TLBs hold under a VMID is of the domain and vCPU that run.
+//!
+//! A VMID outlives its domain, and TLB entries outlive both: before another
+//! domain runs with the VMID it must be flushed. TLB entries know the ASID but
+//! not the vCPU: before another vCPU of the domain runs on a CPU that CPU's
+//! entries must go (Xen commit 607ad85d85).
+
+use std::collections::HashMap;
+
+use xen_sys::XS_NR_CPUS;
+
+use super::State;
+use crate::ground::handles::{Domain, Vcpu};
+use crate::model::domains::DomainRecord;
+
+impl State {
+    /// A vCPU starts to run on a CPU.
+    pub(crate) fn enter_guest(&mut self, cpu: usize, v: Vcpu) {
+        let Some(record) = self.domains.vcpu(v.0.addr()) else {
+            return;
+        };
+        if record.idle || self.domains.is_control(record.domain) {
+            return;
+        }
+        let (domain, vcpu) = (record.domain, v.0.addr());
+        self.cpus.cpus[cpu].walks = true;
+        let vmid = (self.cpus.cpus[cpu].vttbr >> 48) as u16;
+        let before = self.vmids.domains.insert(vmid, domain);
+        let other = before.filter(|&before| before != domain);
+        let ran = self.vmids.vcpus[cpu].insert(vmid, vcpu);
+        if let Some(other) = other {
+            let (now, then) = (self.domains.name(vcpu), self.domains.name(other));
+            self.broken(
+                "T7",
+                format!("{now} runs with VMID {vmid}, under which TLBs may hold entries of {then}"),
+            );
+        } else if ran.is_some_and(|ran| ran != vcpu) {
+            let now = self.domains.name(vcpu);
+            self.broken(
+                "T7",
+                format!("{now} runs on CPU {cpu} after another vCPU and no local flush"),
+            );
+        }
+    }
+
+    /// A guest traps to EL2: whatever was waited for before, its accesses since
+    /// then may have begun walks that are still in flight (rule T10).
+    pub(crate) fn guest_traps(&mut self, cpu: usize) {
+        let c = &self.cpus.cpus[cpu];
+        if self.domains.vcpu(c.current).is_some_and(|v| !v.idle) {
+            self.cpus.cpus[cpu].walks = true;
+        }
+    }
+
+    /// TLBI for a VMID on all CPUs. A vCPU that runs with it may fill its CPU's
+    /// TLB again; not so a dying domain's, which does not run any more.
+    pub(crate) fn vmid_flushed(&mut self, vmid: u16) {
+        let mut in_use = false;
+        for cpu in 0..XS_NR_CPUS as usize {
+            let c = &self.cpus.cpus[cpu];
+            let runs = (c.home_vttbr >> 48) as u16 == vmid
+                && self.domains.vcpu(c.current).is_some_and(|v| {
+                    let domain = self.domains.by_address(v.domain);
+                    let lives = |d: &DomainRecord| !Domain(d.pointer).is_dying();
+                    let guest = !v.idle && !self.domains.is_control(v.domain);
+                    guest && domain.is_some_and(lives)
+                });
+            if !runs {
+                self.vmids.vcpus[cpu].remove(&vmid);
+            }
+            in_use |= runs;
+        }
+        if !in_use {
+            self.vmids.domains.remove(&vmid);
+        }
+    }
+
+    /// The same on one CPU; every VMID for `None`.
+    pub(crate) fn vmid_flushed_locally(&mut self, cpu: usize, vmid: Option<u16>) {
+        self.vmids.vcpus[cpu].retain(|&v, _| vmid.is_some_and(|vmid| v != vmid));
+    }
+
+    /// No two domains share a VMID, and none has the reserved one.
+    pub(crate) fn check_vmids(&mut self) {
+        let mut owners: HashMap<u16, usize> = HashMap::new();
+        let domains: Vec<_> = self.domains.domains.iter().map(|d| d.pointer).collect();
+        for d in domains.into_iter().map(Domain) {
+            if !d.p2m_is_initialised() || d.root().is_null() {
+                continue;
+            }
+            let other = owners.insert(d.vmid(), d.address());
+            if d.vmid() == 0 || other.is_some() {
+                let name = self.domains.name(d.address());
+                self.broken(
+                    "T7",
+                    format!("{name} has VMID {}, which is not its own", d.vmid()),
+                );
+            }
+        }
+    }
+}

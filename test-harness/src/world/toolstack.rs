@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! What Xen's hypercalls do with a domain, and its traps with a fault.
+
+use xen_sys::npfec;
+
+use super::calls::call;
+use super::World;
+use crate::ground::handles::Domain;
+
+const ERESTART: i32 = -85;
+
+impl World {
+    /// `p2m_mem_access_check()` for the vCPU that runs on this CPU.
+    pub fn mem_access_check(&self, gpa: u64, gla: u64, npfec: npfec) -> bool {
+        call!(p2m_mem_access_check(gpa, gla, npfec))
+    }
+
+    /// `arch_set_paging_mempool_size()`.
+    pub fn set_mempool_size(&self, d: Domain, bytes: u64) -> i32 {
+        call!(arch_set_paging_mempool_size(d.0, bytes))
+    }
+
+    /// `arch_get_paging_mempool_size()`.
+    #[must_use]
+    pub fn mempool_size(&self, d: Domain) -> u64 {
+        let mut bytes = u64::MAX;
+        assert_eq!(call!(arch_get_paging_mempool_size(d.0, &mut bytes)), 0);
+        bytes
+    }
+
+    /// Kills a domain the way `domain_relinquish_resources()` and
+    /// `arch_domain_destroy()` do, with every continuation.
+    pub fn destroy(&self, d: Domain) {
+        d.set_dying_state(1);
+        let until_done = |what: &str, step: &dyn Fn() -> i32| loop {
+            match step() {
+                0 => return,
+                ERESTART => {}
+                rc => panic!("{what} failed with {rc}"),
+            }
+        };
+        until_done("relinquish_p2m_mapping()", &|| d.relinquish());
+        d.clear_root();
+        until_done("p2m_teardown()", &|| d.teardown());
+        until_done("p2m_teardown_allocation()", &|| d.teardown_pool());
+        d.final_teardown();
+    }
+}
