@@ -4,8 +4,8 @@
 //! do, and the crate has its pure parts only.
 //!
 //! The C is taken as it is, but for its #include lines, which `c/shim.h` stands
-//! for, and the entries of `fixes.rs`: each replaces a text that must occur
-//! exactly once. `XEN_P2M_ORACLE_MUTATION` names one of `mutations.rs` to
+//! for, and the entries of `edits/fixes.rs`: each replaces a text that must occur
+//! exactly once. `XEN_P2M_ORACLE_MUTATION` names one of `edits/mutations.rs` to
 //! apply as well, which the comparison must then find.
 
 use std::path::{Path, PathBuf};
@@ -13,10 +13,10 @@ use std::{env, fs, process};
 
 // Both are the library's, which has uses for all of it.
 #[allow(dead_code, unreachable_pub)]
-#[path = "src/fixes.rs"]
+#[path = "src/edits/fixes.rs"]
 mod fixes;
 #[allow(dead_code, unreachable_pub)]
-#[path = "src/mutations.rs"]
+#[path = "src/edits/mutations.rs"]
 mod mutations;
 
 /// The C files under comparison, below `xen/arch/arm/`.

@@ -6,8 +6,8 @@ use std::io::Read;
 use std::path::Path;
 use std::process::ExitCode;
 
-use oracle::shrink::parse;
-use oracle::supervise::{self, DIFFERS};
+use oracle::process::shrink::parse;
+use oracle::process::supervise::{self, DIFFERS};
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -49,10 +49,10 @@ fn said(result: Result<(), String>) -> Result<bool, String> {
 }
 
 #[cfg(xen_c)]
-use oracle::work::{replay, work};
+use oracle::process::worker::{replay, work};
 
 #[cfg(not(xen_c))]
-use oracle::machine::Machine;
+use oracle::ops::machine::Machine;
 
 #[cfg(not(xen_c))]
 fn work(_: Machine, _: u64, _: u64) -> Result<(), String> {
@@ -60,7 +60,7 @@ fn work(_: Machine, _: u64, _: u64) -> Result<(), String> {
 }
 
 #[cfg(not(xen_c))]
-fn replay(_: Machine, _: &[oracle::op::Op]) -> Result<(), String> {
+fn replay(_: Machine, _: &[oracle::ops::op::Op]) -> Result<(), String> {
     Err("this was built without Xen's C".into())
 }
 

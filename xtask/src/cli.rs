@@ -170,7 +170,7 @@ pub(crate) struct DiffArgs {
     /// Carry out the operations in this file instead
     #[arg(long, value_name = "FILE", requires = "host")]
     pub(crate) replay: Option<PathBuf>,
-    /// Plant a mistake in the C (oracle/src/mutations.rs), which must be found; `all`: each in turn
+    /// Plant a mistake in the C (oracle/src/edits/mutations.rs), which must be found; `all`: each in turn
     #[arg(long, value_name = "NAME", requires = "host")]
     pub(crate) mutation: Option<String>,
     /// Your own Xen tree [default: Debian's source package]

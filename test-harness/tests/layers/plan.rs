@@ -29,27 +29,42 @@ pub(crate) const MOST_FOLDERS: usize = 8;
 pub(crate) const MOST_FILES: usize = 12;
 
 /// All crates that are checked.
-pub(crate) const PLANS: &[Plan] = &[Plan {
-    name: "test-harness",
-    folder: "test-harness/src",
-    floors: &[
-        &["ground"],
-        &["model"],
-        &["books"],
-        &["rules"],
-        &["machine"],
-        &["shims", "world"],
-    ],
-    extended: &[
-        Extension {
-            name: "Domain",
-            folder: "world",
-            reason: "a test calls the exported functions on the handle, and they need the machine",
-        },
-        Extension {
-            name: "Vcpu",
-            folder: "world",
-            reason: "as for Domain",
-        },
-    ],
-}];
+pub(crate) const PLANS: &[Plan] = &[
+    Plan {
+        name: "test-harness",
+        folder: "test-harness/src",
+        floors: &[
+            &["ground"],
+            &["model"],
+            &["books"],
+            &["rules"],
+            &["machine"],
+            &["shims", "world"],
+        ],
+        extended: &[
+            Extension {
+                name: "Domain",
+                folder: "world",
+                reason:
+                    "a test calls the exported functions on the handle, and they need the machine",
+            },
+            Extension {
+                name: "Vcpu",
+                folder: "world",
+                reason: "as for Domain",
+            },
+        ],
+    },
+    Plan {
+        name: "oracle",
+        folder: "oracle/src",
+        floors: &[
+            &["edits", "ops"],
+            &["sides"],
+            &["exec"],
+            &["lockstep"],
+            &["process"],
+        ],
+        extended: &[],
+    },
+];

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Does the comparison bite? `cargo xtask diff --host --mutation all` plants each mistake of
-//! `oracle/src/mutations.rs` in the C, one at a time, and each must be found.
+//! `oracle/src/edits/mutations.rs` in the C, one at a time, and each must be found.
 
 use std::sync::atomic::AtomicU64;
 use std::sync::Mutex;
@@ -23,7 +23,7 @@ const OPERATIONS: u64 = 80_000;
 
 /// Plants each mistake; true when all are found.
 pub(super) fn run(paths: &Paths, progress: Progress, args: &DiffArgs) -> Result<bool> {
-    let source = paths.root().join("oracle/src/mutations.rs");
+    let source = paths.root().join("oracle/src/edits/mutations.rs");
     let names = names(&files::read_text(&source)?);
     ensure!(!names.is_empty(), "{} has no mutations", source.display());
     let mut rows = Vec::new();
@@ -69,7 +69,7 @@ mod tests {
 
     #[test]
     fn names_of_the_mutations() {
-        let source = include_str!("../../../oracle/src/mutations.rs");
+        let source = include_str!("../../../oracle/src/edits/mutations.rs");
         let names = names(source);
         assert_eq!(names.len(), source.matches("    Mutation {").count());
         assert!(names.contains(&"permission".to_owned()));

@@ -3,9 +3,9 @@
 
 use xen_sys::{arch_domain, vcpu};
 
-use crate::machine::{XENHEAP, XENHEAP_FRAMES};
-use crate::side::Side;
-use crate::tree::Trees;
+use crate::lockstep::tree::Trees;
+use crate::ops::machine::{XENHEAP, XENHEAP_FRAMES};
+use crate::sides::side::Side;
 
 /// A difference: what, and both values.
 #[derive(Debug, Clone)]

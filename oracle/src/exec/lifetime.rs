@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Domains and VMIDs that come and go.
 
-use crate::exec::{word, Outcome, Prepared};
-use crate::face::call;
-use crate::op::Op;
-use crate::side::{Side, VCPUS};
+use super::outcome::{word, Outcome, Prepared};
+use crate::ops::op::Op;
+use crate::sides::exports::call;
+use crate::sides::side::{Side, VCPUS};
 
 /// Number of the hardware domain, whose tables come from the heap.
 const HARDWARE: u64 = 2;
@@ -13,7 +13,7 @@ const HARDWARE: u64 = 2;
 /// every continuation; then a new domain in the same place.
 pub(crate) fn destroy(side: &Side, op: &Op, prepared: Prepared) -> Outcome {
     let [d, pool, fail, state, ..] = op.args;
-    let (f, ptr) = (side.face, side.domain(d));
+    let (f, ptr) = (side.exports, side.domain(d));
     if VCPUS[side.current()] == usize::try_from(d % 3).ok() {
         side.run(VCPUS.len() - 1);
     }
@@ -68,7 +68,7 @@ pub(crate) fn create(side: &Side, d: u64, pool: u64) -> Outcome {
 /// Takes VMIDs until none is left (or 300, of 65536), then a domain comes,
 /// and gives them back.
 pub(crate) fn vmids(side: &Side) -> Outcome {
-    let f = side.face;
+    let f = side.exports;
     let scratch = side.scratch.pointer();
     let mut taken = Vec::new();
     let last = loop {

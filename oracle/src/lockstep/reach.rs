@@ -5,8 +5,8 @@
 
 use test_harness::Reach;
 
-use crate::op::{Kind, Op};
-use crate::side::{Side, VCPUS};
+use crate::ops::op::{Kind, Op};
+use crate::sides::side::{Side, VCPUS};
 
 /// Each so many operations are looked at: it takes longer than the operation.
 pub(crate) const EVERY: usize = 64;

@@ -4,8 +4,8 @@
 //! Guest frames lie near block boundaries of a few regions, so that ranges
 //! meet, overlap, split and fill up; and now and then far out.
 
-use crate::machine::{ram, Machine, G1, M2, MMIO};
-use crate::rng::Rng;
+use crate::ops::machine::{ram, Machine, G1, M2, MMIO};
+use crate::ops::rng::Rng;
 
 /// Chooses numbers.
 pub(crate) struct Generator {

@@ -6,14 +6,14 @@ use std::fmt::Write;
 // The Rust exports are reached through their C symbols.
 use mem_access_rs as _;
 
-use crate::compare::Difference;
-use crate::episode::{self, Parted, Tally};
-use crate::exec::Outcome;
-use crate::fixes::FIXES;
-use crate::generate;
-use crate::machine::Machine;
-use crate::op::Op;
-use crate::xen_c;
+use crate::edits::fixes::FIXES;
+use crate::exec::outcome::Outcome;
+use crate::lockstep::compare::Difference;
+use crate::lockstep::run::{run, Mismatch, Tally};
+use crate::ops::generate;
+use crate::ops::machine::Machine;
+use crate::ops::op::Op;
+use crate::sides::xen_c;
 
 /// Runs episodes; says on stdout where it is and what came of it.
 ///
@@ -27,7 +27,7 @@ pub fn work(machine: Machine, seed: u64, episodes: u64) -> Result<(), String> {
     for n in 0..episodes {
         println!("at {n}");
         let ops = generate::episode(machine, seed, n);
-        episode::run(machine, &ops, &mut tally).map_err(|parted| described(&ops, &parted))?;
+        run(machine, &ops, &mut tally).map_err(|mismatch| described(&ops, &mismatch))?;
     }
     let fixes: Vec<String> = FIXES
         .iter()
@@ -56,7 +56,7 @@ pub fn work(machine: Machine, seed: u64, episodes: u64) -> Result<(), String> {
 pub fn replay(machine: Machine, ops: &[Op]) -> Result<(), String> {
     let top = 0_u8;
     xen_c::begin((&raw const top).addr());
-    episode::run(machine, ops, &mut Tally::default()).map_err(|parted| described(ops, &parted))
+    run(machine, ops, &mut Tally::default()).map_err(|mismatch| described(ops, &mismatch))
 }
 
 fn shown(outcome: &Outcome) -> String {
@@ -72,15 +72,15 @@ fn shown(outcome: &Outcome) -> String {
     text
 }
 
-fn described(ops: &[Op], parted: &Parted) -> String {
-    let op = ops.get(parted.at).map(ToString::to_string);
-    let Difference { what, rust, c } = &parted.difference;
+fn described(ops: &[Op], mismatch: &Mismatch) -> String {
+    let op = ops.get(mismatch.at).map(ToString::to_string);
+    let Difference { what, rust, c } = &mismatch.difference;
     let mut text = format!("{what} after `{}`\n", op.unwrap_or_default());
     // Answers that differ are shown with the others.
     if !rust.is_empty() || !c.is_empty() {
         let _ = write!(text, "Rust: {rust}\nC:    {c}\n");
     }
-    let (rust, c) = &parted.answers;
+    let (rust, c) = &mismatch.answers;
     let _ = write!(text, "answers: Rust{}; C{}", shown(rust), shown(c));
     text
 }

@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::op::{Kind, Op};
+use crate::ops::op::{Kind, Op};
 
 /// Shrinks `ops`, which fail, as long as `fails` says so of what is left and
 /// there is time. The first operation (the boot) stays.
@@ -57,7 +57,7 @@ impl Shrinker<'_> {
     fn reduce_arguments(&mut self) -> bool {
         let mut reduced = false;
         for at in 0..self.ops.len() {
-            for n in 0..crate::op::ARGS {
+            for n in 0..crate::ops::op::ARGS {
                 let Some(op) = self.ops.get(at) else { continue };
                 let value = op.args.get(n).copied().unwrap_or(0);
                 if op.argument_name(n) == "type" {
@@ -113,7 +113,7 @@ pub fn parse(text: &str) -> Result<(String, Vec<Op>), String> {
 #[cfg(test)]
 mod tests {
     use super::{parse, shrink, text};
-    use crate::op::{Kind, Op};
+    use crate::ops::op::{Kind, Op};
     use std::time::Duration;
 
     #[test]

@@ -9,10 +9,10 @@ use xen_sys::{
     page_info, vaddr_t, vcpu, xenmem_access_t,
 };
 
-macro_rules! faces {
+macro_rules! exports {
     ($($name:ident = $c:literal ($($argument:ty),*) $(-> $result:ty)?;)*) => {
         /// One implementation.
-        pub(crate) struct Face {
+        pub(crate) struct Exports {
             $(pub(crate) $name: unsafe extern "C" fn($($argument),*) $(-> $result)?,)*
         }
 
@@ -27,14 +27,14 @@ macro_rules! faces {
         }
 
         /// This project's.
-        pub(crate) static RUST: Face = Face { $($name: rust::$name,)* };
+        pub(crate) static RUST: Exports = Exports { $($name: rust::$name,)* };
 
         /// Xen's.
-        pub(crate) static C: Face = Face { $($name: c::$name,)* };
+        pub(crate) static C: Exports = Exports { $($name: c::$name,)* };
     };
 }
 
-faces! {
+exports! {
     p2m_write_unlock = "c_p2m_write_unlock" (*mut p2m_domain);
     memory_type_changed = "c_memory_type_changed" (*mut domain);
     p2m_lookup = "c_p2m_lookup" (*mut domain, gfn_t, *mut p2m_type_t) -> mfn_t;
@@ -86,12 +86,12 @@ faces! {
     arch_p2m_set_access_required = "c_arch_p2m_set_access_required" (*mut domain, bool);
 }
 
-/// Calls an export of a face.
+/// Calls an export of a exports.
 macro_rules! call {
-    ($face:expr, $name:ident($($argument:expr),* $(,)?)) => {{
+    ($exports:expr, $name:ident($($argument:expr),* $(,)?)) => {{
         // SAFETY: handles are to structures that the world keeps alive, other
         // pointers to locals; the operation's arguments keep the contract.
-        unsafe { ($face.$name)($($argument),*) }
+        unsafe { ($exports.$name)($($argument),*) }
     }};
 }
 pub(crate) use call;

@@ -9,8 +9,8 @@ use test_harness::{
 };
 use xen_sys::{domain, p2m_domain, page_info, vcpu};
 
-use crate::face::{call, Face};
-use crate::machine::{self, MMIO};
+use crate::ops::machine::{self, MMIO};
+use crate::sides::exports::{call, Exports};
 
 /// What happened since the last comparison.
 #[derive(Debug, Default)]
@@ -64,7 +64,7 @@ impl Checker for Follower {
 /// One side.
 pub(crate) struct Side {
     pub(crate) world: World,
-    pub(crate) face: &'static Face,
+    pub(crate) exports: &'static Exports,
     machine: Arc<Machine>,
     touched: Arc<Mutex<Touched>>,
     pub(crate) domains: Vec<Domain>,
@@ -80,11 +80,11 @@ pub(crate) const VCPUS: [Option<usize>; 5] = [Some(0), Some(0), Some(1), Some(2)
 impl Side {
     /// A machine with three domains. `World::new` boots it with the Rust; this
     /// boots it again, with whichever it is.
-    pub(crate) fn new(config: Config, face: &'static Face) -> Self {
+    pub(crate) fn new(config: Config, exports: &'static Exports) -> Self {
         let world = World::new(config);
         let touched = Arc::new(Mutex::new(Touched::default()));
         world.subscribe(Box::new(Follower(touched.clone())));
-        world.boot_with(|| call!(face, setup_virt_paging()));
+        world.boot_with(|| call!(exports, setup_virt_paging()));
         let domains: Vec<Domain> = [false, false, true]
             .into_iter()
             .map(|hardware| world.raw_domain(hardware))
@@ -112,7 +112,7 @@ impl Side {
         let machine = world.shared();
         Self {
             world,
-            face,
+            exports,
             machine,
             touched,
             domains,
@@ -160,7 +160,7 @@ impl Side {
     pub(crate) fn init(&self, n: u64) -> i32 {
         // SAFETY: a live structure, which nobody uses yet.
         test_harness::poison_p2m(unsafe { &mut *self.p2m(n) });
-        let rc = call!(self.face, p2m_init(self.domain(n)));
+        let rc = call!(self.exports, p2m_init(self.domain(n)));
         self.world.adopt(self.d(n));
         rc
     }
@@ -172,7 +172,7 @@ impl Side {
         // SAFETY: initialised by p2m_init().
         unsafe { xen_sys::xs_spin_lock(lock) };
         let rc = call!(
-            self.face,
+            self.exports,
             p2m_set_allocation(self.domain(n), pages, std::ptr::null_mut())
         );
         // SAFETY: taken above.
@@ -187,7 +187,7 @@ impl Side {
         // SAFETY: initialised by p2m_init().
         unsafe { xen_sys::xs_write_lock(lock) };
         let result = body();
-        call!(self.face, p2m_write_unlock(self.p2m(n)));
+        call!(self.exports, p2m_write_unlock(self.p2m(n)));
         result
     }
 
@@ -205,11 +205,11 @@ impl Side {
 
     /// A vCPU comes to run on CPU 0.
     pub(crate) fn run(&self, n: usize) {
-        let face = self.face;
+        let exports = self.exports;
         self.world.run_with(
             self.vcpus[n % self.vcpus.len()],
-            |v| call!(face, p2m_save_state(v.pointer())),
-            |v| call!(face, p2m_restore_state(v.pointer())),
+            |v| call!(exports, p2m_save_state(v.pointer())),
+            |v| call!(exports, p2m_restore_state(v.pointer())),
         );
     }
 
@@ -218,11 +218,11 @@ impl Side {
         // SAFETY: reads the machine's state.
         let running = unsafe { xen_sys::xs_current() };
         if running == self.world.idle().pointer() {
-            let face = self.face;
+            let exports = self.exports;
             self.world.run_with(
                 self.world.toolstack(0),
-                |v| call!(face, p2m_save_state(v.pointer())),
-                |v| call!(face, p2m_restore_state(v.pointer())),
+                |v| call!(exports, p2m_save_state(v.pointer())),
+                |v| call!(exports, p2m_restore_state(v.pointer())),
             );
         }
     }

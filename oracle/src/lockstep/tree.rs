@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use test_harness::pte;
 
-use crate::side::Side;
+use crate::sides::side::Side;
 
 /// Output address, bits 47:12.
 const BASE: u64 = 0x0000_FFFF_FFFF_F000;

@@ -10,10 +10,10 @@ use std::sync::mpsc::{channel, RecvTimeoutError};
 use std::time::{Duration, Instant};
 use std::{fs, thread};
 
-use crate::generate::{episode, LENGTH};
-use crate::machine::Machine;
-use crate::op::Op;
-use crate::shrink::{shrink, text};
+use crate::ops::generate::{episode, LENGTH};
+use crate::ops::machine::Machine;
+use crate::ops::op::Op;
+use crate::process::shrink::{shrink, text};
 
 /// A worker that says nothing for so long hangs.
 const SILENCE: Duration = Duration::from_secs(120);

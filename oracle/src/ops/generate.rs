@@ -6,10 +6,10 @@
 //! caller in Xen does is left out: a type or an access that is none, an order
 //! above 30, an insertion of INVALID_MFN (docs/differences.md, "Small things").
 
-use crate::machine::{ram, Machine, G1, M2, MMIO, XENHEAP, XENHEAP_FRAMES};
-use crate::op::{Kind, Op, MATCHING};
-use crate::places::{blocks, Generator};
-use crate::rng::Rng;
+use crate::ops::frames::{blocks, Generator};
+use crate::ops::machine::{ram, Machine, G1, M2, MMIO, XENHEAP, XENHEAP_FRAMES};
+use crate::ops::op::{Kind, Op, MATCHING};
+use crate::ops::rng::Rng;
 
 /// Operations of an episode.
 pub const LENGTH: u64 = 4000;
@@ -374,8 +374,8 @@ impl Generator {
 #[cfg(test)]
 mod tests {
     use super::episode;
-    use crate::machine::Machine;
-    use crate::op::Kind;
+    use crate::ops::machine::Machine;
+    use crate::ops::op::Kind;
 
     #[test]
     fn a_seed_repeats_and_every_kind_comes() {
@@ -387,7 +387,7 @@ mod tests {
             ..Machine::all().next().unwrap()
         };
         let all: Vec<_> = (0..40).flat_map(|n| episode(machine, 1, n)).collect();
-        for (kind, name, _) in crate::op::KINDS {
+        for (kind, name, _) in crate::ops::op::KINDS {
             assert!(all.iter().any(|op| op.kind == *kind), "{name}");
         }
         assert_eq!(all.first().map(|op| op.kind), Some(Kind::Boot));

@@ -5,16 +5,17 @@ use std::collections::BTreeMap;
 
 use test_harness::Config;
 
-use crate::compare::{self, same, Difference};
-use crate::exec::{self, Prepared};
-use crate::face::{C, RUST};
-use crate::lifetime;
-use crate::machine::{Machine, DOMAINS};
-use crate::op::{Kind, Op};
-use crate::reach;
-use crate::side::Side;
-use crate::tree::{Stores, Trees, Unequal};
-use crate::xen_c;
+use crate::exec;
+use crate::exec::lifetime;
+use crate::exec::outcome::{Outcome, Prepared};
+use crate::lockstep::compare::{self, same, Difference};
+use crate::lockstep::reach;
+use crate::lockstep::tree::{Stores, Trees, Unequal};
+use crate::ops::machine::{Machine, DOMAINS};
+use crate::ops::op::{Kind, Op};
+use crate::sides::exports::{C, RUST};
+use crate::sides::side::Side;
+use crate::sides::xen_c;
 
 /// A cache flush of more pages than this is left out: it takes long.
 const FLUSHABLE: u64 = 3000;
@@ -31,14 +32,14 @@ pub(crate) struct Tally {
     pub(crate) rules: BTreeMap<&'static str, u64>,
 }
 
-/// Where two sides parted.
+/// Where the two sides differ.
 #[derive(Debug)]
-pub(crate) struct Parted {
+pub(crate) struct Mismatch {
     /// Number of the operation.
     pub(crate) at: usize,
     pub(crate) difference: Difference,
     /// What the operation answered, Rust and C.
-    pub(crate) answers: (exec::Outcome, exec::Outcome),
+    pub(crate) answers: (Outcome, Outcome),
 }
 
 struct Pair<'t> {
@@ -54,7 +55,7 @@ struct Pair<'t> {
 }
 
 /// Runs the operations, the first of which is [`Kind::Boot`].
-pub(crate) fn run(machine: Machine, ops: &[Op], tally: &mut Tally) -> Result<(), Box<Parted>> {
+pub(crate) fn run(machine: Machine, ops: &[Op], tally: &mut Tally) -> Result<(), Box<Mismatch>> {
     let boot = ops.first().filter(|op| op.kind == Kind::Boot);
     let [speculate, vmid16, shares, pool, ..] = boot.map_or([0; 6], |op| op.args);
     let config = machine.config(speculate != 0, vmid16 != 0, shares != 0);
@@ -102,19 +103,19 @@ pub(crate) fn run(machine: Machine, ops: &[Op], tally: &mut Tally) -> Result<(),
 }
 
 impl Pair<'_> {
-    fn boot(&mut self, pool: u64) -> Result<(), Box<Parted>> {
+    fn boot(&mut self, pool: u64) -> Result<(), Box<Mismatch>> {
         let on = |side: &Side| {
             let _here = side.enter();
             (0..DOMAINS)
                 .flat_map(|d| lifetime::create(side, d, pool))
-                .collect::<exec::Outcome>()
+                .collect::<Outcome>()
         };
         let answers = (on(&self.rust), on(&self.c));
         let whole = self.whole(&answers);
-        whole.map_err(|difference| parted(0, difference, answers))
+        whole.map_err(|difference| mismatch(0, difference, answers))
     }
 
-    fn step(&mut self, at: usize, op: &Op) -> Result<(), Box<Parted>> {
+    fn step(&mut self, at: usize, op: &Op) -> Result<(), Box<Mismatch>> {
         match op.kind {
             Kind::Fail => {
                 self.prepared.alloc = op.args[0];
@@ -155,7 +156,7 @@ impl Pair<'_> {
                 rust: changed,
                 c: String::new(),
             };
-            return Err(parted(at, difference, answers));
+            return Err(mismatch(at, difference, answers));
         }
         let last = at == self.last;
         let compared = if op.kind == Kind::Destroy || at % FULL == 0 || last {
@@ -166,7 +167,7 @@ impl Pair<'_> {
         // The model's census takes long: once, at the end.
         let compared = compared.and_then(|()| if last { self.rules(true) } else { Ok(()) });
         self.tally.operations += 1;
-        compared.map_err(|difference| parted(at, difference, answers))
+        compared.map_err(|difference| mismatch(at, difference, answers))
     }
 
     /// Pages that a cache flush may have to clean.
@@ -175,7 +176,7 @@ impl Pair<'_> {
     }
 
     /// Compares everything, however old.
-    fn whole(&mut self, answers: &(exec::Outcome, exec::Outcome)) -> Result<(), Difference> {
+    fn whole(&mut self, answers: &(Outcome, Outcome)) -> Result<(), Difference> {
         let root = self.machine.config(false, false, false).root();
         self.trees = (0..DOMAINS)
             .map(|d| Trees::of(&self.rust, &self.c, d, root))
@@ -190,11 +191,7 @@ impl Pair<'_> {
     }
 
     /// Compares the answers, the structures, and what was stored to.
-    fn touched(
-        &mut self,
-        answers: &(exec::Outcome, exec::Outcome),
-        full: bool,
-    ) -> Result<(), Difference> {
+    fn touched(&mut self, answers: &(Outcome, Outcome), full: bool) -> Result<(), Difference> {
         let mut r = std::mem::take(&mut *self.rust.touched());
         let mut c = std::mem::take(&mut *self.c.touched());
         self.rules(false)?;
@@ -280,12 +277,8 @@ impl Pair<'_> {
     }
 }
 
-fn parted(
-    at: usize,
-    difference: Difference,
-    answers: (exec::Outcome, exec::Outcome),
-) -> Box<Parted> {
-    Box::new(Parted {
+fn mismatch(at: usize, difference: Difference, answers: (Outcome, Outcome)) -> Box<Mismatch> {
+    Box::new(Mismatch {
         at,
         difference,
         answers,

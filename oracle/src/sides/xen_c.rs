@@ -10,8 +10,8 @@ use std::mem::offset_of;
 use test_harness::Stage1Entry;
 use xen_sys::{arch_domain, arch_vcpu, domain, p2m_domain, paddr_t, vaddr_t, vcpu, vm_event_st};
 
-use crate::face::{call, C};
-use crate::fixes::FIXES;
+use crate::edits::fixes::FIXES;
+use crate::sides::exports::{call, C};
 
 /// The stage-1 tables of one vCPU.
 #[derive(Debug, Default)]

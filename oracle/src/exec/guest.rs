@@ -5,15 +5,15 @@
 use test_harness::Stage1Entry;
 use xen_sys::{hsr, npfec};
 
-use crate::exec::Outcome;
-use crate::face::call;
-use crate::op::{Kind, Op};
-use crate::side::{Side, VCPUS};
-use crate::xen_c;
+use super::outcome::Outcome;
+use crate::ops::op::{Kind, Op};
+use crate::sides::exports::call;
+use crate::sides::side::{Side, VCPUS};
+use crate::sides::xen_c;
 
 /// Carries one of these operations out; see `exec::step`.
 pub(crate) fn step(side: &Side, op: &Op, shared: bool) -> Outcome {
-    let f = side.face;
+    let f = side.exports;
     let [d, a, b, c, ..] = op.args;
     let ptr = side.domain(d);
     match op.kind {
@@ -97,20 +97,20 @@ fn current_vcpu(side: &Side, op: &Op, shared: bool) -> Outcome {
     match op.kind {
         Kind::SetWay => {
             call!(
-                side.face,
+                side.exports,
                 p2m_set_way_flush(v, std::ptr::null_mut(), hsr { bits: 0 })
             );
         }
         Kind::Toggle => {
             let [was_enabled, sctlr, ..] = op.args;
             side.world.guest_writes_sctlr(sctlr);
-            call!(side.face, p2m_toggle_cache(v, was_enabled != 0));
+            call!(side.exports, p2m_toggle_cache(v, was_enabled != 0));
         }
         _ => {
             // With shared tables the instruction is not emulated.
             let shared = shared && VCPUS[at] != Some(1);
             if !shared && side.vcpus[at].need_flush_to_ram() {
-                call!(side.face, p2m_flush_vm(v));
+                call!(side.exports, p2m_flush_vm(v));
             }
         }
     }

@@ -1,73 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Carrying an operation out on one side: what comes back is compared.
 
+mod guest;
+pub(crate) mod lifetime;
+pub(crate) mod outcome;
+
 use std::ptr::null;
 
 use test_harness::symbols::GuestHandle;
-use test_harness::{Preempt, Waiting};
+use test_harness::Preempt;
 
-use crate::face::call;
-use crate::guest;
-use crate::lifetime;
-use crate::machine::{ram, MMIO};
-use crate::op::{Kind, Op};
-use crate::side::Side;
-
-/// What an operation answered: names and values.
-pub(crate) type Outcome = Vec<(&'static str, u64)>;
-
-pub(crate) const ERESTART: i32 = -85;
-
-/// What was prepared for the next operation.
-#[derive(Debug, Default, Clone, Copy)]
-pub(crate) struct Prepared {
-    pub(crate) alloc: u64,
-    pub(crate) preempt: u64,
-    /// It is an event that waits, no softirq.
-    pub(crate) event: bool,
-}
-
-impl Prepared {
-    pub(crate) fn set(self, side: &Side) {
-        let some = |n: u64| (n != 0).then_some(n);
-        // From there on: the Rust frees what it took out before it gives up, and tries
-        // again; the C has freed it already.
-        side.world.fail_allocations_from(some(self.alloc));
-        self.again(side);
-    }
-
-    /// The preemption, once more.
-    pub(crate) fn again(self, side: &Side) {
-        let when = match self.preempt {
-            0 => Preempt::Never,
-            k => Preempt::At(k),
-        };
-        let waiting = if self.event {
-            Waiting::Event
-        } else {
-            Waiting::Softirq
-        };
-        side.world.preempt_for(when, waiting);
-    }
-
-    /// Calls `step` until it does not want to be called again.
-    pub(crate) fn through(self, side: &Side, mut step: impl FnMut() -> i32) -> Outcome {
-        for calls in 1.. {
-            let rc = step();
-            if rc != ERESTART {
-                return vec![("return", word(rc)), ("calls", calls)];
-            }
-            if calls < 64 {
-                self.again(side);
-            }
-        }
-        Vec::new()
-    }
-}
-
-pub(crate) fn word(rc: i32) -> u64 {
-    i64::from(rc) as u64
-}
+use self::outcome::{word, Outcome, Prepared};
+use crate::ops::machine::{ram, MMIO};
+use crate::ops::op::{Kind, Op};
+use crate::sides::exports::call;
+use crate::sides::side::Side;
 
 fn rc(rc: i32) -> Outcome {
     vec![("return", word(rc))]
@@ -86,7 +33,7 @@ fn is_foreign(t: u64) -> bool {
 /// Carries `op` out on `side`, whose CPU 0 this thread is. `there` is the frame
 /// that a removal may mean, `shared` whether an IOMMU uses the tables.
 pub(crate) fn step(side: &Side, op: &Op, prepared: Prepared, there: u64, shared: bool) -> Outcome {
-    let f = side.face;
+    let f = side.exports;
     let [d, a, b, c, e, g] = op.args;
     let ptr = side.domain(d);
     if is_hypercall(op.kind) {
@@ -279,7 +226,7 @@ fn get_entry(side: &Side, d: u64, gfn: u64) -> Outcome {
     let (mut t, mut access, mut order, mut valid) = (99, 99, 99, true);
     let mfn = side.read_locked(d, || {
         call!(
-            side.face,
+            side.exports,
             p2m_get_entry(
                 side.p2m(d),
                 gfn,
@@ -305,7 +252,7 @@ fn set_access_fully(side: &Side, op: &Op, prepared: Prepared) -> Outcome {
     let mut start = 0;
     loop {
         let result = call!(
-            side.face,
+            side.exports,
             p2m_set_mem_access(
                 side.domain(d),
                 gfn,
@@ -334,12 +281,12 @@ pub(crate) fn resolve(side: &Side, op: &Op) -> u64 {
         Kind::RemovePage => op.args[2],
         _ => return 0,
     };
-    if named != crate::op::MATCHING {
+    if named != crate::ops::op::MATCHING {
         return named;
     }
     let mut t = 0;
     let mfn = call!(
-        side.face,
+        side.exports,
         p2m_lookup(side.domain(op.args[0]), op.args[1], &mut t)
     );
     if mfn == u64::MAX {

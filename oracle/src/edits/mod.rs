@@ -1,0 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Edits of the C before it is compiled, by `build.rs`, too.
+
+pub mod fixes;
+pub mod mutations;

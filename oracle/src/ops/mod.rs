@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Operations as data, and where they come from.
+
+mod frames;
+pub mod generate;
+pub mod machine;
+pub mod op;
+pub mod rng;
