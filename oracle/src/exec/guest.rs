@@ -9,7 +9,6 @@ use super::outcome::Outcome;
 use crate::ops::op::{Kind, Op};
 use crate::sides::exports::call;
 use crate::sides::side::{Side, VCPUS};
-use crate::sides::xen_c;
 
 /// Carries one of these operations out; see `exec::step`.
 pub(crate) fn step(side: &Side, op: &Op, shared: bool) -> Outcome {
@@ -43,18 +42,11 @@ pub(crate) fn step(side: &Side, op: &Op, shared: bool) -> Outcome {
             };
             let v = side.vcpus[d as usize % 4];
             side.world.stage1_map(v, a, entry);
-            xen_c::STAGE1.with_borrow_mut(|all| {
-                let stage1 = all.entry(v.pointer().addr()).or_default();
-                stage1.pages.insert(a >> 12, entry);
-            });
             Vec::new()
         }
         Kind::Stage1Tables => {
             let v = side.vcpus[d as usize % 4];
             side.world.stage1_tables_in(v, a);
-            xen_c::STAGE1.with_borrow_mut(|all| {
-                all.entry(v.pointer().addr()).or_default().tables_in = Some(a);
-            });
             Vec::new()
         }
         Kind::PageFromGva => {

@@ -2,29 +2,19 @@
 //! What the shim below the C asks of the Rust side, and its global state.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
 use std::ffi::{c_char, c_int, c_uint, CStr};
 use std::io::Write;
 use std::mem::offset_of;
 
-use test_harness::Stage1Entry;
+use test_harness::guest_walk;
 use xen_sys::{arch_domain, arch_vcpu, domain, p2m_domain, paddr_t, vaddr_t, vcpu, vm_event_st};
 
 use crate::edits::fixes::FIXES;
-use crate::sides::exports::{call, C};
-
-/// The stage-1 tables of one vCPU.
-#[derive(Debug, Default)]
-pub(crate) struct Stage1 {
-    pub(crate) tables_in: Option<u64>,
-    pub(crate) pages: HashMap<u64, Stage1Entry>,
-}
+use crate::sides::exports::C;
 
 thread_local! {
     static STACK_TOP: Cell<usize> = const { Cell::new(0) };
     static EXCUSED: RefCell<Vec<u64>> = RefCell::new(vec![0; FIXES.len()]);
-    /// By address of the C world's vCPU.
-    pub(crate) static STAGE1: RefCell<HashMap<usize, Stage1>> = RefCell::new(HashMap::new());
 }
 
 unsafe extern "C" {
@@ -66,7 +56,6 @@ pub(crate) fn begin(top: usize) {
 
 /// A machine boots: the C's globals as they were linked.
 pub(crate) fn reset() {
-    STAGE1.with_borrow_mut(HashMap::clear);
     // SAFETY: no C runs.
     unsafe { oracle_reset() }
 }
@@ -130,7 +119,7 @@ unsafe extern "C" fn oracle_write_pte(entry: *mut u64, value: u64) {
     }
 }
 
-/// As the harness' `guest_walk_tables()`, but for the C's p2m.
+/// The harness' walk, but through the C's p2m.
 ///
 /// # Safety
 /// `v` points to a vCPU, `ipa` and `perms` can be written.
@@ -141,35 +130,6 @@ unsafe extern "C" fn oracle_guest_walk_tables(
     ipa: *mut paddr_t,
     perms: *mut c_uint,
 ) -> bool {
-    const GV2M_WRITE: c_uint = 1;
-    const GV2M_EXEC: c_uint = 2;
-    const RAM_TYPES: std::ops::RangeInclusive<c_uint> = 1..=2;
-
-    let (tables_in, entry) = STAGE1.with_borrow(|all| {
-        let stage1 = all.get(&v.addr());
-        (
-            stage1.and_then(|s| s.tables_in),
-            stage1.and_then(|s| s.pages.get(&(gva >> 12)).copied()),
-        )
-    });
-    if let Some(gfn) = tables_in {
-        let mut t: c_uint = 0;
-        // SAFETY: the caller's promise.
-        let d = unsafe { (*v).domain };
-        let page = call!(C, p2m_get_page_from_gfn(d, gfn, &mut t));
-        if page.is_null() {
-            return false;
-        }
-        // SAFETY: the reference that was just taken.
-        unsafe { xen_sys::put_page(page) };
-        if !RAM_TYPES.contains(&t) {
-            return false;
-        }
-    }
-    let Some(entry) = entry else { return false };
     // SAFETY: the caller's promise.
-    unsafe { ipa.write(entry.gfn << 12 | gva & 0xFFF) };
-    // SAFETY: the caller's promise.
-    unsafe { perms.write(GV2M_EXEC | if entry.writable { GV2M_WRITE } else { 0 }) };
-    true
+    unsafe { guest_walk(v, gva, ipa, perms, C.p2m_get_page_from_gfn) }
 }

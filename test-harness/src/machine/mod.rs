@@ -5,6 +5,7 @@
 //! function and never while Xen code runs, so `guest_walk_tables` can call
 //! back into the p2m, and a test may have several OS threads on one machine.
 
+pub(crate) mod guest_walk;
 pub(crate) mod in_call;
 
 use std::cell::RefCell;

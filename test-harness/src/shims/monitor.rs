@@ -10,6 +10,7 @@ use xen_sys::{
 
 use crate::ground::event::Event;
 use crate::ground::symbols;
+use crate::machine::guest_walk::guest_walk;
 use crate::machine::with;
 use crate::model::devices::MonitorRequest;
 use crate::rules::State;
@@ -82,8 +83,7 @@ unsafe extern "C" fn monitor_traps(v: *mut vcpu, sync: bool, req: *mut vm_event_
     })
 }
 
-/// The software walk: reads the guest's tables through its p2m, as
-/// `access_guest_memory_by_gpa()` does, and takes the p2m lock for it.
+/// See [`guest_walk`].
 ///
 /// # Safety
 /// `v` points to a vCPU, `ipa` and `perms` can be written.
@@ -94,40 +94,12 @@ unsafe extern "C" fn guest_walk_tables(
     ipa: *mut paddr_t,
     perms: *mut c_uint,
 ) -> bool {
-    const GV2M_WRITE: c_uint = 1;
-    const GV2M_EXEC: c_uint = 2;
-    const RAM_TYPES: std::ops::RangeInclusive<c_uint> = 1..=2;
-
-    let (tables_in, entry) = with(|m, cpu| {
+    let is_current = with(|m, cpu| {
         m.must_not_hold_p2m_lock(cpu, "guest_walk_tables()");
         m.event(cpu, Event::GuestWalk { gva });
         // It goes by the registers of who runs.
-        let is_current = m.cpus.cpus[cpu].current == v.addr();
-        let stage1 = m.guests.get(&v.addr()).filter(|_| is_current);
-        (
-            stage1.and_then(|s| s.tables_in),
-            stage1.and_then(|s| s.pages.get(&(gva >> 12)).copied()),
-        )
+        m.cpus.cpus[cpu].current == v.addr()
     });
-    if let Some(gfn) = tables_in {
-        let mut t: c_uint = 0;
-        // SAFETY: the caller's promise.
-        let domain = unsafe { (*v).domain };
-        // SAFETY: a domain and a local to write to.
-        let page = unsafe { symbols::p2m_get_page_from_gfn(domain, gfn, &mut t) };
-        if page.is_null() {
-            return false;
-        }
-        // SAFETY: the reference that was just taken.
-        unsafe { xen_sys::put_page(page) };
-        if !RAM_TYPES.contains(&t) {
-            return false;
-        }
-    }
-    let Some(entry) = entry else { return false };
     // SAFETY: the caller's promise.
-    unsafe { ipa.write(entry.gfn << 12 | gva & 0xFFF) };
-    // SAFETY: the caller's promise.
-    unsafe { perms.write(GV2M_EXEC | if entry.writable { GV2M_WRITE } else { 0 }) };
-    true
+    is_current && unsafe { guest_walk(v, gva, ipa, perms, symbols::p2m_get_page_from_gfn) }
 }
