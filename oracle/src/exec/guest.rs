@@ -1,77 +1,32 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What a guest causes, and its monitor: faults, buffers by virtual address,
-//! cache maintenance, vCPUs that come to run.
+//! What a guest causes: faults, buffers by virtual address, cache maintenance, vCPUs that come to
+//! run.
 
-use test_harness::Stage1Entry;
-use xen_sys::{hsr, npfec};
+use test_harness::{Preempt, Stage1Entry};
+use xen_sys::{hsr, npfec, vcpu};
 
 use super::outcome::Outcome;
-use crate::ops::op::{Kind, Op};
+use super::request::Request;
 use crate::sides::exports::call;
-use crate::sides::side::{Side, VCPUS};
+use crate::sides::side::VCPUS;
 
-/// Carries one of these operations out; see `exec::step`.
-pub(crate) fn step(side: &Side, op: &Op, shared: bool) -> Outcome {
-    let f = side.exports;
-    let [d, a, b, c, ..] = op.args;
-    let ptr = side.domain(d);
-    match op.kind {
-        Kind::CheckAccess => {
-            if VCPUS[side.current()].is_none() {
-                return Vec::new();
-            }
-            let npfec = npfec { bits: b as u32 };
-            let npfec = npfec_of(npfec, b);
-            let ours = call!(f, p2m_mem_access_check(d, a, npfec));
-            vec![("return", ours.into())]
-        }
-        Kind::RequireListener => {
-            call!(f, arch_p2m_set_access_required(ptr, a != 0));
-            Vec::new()
-        }
-        Kind::Monitor => {
-            side.world.monitor_listens(side.d(d), a != 0);
-            // -EBUSY: the ring is full.
-            side.world.monitor_answers(if b != 0 { -16 } else { 0 });
-            Vec::new()
-        }
-        Kind::Stage1 => {
-            let entry = Stage1Entry {
-                gfn: b,
-                writable: c != 0,
-            };
-            let v = side.vcpus[d as usize % 4];
-            side.world.stage1_map(v, a, entry);
-            Vec::new()
-        }
-        Kind::Stage1Tables => {
-            let v = side.vcpus[d as usize % 4];
-            side.world.stage1_tables_in(v, a);
-            Vec::new()
-        }
-        Kind::PageFromGva => {
-            let v = side.vcpu(d as usize % 4);
-            let (mfn, references) = side.page(call!(f, get_page_from_gva(v, a, b)));
-            vec![("page", mfn), ("references", references)]
-        }
-        Kind::CheckAndGet => {
-            let v = side.vcpu(side.current());
-            if VCPUS[side.current()].is_none() {
-                return Vec::new();
-            }
-            let page = call!(f, p2m_mem_access_check_and_get_page(d, a, v));
-            let (mfn, references) = side.page(page);
-            vec![("page", mfn), ("references", references)]
-        }
-        Kind::Run => {
-            side.run(d as usize);
-            Vec::new()
-        }
-        _ => current_vcpu(side, op, shared),
-    }
+/// Which of the vCPUs runs, and its structure; none for the idle one.
+fn running(r: Request<'_>) -> Option<(usize, *mut vcpu)> {
+    let at = r.side.current();
+    VCPUS[at].map(|_| (at, r.side.vcpu(at)))
 }
 
-fn npfec_of(mut npfec: npfec, bits: u64) -> npfec {
+pub(super) fn check_access(r: Request<'_>) -> Outcome {
+    let [gpa, gla, bits, ..] = r.op.args;
+    if running(r).is_none() {
+        return Vec::new();
+    }
+    let ours = call!(r.exports(), p2m_mem_access_check(gpa, gla, npfec_of(bits)));
+    vec![("return", ours.into())]
+}
+
+fn npfec_of(bits: u64) -> npfec {
+    let mut npfec = npfec { bits: bits as u32 };
     // There are three kinds.
     if bits >> 5 & 3 == 3 {
         npfec.bits &= !(3 << 5);
@@ -79,32 +34,84 @@ fn npfec_of(mut npfec: npfec, bits: u64) -> npfec {
     npfec
 }
 
-/// Operations that only the vCPU that runs may do.
-fn current_vcpu(side: &Side, op: &Op, shared: bool) -> Outcome {
-    let at = side.current();
-    let v = side.vcpu(at);
-    if VCPUS[at].is_none() {
+/// A page in the vCPU's own tables.
+pub(super) fn stage1(r: Request<'_>) -> Outcome {
+    let [v, gva, gfn, writable, ..] = r.op.args;
+    let entry = Stage1Entry {
+        gfn,
+        writable: writable != 0,
+    };
+    let v = r.side.vcpus[v as usize % 4];
+    r.side.world.stage1_map(v, gva, entry);
+    Vec::new()
+}
+
+/// The guest frame that holds those tables.
+pub(super) fn stage1_tables(r: Request<'_>) -> Outcome {
+    let [v, gfn, ..] = r.op.args;
+    let v = r.side.vcpus[v as usize % 4];
+    r.side.world.stage1_tables_in(v, gfn);
+    Vec::new()
+}
+
+pub(super) fn page_from_gva(r: Request<'_>) -> Outcome {
+    let [v, gva, flags, ..] = r.op.args;
+    let v = r.side.vcpu(v as usize % 4);
+    let (mfn, references) = r
+        .side
+        .page(call!(r.exports(), get_page_from_gva(v, gva, flags)));
+    vec![("page", mfn), ("references", references)]
+}
+
+pub(super) fn check_and_get(r: Request<'_>) -> Outcome {
+    let [gva, flags, ..] = r.op.args;
+    let Some((_, v)) = running(r) else {
         return Vec::new();
+    };
+    let page = call!(
+        r.exports(),
+        p2m_mem_access_check_and_get_page(gva, flags, v)
+    );
+    let (mfn, references) = r.side.page(page);
+    vec![("page", mfn), ("references", references)]
+}
+
+/// Another vCPU comes to run.
+pub(super) fn run(r: Request<'_>) -> Outcome {
+    let [v, ..] = r.op.args;
+    r.side.run(v as usize);
+    Vec::new()
+}
+
+pub(super) fn set_way(r: Request<'_>) -> Outcome {
+    if let Some((_, v)) = running(r) {
+        call!(
+            r.exports(),
+            p2m_set_way_flush(v, std::ptr::null_mut(), hsr { bits: 0 })
+        );
     }
-    match op.kind {
-        Kind::SetWay => {
-            call!(
-                side.exports,
-                p2m_set_way_flush(v, std::ptr::null_mut(), hsr { bits: 0 })
-            );
-        }
-        Kind::Toggle => {
-            let [was_enabled, sctlr, ..] = op.args;
-            side.world.guest_writes_sctlr(sctlr);
-            call!(side.exports, p2m_toggle_cache(v, was_enabled != 0));
-        }
-        _ => {
-            // With shared tables the instruction is not emulated.
-            let shared = shared && VCPUS[at] != Some(1);
-            if !shared && side.vcpus[at].need_flush_to_ram() {
-                call!(side.exports, p2m_flush_vm(v));
-            }
-        }
+    Vec::new()
+}
+
+pub(super) fn toggle(r: Request<'_>) -> Outcome {
+    let [was_enabled, sctlr, ..] = r.op.args;
+    if let Some((_, v)) = running(r) {
+        r.side.world.guest_writes_sctlr(sctlr);
+        call!(r.exports(), p2m_toggle_cache(v, was_enabled != 0));
+    }
+    Vec::new()
+}
+
+/// What the vCPU does on its way to the guest after an instruction by set and way.
+pub(super) fn flush_vm(r: Request<'_>) -> Outcome {
+    r.side.world.preempt(Preempt::Never);
+    let Some((at, v)) = running(r) else {
+        return Vec::new();
+    };
+    // With shared tables the instruction is not emulated.
+    let shared = r.shared && VCPUS[at] != Some(1);
+    if !shared && r.side.vcpus[at].need_flush_to_ram() {
+        call!(r.exports(), p2m_flush_vm(v));
     }
     Vec::new()
 }

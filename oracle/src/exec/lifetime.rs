@@ -2,7 +2,7 @@
 //! Domains and VMIDs that come and go.
 
 use super::outcome::{word, Outcome, Prepared};
-use crate::ops::op::Op;
+use super::request::Request;
 use crate::sides::exports::call;
 use crate::sides::side::{Side, VCPUS};
 
@@ -11,8 +11,9 @@ const HARDWARE: u64 = 2;
 
 /// What `domain_relinquish_resources()` and `arch_domain_destroy()` do, with
 /// every continuation; then a new domain in the same place.
-pub(crate) fn destroy(side: &Side, op: &Op, prepared: Prepared) -> Outcome {
-    let [d, pool, fail, state, ..] = op.args;
+pub(super) fn destroy(r: Request<'_>) -> Outcome {
+    let Request { side, prepared, .. } = r;
+    let [d, pool, fail, state, ..] = r.op.args;
     let (f, ptr) = (side.exports, side.domain(d));
     if VCPUS[side.current()] == usize::try_from(d % 3).ok() {
         side.run(VCPUS.len() - 1);
@@ -67,7 +68,7 @@ pub(crate) fn create(side: &Side, d: u64, pool: u64) -> Outcome {
 
 /// Takes VMIDs until none is left (or 300, of 65536), then a domain comes,
 /// and gives them back.
-pub(crate) fn vmids(side: &Side) -> Outcome {
+pub(super) fn vmids(side: &Side) -> Outcome {
     let f = side.exports;
     let scratch = side.scratch.pointer();
     let mut taken = Vec::new();
@@ -100,5 +101,38 @@ pub(crate) fn vmids(side: &Side) -> Outcome {
     }
     // SAFETY: as above.
     unsafe { (*scratch).arch.p2m.vmid = 0 };
+    outcome
+}
+
+/// The size of the pool, and what it is then.
+pub(super) fn pool(r: Request<'_>) -> Outcome {
+    let (f, ptr) = (r.exports(), r.domain());
+    let [wanted, ..] = r.args();
+    let mut outcome = r.prepared.through(r.side, || {
+        call!(f, arch_set_paging_mempool_size(ptr, wanted))
+    });
+    let mut bytes = u64::MAX;
+    call!(f, arch_get_paging_mempool_size(ptr, &mut bytes));
+    outcome.push(("bytes", bytes));
+    outcome
+}
+
+/// `domain_kill()` begins.
+pub(super) fn kill(r: Request<'_>) -> Outcome {
+    let [d, state, ..] = r.op.args;
+    r.side.d(d).set_dying_state(state.clamp(1, 2) as u32);
+    Vec::new()
+}
+
+pub(super) fn relinquish(r: Request<'_>) -> Outcome {
+    let [d, ..] = r.op.args;
+    if !r.side.d(d).is_dying() {
+        return Vec::new();
+    }
+    let mut outcome = r.prepared.through(r.side, || {
+        call!(r.exports(), relinquish_p2m_mapping(r.domain()))
+    });
+    // Not how often it stopped.
+    outcome.truncate(1);
     outcome
 }

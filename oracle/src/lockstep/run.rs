@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 
 use test_harness::Config;
 
-use crate::exec;
-use crate::exec::lifetime;
 use crate::exec::outcome::{Outcome, Prepared};
+use crate::exec::request::Request;
+use crate::exec::{self, lifetime, mapping};
 use crate::lockstep::compare::{self, same, Difference};
 use crate::lockstep::reach;
 use crate::lockstep::tree::{Stores, Trees, Unequal};
@@ -131,7 +131,7 @@ impl Pair<'_> {
         }
         let there = {
             let _here = self.rust.enter();
-            exec::resolve(&self.rust, op)
+            mapping::named_frame(&self.rust, op)
         };
         let prepared = std::mem::take(&mut self.prepared);
         let looks = at % reach::EVERY == 0;
@@ -144,7 +144,13 @@ impl Pair<'_> {
         let on = |side: &Side| {
             let _here = side.enter();
             prepared.set(side);
-            let outcome = exec::step(side, op, prepared, there, self.shared);
+            let outcome = exec::step(Request {
+                side,
+                op,
+                prepared,
+                there,
+                shared: self.shared,
+            });
             Prepared::default().set(side);
             outcome
         };

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Pages that are mapped, and unmapped.
+
+use super::outcome::{word, Outcome};
+use super::request::{returned, Request};
+use crate::ops::machine::MMIO;
+use crate::ops::op::{Kind, Op, MATCHING};
+use crate::sides::exports::call;
+use crate::sides::side::Side;
+
+/// The frame that a removal names: what is mapped, or what the operation says.
+pub(crate) fn named_frame(side: &Side, op: &Op) -> u64 {
+    let named = match op.kind {
+        Kind::UnmapRegions | Kind::UnmapMmio => op.args[3],
+        Kind::RemovePage => op.args[2],
+        _ => return 0,
+    };
+    if named != MATCHING {
+        return named;
+    }
+    let mut t = 0;
+    let mfn = call!(
+        side.exports,
+        p2m_lookup(side.domain(op.args[0]), op.args[1], &mut t)
+    );
+    if mfn == u64::MAX {
+        MMIO[0]
+    } else {
+        mfn
+    }
+}
+
+/// Takes the references that a caller holds when it maps pages of a foreign type.
+fn with_references(r: Request<'_>, t: u64, mfn: u64, nr: u64) {
+    // p2m_map_foreign_rw and _ro.
+    if t == 6 || t == 7 {
+        r.side.world.take_references(mfn, nr);
+    }
+}
+
+pub(super) fn insert(r: Request<'_>) -> Outcome {
+    let [gfn, nr, mfn, t, _] = r.args();
+    with_references(r, t, mfn, nr);
+    returned(call!(
+        r.exports(),
+        p2m_insert_mapping(r.domain(), gfn, nr, mfn, t as u32)
+    ))
+}
+
+pub(super) fn map_regions(r: Request<'_>) -> Outcome {
+    let [gfn, nr, mfn, t, _] = r.args();
+    with_references(r, t, mfn, nr);
+    returned(call!(
+        r.exports(),
+        map_regions_p2mt(r.domain(), gfn, nr, mfn, t as u32)
+    ))
+}
+
+pub(super) fn set_entry(r: Request<'_>) -> Outcome {
+    let [gfn, nr, mfn, t, access] = r.args();
+    with_references(r, t, mfn, nr);
+    returned(r.write_locked(|| {
+        call!(
+            r.exports(),
+            p2m_set_entry(r.p2m(), gfn, nr, mfn, t as u32, access as u32)
+        )
+    }))
+}
+
+pub(super) fn clear_entry(r: Request<'_>) -> Outcome {
+    let [gfn, nr, ..] = r.args();
+    returned(r.write_locked(|| call!(r.exports(), p2m_set_entry(r.p2m(), gfn, nr, u64::MAX, 0, 7))))
+}
+
+pub(super) fn add_entry(r: Request<'_>) -> Outcome {
+    let [gfn, mfn, order, t, _] = r.args();
+    with_references(r, t, mfn, 1 << order);
+    returned(call!(
+        r.exports(),
+        guest_physmap_add_entry(r.domain(), gfn, mfn, order, t as u32)
+    ))
+}
+
+pub(super) fn map_mmio(r: Request<'_>) -> Outcome {
+    let [gfn, nr, mfn, ..] = r.args();
+    returned(call!(
+        r.exports(),
+        map_mmio_regions(r.domain(), gfn, nr, mfn)
+    ))
+}
+
+pub(super) fn map_dev(r: Request<'_>) -> Outcome {
+    let [gfn, mfn, ..] = r.args();
+    returned(call!(r.exports(), map_dev_mmio_page(r.domain(), gfn, mfn)))
+}
+
+/// One page in each of many 2 MiB regions.
+pub(super) fn sparse(r: Request<'_>) -> Outcome {
+    let [gfn, count, mfn, ..] = r.args();
+    let one = |n: u64| {
+        let gfn = gfn.wrapping_add(n << 9);
+        let rc = call!(
+            r.exports(),
+            p2m_insert_mapping(r.domain(), gfn, 1, mfn + n, 1)
+        );
+        ("return", word(rc))
+    };
+    (0..count).map(one).collect()
+}
+
+pub(super) fn foreign(r: Request<'_>) -> Outcome {
+    let [owner, gfn, mfn, ..] = r.args();
+    let owner = r.side.domain(owner);
+    returned(call!(
+        r.exports(),
+        set_foreign_p2m_entry(r.domain(), owner, gfn, mfn)
+    ))
+}
+
+/// A Xen heap page, and its M2P as the callers set it.
+pub(super) fn xenheap(r: Request<'_>) -> Outcome {
+    let [gfn, mfn, ..] = r.args();
+    let rc = call!(r.exports(), p2m_insert_mapping(r.domain(), gfn, 1, mfn, 1));
+    if rc == 0 {
+        r.side.world.set_xenheap_gfn(mfn, gfn);
+    }
+    returned(rc)
+}
+
+pub(super) fn unmap_regions(r: Request<'_>) -> Outcome {
+    let [gfn, nr, ..] = r.args();
+    returned(call!(
+        r.exports(),
+        unmap_regions_p2mt(r.domain(), gfn, nr, r.there)
+    ))
+}
+
+pub(super) fn unmap_mmio(r: Request<'_>) -> Outcome {
+    let [gfn, nr, ..] = r.args();
+    returned(call!(
+        r.exports(),
+        unmap_mmio_regions(r.domain(), gfn, nr, r.there)
+    ))
+}
+
+pub(super) fn remove_page(r: Request<'_>) -> Outcome {
+    let [gfn, _, order, ..] = r.args();
+    returned(call!(
+        r.exports(),
+        guest_physmap_remove_page(r.domain(), gfn, r.there, order as u32)
+    ))
+}
