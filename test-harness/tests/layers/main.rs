@@ -14,7 +14,7 @@ mod reader;
 mod rules;
 mod sources;
 
-use plan::PLANS;
+use plan::{PLANS, UNPLANNED};
 use sources::Sources;
 
 #[test]
@@ -27,4 +27,17 @@ fn each_crate_keeps_its_layers() {
         faults.len(),
         faults.join("\n")
     );
+}
+
+#[test]
+fn each_crate_of_the_workspace_has_a_plan_or_a_reason() {
+    let manifest = include_str!("../../../Cargo.toml");
+    let members = manifest.split_once("members = [").unwrap().1;
+    let members = members.split_once(']').unwrap().0;
+    for member in members.split(',').map(|m| m.trim().trim_matches('"')) {
+        let planned = PLANS.iter().filter(|plan| plan.name == member).count();
+        let unplanned = UNPLANNED.iter().filter(|(name, _)| *name == member).count();
+        assert_eq!(planned + unplanned, 1, "{member}");
+    }
+    assert!(UNPLANNED.iter().all(|(_, reason)| !reason.is_empty()));
 }
