@@ -4,33 +4,25 @@
 //!
 //! Results go to stdout, progress and errors to stderr; the exit code is 0 only if all that was
 //! asked for passed.
+//!
+//! Floors, from the ground up; each uses those below it:
+//!
+//! | folder | what it is |
+//! |---|---|
+//! | `base` | the command line, paths, files, commands, tables of results |
+//! | `host` | what this machine has and gets: programs, packages, Rust, our own guests |
+//! | `xen` | sources, patches, configuration, build and image of Xen |
+//! | `boot` | QEMU, what is booted, its console |
+//! | `bench`, `e2e`, `selftest` | counts, scenarios with real guests, comparison inside Xen |
+//! | `checks` | gates, the comparison on this machine, coverage, and `test`, which runs all |
 
-mod apt;
+mod base;
 mod bench;
 mod boot;
-mod cli;
-mod command;
-mod compilers;
-mod coverage;
-mod debian_rust;
-mod diff;
-mod doctor;
+mod checks;
 mod e2e;
-mod files;
-mod gates;
-mod lock;
-mod own_tree;
-mod paths;
-mod programs;
-mod progress;
-#[cfg(test)]
-mod readme;
-mod rust_toolchain;
+mod host;
 mod selftest;
-mod table;
-mod test;
-mod tools;
-mod version;
 mod xen;
 
 use std::process::ExitCode;
@@ -38,9 +30,11 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Parser;
 
-use cli::{Action, Cli};
-use paths::Paths;
-use progress::Progress;
+use base::cli::{Action, Cli};
+use base::paths::Paths;
+use base::progress::Progress;
+use base::{lock, table};
+use checks::{coverage, diff, doctor, test};
 
 fn main() -> ExitCode {
     match run(&Cli::parse()) {

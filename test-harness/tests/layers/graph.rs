@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use syn::{Item, ItemMod};
+use syn::{Expr, ExprLit, Item, ItemMod, Lit};
 
 use crate::reader::{is_for_tests, Module, Reader};
 use crate::sources::{folder_of, Sources};
@@ -84,6 +84,25 @@ impl Graph {
     }
 }
 
+fn below(folder: &str, file: &str) -> String {
+    match folder {
+        "" => file.into(),
+        folder => format!("{folder}/{file}"),
+    }
+}
+
+/// `#[path = "..."]`.
+fn written_path(declared: &ItemMod) -> Option<String> {
+    let path = declared.attrs.iter().find(|a| a.path().is_ident("path"))?;
+    match &path.meta.require_name_value().ok()?.value {
+        Expr::Lit(ExprLit {
+            lit: Lit::Str(text),
+            ..
+        }) => Some(text.value()),
+        _ => None,
+    }
+}
+
 impl Crate<'_> {
     /// Parses a file as a module; `root` is the file at the top of its tree.
     fn file(&mut self, root: &str, file: &str, parent: Option<usize>) -> usize {
@@ -125,19 +144,21 @@ impl Crate<'_> {
 
     /// The file of `mod name;` in `file`.
     fn child_file(&self, root: &str, file: &str, declared: &ItemMod) -> String {
-        let with_path = declared.attrs.iter().any(|a| a.path().is_ident("path"));
-        assert!(!with_path, "{file}: #[path] hides where a module is");
-        let stem = match file.strip_suffix("mod.rs") {
-            Some(folder) => folder.into(),
-            None if file == root => String::new(),
-            None => format!("{}/", file.strip_suffix(".rs").unwrap()),
-        };
         let name = &declared.ident;
-        let (flat, folder) = (format!("{stem}{name}.rs"), format!("{stem}{name}/mod.rs"));
-        let found = [flat, folder];
-        let found = found
-            .into_iter()
-            .find(|f| self.sources.files.contains_key(f));
+        let candidates = match written_path(declared) {
+            Some(path) => vec![below(folder_of(file), &path)],
+            None => {
+                let stem = match file.strip_suffix(".rs").unwrap() {
+                    _ if file == root => "",
+                    "mod" => "",
+                    stem => stem.strip_suffix("/mod").unwrap_or(stem),
+                };
+                let files = [format!("{name}.rs"), format!("{name}/mod.rs")];
+                files.map(|file| below(stem, &file)).into()
+            }
+        };
+        let mut found = candidates.into_iter();
+        let found = found.find(|f| self.sources.files.contains_key(f));
         found.unwrap_or_else(|| panic!("{file}: no file for `mod {name};`"))
     }
 

@@ -11,10 +11,10 @@ use super::columns::{self, shown, INSTRUCTIONS};
 use super::counts::Counted;
 use super::machine::{self, Request};
 use super::report::Pair;
-use crate::debian_rust;
-use crate::lock;
-use crate::paths::Paths;
-use crate::progress::Progress;
+use crate::base::lock;
+use crate::base::paths::Paths;
+use crate::base::progress::Progress;
+use crate::host::debian_rust;
 use crate::xen::build::{self, BuiltXen};
 
 /// From how much on a difference is told.

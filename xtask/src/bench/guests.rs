@@ -11,15 +11,15 @@ use anyhow::{bail, ensure, Context, Result};
 
 use super::counts::{self, Counted};
 use super::plugin::Plugin;
+use crate::base::command;
+use crate::base::files;
+use crate::base::paths::Paths;
+use crate::base::progress::Progress;
 use crate::boot::console::Console;
 use crate::boot::cpio::Cpio;
 use crate::boot::images::Images;
 use crate::boot::qemu::{self, Ended, Limits, Machine, Running};
-use crate::command;
-use crate::files;
-use crate::paths::Paths;
-use crate::progress::Progress;
-use crate::tools::CROSS;
+use crate::host::tools::CROSS;
 use crate::xen::build::BuiltXen;
 
 const SCRIPT: &[u8] = include_bytes!("../../assets/bench/guests.sh");

@@ -7,12 +7,12 @@ use anyhow::{bail, Context, Result};
 
 use super::counts::{self, Counted};
 use super::plugin::Plugin;
+use crate::base::command;
+use crate::base::files;
+use crate::base::progress::Progress;
 use crate::boot::console::Console;
 use crate::boot::qemu::{self, Ended, Limits, Running};
-use crate::command;
-use crate::files;
-use crate::progress::Progress;
-use crate::tools::QEMU;
+use crate::host::tools::QEMU;
 use crate::xen::build::BuiltXen;
 
 /// Enough for a block of 1 GiB next to one of 256 MiB.

@@ -21,14 +21,14 @@ use std::path::Path;
 
 use anyhow::{bail, ensure, Result};
 
+use crate::base::cli::{BenchArgs, BuildArgs, Extra, P2m};
+use crate::base::command;
+use crate::base::files::{self, Fingerprint};
+use crate::base::lock;
+use crate::base::paths::Paths;
+use crate::base::progress::Progress;
 use crate::boot::{cpu, images};
-use crate::cli::{BenchArgs, BuildArgs, Extra, P2m};
-use crate::command;
-use crate::files::{self, Fingerprint};
-use crate::lock;
-use crate::paths::Paths;
-use crate::progress::Progress;
-use crate::tools::{self, Use, CROSS};
+use crate::host::tools::{self, Use, CROSS};
 use crate::xen::build::{self, BuiltXen};
 
 use counts::Counted;

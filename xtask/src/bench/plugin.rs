@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
+use crate::base::command;
+use crate::base::files;
+use crate::base::paths::Paths;
+use crate::base::progress::Progress;
+use crate::base::version::Version;
 use crate::boot::qemu::commas;
-use crate::command;
-use crate::files;
-use crate::paths::Paths;
-use crate::progress::Progress;
-use crate::tools::QEMU;
-use crate::version::Version;
+use crate::host::tools::QEMU;
 use crate::xen::build::BuiltXen;
 use crate::xen::image;
 

@@ -14,7 +14,7 @@ use std::path::Path;
 
 use anyhow::{bail, Context, Result};
 
-use crate::files;
+use crate::base::files;
 
 const DIR: u32 = 0o040_000;
 const FILE: u32 = 0o100_000;

@@ -6,8 +6,8 @@
 
 use anyhow::{bail, Result};
 
-use crate::command;
-use crate::tools::QEMU;
+use crate::base::command;
+use crate::host::tools::QEMU;
 
 /// 64-bit CPUs; QEMU also lists 32-bit ones, on which this Xen cannot run.
 const CPUS_64: &[&str] = &[

@@ -13,13 +13,13 @@ use anyhow::{Context, Result};
 
 use super::cpio::Cpio;
 use super::steps;
-use crate::apt::archive::Archive;
-use crate::command;
-use crate::files::{self, Fingerprint};
-use crate::paths::Paths;
-use crate::programs;
-use crate::progress::Progress;
-use crate::version::Version;
+use crate::base::files::{self, Fingerprint};
+use crate::base::paths::Paths;
+use crate::base::progress::Progress;
+use crate::base::version::Version;
+use crate::host::archive::Archive;
+use crate::host::programs;
+use crate::host::unpack::{merged_usr, unpack};
 use crate::xen::build::BuiltXen;
 use crate::xen::release;
 
@@ -164,7 +164,8 @@ impl Packages {
             .add(GUEST_INIT)
             .add(GUEST_CONFIG)
             // How it is packed is an input as well.
-            .add(include_bytes!("images.rs"));
+            .add(include_bytes!("images.rs"))
+            .add(include_bytes!("../host/unpack.rs"));
         for step in steps::ALL {
             hash.add(step.name).add(step.script);
         }
@@ -270,26 +271,4 @@ fn skeleton<W: std::io::Write>(cpio: &mut Cpio<W>) -> Result<()> {
     // Xen's tools write to both names and expect the same files.
     cpio.link("var/run", "/run")?;
     cpio.link("var/lock", "/run/lock")
-}
-
-/// Packages that still ship `/lib/x` must land in `/usr/lib/x`.
-pub(crate) fn merged_usr(root: &Path) -> Result<()> {
-    for name in ["bin", "lib", "sbin"] {
-        let target = format!("usr/{name}");
-        files::create_dir(&root.join(&target))?;
-        std::os::unix::fs::symlink(&target, root.join(name))
-            .with_context(|| format!("cannot make a link in {}", root.display()))?;
-    }
-    Ok(())
-}
-
-/// Unpacks a package.
-pub(crate) fn unpack(paths: &Paths, deb: &Path, root: &Path) -> Result<()> {
-    command::logged(
-        command::bound("dpkg-deb")
-            .arg("--extract")
-            .arg(deb)
-            .arg(root),
-        &paths.log("unpack"),
-    )
 }

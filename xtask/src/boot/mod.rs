@@ -15,12 +15,12 @@ pub(crate) mod steps;
 
 use anyhow::Result;
 
-use crate::cli::BootArgs;
-use crate::lock;
-use crate::paths::Paths;
-use crate::progress::Progress;
-use crate::table::Row;
-use crate::tools::{self, Use};
+use crate::base::cli::BootArgs;
+use crate::base::lock;
+use crate::base::paths::Paths;
+use crate::base::progress::Progress;
+use crate::base::table::Row;
+use crate::host::tools::{self, Use};
 use crate::xen::{self, build::BuiltXen};
 
 use console::Console;

@@ -13,9 +13,9 @@ use anyhow::{bail, Context, Result};
 use super::console::Console;
 use super::hang;
 use super::images::Images;
-use crate::command;
-use crate::progress::Task;
-use crate::tools::QEMU;
+use crate::base::command;
+use crate::base::progress::Task;
+use crate::host::tools::QEMU;
 use crate::xen::build::BuiltXen;
 
 /// The machine's memory, of which dom0 gets a part.

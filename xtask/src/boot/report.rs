@@ -6,10 +6,10 @@ use std::path::Path;
 use super::console::Console;
 use super::qemu::Ended;
 use super::steps::Step;
-use crate::cli::P2m;
-use crate::command;
-use crate::progress::Progress;
-use crate::table::{all_passed, Row};
+use crate::base::cli::P2m;
+use crate::base::command;
+use crate::base::progress::Progress;
+use crate::base::table::{all_passed, Row};
 
 /// What Xen prints at its start when the Rust p2m is linked.
 const RUST_BANNER: &str = "p2m: Rust implementation";
@@ -147,11 +147,11 @@ fn powered_off(console: &Console, ended: &Ended) -> Result<String, String> {
 #[cfg(test)]
 mod tests {
     use super::{banner, geometry, linked, powered_off, rows};
+    use crate::base::cli::P2m;
+    use crate::base::table::Status;
     use crate::boot::console::Console;
     use crate::boot::qemu::Ended;
     use crate::boot::steps;
-    use crate::cli::P2m;
-    use crate::table::Status;
 
     const C: &str = "(XEN) Xen version 4.20.4-pre (u@) (gcc 12.2.0) debug=n 2026\n";
     const RUST: &str = "(XEN) Xen version 4.20.4-pre (u@) (gcc 12.2.0) debug=n 2026\n\

@@ -6,14 +6,14 @@
 
 use anyhow::Result;
 
-use super::scenario::Verdict;
+use super::lines::Line;
+use super::scenarios::scenario::Verdict;
 use super::scenarios::SEED;
 use super::session::{self, Plan, Session};
-use super::Line;
+use crate::base::cli::{Extra, P2m};
+use crate::base::paths::Paths;
+use crate::base::progress::Progress;
 use crate::boot::qemu::Ended;
-use crate::cli::{Extra, P2m};
-use crate::paths::Paths;
-use crate::progress::Progress;
 
 /// For `--only`.
 pub(super) const NAME: &str = "old-locking";

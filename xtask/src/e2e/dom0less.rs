@@ -7,10 +7,10 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
+use crate::base::command;
+use crate::base::files;
+use crate::base::paths::Paths;
 use crate::boot::qemu::{commas, Machine};
-use crate::command;
-use crate::files;
-use crate::paths::Paths;
 
 /// Our nodes.
 const NODES: &str = include_str!("../../assets/e2e/dom0less.dts");

@@ -9,11 +9,11 @@ use std::path::Path;
 use anyhow::{Context, Result};
 
 use super::scenarios;
+use crate::base::command;
 use crate::boot::cpio::Cpio;
 use crate::boot::images::{Images, Kernel};
-use crate::command;
 
-use crate::paths::Paths;
+use crate::base::paths::Paths;
 
 /// Files for /e2e.
 const FILES: &[(&str, &str)] = &[

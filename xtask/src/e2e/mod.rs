@@ -1,34 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! `cargo xtask test --e2e`: Xen's own tools and real guests, with the C and with the Rust p2m.
 //!
-//! `scenario` says what a scenario is and how two runs of it are compared, `scenarios` lists those that
-//! dom0 drives, `images` makes what is booted, `dom0less` the device tree with more guests,
+//! `scenarios` says what a scenario is, how two runs of it are compared, and lists those that dom0 drives, `images` makes what is booted, `dom0less` the device tree with more guests,
 //! `session` boots and looks at the outcome, `deadlock` shows that the test of the seed's bug can fail.
 
 mod deadlock;
 mod dom0less;
 mod images;
-mod scenario;
+mod lines;
 mod scenarios;
 mod session;
 
 use anyhow::{ensure, Result};
 
-use crate::cli::{P2m, TestArgs};
-use crate::paths::Paths;
-use crate::progress::Progress;
-use crate::table::{self, Row};
-use crate::tools::{self, Use};
+use crate::base::cli::{P2m, TestArgs};
+use crate::base::paths::Paths;
+use crate::base::progress::Progress;
+use crate::base::table::Row;
+use crate::host::tools::{self, Use};
 
-use scenario::{Result1, Scenario, Verdict};
-
-/// One line of the final table.
-struct Line {
-    title: String,
-    c: String,
-    rust: String,
-    verdict: Verdict,
-}
+use lines::Line;
+use scenarios::scenario::{self, Result1, Scenario, Verdict};
 
 /// Runs the scenarios on both and prints the table; true when all passed.
 pub(crate) fn run(paths: &Paths, progress: Progress, args: &TestArgs) -> Result<bool> {
@@ -69,7 +61,7 @@ pub(crate) fn run(paths: &Paths, progress: Progress, args: &TestArgs) -> Result<
     if wanted(deadlock::NAME) {
         lines.push(deadlock::run(paths, progress)?);
     }
-    print(&lines);
+    lines::print(&lines);
     Ok(lines.iter().all(|line| line.verdict.passed()))
 }
 
@@ -127,18 +119,4 @@ fn text(result: Result1) -> String {
         Ok(seen) => seen.text,
         Err(why) => format!("FAIL: {why}"),
     }
-}
-
-fn print(lines: &[Line]) {
-    let rows = lines.iter().map(|line| {
-        [
-            line.title.clone(),
-            line.c.clone(),
-            line.rust.clone(),
-            line.verdict.text(),
-        ]
-    });
-    table::print_columns(["End to end", "C", "Rust", ""], rows);
-    let passed = lines.iter().filter(|line| line.verdict.passed()).count();
-    println!("{passed} passed, {} failed", lines.len() - passed);
 }

@@ -3,17 +3,17 @@
 
 use anyhow::Result;
 
-use super::scenario::{Result1, Scenario};
+use super::scenarios::scenario::{Result1, Scenario};
 use super::{dom0less, images};
+use crate::base::cli::{BuildArgs, Extra, P2m};
+use crate::base::command;
+use crate::base::lock;
+use crate::base::paths::Paths;
+use crate::base::progress::Progress;
 use crate::boot::console::{Console, StepRun};
 use crate::boot::qemu::{self, Ended, Limits, Machine};
 use crate::boot::{self, cpu};
-use crate::cli::{BuildArgs, Extra, P2m};
-use crate::command;
-use crate::lock;
-use crate::paths::Paths;
-use crate::programs;
-use crate::progress::Progress;
+use crate::host::programs;
 use crate::xen;
 
 /// What brings Xen's tools up; every boot begins with it.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! `docs/agreement.md`: what `cargo xtask diff --matrix` found.
 
-use super::Cell;
+use super::cell::Cell;
 
 /// What one cell came to.
 pub(super) type Outcome = Result<u64, String>;

@@ -7,11 +7,13 @@ use anyhow::{bail, Context, Result};
 
 use super::log::Run;
 use super::smmu::Emulator;
+use crate::base::cli::{BuildArgs, DiffArgs, Extra, P2m};
+use crate::base::command;
+use crate::base::paths::Paths;
+use crate::base::progress::Progress;
 use crate::boot::console::Console;
 use crate::boot::qemu::{self, Ended, Limits, Running};
-use crate::command;
-use crate::progress::Progress;
-use crate::xen::build::BuiltXen;
+use crate::xen::build::{self, BuiltXen};
 
 /// Enough for a 1 GiB block of the machine's own memory.
 const MEMORY_MIB: u32 = 4096;
@@ -107,6 +109,23 @@ pub(super) fn run(
         Ended::ByItself { success: true } | Ended::Crash(_) => Ok(Run::of(&Console::read(&log)?)),
         other => bail!("{}: {other}; see {}", xen.name, log.display()),
     }
+}
+
+/// Builds the Xen that runs there.
+pub(super) fn built(
+    paths: &Paths,
+    progress: Progress,
+    args: &DiffArgs,
+    p2m: P2m,
+    debug: bool,
+) -> Result<BuiltXen> {
+    let args = BuildArgs {
+        debug,
+        xen_tree: args.xen_tree.clone(),
+        extra: Some(Extra::Selftest),
+        ..BuildArgs::of(p2m)
+    };
+    build::build(paths, progress, &args)
 }
 
 #[cfg(test)]

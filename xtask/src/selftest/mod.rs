@@ -6,6 +6,7 @@
 //! between printed one by one, and the first that differs is named.
 
 mod agreement;
+mod cell;
 mod log;
 mod machine;
 mod smmu;
@@ -15,48 +16,26 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
+use crate::base::cli::{DiffArgs, P2m};
+use crate::base::files;
+use crate::base::lock;
+use crate::base::paths::Paths;
+use crate::base::progress::Progress;
+use crate::base::table::{self, Row, Status};
 use crate::boot::cpu;
-use crate::cli::{BuildArgs, DiffArgs, Extra, P2m};
-use crate::files;
-use crate::lock;
-use crate::paths::Paths;
-use crate::progress::Progress;
-use crate::table::{self, Row, Status};
-use crate::tools::{self, Use};
-use crate::xen::build::{self, BuiltXen};
+use crate::host::tools::{self, Use};
+use crate::xen::build::BuiltXen;
 
+use cell::{cells, Cell};
 use log::{Op, Run};
-use machine::{Machine, Request};
+use machine::{built, Machine, Request};
 use smmu::Emulator;
-
-/// Every shape of the root table that QEMU has a CPU for, and the default.
-const CPUS: [&str; 4] = ["cortex-a53", "cortex-a57", "neoverse-n1", "max"];
-
-/// Those that are tried with an SMMU as well: two shapes of root.
-const SMMU_CPUS: [&str; 2] = ["cortex-a53", "max"];
 
 /// The two that are compared.
 #[derive(Debug)]
 struct Pair {
     c: BuiltXen,
     rust: BuiltXen,
-}
-
-/// One comparison.
-#[derive(Clone, Debug)]
-struct Cell {
-    cpu: String,
-    smp: u32,
-    debug: bool,
-    smmu: bool,
-}
-
-impl Cell {
-    fn name(&self) -> String {
-        let kind = if self.debug { "debug" } else { "release" };
-        let smmu = if self.smmu { " smmu" } else { "" };
-        format!("{} {kind} smp {}{smmu}", self.cpu, self.smp)
-    }
 }
 
 /// Builds, runs and compares; true when all agree.
@@ -111,56 +90,6 @@ pub(crate) fn run(paths: &Paths, progress: Progress, args: &DiffArgs) -> Result<
         count(Status::Fail)
     );
     Ok(table::all_passed(&rows))
-}
-
-/// What is to be compared.
-fn cells(args: &DiffArgs) -> Vec<Cell> {
-    if !args.matrix {
-        return vec![Cell {
-            cpu: args.cpu.clone(),
-            smp: args.smp,
-            debug: args.debug,
-            smmu: args.smmu,
-        }];
-    }
-    let mut cells = Vec::new();
-    for debug in [false, true] {
-        for cpu in CPUS {
-            for smp in [1, 4] {
-                cells.push(Cell {
-                    cpu: cpu.to_owned(),
-                    smp,
-                    debug,
-                    smmu: false,
-                });
-            }
-        }
-        for cpu in SMMU_CPUS {
-            cells.push(Cell {
-                cpu: cpu.to_owned(),
-                smp: 1,
-                debug,
-                smmu: true,
-            });
-        }
-    }
-    cells
-}
-
-fn built(
-    paths: &Paths,
-    progress: Progress,
-    args: &DiffArgs,
-    p2m: P2m,
-    debug: bool,
-) -> Result<BuiltXen> {
-    let args = BuildArgs {
-        debug,
-        xen_tree: args.xen_tree.clone(),
-        extra: Some(Extra::Selftest),
-        ..BuildArgs::of(p2m)
-    };
-    build::build(paths, progress, &args)
 }
 
 /// Compares on one machine: what agrees, or what does not.
@@ -291,8 +220,9 @@ fn entries(c: &Run, rust: &Run) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{cells, entries};
-    use crate::cli::{Action, Cli};
+    use super::cell::cells;
+    use super::entries;
+    use crate::base::cli::{Action, Cli};
     use crate::selftest::log::Run;
     use clap::Parser;
 

@@ -9,14 +9,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use crate::apt::archive::Archive;
-use crate::boot::images;
-use crate::command;
-use crate::files;
-use crate::paths::Paths;
-use crate::progress::Progress;
-use crate::tools::QEMU;
-use crate::version::Version;
+use crate::base::command;
+use crate::base::files;
+use crate::base::paths::Paths;
+use crate::base::progress::Progress;
+use crate::base::version::Version;
+use crate::host::archive::Archive;
+use crate::host::tools::QEMU;
+use crate::host::unpack;
 
 /// The first QEMU that can.
 const FIRST: Version = Version::new(8, 1);
@@ -52,11 +52,11 @@ impl Emulator {
             let archive = Archive::open_host(paths, SUITE)?;
             archive.update()?;
             files::make_whole(paths, &root, SUITE, |scratch| {
-                images::merged_usr(scratch)?;
+                unpack::merged_usr(scratch)?;
                 let debs = archive.closure(&["qemu-system-arm"])?;
                 task.note("unpacking");
                 debs.iter()
-                    .try_for_each(|deb| images::unpack(paths, deb, scratch))?;
+                    .try_for_each(|deb| unpack::unpack(paths, deb, scratch))?;
                 archive.forget()
             })?;
             task.done();

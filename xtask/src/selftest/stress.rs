@@ -7,16 +7,15 @@
 
 use anyhow::Result;
 
-use super::built;
 use super::log::Run;
-use super::machine::{self, Machine, Request};
+use super::machine::{self, built, Machine, Request};
 use super::smmu::Emulator;
+use crate::base::cli::{DiffArgs, P2m};
+use crate::base::lock;
+use crate::base::paths::Paths;
+use crate::base::progress::Progress;
+use crate::base::table::{self, Row, Status};
 use crate::boot::cpu;
-use crate::cli::{DiffArgs, P2m};
-use crate::lock;
-use crate::paths::Paths;
-use crate::progress::Progress;
-use crate::table::{self, Row, Status};
 
 /// Builds and runs both; true when all holds in both.
 pub(super) fn run(paths: &Paths, progress: Progress, args: &DiffArgs) -> Result<bool> {

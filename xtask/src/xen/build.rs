@@ -15,14 +15,14 @@ use super::image;
 use super::patches::Series;
 use super::release;
 use super::source::Source;
-use crate::cli::{BuildArgs, Extra, P2m};
-use crate::command;
-use crate::files::{self, Fingerprint};
-use crate::paths::Paths;
-use crate::progress::Progress;
-use crate::rust_toolchain::{self, Toolchain};
-use crate::tools::{self, Use, CROSS};
-use crate::version::Version;
+use crate::base::cli::{BuildArgs, Extra, P2m};
+use crate::base::command;
+use crate::base::files::{self, Fingerprint};
+use crate::base::paths::Paths;
+use crate::base::progress::Progress;
+use crate::base::version::Version;
+use crate::host::rust_toolchain::{self, Toolchain};
+use crate::host::tools::{self, Use, CROSS};
 
 /// The C with the deadlock of the seed put back, for the test that shows it.
 const OLD_LOCKING: &str = "test/old-locking.patch";
@@ -301,8 +301,8 @@ pub(crate) fn jobs() -> usize {
 #[cfg(test)]
 mod tests {
     use super::name;
-    use crate::cli::{BuildArgs, Extra, P2m};
-    use crate::version::Version;
+    use crate::base::cli::{BuildArgs, Extra, P2m};
+    use crate::base::version::Version;
     use std::path::Path;
 
     #[test]

@@ -3,8 +3,8 @@
 
 use anyhow::{bail, Result};
 
-use crate::cli::{Extra, P2m};
-use crate::version::Version;
+use crate::base::cli::{Extra, P2m};
+use crate::base::version::Version;
 
 /// The option that takes the Rust archive instead of the C files.
 const RUST: &str = "CONFIG_ARM_P2M_RUST";
@@ -115,8 +115,8 @@ impl Fragment {
 #[cfg(test)]
 mod tests {
     use super::Fragment;
-    use crate::cli::{Extra, P2m};
-    use crate::version::Version;
+    use crate::base::cli::{Extra, P2m};
+    use crate::base::version::Version;
 
     const V4_20: Version = Version::new(4, 20);
 

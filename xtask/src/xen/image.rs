@@ -5,8 +5,8 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-use crate::command;
-use crate::tools::CROSS;
+use crate::base::command;
+use crate::host::tools::CROSS;
 
 /// One line of `nm`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +17,16 @@ pub(crate) struct Symbol {
     pub(crate) kind: char,
     /// Its name.
     pub(crate) name: String,
+}
+
+impl Symbol {
+    /// Its kind and name, if it is a global symbol that is defined.
+    pub(crate) fn export(&self) -> Option<(char, String)> {
+        let defined = self.address.is_some() && self.kind.is_ascii_uppercase();
+        // .bss and .data are one to whoever links against it.
+        let kind = if self.kind == 'B' { 'D' } else { self.kind };
+        defined.then(|| (kind, self.name.clone()))
+    }
 }
 
 /// All symbols of an object, an archive or an image.

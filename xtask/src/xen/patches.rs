@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 use anyhow::{bail, Result};
 
 use super::diff;
-use crate::command;
-use crate::files::{self, Fingerprint};
-use crate::paths::Paths;
-use crate::version::Version;
+use crate::base::command;
+use crate::base::files::{self, Fingerprint};
+use crate::base::paths::Paths;
+use crate::base::version::Version;
 
 /// What the first patch adds to Kconfig.
 const OPTION: &str = "ARM_P2M_RUST";
@@ -172,8 +172,8 @@ fn touched_by(patch: &str) -> BTreeSet<String> {
 #[cfg(test)]
 mod tests {
     use super::{touched_by, Series};
-    use crate::files::{create_dir, read_text, write};
-    use crate::paths::Paths;
+    use crate::base::files::{create_dir, read_text, write};
+    use crate::base::paths::Paths;
     use std::path::Path;
 
     const PATCH: &str =

@@ -5,9 +5,9 @@ use std::path::Path;
 
 use anyhow::{bail, Context, Result};
 
-use crate::files;
-use crate::paths::Paths;
-use crate::version::Version;
+use crate::base::files;
+use crate::base::paths::Paths;
+use crate::base::version::Version;
 
 /// What is built when the user brings no tree of their own.
 pub(crate) const DEFAULT: Version = Version::new(4, 20);
@@ -99,7 +99,7 @@ fn parse(makefile: &str) -> Option<Version> {
 #[cfg(test)]
 mod tests {
     use super::parse;
-    use crate::version::Version;
+    use crate::base::version::Version;
 
     #[test]
     fn release_from_the_makefile() {

@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 use anyhow::{bail, Context, Result};
 
 use super::release;
-use crate::apt::archive::Archive;
-use crate::command;
-use crate::files::{self, Fingerprint};
-use crate::paths::Paths;
-use crate::progress::Progress;
-use crate::version::Version;
+use crate::base::command;
+use crate::base::files::{self, Fingerprint};
+use crate::base::paths::Paths;
+use crate::base::progress::Progress;
+use crate::base::version::Version;
+use crate::host::archive::Archive;
 
 /// Where a tree comes from.
 #[derive(Clone, Debug)]

@@ -128,3 +128,18 @@ fn the_programs_of_a_crate_may_use_its_library() {
         &[("main.rs", "use planted::high::c; fn main() { c::run() }")],
     ));
 }
+
+#[test]
+fn a_module_may_say_which_file_it_is() {
+    let faults = found(
+        &LOW_AND_HIGH,
+        &[
+            (
+                "low/mod.rs",
+                "pub mod a; pub mod b; #[path = \"e.rs\"] mod other;",
+            ),
+            ("low/e.rs", "use crate::high::c::C;"),
+        ],
+    );
+    says(&faults, &["planted/src/low/e.rs:1", "up from floor 0"]);
+}

@@ -7,10 +7,11 @@ mod dom0less;
 mod guests;
 mod memory;
 mod pool;
+pub(super) mod scenario;
 mod seed;
 mod tools;
 
-use super::scenario::Scenario;
+use scenario::Scenario;
 
 pub(super) use dom0less::DOM0LESS;
 pub(super) use seed::SEED;

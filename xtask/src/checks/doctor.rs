@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! What this machine has, what it lacks, and the one line that mends it.
 
-use crate::apt::{host, sources};
-use crate::paths::Paths;
-use crate::rust_toolchain;
-use crate::table::{self, Row};
-use crate::tools::{self, Use, QEMU, TOOLS};
+use crate::base::paths::Paths;
+use crate::base::table::{self, Row};
+use crate::host::rust_toolchain;
+use crate::host::tools::{self, Use, QEMU, TOOLS};
+use crate::host::{packages, sources};
 use crate::xen::release;
 
 /// Prints the table; true when nothing is missing.
@@ -47,7 +47,7 @@ pub(crate) fn run(paths: &Paths) -> bool {
     table::print("This machine", &rows);
     match tools::missing(&[Use::Build, Use::Rust, Use::Boot]) {
         Ok(packages) if packages.is_empty() => {}
-        Ok(packages) => println!("To install what is missing: {}", host::line(&packages)),
+        Ok(packages) => println!("To install what is missing: {}", packages::line(&packages)),
         Err(error) => println!("{error}"),
     }
     table::all_passed(&rows)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Does the comparison bite? `cargo xtask diff --host --mutation all` plants each mistake of
+//! Does the comparison notice mistakes? `cargo xtask diff --host --mutation all` plants each mistake of
 //! `oracle/src/edits/mutations.rs` in the C, one at a time, and each must be found.
 
 use std::sync::atomic::AtomicU64;
@@ -7,13 +7,13 @@ use std::sync::Mutex;
 
 use anyhow::{ensure, Result};
 
-use super::{build, compare, Meter};
-use crate::cli::DiffArgs;
-use crate::files;
-use crate::lock;
-use crate::paths::Paths;
-use crate::progress::Progress;
-use crate::table::{self, Row};
+use super::oracle::{build, compare, Meter};
+use crate::base::cli::DiffArgs;
+use crate::base::files;
+use crate::base::lock;
+use crate::base::paths::Paths;
+use crate::base::progress::Progress;
+use crate::base::table::{self, Row};
 
 /// Machines to look for a mistake on, one after another: one has mem_access, one a level-0 root.
 const MACHINES: [&str; 2] = ["40-off-access", "48-noncoherent-plain"];
@@ -69,7 +69,7 @@ mod tests {
 
     #[test]
     fn names_of_the_mutations() {
-        let source = include_str!("../../../oracle/src/edits/mutations.rs");
+        let source = include_str!("../../../../oracle/src/edits/mutations.rs");
         let names = names(source);
         assert_eq!(names.len(), source.matches("    Mutation {").count());
         assert!(names.contains(&"permission".to_owned()));

@@ -50,7 +50,7 @@ impl Archive {
     /// Global symbols that it defines.
     pub(super) fn exports(&self) -> BTreeSet<(char, String)> {
         let ours = self.rust.iter().chain(&self.helpers);
-        ours.filter_map(super::export).collect()
+        ours.filter_map(Symbol::export).collect()
     }
 
     /// Functions in Rust, global and local.

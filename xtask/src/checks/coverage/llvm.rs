@@ -6,11 +6,11 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use crate::apt::host;
-use crate::command;
-use crate::paths::Paths;
-use crate::progress::Progress;
-use crate::version::Version;
+use crate::base::command;
+use crate::base::paths::Paths;
+use crate::base::progress::Progress;
+use crate::base::version::Version;
+use crate::host::packages;
 
 /// How many releases after rustc's are worth a look.
 const LATER: u32 = 4;
@@ -38,11 +38,11 @@ impl Llvm {
         if let Some(found) = find(majors.clone()) {
             return Ok(found);
         }
-        host::refresh(paths, progress);
+        packages::refresh(paths, progress);
         let package = |major| format!("llvm-{major}");
         let known = majors.clone().map(package);
-        let offered = known.into_iter().find(|p| host::candidate(p).is_some());
-        host::install(
+        let offered = known.into_iter().find(|p| packages::candidate(p).is_some());
+        packages::install(
             paths,
             progress,
             &[offered.unwrap_or_else(|| package(major))],

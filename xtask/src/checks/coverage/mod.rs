@@ -12,11 +12,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{ensure, Context, Result};
 
-use crate::command;
-use crate::files;
-use crate::paths::Paths;
-use crate::progress::Progress;
-use crate::table;
+use crate::base::command;
+use crate::base::files;
+use crate::base::paths::Paths;
+use crate::base::progress::Progress;
+use crate::base::table;
 use lcov::{Covered, Share};
 use llvm::Llvm;
 

@@ -9,16 +9,16 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{ensure, Context, Result};
 
-use crate::apt::archive::Archive;
-use crate::boot::images;
-use crate::command;
-use crate::files;
-use crate::lock;
-use crate::paths::Paths;
-use crate::progress::Progress;
-use crate::rust_toolchain::{self, Toolchain, DEBIAN_SETS, OLDEST};
-use crate::tools::{self, Use};
-use crate::version::Version;
+use crate::base::command;
+use crate::base::files;
+use crate::base::lock;
+use crate::base::paths::Paths;
+use crate::base::progress::Progress;
+use crate::base::version::Version;
+use crate::host::archive::Archive;
+use crate::host::rust_toolchain::{self, Toolchain, DEBIAN_SETS, OLDEST};
+use crate::host::tools::{self, Use};
+use crate::host::unpack;
 
 /// A release of Rust, and the packages that have it: the compiler, cargo, the source of `core`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -91,11 +91,11 @@ fn unpacked(paths: &Paths, progress: Progress, own: &Archive, offer: Offer) -> R
     let library = rustc.replace("rustc", "libstd-rust") + "-dev";
     own.pin(&format!("{stamp} {library}"), &format!("{version}."))?;
     files::make_whole(paths, &root, &stamp, |scratch| {
-        images::merged_usr(scratch)?;
+        unpack::merged_usr(scratch)?;
         let debs = own.closure(&[rustc, cargo, source])?;
         task.note("unpacking");
         debs.iter()
-            .try_for_each(|deb| images::unpack(paths, deb, scratch))?;
+            .try_for_each(|deb| unpack::unpack(paths, deb, scratch))?;
         own.forget()
     })?;
     let found = toolchain(&root).with_context(|| {
@@ -138,7 +138,7 @@ fn libraries(root: &Path) -> Result<Vec<PathBuf>> {
 #[cfg(test)]
 mod tests {
     use super::{ends, offers_of, Offer, DEBIAN_SETS};
-    use crate::version::Version;
+    use crate::base::version::Version;
 
     const fn offer(minor: u32, web: bool) -> Offer {
         let [first, second] = DEBIAN_SETS;

@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use crate::files::read_text;
-use crate::paths::Paths;
+use crate::base::files::read_text;
+use crate::base::paths::Paths;
 
 /// The crates that end up in the hypervisor.
 const SOURCES: [&str; 4] = ["src", "p2m-rs/src", "mem_access-rs/src", "xen-sys/src"];

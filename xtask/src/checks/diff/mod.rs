@@ -4,26 +4,24 @@
 //! The crate `oracle` does the work, built with the C of a pristine Xen tree, one process a
 //! machine; here it is built, run on all processors, and its answers are put into a table.
 
-mod bite;
+mod mutation_check;
+mod oracle;
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::Command;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::Mutex;
 
-use anyhow::{bail, Context, Result};
+use anyhow::{bail, Result};
 
-use crate::cli::DiffArgs;
-use crate::command;
-use crate::files::{self, Fingerprint};
-use crate::lock;
-use crate::paths::Paths;
-use crate::progress::{Progress, Task};
-use crate::table::{self, Row, Status};
-use crate::tools::{self, Use};
-use crate::xen::{image, release, source::Source};
+use crate::base::cli::DiffArgs;
+use crate::base::lock;
+use crate::base::paths::Paths;
+use crate::base::progress::Progress;
+use crate::base::table::{self, Row, Status};
+use crate::xen::image;
+
+use self::oracle::{build, compare, Meter, Outcome};
 
 /// The machines: every shape of root, with each kind of IOMMU, without and with mem_access.
 fn machines(wanted: &[String]) -> Result<Vec<String>> {
@@ -54,7 +52,7 @@ pub(crate) fn run(paths: &Paths, progress: Progress, args: &DiffArgs) -> Result<
         bail!("only the comparison on the host exists: cargo xtask diff --host");
     }
     if args.mutation.as_deref() == Some("all") {
-        return bite::run(paths, progress, args);
+        return mutation_check::run(paths, progress, args);
     }
     let mutation = args.mutation.as_deref();
     let oracle = lock::alone(paths, progress, || build(paths, progress, args, mutation))?;
@@ -102,100 +100,6 @@ pub(crate) fn run(paths: &Paths, progress: Progress, args: &DiffArgs) -> Result<
     Ok(report(&names, &results, compilers))
 }
 
-/// What one machine's run said.
-#[derive(Debug, Default)]
-struct Outcome {
-    passed: bool,
-    summary: String,
-    /// The sequence and both answers.
-    details: String,
-}
-
-impl Outcome {
-    fn broken(error: anyhow::Error) -> Self {
-        Self {
-            summary: format!("{error:#}"),
-            ..Self::default()
-        }
-    }
-
-    /// `operations=..`, `fixes=B1:3,B2:0`, as name and number.
-    fn counts(&self, list: &str) -> Vec<(String, u64)> {
-        let found = self
-            .summary
-            .split(' ')
-            .find_map(|word| word.strip_prefix(list)?.strip_prefix('='));
-        let entries = found.unwrap_or_default().split(',');
-        entries
-            .filter_map(|entry| {
-                let (name, count) = entry.split_once(':').unwrap_or((list, entry));
-                Some((name.to_owned(), count.parse().ok()?))
-            })
-            .collect()
-    }
-}
-
-/// How far all of them are.
-struct Meter<'a> {
-    task: &'a Mutex<Task>,
-    done: AtomicU64,
-    total: u64,
-}
-
-impl Meter<'_> {
-    fn add(&self, operations: u64) {
-        let done = self.done.fetch_add(operations, Ordering::Relaxed) + operations;
-        if let Ok(mut task) = self.task.lock() {
-            task.note(&format!(
-                "{} %",
-                (done * 20 / self.total.max(1)).min(20) * 5
-            ));
-        }
-    }
-}
-
-fn compare(
-    oracle: &Path,
-    name: &str,
-    seed: u64,
-    operations: u64,
-    dir: &Path,
-    meter: &Meter<'_>,
-) -> Result<Outcome> {
-    let mut child = command::bound(oracle)
-        .args(["run", name, &seed.to_string(), &operations.to_string()])
-        .arg(dir)
-        .stdout(Stdio::piped())
-        .spawn()
-        .context("cannot start the oracle")?;
-    let mut outcome = Outcome::default();
-    let mut before = 0;
-    let lines = BufReader::new(child.stdout.take().context("no pipe")?).lines();
-    for line in lines.map_while(Result::ok) {
-        if let Some(at) = line.strip_prefix("progress ") {
-            let at = at.split(' ').next().and_then(|n| n.parse().ok());
-            let at: u64 = at.unwrap_or(before);
-            meter.add(at.saturating_sub(before));
-            before = at.max(before);
-        } else if let Some(summary) = line.strip_prefix("pass ") {
-            outcome.passed = true;
-            summary.clone_into(&mut outcome.summary);
-        } else if let (true, Some(summary)) =
-            // There is an operation of this name, too; it comes later.
-            (outcome.summary.is_empty(), line.strip_prefix("fail "))
-        {
-            summary.clone_into(&mut outcome.summary);
-        } else if !line.starts_with("shrinking ") {
-            outcome.details.push_str(&line);
-            outcome.details.push('\n');
-        }
-    }
-    meter.add(operations.saturating_sub(before));
-    let status: ExitStatus = child.wait().context("the oracle is gone")?;
-    outcome.passed &= status.success();
-    Ok(outcome)
-}
-
 /// Prints what came of it; true when all machines agreed.
 fn report(names: &[String], results: &BTreeMap<usize, Outcome>, compilers: String) -> bool {
     let mut rows = Vec::new();
@@ -233,69 +137,10 @@ fn report(names: &[String], results: &BTreeMap<usize, Outcome>, compilers: Strin
     table::all_passed(&rows)
 }
 
-/// The oracle, with the C of a pristine tree in it.
-fn build(
-    paths: &Paths,
-    progress: Progress,
-    args: &DiffArgs,
-    mutation: Option<&str>,
-) -> Result<PathBuf> {
-    tools::require(paths, progress, &[Use::Oracle])?;
-    let tree = pristine(paths, progress, args)?;
-    let task = progress.start("Building the oracle with Xen's C");
-    let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let target = paths.target().join("oracle");
-    let mut cargo = Command::new(program);
-    cargo
-        .args([
-            "build",
-            "--quiet",
-            "--profile",
-            "oracle",
-            "--package",
-            "oracle",
-        ])
-        .arg("--target-dir")
-        .arg(&target)
-        .current_dir(paths.root())
-        .env("XEN_P2M_ORACLE_TREE", &tree);
-    match mutation {
-        Some(mutation) => cargo.env("XEN_P2M_ORACLE_MUTATION", mutation),
-        None => cargo.env_remove("XEN_P2M_ORACLE_MUTATION"),
-    };
-    command::logged(&mut cargo, &paths.log("oracle-build"))?;
-    task.done();
-    Ok(target.join("oracle/oracle"))
-}
-
-/// Xen's source as it was released: no patch, no build.
-fn pristine(paths: &Paths, progress: Progress, args: &DiffArgs) -> Result<PathBuf> {
-    if let Some(tree) = &args.xen_tree {
-        release::of_tree(tree)?;
-        return tree
-            .canonicalize()
-            .with_context(|| format!("there is no Xen tree at {}", tree.display()));
-    }
-    let source = Source::download(paths, progress, release::DEFAULT)?;
-    let mut hash = Fingerprint::default();
-    source.fingerprint(&mut hash)?;
-    let stamp = hash.hex();
-    let tree = paths
-        .xen_trees()
-        .join(format!("{}-source", release::DEFAULT));
-    if !files::is_current(&tree, &stamp) {
-        let task = progress.start("Unpacking Xen");
-        files::make_whole(paths, &tree, &stamp, |scratch| {
-            source.unpack(paths, scratch)
-        })?;
-        task.done();
-    }
-    Ok(tree)
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{machines, Outcome};
+    use super::machines;
+    use super::oracle::Outcome;
 
     #[test]
     fn machines_by_a_part_of_their_name() -> anyhow::Result<()> {

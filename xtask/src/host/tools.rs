@@ -3,13 +3,13 @@
 
 use anyhow::{ensure, Result};
 
-use crate::apt::host;
-use crate::cli::P2m;
-use crate::command;
-use crate::paths::Paths;
-use crate::progress::Progress;
-use crate::rust_toolchain;
-use crate::version::Version;
+use crate::base::cli::P2m;
+use crate::base::command;
+use crate::base::paths::Paths;
+use crate::base::progress::Progress;
+use crate::base::version::Version;
+use crate::host::packages;
+use crate::host::rust_toolchain;
 
 /// Prefix of the cross tools' names (and, on an arm64 machine, of the native ones).
 pub(crate) const CROSS: &str = "aarch64-linux-gnu-";
@@ -154,9 +154,9 @@ pub(crate) fn missing(uses: &[Use]) -> Result<Vec<String>> {
 pub(crate) fn require(paths: &Paths, progress: Progress, uses: &[Use]) -> Result<()> {
     // What is missing, and which packages have it, is said by lists that are up to date.
     if !missing(uses).is_ok_and(|packages| packages.is_empty()) {
-        host::refresh(paths, progress);
+        packages::refresh(paths, progress);
     }
-    host::install(paths, progress, &missing(uses)?)?;
+    packages::install(paths, progress, &missing(uses)?)?;
     if uses.contains(&Use::Boot) {
         check_qemu(&command::output(command::clean(QEMU).arg("--version"))?)?;
     }

@@ -5,18 +5,18 @@ use crate::boot::console::StepRun;
 
 /// What one run showed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Seen {
+pub(in crate::e2e) struct Seen {
     /// For the table.
-    pub(super) text: String,
+    pub(in crate::e2e) text: String,
     /// What must be the same with both.
-    pub(super) same: Vec<(String, String)>,
+    pub(in crate::e2e) same: Vec<(String, String)>,
     /// What may differ for the reason that the scenario names, and for no other.
-    pub(super) excused: Vec<(String, String)>,
+    pub(in crate::e2e) excused: Vec<(String, String)>,
 }
 
 impl Seen {
     /// A text for the table, and some of the step's values, which must be the same with both.
-    pub(super) fn of(run: &StepRun, text: String, same: &[&str]) -> Result<Self, String> {
+    pub(in crate::e2e) fn of(run: &StepRun, text: String, same: &[&str]) -> Result<Self, String> {
         let same = same
             .iter()
             .map(|&key| Ok((key.to_owned(), value(run, key)?.to_owned())))
@@ -30,21 +30,21 @@ impl Seen {
 }
 
 /// Judges one run by itself: what was seen, or what is wrong.
-pub(super) type Judge = fn(&StepRun) -> Result<Seen, String>;
+pub(in crate::e2e) type Judge = fn(&StepRun) -> Result<Seen, String>;
 
 /// One scenario: a script for dom0 and a look at what it printed.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Scenario {
+pub(in crate::e2e) struct Scenario {
     /// Its script's name, its name in the markers and for `--only`.
-    pub(super) name: &'static str,
+    pub(in crate::e2e) name: &'static str,
     /// Its name in the table.
-    pub(super) title: &'static str,
+    pub(in crate::e2e) title: &'static str,
     /// The script.
-    pub(super) script: &'static str,
+    pub(in crate::e2e) script: &'static str,
     /// How a run is judged.
-    pub(super) judge: Judge,
+    pub(in crate::e2e) judge: Judge,
     /// The entry of docs/differences.md that allows [`Seen::excused`] to differ.
-    pub(super) difference: Option<&'static str>,
+    pub(in crate::e2e) difference: Option<&'static str>,
 }
 
 /// A scenario whose script is in `assets/e2e/steps/`.
@@ -53,7 +53,7 @@ macro_rules! scenario {
         scenario!($name, $title, $judge, None)
     };
     ($name:literal, $title:literal, $judge:expr, $difference:expr) => {
-        $crate::e2e::scenario::Scenario {
+        $crate::e2e::scenarios::scenario::Scenario {
             name: $name,
             title: $title,
             script: include_str!(concat!("../../../assets/e2e/steps/", $name)),
@@ -66,7 +66,7 @@ pub(super) use scenario;
 
 /// How a scenario came out.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(in crate::e2e) enum Verdict {
     /// Both as they must be.
     Pass,
     /// As they must be, but for a documented difference.
@@ -77,12 +77,12 @@ pub(super) enum Verdict {
 
 impl Verdict {
     /// Does it count as passed?
-    pub(super) fn passed(&self) -> bool {
+    pub(in crate::e2e) fn passed(&self) -> bool {
         !matches!(self, Self::Fail(_))
     }
 
     /// For the table.
-    pub(super) fn text(&self) -> String {
+    pub(in crate::e2e) fn text(&self) -> String {
         match self {
             Self::Pass => "pass".to_owned(),
             Self::Documented(id) => format!("pass, differs as {id}"),
@@ -92,10 +92,10 @@ impl Verdict {
 }
 
 /// A run's result.
-pub(super) type Result1 = Result<Seen, String>;
+pub(in crate::e2e) type Result1 = Result<Seen, String>;
 
 /// Compares a run on the C with one on the Rust.
-pub(super) fn compare(scenario: &Scenario, c: &Result1, rust: &Result1) -> Verdict {
+pub(in crate::e2e) fn compare(scenario: &Scenario, c: &Result1, rust: &Result1) -> Verdict {
     let (c, rust) = match (c, rust) {
         (Ok(c), Ok(rust)) => (c, rust),
         (Err(_), Err(_)) => return Verdict::Fail("both".to_owned()),
@@ -133,7 +133,7 @@ fn different(c: &[(String, String)], rust: &[(String, String)]) -> String {
 }
 
 /// A value that the step must have printed.
-pub(super) fn value<'a>(run: &'a StepRun, key: &str) -> Result<&'a str, String> {
+pub(in crate::e2e) fn value<'a>(run: &'a StepRun, key: &str) -> Result<&'a str, String> {
     run.values
         .get(key)
         .map(String::as_str)
@@ -141,7 +141,7 @@ pub(super) fn value<'a>(run: &'a StepRun, key: &str) -> Result<&'a str, String> 
 }
 
 /// The script must have come to its end; the last thing it said is what went wrong otherwise.
-pub(super) fn ended_well(run: &StepRun) -> Result<(), String> {
+pub(in crate::e2e) fn ended_well(run: &StepRun) -> Result<(), String> {
     let last = run.lines.iter().rfind(|line| !line.trim().is_empty());
     let last = last.map_or("nothing", |line| line.trim());
     match run.rc {
@@ -152,7 +152,7 @@ pub(super) fn ended_well(run: &StepRun) -> Result<(), String> {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(in crate::e2e) mod tests {
     use super::{compare, Scenario, Seen, Verdict};
     use crate::boot::console::{Console, StepRun};
 

@@ -7,17 +7,17 @@
 //! other rustup toolchains, Debian's. When there is none, Debian's is installed.
 //!
 //! The programs are called by their real paths, never through a rustup shim, and without what the
-//! outer cargo put into the environment (see [`crate::command::clean`]).
+//! outer cargo put into the environment (see [`crate::base::command::clean`]).
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use anyhow::{bail, Context, Result};
 
-use crate::apt::host;
-use crate::command;
-use crate::files;
-use crate::version::Version;
+use crate::base::command;
+use crate::base::files;
+use crate::base::version::Version;
+use crate::host::packages;
 
 /// The target the archive is built for: Xen must not touch FP or SIMD registers.
 pub(crate) const TARGET: &str = "aarch64-unknown-none-softfloat";
@@ -70,7 +70,7 @@ pub(crate) fn find() -> Option<Toolchain> {
     candidates().iter().find_map(|sysroot| probe(sysroot))
 }
 
-/// Finds a toolchain, after [`crate::tools::require`] saw to it that there is one.
+/// Finds a toolchain, after [`crate::host::tools::require`] saw to it that there is one.
 pub(crate) fn require() -> Result<Toolchain> {
     find().context(
         "Debian's Rust packages are installed and still cannot build for \
@@ -82,9 +82,9 @@ pub(crate) fn require() -> Result<Toolchain> {
 /// installed come first.
 pub(crate) fn debian_packages() -> Result<Vec<String>> {
     let names = |set: &[&str; 3]| set.iter().map(|&name| name.to_owned()).collect();
-    let version = |name: &&str| Version::find_in(&host::candidate(name)?);
+    let version = |name: &&str| Version::find_in(&packages::candidate(name)?);
     let mut sets = DEBIAN_SETS;
-    sets.sort_by_key(|[rustc, ..]| !host::is_installed(rustc));
+    sets.sort_by_key(|[rustc, ..]| !packages::is_installed(rustc));
     for set in &sets {
         if set
             .iter()
@@ -111,7 +111,7 @@ pub(crate) fn missing_checks() -> Vec<String> {
     {
         return Vec::new();
     }
-    let packages = if host::is_installed("rustc-web") {
+    let packages = if packages::is_installed("rustc-web") {
         ["rustfmt-web", "rust-web-clippy"]
     } else {
         ["rustfmt", "rust-clippy"]

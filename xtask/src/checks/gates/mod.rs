@@ -13,9 +13,9 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use crate::paths::Paths;
-use crate::progress::Progress;
-use crate::table::Row;
+use crate::base::paths::Paths;
+use crate::base::progress::Progress;
+use crate::base::table::Row;
 use crate::xen::build::BuiltXen;
 use crate::xen::image::{self, Symbol};
 use archive::Archive;
@@ -85,17 +85,9 @@ pub(crate) fn exports_alone(
 fn exports(objects: &[std::path::PathBuf]) -> Result<BTreeSet<(char, String)>> {
     let mut all = BTreeSet::new();
     for object in objects {
-        all.extend(image::symbols(object)?.iter().filter_map(export));
+        all.extend(image::symbols(object)?.iter().filter_map(Symbol::export));
     }
     Ok(all)
-}
-
-/// A defined global symbol.
-fn export(symbol: &Symbol) -> Option<(char, String)> {
-    let defined = symbol.address.is_some() && symbol.kind.is_ascii_uppercase();
-    // .bss and .data are one to whoever links against it.
-    let kind = if symbol.kind == 'B' { 'D' } else { symbol.kind };
-    defined.then(|| (kind, symbol.name.clone()))
 }
 
 /// The same names, the same kinds, nothing missing and nothing added.
@@ -143,7 +135,7 @@ fn not_linked(xen: &BuiltXen) -> Result<Result<String, String>> {
             &["arch/arm/mmu/p2m.o"][..],
         ),
     ] {
-        let text = crate::files::read_text(&xen.tree.join(list))?;
+        let text = crate::base::files::read_text(&xen.tree.join(list))?;
         linked.extend(
             objects
                 .iter()

@@ -7,10 +7,10 @@ use std::process::Command;
 
 use anyhow::Result;
 
-use crate::command;
-use crate::files;
-use crate::paths::Paths;
-use crate::tools::CROSS;
+use crate::base::command;
+use crate::base::files;
+use crate::base::paths::Paths;
+use crate::host::tools::CROSS;
 
 /// Where the guest wants to be loaded, from the beginning of its memory.
 const IMAGE_OFFSET: &str = "0x8000";

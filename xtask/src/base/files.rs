@@ -8,8 +8,8 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use sha2::{Digest, Sha256};
 
-use crate::command;
-use crate::paths::Paths;
+use crate::base::command;
+use crate::base::paths::Paths;
 
 /// A hash over everything a product depends on, one input after another.
 #[derive(Clone, Debug, Default)]

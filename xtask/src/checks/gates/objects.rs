@@ -6,16 +6,16 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use crate::command;
-use crate::paths::Paths;
-use crate::progress::Progress;
-use crate::tools::CROSS;
+use crate::base::command;
+use crate::base::paths::Paths;
+use crate::base::progress::Progress;
+use crate::host::tools::CROSS;
 use crate::xen::build::BuiltXen;
 use crate::xen::image;
 
 /// Compiles them; mem_access.o only where the configuration has it.
 pub(super) fn compile(paths: &Paths, progress: Progress, xen: &BuiltXen) -> Result<Vec<PathBuf>> {
-    let config = crate::files::read_text(&xen.tree.join("xen/.config"))?;
+    let config = crate::base::files::read_text(&xen.tree.join("xen/.config"))?;
     let mut goals = vec!["arch/arm/p2m.o", "arch/arm/mmu/p2m.o"];
     if config.lines().any(|line| line == "CONFIG_MEM_ACCESS=y") {
         goals.push("arch/arm/mem_access.o");

@@ -4,15 +4,15 @@
 
 use anyhow::Result;
 
-use crate::cli::{BuildArgs, Extra, P2m};
-use crate::command;
-use crate::debian_rust;
-use crate::gates;
-use crate::lock;
-use crate::paths::Paths;
-use crate::progress::Progress;
-use crate::rust_toolchain::Toolchain;
-use crate::table::{Row, Status};
+use crate::base::cli::{BuildArgs, Extra, P2m};
+use crate::base::command;
+use crate::base::lock;
+use crate::base::paths::Paths;
+use crate::base::progress::Progress;
+use crate::base::table::{Row, Status};
+use crate::checks::gates;
+use crate::host::debian_rust;
+use crate::host::rust_toolchain::Toolchain;
 use crate::xen::build::{self, BuiltXen};
 
 /// Builds and export checks beside those that are booted: what is special, debug build, and how.

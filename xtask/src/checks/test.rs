@@ -5,21 +5,21 @@ use std::process::{Command, Stdio};
 
 use anyhow::Result;
 
+use crate::base::cli::{BootArgs, DiffArgs, P2m, TestArgs};
+use crate::base::command;
+use crate::base::lock;
+use crate::base::paths::Paths;
+use crate::base::progress::Progress;
+use crate::base::table::{self, Row, Status};
+use crate::base::version::Version;
 use crate::boot;
-use crate::cli::{BootArgs, DiffArgs, P2m, TestArgs};
-use crate::command;
-use crate::compilers;
-use crate::diff;
+use crate::checks::compilers;
+use crate::checks::diff;
+use crate::checks::gates;
+use crate::checks::own_tree;
 use crate::e2e;
-use crate::gates;
-use crate::lock;
-use crate::own_tree;
-use crate::paths::Paths;
-use crate::progress::Progress;
+use crate::host::tools::{self, Use};
 use crate::selftest;
-use crate::table::{self, Row, Status};
-use crate::tools::{self, Use};
-use crate::version::Version;
 use crate::xen::{self, build::BuiltXen};
 
 /// Operations of the comparison on the host, in all: some five minutes on two processors.

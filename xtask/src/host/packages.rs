@@ -8,9 +8,9 @@ use std::sync::OnceLock;
 use anyhow::{bail, Result};
 
 use super::archive::Archive;
-use crate::command;
-use crate::paths::Paths;
-use crate::progress::Progress;
+use crate::base::command;
+use crate::base::paths::Paths;
+use crate::base::progress::Progress;
 
 /// How this user may install packages.
 enum Right {

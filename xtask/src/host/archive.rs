@@ -12,9 +12,9 @@ use std::process::Command;
 use anyhow::{anyhow, bail, Context, Result};
 
 use super::sources;
-use crate::command;
-use crate::files;
-use crate::paths::Paths;
+use crate::base::command;
+use crate::base::files;
+use crate::base::paths::Paths;
 
 /// Debian's own keys, as its installer puts them on every machine.
 const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";

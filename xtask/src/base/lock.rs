@@ -7,9 +7,9 @@ use std::path::Path;
 use anyhow::{bail, Context, Result};
 use fd_lock::RwLock;
 
-use crate::files;
-use crate::paths::Paths;
-use crate::progress::Progress;
+use crate::base::files;
+use crate::base::paths::Paths;
+use crate::base::progress::Progress;
 
 /// Does something while no other run does such a thing, after clearing what an interrupted one
 /// left half made.

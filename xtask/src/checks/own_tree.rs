@@ -6,17 +6,17 @@ use std::path::Path;
 
 use anyhow::{ensure, Context, Result};
 
+use crate::base::cli::{BootArgs, P2m};
+use crate::base::command;
+use crate::base::files;
+use crate::base::lock;
+use crate::base::paths::Paths;
+use crate::base::progress::Progress;
+use crate::base::table::{Row, Status};
 use crate::boot::{self, steps};
-use crate::cli::{BootArgs, P2m};
-use crate::command;
-use crate::files;
-use crate::gates;
-use crate::lock;
-use crate::paths::Paths;
-use crate::progress::Progress;
-use crate::rust_toolchain;
-use crate::table::{Row, Status};
-use crate::tools::{self, Use};
+use crate::checks::gates;
+use crate::host::rust_toolchain;
+use crate::host::tools::{self, Use};
 use crate::xen::build::{self, BuiltXen};
 use crate::xen::patches::Series;
 use crate::xen::release;
@@ -140,7 +140,7 @@ fn booted(paths: &Paths, progress: Progress, xen: &BuiltXen) -> Result<String, S
     let steps = steps::without_mem_access();
     let outcome = boot::built(paths, progress, &BootArgs::of(P2m::Rust), xen, &steps)
         .map_err(|error| format!("{error:#}"))?;
-    crate::table::print(&format!("{}, as in README", outcome.title), &outcome.rows);
+    crate::base::table::print(&format!("{}, as in README", outcome.title), &outcome.rows);
     let failed: Vec<&str> = outcome
         .rows
         .iter()
@@ -157,8 +157,8 @@ fn booted(paths: &Paths, progress: Progress, xen: &BuiltXen) -> Result<String, S
 #[cfg(test)]
 mod tests {
     use super::{lines, HERE};
-    use crate::files::read_text;
-    use crate::paths::Paths;
+    use crate::base::files::read_text;
+    use crate::base::paths::Paths;
 
     #[test]
     fn the_lines_are_those_of_the_section() {

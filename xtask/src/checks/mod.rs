@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! What must be true of the source, of the image, and of both implementations on this machine.
+
+mod compilers;
+pub(crate) mod coverage;
+pub(crate) mod diff;
+pub(crate) mod doctor;
+mod gates;
+mod own_tree;
+#[cfg(test)]
+mod readme;
+pub(crate) mod test;
