@@ -66,6 +66,30 @@ pub(crate) fn all_passed(rows: &[Row]) -> bool {
     rows.iter().all(|row| row.status != Status::Fail)
 }
 
+/// An error that names the rows that failed, if any did.
+pub(crate) fn none_failed(rows: &[Row]) -> Result<(), String> {
+    let failed = rows.iter().filter(|row| row.status == Status::Fail);
+    let failed: Vec<&str> = failed.map(|row| row.name.as_str()).collect();
+    if failed.is_empty() {
+        Ok(())
+    } else {
+        Err(format!("failed: {}", failed.join(", ")))
+    }
+}
+
+/// Prints the rows and how many passed, which is how a comparison ends; true when none failed.
+pub(crate) fn conclude(title: &str, rows: &[Row]) -> bool {
+    print(title, rows);
+    let count = |status| rows.iter().filter(|row| row.status == status).count();
+    print_count(count(Status::Pass), count(Status::Fail));
+    all_passed(rows)
+}
+
+/// The last line of a table.
+pub(crate) fn print_count(passed: usize, failed: usize) {
+    println!("{passed} passed, {failed} failed");
+}
+
 /// Prints the rows to stdout.
 pub(crate) fn print(title: &str, rows: &[Row]) {
     let cells = rows

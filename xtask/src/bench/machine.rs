@@ -10,8 +10,9 @@ use super::plugin::Plugin;
 use crate::base::command;
 use crate::base::files;
 use crate::base::progress::Progress;
+use crate::boot::alone::Alone;
 use crate::boot::console::Console;
-use crate::boot::qemu::{self, Ended, Limits, Running};
+use crate::boot::qemu::{Ended, Limits, Running};
 use crate::host::tools::QEMU;
 use crate::xen::build::BuiltXen;
 
@@ -42,27 +43,17 @@ pub(super) fn run(
     let log = dir.join(format!("{}.log", xen.p2m));
     let out = dir.join(format!("{}.tsv", xen.p2m));
     files::write(&log, "")?;
-    let binary = xen.binary();
     let mut qemu = command::bound(QEMU);
-    qemu.args(["-machine", "virt,virtualization=on,gic-version=3"])
-        .args(["-cpu", request.cpu, "-smp", "1", "-icount", "shift=0"])
-        .args(["-m", &MEMORY_MIB.to_string()])
-        .args(["-nodefaults", "-no-user-config", "-display", "none"])
-        .arg("-kernel")
-        .arg(&binary)
-        // Never started, but without a kernel Xen takes the command line for dom0's.
-        .arg("-device")
-        .arg(format!(
-            "guest-loader,addr=0x49000000,kernel={},bootargs=none",
-            qemu::commas(&binary)
-        ))
-        .arg("-append")
-        .arg(format!(
-            "console=dtuart noreboot bootscrub=0 p2m-bench={}",
-            request.rows
-        ))
-        .arg("-serial")
-        .arg(format!("file:{}", qemu::commas(&log)));
+    qemu.args(["-icount", "shift=0"]);
+    let alone = Alone {
+        xen,
+        cpu: request.cpu,
+        smp: 1,
+        memory_mib: MEMORY_MIB,
+        board: "",
+        arguments: &format!("bootscrub=0 p2m-bench={}", request.rows),
+    };
+    alone.add_to(&mut qemu, &log);
     if let Some(plugin) = request.plugin {
         qemu.arg("-plugin").arg(plugin.argument(xen, &out, true)?);
     }

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Booting a built Xen under QEMU and judging what its console printed.
 //!
-//! `images` makes what is booted, `qemu` runs it (and `hang` says where it got stuck), `console` reads the log, `steps` lists what dom0
+//! `images` makes what is booted, `qemu` runs it (`alone` has Xen without a dom0, `hang` says where it got stuck), `console` reads the log, `steps` lists what dom0
 //! does and how each is judged, `report` judges the rest.
 
+pub(crate) mod alone;
 pub(crate) mod console;
 pub(crate) mod cpio;
 pub(crate) mod cpu;

@@ -23,7 +23,7 @@ const MEMORY_MIB: u32 = 4096;
 const DOM0_MIB: u32 = 1024;
 
 /// Where the loader puts dom0's kernel and initrd; Xen finds them in the device tree.
-const KERNEL_AT: &str = "0x49000000";
+pub(super) const KERNEL_AT: &str = "0x49000000";
 const INITRD_AT: &str = "0x60000000";
 
 /// What is run.
@@ -185,11 +185,8 @@ impl Machine {
     /// again and again, and never finds it free.
     pub(crate) fn command(&self, steps: &str) -> Command {
         let mut qemu = command::bound(QEMU);
-        qemu.args(["-machine", "virt,virtualization=on,gic-version=3"])
-            .args(["-cpu", &self.cpu, "-smp", &self.smp.to_string()])
-            .args(["-m", &MEMORY_MIB.to_string()])
-            .args(["-nodefaults", "-no-user-config", "-display", "none"])
-            .arg("-kernel")
+        add_machine(&mut qemu, "", &self.cpu, self.smp, MEMORY_MIB);
+        qemu.arg("-kernel")
             .arg(&self.xen)
             .arg("-append")
             .arg(format!(
@@ -213,6 +210,15 @@ impl Machine {
             .args(&self.devices);
         qemu
     }
+}
+
+/// The board on which all of them run, and nothing that QEMU would add by itself.
+pub(super) fn add_machine(qemu: &mut Command, board: &str, cpu: &str, smp: u32, memory_mib: u32) {
+    qemu.arg("-machine")
+        .arg(format!("virt,virtualization=on,gic-version=3{board}"))
+        .args(["-cpu", cpu, "-smp", &smp.to_string()])
+        .args(["-m", &memory_mib.to_string()])
+        .args(["-nodefaults", "-no-user-config", "-display", "none"]);
 }
 
 /// QEMU's way to have a comma in a value.

@@ -128,17 +128,7 @@ fn booted(paths: &Paths, progress: Progress) -> Row {
     let result = match boot::boot(paths, progress, &BootArgs::of(P2m::Rust)) {
         Ok(outcome) => {
             table::print(&outcome.title, &outcome.rows);
-            let failed: Vec<&str> = outcome
-                .rows
-                .iter()
-                .filter(|row| row.status == Status::Fail)
-                .map(|row| row.name.as_str())
-                .collect();
-            if failed.is_empty() {
-                Ok("dom0, guest, xen-access".to_owned())
-            } else {
-                Err(format!("failed: {}", failed.join(", ")))
-            }
+            table::none_failed(&outcome.rows).map(|()| "dom0, guest, xen-access".to_owned())
         }
         Err(error) => Err(format!("{error:#}")),
     };

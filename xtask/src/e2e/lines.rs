@@ -24,5 +24,5 @@ pub(super) fn print(lines: &[Line]) {
     });
     table::print_columns(["End to end", "C", "Rust", ""], rows);
     let passed = lines.iter().filter(|line| line.verdict.passed()).count();
-    println!("{passed} passed, {} failed", lines.len() - passed);
+    table::print_count(passed, lines.len() - passed);
 }

@@ -11,8 +11,9 @@ use crate::base::cli::{BuildArgs, DiffArgs, Extra, P2m};
 use crate::base::command;
 use crate::base::paths::Paths;
 use crate::base::progress::Progress;
+use crate::boot::alone::Alone;
 use crate::boot::console::Console;
-use crate::boot::qemu::{self, Ended, Limits, Running};
+use crate::boot::qemu::{Ended, Limits, Running};
 use crate::xen::build::{self, BuiltXen};
 
 /// Enough for a 1 GiB block of the machine's own memory.
@@ -66,30 +67,20 @@ pub(super) fn run(
 ) -> Result<Run> {
     let log = dir.join(format!("{}.log", xen.p2m));
     std::fs::File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
-    let binary = xen.binary();
-    let mut board = "virt,virtualization=on,gic-version=3".to_owned();
     let mut qemu = command::bound(&machine.emulator.program);
     qemu.args(&machine.emulator.args);
     if machine.smmu {
-        board.push_str(",iommu=smmuv3");
         qemu.args(["-global", "arm-smmuv3.stage=2"]);
     }
-    qemu.args(["-machine", &board])
-        .args(["-cpu", &machine.cpu, "-smp", &machine.smp.to_string()])
-        .args(["-m", &MEMORY_MIB.to_string()])
-        .args(["-nodefaults", "-no-user-config", "-display", "none"])
-        .arg("-kernel")
-        .arg(&binary)
-        // Never started, but without a kernel Xen takes the command line for dom0's.
-        .arg("-device")
-        .arg(format!(
-            "guest-loader,addr=0x49000000,kernel={},bootargs=none",
-            qemu::commas(&binary)
-        ))
-        .arg("-append")
-        .arg(format!("console=dtuart noreboot {}", request.parameter()))
-        .arg("-serial")
-        .arg(format!("file:{}", qemu::commas(&log)));
+    let alone = Alone {
+        xen,
+        cpu: &machine.cpu,
+        smp: machine.smp,
+        memory_mib: MEMORY_MIB,
+        board: if machine.smmu { ",iommu=smmuv3" } else { "" },
+        arguments: &request.parameter(),
+    };
+    alone.add_to(&mut qemu, &log);
     let mut task = progress.start(format!(
         "{} of {} on {}, {} CPUs",
         if request.stress {

@@ -21,7 +21,7 @@ use crate::base::files;
 use crate::base::lock;
 use crate::base::paths::Paths;
 use crate::base::progress::Progress;
-use crate::base::table::{self, Row, Status};
+use crate::base::table::{self, Row};
 use crate::boot::cpu;
 use crate::host::tools::{self, Use};
 use crate::xen::build::BuiltXen;
@@ -73,7 +73,6 @@ pub(crate) fn run(paths: &Paths, progress: Progress, args: &DiffArgs) -> Result<
             rows.push(Row::of(&cell.name(), result));
         }
     }
-    table::print(&format!("C and Rust p2m in Xen, seed {}", args.seed), &rows);
     if args.matrix {
         let mut qemus = vec![Emulator::own()?.version];
         let other = Emulator::with_smmu(paths, progress)?.version;
@@ -83,13 +82,8 @@ pub(crate) fn run(paths: &Paths, progress: Progress, args: &DiffArgs) -> Result<
         let page = agreement::page(&outcomes, args.seed, &qemus);
         files::write(&paths.root().join("docs/agreement.md"), page)?;
     }
-    let count = |status| rows.iter().filter(|row| row.status == status).count();
-    println!(
-        "{} passed, {} failed",
-        count(Status::Pass),
-        count(Status::Fail)
-    );
-    Ok(table::all_passed(&rows))
+    let title = format!("C and Rust p2m in Xen, seed {}", args.seed);
+    Ok(table::conclude(&title, &rows))
 }
 
 /// Compares on one machine: what agrees, or what does not.

@@ -14,7 +14,7 @@ use crate::base::cli::{DiffArgs, P2m};
 use crate::base::lock;
 use crate::base::paths::Paths;
 use crate::base::progress::Progress;
-use crate::base::table::{self, Row, Status};
+use crate::base::table::{self, Row};
 use crate::boot::cpu;
 
 /// Builds and runs both; true when all holds in both.
@@ -49,14 +49,7 @@ pub(super) fn run(paths: &Paths, progress: Progress, args: &DiffArgs) -> Result<
         "{} CPUs at once on one domain, seed {}",
         args.smp, args.seed
     );
-    table::print(&title, &rows);
-    let count = |status| rows.iter().filter(|row| row.status == status).count();
-    println!(
-        "{} passed, {} failed",
-        count(Status::Pass),
-        count(Status::Fail)
-    );
-    Ok(table::all_passed(&rows))
+    Ok(table::conclude(&title, &rows))
 }
 
 /// What held, or what did not.

@@ -18,7 +18,7 @@ use crate::base::cli::DiffArgs;
 use crate::base::lock;
 use crate::base::paths::Paths;
 use crate::base::progress::Progress;
-use crate::base::table::{self, Row, Status};
+use crate::base::table::{self, Row};
 use crate::xen::image;
 
 use self::oracle::{build, compare, Meter, Outcome};
@@ -127,14 +127,7 @@ fn report(names: &[String], results: &BTreeMap<usize, Outcome>, compilers: Strin
     rows.push(Row::info("compilers", compilers));
     rows.push(Row::info("operations that agree", operations.to_string()));
     rows.push(Row::info("differences on purpose, by use", used.join(", ")));
-    table::print("The Rust and Xen's C", &rows);
-    let count = |status| rows.iter().filter(|row| row.status == status).count();
-    println!(
-        "{} passed, {} failed",
-        count(Status::Pass),
-        count(Status::Fail)
-    );
-    table::all_passed(&rows)
+    table::conclude("The Rust and Xen's C", &rows)
 }
 
 #[cfg(test)]

@@ -47,11 +47,10 @@ pub(super) fn run(paths: &Paths, progress: Progress, args: &DiffArgs) -> Result<
         }
         rows.push(Row::of(name, found));
     }
-    table::print("Mistakes planted in the C, and what gave them away", &rows);
-    let passed = rows.iter().filter(|row| row.status == table::Status::Pass);
-    let passed = passed.count();
-    println!("{passed} passed, {} failed", rows.len() - passed);
-    Ok(table::all_passed(&rows))
+    Ok(table::conclude(
+        "Mistakes planted in the C, and what gave them away",
+        &rows,
+    ))
 }
 
 /// The names in the table of mutations.
