@@ -8,7 +8,7 @@ mod common;
 use std::ptr::null_mut;
 
 use common::by_hand::{broken, slot, store, xen};
-use common::{guest, p2mt, plain, ram, world, G1, M2};
+use common::{behind, guest, p2mt, plain, ram, world, G1, M2};
 use test_harness::{Config, Event, Iommu};
 use xen_sys as sys;
 
@@ -296,11 +296,7 @@ fn p4_a_table_that_maps_what_the_block_did_is_no_news() {
 /// there.
 #[test]
 fn p5_the_iotlb_is_flushed_between_break_and_make() {
-    let w = world(Config {
-        iommu: Iommu::Coherent,
-        iommu_shares_tables: true,
-        ..Config::default()
-    });
+    let w = world(behind(Iommu::Coherent));
     let d = guest(&w, 0);
     assert_eq!(d.insert(5, 1, ram(0), p2mt::RAM_RW), 0);
     let (page, word) = (slot(&w, d, 5, 3), w.entry(d, 5, 3));

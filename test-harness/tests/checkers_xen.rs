@@ -8,7 +8,7 @@ mod common;
 use std::ptr::null_mut;
 
 use common::by_hand::{broken, paging_lock, xen};
-use common::{guest, plain, world};
+use common::{behind, guest, plain, world};
 use test_harness::{Config, Iommu, Register, World};
 use xen_sys as sys;
 
@@ -111,11 +111,7 @@ fn x1_other_cpus_are_called_with_interrupts_on_and_waited_for() {
 
 #[test]
 fn x1_an_iommu_is_told_of_frames_that_it_may_know() {
-    let w = world(Config {
-        iommu: Iommu::Coherent,
-        iommu_shares_tables: true,
-        ..Config::default()
-    });
+    let w = world(behind(Iommu::Coherent));
     let d = guest(&w, 0);
     let without = w.raw_domain(false);
     w.without_iommu(without);

@@ -4,15 +4,11 @@
 //! their cache lines, by whichever operation.
 
 mod common;
-use common::{access, guest, p2mt, ram, world, M2};
-use test_harness::{Config, Domain, Event, Iommu, World, INVALID};
+use common::{access, behind, guest, p2mt, ram, world, M2};
+use test_harness::{Domain, Event, Iommu, World, INVALID};
 
 fn machine() -> (World, Domain) {
-    let w = world(Config {
-        iommu: Iommu::NonCoherent,
-        iommu_shares_tables: true,
-        ..Config::default()
-    });
+    let w = world(behind(Iommu::NonCoherent));
     let d = guest(&w, 0);
     (w, d)
 }

@@ -5,14 +5,9 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)] // a test may stop on the spot
 
 mod common;
-use common::{access, errno, guest, p2mt, plain, ram, world, G1, M2};
-use test_harness::{Config, Event, Iommu, Preempt, Reach, World, INVALID};
+use common::{access, behind, count, errno, guest, p2mt, plain, ram, world, G1, IOMMUS, M2};
+use test_harness::{Config, Event, Iommu, Preempt, Reach, INVALID};
 use xen_sys::{arch, npfec};
-
-fn icache_invalidations(w: &World) -> usize {
-    let is_one = |(_, event): &&(usize, Event)| matches!(event, Event::InvalidateIcache);
-    w.events().iter().filter(is_one).count()
-}
 
 /// A listener is asked whether or not one is required; without one, the domain is
 /// crashed exactly if one is required.
@@ -167,7 +162,8 @@ fn a_cleaning_that_is_preempted_leaves_the_instruction_caches_for_later() {
         w.clear_events();
         let (rc, at) = d.cache_flush(start, u64::MAX);
         calls += 1;
-        assert_eq!(icache_invalidations(&w), usize::from(rc == 0));
+        let invalidations = count(&w, |event| matches!(event, Event::InvalidateIcache));
+        assert_eq!(invalidations, usize::from(rc == 0));
         if rc == 0 {
             break;
         }
@@ -202,12 +198,8 @@ fn relinquishing_remembers_where_it_stopped() {
 /// memory, whatever IOMMU there is.
 #[test]
 fn what_only_looks_costs_no_store_barrier_or_invalidation() {
-    for iommu in [Iommu::Off, Iommu::Coherent, Iommu::NonCoherent] {
-        let w = world(Config {
-            iommu,
-            iommu_shares_tables: iommu != Iommu::Off,
-            ..Config::default()
-        });
+    for iommu in IOMMUS {
+        let w = world(behind(iommu));
         let d = guest(&w, 0);
         assert_eq!(d.insert(5, 3, ram(0), p2mt::RAM_RW), 0);
         assert_eq!(d.insert(M2, M2, ram(0) + M2, p2mt::RAM_RW), 0);
@@ -253,35 +245,27 @@ fn what_only_looks_costs_no_store_barrier_or_invalidation() {
 /// due for is flushed once.
 #[test]
 fn a_new_page_costs_a_barrier_and_a_removed_one_a_flush() {
-    for iommu in [Iommu::Off, Iommu::Coherent, Iommu::NonCoherent] {
-        let w = world(Config {
-            iommu,
-            iommu_shares_tables: iommu != Iommu::Off,
-            ..Config::default()
-        });
+    for iommu in IOMMUS {
+        let w = world(behind(iommu));
         let d = guest(&w, 0);
         assert_eq!(d.insert(5, 1, ram(0), p2mt::RAM_RW), 0);
         w.clear_events();
         assert_eq!(d.insert(6, 1, ram(0) + 1, p2mt::RAM_RW), 0);
-        let flushes = |w: &World| {
-            let is_one = |(_, event): &&(usize, Event)| {
+        let flushes = || {
+            let is_one = |event: &Event| {
                 matches!(
                     event,
                     Event::TlbiVmid { .. } | Event::TlbiIpa { .. } | Event::TlbiRange { .. }
                 )
             };
-            let events = w.events();
-            let told = events
-                .iter()
-                .filter(|(_, event)| matches!(event, Event::IommuFlush { .. }))
-                .count();
-            (events.iter().filter(is_one).count(), told)
+            let tells = |event: &Event| matches!(event, Event::IommuFlush { .. });
+            (count(&w, is_one), count(&w, tells))
         };
         let tells = usize::from(iommu != Iommu::Off);
-        assert_eq!(flushes(&w), (0, tells), "{iommu:?}");
+        assert_eq!(flushes(), (0, tells), "{iommu:?}");
         w.clear_events();
         assert_eq!(d.remove(6, 1, ram(0) + 1), 0);
-        assert_eq!(flushes(&w), (1, tells), "{iommu:?}");
+        assert_eq!(flushes(), (1, tells), "{iommu:?}");
     }
 }
 

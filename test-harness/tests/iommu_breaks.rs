@@ -6,7 +6,7 @@
 
 mod common;
 
-use common::{access, guest, p2mt, ram, world, M2};
+use common::{access, behind, guest, p2mt, ram, world, M2};
 use test_harness::{Config, Domain, Event, Iommu, World};
 
 const MODIFIED: u32 = xen_sys::XS_IOMMU_FLUSHF_modified;
@@ -47,11 +47,7 @@ fn steps(w: &World, call: impl FnOnce()) -> Vec<Step> {
 }
 
 fn scene(iommu: Iommu) -> (World, Domain, Domain) {
-    let w = world(Config {
-        iommu,
-        iommu_shares_tables: true,
-        ..Config::default()
-    });
+    let w = world(behind(iommu));
     let (d, owner) = (guest(&w, 0), guest(&w, 1));
     assert_eq!(d.insert(5, 1, ram(0), p2mt::RAM_RW), 0);
     assert_eq!(d.insert(M2, M2, ram(0) + M2, p2mt::RAM_RW), 0);

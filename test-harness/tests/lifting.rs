@@ -6,7 +6,7 @@
 
 mod common;
 
-use common::{access, errno, guest, machines, p2mt, ram, world, G1, M2};
+use common::{access, behind, errno, guest, machines, p2mt, ram, world, G1, M2};
 use test_harness::{Config, Domain, Event, Iommu, Preempt, World};
 
 /// The accesses that a page may have.
@@ -442,11 +442,7 @@ fn mapping_what_is_mapped_there_already_changes_nothing() {
 #[test]
 fn after_a_failed_iotlb_flush_the_same_access_is_told_again() {
     for iommu in [Iommu::Coherent, Iommu::NonCoherent] {
-        let (w, d) = prepared(Config {
-            iommu,
-            iommu_shares_tables: true,
-            ..Config::default()
-        });
+        let (w, d) = prepared(behind(iommu));
         assert_eq!(d.insert(M2, 2 * M2, ram(0) + 1, p2mt::RAM_RW), 0);
         w.fail_iommu(Some(1));
         assert_eq!(d.set_access(M2, 7, 0, access::R), errno::EIO as i64);

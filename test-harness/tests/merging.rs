@@ -6,8 +6,8 @@
 
 mod common;
 
-use common::{access, guest, p2mt, plain, ram, world, G1, M2};
-use test_harness::{Config, Domain, Iommu, World};
+use common::{access, behind, guest, p2mt, plain, ram, world, G1, M2};
+use test_harness::{Domain, Iommu, World};
 
 /// Restricts all of 2 MiB and lifts that again, in one call.
 fn restrict_and_lift(d: Domain, gfn: u64) {
@@ -221,11 +221,7 @@ fn a_table_of_which_a_request_lifts_the_end_only_stays() {
 
 #[test]
 fn with_an_iommu_the_pages_stay() {
-    let w = world(Config {
-        iommu: Iommu::Coherent,
-        iommu_shares_tables: true,
-        ..Config::default()
-    });
+    let w = world(behind(Iommu::Coherent));
     let d = guest(&w, 0);
     map(d, M2, M2, ram(0) + M2, p2mt::RAM_RW);
     restrict_and_lift(d, M2);

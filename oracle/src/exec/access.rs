@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! What introspection sets and asks.
 
+use test_harness::abi::errno;
 use test_harness::Preempt;
 
 use super::outcome::{word, Outcome};
@@ -72,9 +73,9 @@ pub(super) fn monitor(r: Request<'_>) -> Outcome {
     r.side
         .world
         .monitor_listens(r.side.d(r.op.args[0]), listens != 0);
-    // -EBUSY: the ring is full.
+    // The ring is full.
     r.side
         .world
-        .monitor_answers(if is_full != 0 { -16 } else { 0 });
+        .monitor_answers(if is_full != 0 { errno::EBUSY } else { 0 });
     Vec::new()
 }

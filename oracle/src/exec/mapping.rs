@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Pages that are mapped, and unmapped.
 
+use test_harness::abi::{access, p2mt};
+
 use super::outcome::{word, Outcome};
 use super::request::{returned, Request};
 use crate::ops::machine::MMIO;
@@ -32,8 +34,7 @@ pub(crate) fn named_frame(side: &Side, op: &Op) -> u64 {
 
 /// Takes the references that a caller holds when it maps pages of a foreign type.
 fn with_references(r: Request<'_>, t: u64, mfn: u64, nr: u64) {
-    // p2m_map_foreign_rw and _ro.
-    if t == 6 || t == 7 {
+    if p2mt::is_foreign(t as u32) {
         r.side.world.take_references(mfn, nr);
     }
 }
@@ -69,7 +70,12 @@ pub(super) fn set_entry(r: Request<'_>) -> Outcome {
 
 pub(super) fn clear_entry(r: Request<'_>) -> Outcome {
     let [gfn, nr, ..] = r.args();
-    returned(r.write_locked(|| call!(r.exports(), p2m_set_entry(r.p2m(), gfn, nr, u64::MAX, 0, 7))))
+    returned(r.write_locked(|| {
+        call!(
+            r.exports(),
+            p2m_set_entry(r.p2m(), gfn, nr, u64::MAX, p2mt::INVALID, access::RWX)
+        )
+    }))
 }
 
 pub(super) fn add_entry(r: Request<'_>) -> Outcome {
@@ -101,7 +107,7 @@ pub(super) fn sparse(r: Request<'_>) -> Outcome {
         let gfn = gfn.wrapping_add(n << 9);
         let rc = call!(
             r.exports(),
-            p2m_insert_mapping(r.domain(), gfn, 1, mfn + n, 1)
+            p2m_insert_mapping(r.domain(), gfn, 1, mfn + n, p2mt::RAM_RW)
         );
         ("return", word(rc))
     };
@@ -120,7 +126,10 @@ pub(super) fn foreign(r: Request<'_>) -> Outcome {
 /// A Xen heap page, and its M2P as the callers set it.
 pub(super) fn xenheap(r: Request<'_>) -> Outcome {
     let [gfn, mfn, ..] = r.args();
-    let rc = call!(r.exports(), p2m_insert_mapping(r.domain(), gfn, 1, mfn, 1));
+    let rc = call!(
+        r.exports(),
+        p2m_insert_mapping(r.domain(), gfn, 1, mfn, p2mt::RAM_RW)
+    );
     if rc == 0 {
         r.side.world.set_xenheap_gfn(mfn, gfn);
     }

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! What an operation answered, and what was prepared for it.
 
+use test_harness::abi::errno;
 use test_harness::{Preempt, Waiting};
 
 use crate::sides::side::Side;
 
 /// What an operation answered: names and values.
 pub(crate) type Outcome = Vec<(&'static str, u64)>;
-
-pub(crate) const ERESTART: i32 = -85;
 
 /// What was prepared for the next operation.
 #[derive(Debug, Default, Clone, Copy)]
@@ -46,7 +45,7 @@ impl Prepared {
     pub(crate) fn through(self, side: &Side, mut step: impl FnMut() -> i32) -> Outcome {
         for calls in 1.. {
             let rc = step();
-            if rc != ERESTART {
+            if rc != errno::ERESTART {
                 return vec![("return", word(rc)), ("calls", calls)];
             }
             if calls < 64 {

@@ -7,6 +7,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use test_harness::abi::access;
 use test_harness::pte;
 
 use crate::sides::side::Side;
@@ -16,9 +17,6 @@ const BASE: u64 = 0x0000_FFFF_FFFF_F000;
 /// The access setting, bits 62:59.
 const SETTING: u64 = 0xF << 59;
 const WORDS: usize = 512;
-/// `XENMEM_access_rwx`: none is stored for it.
-const RWX: i64 = 7;
-
 /// A table page of one side.
 #[derive(Clone, Copy)]
 struct Page {
@@ -122,7 +120,8 @@ impl Trees {
             let entry = pair.rust.load(index);
             if !pte::is_table(entry, pair.level) {
                 let setting = i64::from(pte::setting(entry));
-                return (pte::is_leaf(entry, pair.level) && setting != RWX).then_some(setting);
+                return (pte::is_leaf(entry, pair.level) && setting != i64::from(access::RWX))
+                    .then_some(setting);
             }
             let below = pair.below.binary_search_by_key(&index, |(at, _)| *at);
             pair = &pair.below[below.unwrap()].1;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! What everything else stands on: names, numbers, and what happens.
 
+pub mod abi;
 pub mod config;
 pub mod event;
 pub(crate) mod handles;
@@ -8,7 +9,6 @@ pub(crate) mod hash;
 pub(crate) mod log;
 pub(crate) mod memory_map;
 pub(crate) mod panics;
-pub(crate) mod printk;
 pub mod pte;
 pub mod symbols;
 pub mod trace;

@@ -2,6 +2,8 @@
 //! A stage-2 descriptor, read bit by bit from the Arm ARM (D8.3) and Xen's
 //! `asm/lpae.h`; on purpose not shared with the code under test.
 
+use super::abi::{access, p2mt};
+
 /// Bit 0: the hardware sees the entry.
 pub const VALID: u64 = 1;
 /// Bit 1: a table above level 3, a page at level 3.
@@ -29,20 +31,20 @@ pub fn p2m_type(entry: u64) -> u32 {
 /// its pages (`p2m_map_foreign_rw`, `p2m_map_foreign_ro`).
 #[must_use]
 pub fn is_foreign(entry: u64) -> bool {
-    matches!(p2m_type(entry), 6 | 7)
+    p2mt::is_foreign(p2m_type(entry))
 }
 
 /// Bits 62:59, which hardware ignores and the p2m keeps the access setting in:
 /// C's number for it, with the bits of "unrestricted" (7) flipped.
 #[must_use]
 pub fn setting(entry: u64) -> u32 {
-    (entry >> 59 & 0xF) as u32 ^ 7
+    (entry >> 59 & 0xF) as u32 ^ access::RWX
 }
 
 /// Xen's notion: the type says that something is mapped.
 #[must_use]
 pub fn is_mapped(entry: u64) -> bool {
-    p2m_type(entry) != 0
+    p2m_type(entry) != p2mt::INVALID
 }
 
 /// Mapped, and pointing to a table.

@@ -6,6 +6,7 @@ use std::ffi::c_uint;
 use xen_sys::{domain, gfn_t, p2m_type_t, paddr_t, page_info, vaddr_t, vcpu};
 
 use super::with;
+use crate::ground::abi::p2mt;
 
 /// An implementation's `p2m_get_page_from_gfn()`.
 pub type PageFromGfn = unsafe extern "C" fn(*mut domain, gfn_t, *mut p2m_type_t) -> *mut page_info;
@@ -24,7 +25,6 @@ pub unsafe fn guest_walk(
 ) -> bool {
     const GV2M_WRITE: c_uint = 1;
     const GV2M_EXEC: c_uint = 2;
-    const RAM_TYPES: std::ops::RangeInclusive<p2m_type_t> = 1..=2;
 
     let (tables_in, entry) = with(|m, _| {
         let stage1 = m.guests.get(&v.addr());
@@ -34,7 +34,7 @@ pub unsafe fn guest_walk(
         )
     });
     if let Some(gfn) = tables_in {
-        let mut t: p2m_type_t = 0;
+        let mut t = p2mt::INVALID;
         // SAFETY: the caller's promise.
         let domain = unsafe { (*v).domain };
         // SAFETY: a domain and a local to write to.
@@ -44,7 +44,7 @@ pub unsafe fn guest_walk(
         }
         // SAFETY: the reference that was just taken.
         unsafe { xen_sys::put_page(page) };
-        if !RAM_TYPES.contains(&t) {
+        if !p2mt::is_ram(t) {
             return false;
         }
     }

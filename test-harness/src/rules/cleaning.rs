@@ -14,6 +14,7 @@ use std::ops::Range;
 use super::tree::Visitor;
 use super::State;
 use crate::books::dirty::{Cleaning, Writer};
+use crate::ground::abi::p2mt;
 use crate::ground::event::Mfn;
 use crate::ground::handles::Domain;
 use crate::ground::pte;
@@ -25,14 +26,9 @@ struct Found<'a> {
     due: BTreeSet<(u64, Mfn)>,
 }
 
-/// `p2m_is_any_ram`.
-fn is_any_ram(entry: u64) -> bool {
-    matches!(pte::p2m_type(entry), 1 | 2 | 6..=9)
-}
-
 impl Visitor for Found<'_> {
     fn leaf(&mut self, gfn: u64, level: u32, entry: u64) {
-        if !is_any_ram(entry) {
+        if !p2mt::is_any_ram(pte::p2m_type(entry)) {
             return;
         }
         let first = pte::mfn(entry);

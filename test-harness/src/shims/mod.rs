@@ -11,5 +11,6 @@ mod iommu;
 mod lock;
 mod monitor;
 mod page;
+mod printk;
 mod radix;
 mod stop;

@@ -5,7 +5,7 @@ use std::ffi::{c_int, c_uint, CStr};
 
 use xen_sys::{paddr_t, PrintkArg};
 
-use crate::ground::printk::{format, Names};
+use super::printk::{format, Names};
 use crate::machine::{self, with};
 use crate::model::domains::Domains;
 

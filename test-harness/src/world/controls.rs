@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use super::{attach, World};
+use crate::ground::abi::{access, errno};
 use crate::ground::config::Iommu;
 use crate::ground::event::{Checker, Event, Mfn};
 use crate::ground::handles::Domain;
@@ -30,8 +31,7 @@ impl World {
 
     /// Fails the n-th IOTLB flush from now with -EIO; `None` to stop.
     pub fn fail_iommu(&self, n: Option<u64>) {
-        const EIO: i32 = 5;
-        self.locked(|m| m.devices.iommu_fail_in = n.map(|n| (n, -EIO)));
+        self.locked(|m| m.devices.iommu_fail_in = n.map(|n| (n, errno::EIO)));
     }
 
     /// Fails the n-th IOTLB flush from now with another negated errno.
@@ -298,9 +298,6 @@ impl World {
     }
 }
 
-/// `XENMEM_access_rwx`.
-const RWX: i64 = 7;
-
 /// Access settings by guest frame.
 #[derive(Default)]
 struct Settings(Vec<(u64, i64)>);
@@ -308,7 +305,7 @@ struct Settings(Vec<(u64, i64)>);
 impl Visitor for Settings {
     fn leaf(&mut self, gfn: u64, _level: u32, entry: u64) {
         let setting = i64::from(pte::setting(entry));
-        if setting != RWX {
+        if setting != i64::from(access::RWX) {
             self.0.push((gfn, setting));
         }
     }

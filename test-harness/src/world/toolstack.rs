@@ -5,9 +5,8 @@ use xen_sys::npfec;
 
 use super::calls::call;
 use super::World;
+use crate::ground::abi::errno;
 use crate::ground::handles::Domain;
-
-const ERESTART: i32 = -85;
 
 impl World {
     /// `p2m_mem_access_check()` for the vCPU that runs on this CPU.
@@ -35,7 +34,7 @@ impl World {
         let until_done = |what: &str, step: &dyn Fn() -> i32| loop {
             match step() {
                 0 => return,
-                ERESTART => {}
+                errno::ERESTART => {}
                 rc => panic!("{what} failed with {rc}"),
             }
         };

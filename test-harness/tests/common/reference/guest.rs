@@ -22,7 +22,7 @@ impl Model {
         w.stage1_tables_in(v, tables);
         let page = scene.as_guest(|| v.page_from_gva(GVA, write).map(test_harness::Page::put));
         let of = |gfn: u64| self.pages.get(&gfn);
-        let is_ram = |page: &Page| [p2mt::RAM_RW, p2mt::RAM_RO].contains(&page.t);
+        let is_ram = |page: &Page| p2mt::is_ram(page.t);
         let allowed = |page: &&Page| is_ram(page) && (!write || writable && page.t == p2mt::RAM_RW);
         let expected = of(gfn).filter(allowed).map(|page| page.mfn);
         if of(tables).is_some_and(is_ram) && of(gfn).is_none_or(is_ram) {

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use test_harness::{Domain, Snapshot, INVALID};
 
 use super::op::Op;
-use super::rights::{is_any_ram, rights};
+use super::rights::rights;
 use super::scene::{is_memory, Scene};
 use crate::common::{access, errno, p2mt, ram};
 
@@ -64,7 +64,7 @@ impl Model {
             Op::Insert { gfn, nr, mfn, t } => {
                 let fits = nr.min(self.limit.saturating_sub(gfn));
                 // Nobody maps a domain's own page as foreign.
-                let is_foreign = [p2mt::FOREIGN_RW, p2mt::FOREIGN_RO].contains(&t);
+                let is_foreign = p2mt::is_foreign(t);
                 let mfn = if is_foreign {
                     mfn - ram(0) + ram(1)
                 } else {
@@ -127,7 +127,7 @@ impl Model {
         let there = first.map_or(ram(0), |(&at, page)| page.mfn.wrapping_sub(at - gfn));
         let mfn = if honest { there } else { there ^ 1 };
         let matches = |(&at, page): (&u64, &Page)| {
-            !is_any_ram(page.t) || page.mfn == mfn.wrapping_add(at - gfn) && is_memory(mfn)
+            !p2mt::is_any_ram(page.t) || page.mfn == mfn.wrapping_add(at - gfn) && is_memory(mfn)
         };
         // Beyond the end of the address space nothing is there to remove, and
         // the frame number is refused.

@@ -3,14 +3,8 @@
 
 use crate::common::{access, p2mt};
 
-/// `p2m_is_any_ram()`.
-pub(super) fn is_any_ram(t: u32) -> bool {
-    [p2mt::RAM_RW, p2mt::RAM_RO].contains(&t) || (p2mt::FOREIGN_RW..=p2mt::GRANT_RO).contains(&t)
-}
-
 /// Rights of a mapping: what the type gives and the access leaves.
 pub(super) fn rights(t: u32, a: u32) -> (bool, bool, bool) {
-    let ram = [p2mt::RAM_RW, p2mt::RAM_RO].contains(&t);
     let read_only = [
         p2mt::RAM_RO,
         p2mt::FOREIGN_RO,
@@ -18,7 +12,11 @@ pub(super) fn rights(t: u32, a: u32) -> (bool, bool, bool) {
         p2mt::IOMMU_RO,
     ];
     let (read, write, execute) = allows(a);
-    (read, write && !read_only.contains(&t), execute && ram)
+    (
+        read,
+        write && !read_only.contains(&t),
+        execute && p2mt::is_ram(t),
+    )
 }
 
 /// What an access allows: reads, writes, fetches.
