@@ -83,12 +83,17 @@ fn an_exported_macro_may_name_what_the_crate_hands_out() {
 }
 
 #[test]
-fn what_is_compiled_only_without_tests_is_an_arrow() {
-    let faults = found(
-        &LOW_AND_HIGH,
-        &[("low/a.rs", "#[cfg(not(test))] use crate::high::c::C;")],
-    );
-    says(&faults, &["leads to high/c.rs"]);
+fn what_another_condition_compiles_is_an_arrow() {
+    for condition in [
+        "not(test)",
+        "xen_c",
+        "any(test, xen_c)",
+        "feature = \"test\"",
+    ] {
+        let text = format!("#[cfg({condition})] use crate::high::c::C;");
+        let faults = found(&LOW_AND_HIGH, &[("low/a.rs", text.as_str())]);
+        says(&faults, &["leads to high/c.rs"]);
+    }
 }
 
 #[test]
