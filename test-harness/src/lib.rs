@@ -70,8 +70,8 @@
 //! | `shims`, `world` | the mock functions; the test's handle on a machine |
 //!
 //! Unsafe code is where C's pointers are: `shims` (the mock functions),
-//! `world::calls` and `ground::handles` (the other direction), and the memory
-//! of the C structures in `world`.
+//! `world::calls`, `ground::handles` and `machine::guest_walk` (the other
+//! direction), and the memory of the C structures in `world` and `model`.
 
 // This crate exists to fail tests: it may stop on the spot, and what it
 // converts are numbers of its own making.

@@ -16,6 +16,8 @@
 //! | `bench`, `e2e`, `selftest` | counts, scenarios with real guests, comparison inside Xen |
 //! | `checks` | gates, the comparison on this machine, coverage, and `test`, which runs all |
 
+#![forbid(unsafe_code)]
+
 mod base;
 mod bench;
 mod boot;

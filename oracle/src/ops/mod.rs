@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Operations as data, and where they come from.
+#![forbid(unsafe_code)]
 
 mod frames;
 pub mod generate;

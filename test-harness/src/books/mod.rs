@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! What the rules remember of what happened: each book is data, and knows nothing of the machine.
+#![forbid(unsafe_code)]
 
 pub(crate) mod dirty;
 pub(crate) mod iotlb;

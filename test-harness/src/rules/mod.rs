@@ -4,6 +4,7 @@
 //! What happens is done to the parts of [`State`] by the methods in this folder, which note each
 //! broken rule. A rule is noted, not raised: a panic may not unwind through the C ABI. The world's
 //! end, or [`crate::World::check`], turns notes into a panic.
+#![forbid(unsafe_code)]
 
 mod agreement;
 mod check;

@@ -7,6 +7,7 @@ mod memory;
 pub(crate) mod neighbours;
 pub(crate) mod snapshot;
 mod stand_in;
+mod switch;
 mod toolstack;
 mod writers;
 
@@ -84,22 +85,6 @@ impl World {
         }
         world.setup_virt_paging();
         world
-    }
-
-    /// Runs `setup_virt_paging()`, as `new` did, once more.
-    pub fn setup_virt_paging(&self) {
-        self.booting(true);
-        calls::setup_virt_paging();
-        self.booting(false);
-    }
-
-    /// While Xen boots there is no guest whose VTTBR_EL2 would be foreign; at
-    /// the end, what stands there is each CPU's own.
-    fn booting(&self, booting: bool) {
-        for cpu in &mut self.machine.lock().cpus.cpus {
-            cpu.switching = booting;
-            cpu.home_vttbr = cpu.vttbr;
-        }
     }
 
     pub(crate) fn machine(&self) -> &Machine {
@@ -199,36 +184,6 @@ impl World {
                 .count() as i32
         });
         self.make_vcpu(d, id, false)
-    }
-
-    /// Switches `cpu` to `v` as the scheduler does: `p2m_save_state()` of who
-    /// runs, `p2m_restore_state()` of who comes, interrupts off.
-    pub fn run(&self, cpu: usize, v: Vcpu) {
-        let previous = self.locked(|m| {
-            m.guest_traps(cpu);
-            let c = &mut m.cpus.cpus[cpu];
-            c.irqs_off = true;
-            c.switching = true;
-            m.domains
-                .vcpu(m.cpus.cpus[cpu].current)
-                .map(|v| Vcpu(v.pointer))
-        });
-        self.on_cpu(cpu, || {
-            if let Some(previous) = previous {
-                previous.save_state();
-            }
-            self.locked(|m| m.cpus.cpus[cpu].current = v.0.addr());
-            if !self.is_toolstack(v) {
-                v.restore_state();
-            }
-        });
-        self.locked(|m| {
-            let c = &mut m.cpus.cpus[cpu];
-            c.irqs_off = false;
-            c.switching = false;
-            c.home_vttbr = c.vttbr;
-            m.enter_guest(cpu, v);
-        });
     }
 
     /// Once a p2m read lock is dropped, CPU 1 does this: what happens between two
