@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{ensure, Result};
 
+use super::stack::{self, Stacks};
 use crate::xen::image::{self, Symbol};
 
 /// Members that are ours begin so; the helpers' name has a hash before it.
@@ -51,6 +52,19 @@ impl Archive {
     pub(super) fn exports(&self) -> BTreeSet<(char, String)> {
         let ours = self.rust.iter().chain(&self.helpers);
         ours.filter_map(Symbol::export).collect()
+    }
+
+    /// The stack below each function that C calls.
+    pub(super) fn stacks(&self) -> Result<Result<Stacks, String>> {
+        let names = self
+            .rust
+            .iter()
+            .filter(|symbol| symbol.kind == 'T')
+            .map(|symbol| symbol.name.clone())
+            .collect();
+        stack::measure(std::slice::from_ref(&self.path), &names, |member| {
+            is_rust(member) || is_helpers(member)
+        })
     }
 
     /// Functions in Rust, global and local.

@@ -7,6 +7,7 @@
 
 mod archive;
 mod objects;
+mod stack;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -60,6 +61,7 @@ pub(crate) fn run(paths: &Paths, progress: Progress, xen: &BuiltXen) -> Result<V
             TEXT_SIZE,
             objects::text_within(&c, archive.path(), TEXT_RATIO)?,
         ),
+        Row::of("stack depth", stack::within_bound(&archive.stacks()?)),
     ];
     if !xen.debug {
         rows.push(Row::of(
@@ -68,6 +70,17 @@ pub(crate) fn run(paths: &Paths, progress: Progress, xen: &BuiltXen) -> Result<V
         ));
     }
     Ok(rows)
+}
+
+/// Prints how much stack each exported function takes, in Rust and in C.
+pub(crate) fn print_stacks(paths: &Paths, progress: Progress, xen: &BuiltXen) -> Result<()> {
+    let archive = Archive::open(&xen.tree.join("xen/arch/arm/libxen_p2m.a"))?;
+    let c = objects::compile(paths, progress, xen)?;
+    let names = exports(&c)?.into_iter().map(|(_, name)| name).collect();
+    if let Ok(rust) = archive.stacks()? {
+        stack::print(&rust, &stack::measure(&c, &names, |_| true)?);
+    }
+    Ok(())
 }
 
 /// Only the exports: what a configuration may change.
