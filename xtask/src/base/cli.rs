@@ -22,7 +22,7 @@ pub(crate) enum Action {
     Boot(BootArgs),
     /// Build Xen and print the path of the binary
     BuildXen(BuildArgs),
-    /// Run every check: format, lints, host tests, gates on the image, compilers, a boot, comparisons with the C, guests
+    /// Run every check: format, lints, host tests, crates of others, gates on the image, compilers, a boot, comparisons with the C, guests
     Test(TestArgs),
     /// Compare the Rust p2m with Xen's C, operation by operation
     Diff(DiffArgs),
@@ -123,7 +123,7 @@ pub(crate) struct BootArgs {
 /// What to test.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct TestArgs {
-    /// Only what needs no Xen and no emulator: format, lints, host tests
+    /// Only what needs no Xen and no emulator: format, lints, host tests, crates of others
     #[arg(long, conflicts_with = "e2e")]
     pub(crate) host: bool,
     /// The long form, alone: Xen's own tools and real guests, with the C and with the Rust p2m

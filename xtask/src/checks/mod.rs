@@ -3,6 +3,7 @@
 
 mod compilers;
 pub(crate) mod coverage;
+mod dependencies;
 pub(crate) mod diff;
 pub(crate) mod doctor;
 mod gates;

@@ -14,6 +14,7 @@ use crate::base::table::{self, Row, Status};
 use crate::base::version::Version;
 use crate::boot;
 use crate::checks::compilers;
+use crate::checks::dependencies;
 use crate::checks::diff;
 use crate::checks::gates;
 use crate::checks::own_tree;
@@ -39,6 +40,7 @@ pub(crate) fn run(paths: &Paths, progress: Progress, args: &TestArgs) -> bool {
         cargo(paths, progress, "lints", &lints(cargo_version())),
         cargo(paths, progress, "host tests", &["test", "--workspace"]),
     ]);
+    rows.extend(dependencies::run(paths, progress));
     if !args.host {
         let (xen, judged) = on_the_image(paths, progress);
         rows.extend(judged);
