@@ -33,6 +33,11 @@ impl Paths {
         })
     }
 
+    /// A copy of the workspace: everything that is made from it is below its own `target/`.
+    pub(crate) fn at(root: PathBuf) -> Self {
+        Self { root }
+    }
+
     /// The workspace's root.
     pub(crate) fn root(&self) -> &Path {
         &self.root
@@ -46,6 +51,11 @@ impl Paths {
     /// Downloads, and what is unpacked from them.
     pub(crate) fn cache(&self) -> PathBuf {
         self.target().join("cache")
+    }
+
+    /// A copy of the workspace, for what must not depend on where it is.
+    pub(crate) fn elsewhere(&self) -> PathBuf {
+        self.target().join("elsewhere")
     }
 
     /// Half-made things; everything in here may be deleted when nobody holds the lock.

@@ -111,6 +111,7 @@ fn on_the_image(paths: &Paths, progress: Progress) -> (Option<BuiltXen>, Vec<Row
             Row::info("compilers", xen.compilers()?),
         ];
         rows.extend(gates::run(paths, progress, &xen)?);
+        rows.push(gates::reproducible(paths, progress, &xen));
         gates::print_stacks(paths, progress, &xen)?;
         Ok((Some(xen), rows))
     });

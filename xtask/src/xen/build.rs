@@ -80,11 +80,16 @@ pub(crate) fn rebuild(
         paths,
         xen,
         toolchain: Some(toolchain),
-        // Another compiler's output would be thrown away at each change.
-        cargo_target: Version::find_in(&toolchain.version)
-            .map_or_else(|| xen.name.clone(), |v| format!("{}-rust-{v}", xen.name)),
+        cargo_target: cargo_target(xen, toolchain),
     };
     make.compile(progress)
+}
+
+/// Cargo's target directory when a Xen is built again with a certain compiler: another compiler's output would be
+/// thrown away at each change.
+pub(crate) fn cargo_target(xen: &BuiltXen, toolchain: &Toolchain) -> String {
+    Version::find_in(&toolchain.version)
+        .map_or_else(|| xen.name.clone(), |v| format!("{}-rust-{v}", xen.name))
 }
 
 /// Builds what the arguments ask for, installing what is missing.

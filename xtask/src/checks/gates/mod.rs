@@ -7,6 +7,7 @@
 
 mod archive;
 mod objects;
+mod reproducible;
 mod stack;
 
 use std::collections::BTreeSet;
@@ -70,6 +71,15 @@ pub(crate) fn run(paths: &Paths, progress: Progress, xen: &BuiltXen) -> Result<V
         ));
     }
     Ok(rows)
+}
+
+/// Builds the archive a second time, in other folders.
+pub(crate) fn reproducible(paths: &Paths, progress: Progress, xen: &BuiltXen) -> Row {
+    let result = reproducible::run(paths, progress, xen);
+    Row::of(
+        "reproducible archive",
+        result.unwrap_or_else(|error| Err(format!("{error:#}"))),
+    )
 }
 
 /// Prints how much stack each exported function takes, in Rust and in C.
