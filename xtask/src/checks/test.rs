@@ -13,6 +13,7 @@ use crate::base::progress::Progress;
 use crate::base::table::{self, Row, Status};
 use crate::base::version::Version;
 use crate::boot;
+use crate::checks::c_to_rust;
 use crate::checks::compilers;
 use crate::checks::dependencies;
 use crate::checks::diff;
@@ -111,6 +112,7 @@ fn on_the_image(paths: &Paths, progress: Progress) -> (Option<BuiltXen>, Vec<Row
             Row::info("compilers", xen.compilers()?),
         ];
         rows.extend(gates::run(paths, progress, &xen)?);
+        rows.push(c_to_rust::complete(paths, &xen));
         rows.push(gates::reproducible(paths, progress, &xen));
         gates::print_stacks(paths, progress, &xen)?;
         Ok((Some(xen), rows))

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! `docs/c-to-rust.md` is complete and true: each function of the three C files has a row, each row is for one that
+//! exists, and each place in Rust that a row names exists. The Rust's side is a host test; the C's needs Xen's
+//! source and is a row of `cargo xtask test`.
+
+mod c;
+#[cfg(test)]
+mod rust;
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use anyhow::Result;
+
+use crate::base::files::read_text;
+use crate::base::paths::Paths;
+use crate::base::table::Row;
+use crate::xen::build::BuiltXen;
+
+/// The document.
+const DOCUMENT: &str = "docs/c-to-rust.md";
+
+/// The C files below `xen/arch/arm`; each has a section of its name.
+const FILES: [&str; 3] = ["p2m.c", "mmu/p2m.c", "mem_access.c"];
+
+/// The document's rows against the C of a tree.
+pub(crate) fn complete(paths: &Paths, xen: &BuiltXen) -> Row {
+    let result = read(paths).and_then(|rows| against(&rows, &xen.tree.join("xen/arch/arm")));
+    let result = result.unwrap_or_else(|error| Err(format!("{error:#}")));
+    Row::of(DOCUMENT, result)
+}
+
+fn read(paths: &Paths) -> Result<Vec<Entry>> {
+    Ok(entries(&read_text(&paths.root().join(DOCUMENT))?))
+}
+
+/// One row of the document.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Entry {
+    /// The heading above it, without backticks.
+    section: String,
+    /// The C function.
+    function: String,
+    /// `map/lookup.rs::lookup` ...; none for a function that is gone.
+    places: Vec<String>,
+}
+
+/// Reads ``| `p2m_lookup` | `map/lookup.rs::lookup` | ... |``.
+fn entries(document: &str) -> Vec<Entry> {
+    let mut section = String::new();
+    let mut all = Vec::new();
+    for line in document.lines() {
+        if let Some(heading) = line.strip_prefix("## ") {
+            section = heading.replace('`', "");
+        }
+        let mut cells = line.split('|').skip(1);
+        let (Some(function), Some(places)) = (cells.next(), cells.next()) else {
+            continue;
+        };
+        let Some(function) = quoted(function).into_iter().next() else {
+            continue;
+        };
+        all.push(Entry {
+            section: section.clone(),
+            function,
+            places: quoted(places),
+        });
+    }
+    all
+}
+
+/// What stands in backticks.
+fn quoted(cell: &str) -> Vec<String> {
+    let parts = cell.split('`').skip(1).step_by(2);
+    parts.map(str::to_owned).collect()
+}
+
+fn against(rows: &[Entry], sources: &Path) -> Result<Result<String, String>> {
+    let mut count = 0;
+    let mut wrong = Vec::new();
+    for file in FILES {
+        let defined = c::functions(&read_text(&sources.join(file))?);
+        let listed = rows.iter().filter(|row| row.section == file);
+        let listed: BTreeSet<String> = listed.map(|row| row.function.clone()).collect();
+        let missing = defined.difference(&listed);
+        wrong.extend(missing.map(|name| format!("{file}: no row for {name}")));
+        let added = listed.difference(&defined);
+        wrong.extend(added.map(|name| format!("{file}: there is no {name}")));
+        count += defined.len();
+    }
+    Ok(match (count, wrong.as_slice()) {
+        (0, _) => Err("the C files have no function".to_owned()),
+        (n, []) => Ok(format!("a row for each of {n} C functions")),
+        (_, wrong) => Err(wrong.join("; ")),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{against, entries, read, rust, Entry, FILES};
+    use crate::base::files::{read_text, write};
+    use crate::base::paths::Paths;
+
+    /// Where places are looked for that name no crate.
+    const CRATE: &str = "p2m-rs/src";
+
+    /// Files in which macros may make the items: there the name must stand.
+    const MACROS: &str = "ffi";
+
+    #[test]
+    fn rows_are_read_with_their_section() {
+        let document = "# A\n## `p2m.c`\n| C | Rust |\n|---|---|\n| `f` | `a.rs::g` `b.rs::T::h` | why |\n| `k` | gone | x |\n";
+        let entry = |function: &str, places: &[&str]| Entry {
+            section: "p2m.c".to_owned(),
+            function: function.to_owned(),
+            places: places.iter().map(|&place| place.to_owned()).collect(),
+        };
+        let expected = [entry("f", &["a.rs::g", "b.rs::T::h"]), entry("k", &[])];
+        assert_eq!(entries(document), expected);
+    }
+
+    #[test]
+    fn a_function_without_a_row_and_a_row_without_a_function_fail() -> anyhow::Result<()> {
+        let tree = tempfile::tempdir()?;
+        std::fs::create_dir(tree.path().join("mmu"))?;
+        for file in FILES {
+            write(&tree.path().join(file), "int f(void)\n{\n}\n")?;
+        }
+        let row = |section: &str, function: &str| Entry {
+            section: section.to_owned(),
+            function: function.to_owned(),
+            places: Vec::new(),
+        };
+        let mut rows: Vec<Entry> = FILES.iter().map(|file| row(file, "f")).collect();
+        assert!(against(&rows, tree.path())?.is_ok());
+        rows.push(row("p2m.c", "g"));
+        assert!(against(&rows, tree.path())?.is_err_and(|e| e == "p2m.c: there is no g"));
+        rows.retain(|row| row.section != "mmu/p2m.c" && row.function == "f");
+        assert!(against(&rows, tree.path())?.is_err_and(|e| e == "mmu/p2m.c: no row for f"));
+        Ok(())
+    }
+
+    #[test]
+    fn every_place_that_the_document_names_exists() -> anyhow::Result<()> {
+        let paths = Paths::find()?;
+        let rows = read(&paths)?;
+        assert!(!rows.is_empty());
+        let mut wrong = Vec::new();
+        for row in &rows {
+            for place in &row.places {
+                let (file, item) = place.split_once("::").unwrap_or((place, ""));
+                let below = paths.root().join(CRATE).join(file);
+                let file = if below.is_file() {
+                    below
+                } else {
+                    paths.root().join(file)
+                };
+                let source = read_text(&file).unwrap_or_default();
+                let is_there = if place.contains(MACROS) || !place.contains(".rs") {
+                    source.contains(&format!("{item}("))
+                } else {
+                    rust::items(&source)?.contains(item)
+                };
+                if !is_there {
+                    wrong.push(format!("{}: {place}", row.function));
+                }
+            }
+        }
+        assert_eq!(wrong, Vec::<String>::new());
+        Ok(())
+    }
+}
