@@ -18,6 +18,26 @@
 //! 6. [`guest`]: what a guest's traps and context switches need; [`lifecycle`]: from boot
 //!    to the end of a domain;
 //! 7. [`ffi`]: every symbol that C calls, in the C's order.
+//!
+//! # Design principles
+//!
+//! 1. What must not happen does not compile, where types can say it. A p2m lock under a p2m
+//!    lock, a live entry that changes without break-before-make, a reference that is dropped
+//!    before the IOMMU has forgotten the page: each is a type error. What types cannot say is
+//!    written beside the type.
+//! 2. A guest is hostile, and so may be its backend and its device. There is no panic and no
+//!    unbounded loop or recursion, and the work between two preemption checks is bounded.
+//! 3. C keeps its structures. This code is a view on them; nothing about a p2m is stored
+//!    twice, and each exported function keeps the C's name, ABI and lock state.
+//! 4. Behaviour is the C's. Each difference is listed in docs/differences.md with what can
+//!    be observed, and each defect that is kept is marked where it stands.
+//! 5. `unsafe` stays at the border: one operation a block, with a reason that a sceptic
+//!    accepts, in few files. Above `xen/`, `p2m/` and `table/`, and below `ffi/`, the code is
+//!    safe but for the two places where a domain's tables end.
+//! 6. Work is deferred and done once: a call goes down the tables once, and one barrier and
+//!    one flush, at the unlock, cover all that it changed.
+//! 7. The general path of each verb is simple enough to be read in one sitting. A fast path
+//!    names the count that it improves, and does nothing that the general path would not.
 #![cfg_attr(target_os = "none", no_std)]
 
 pub mod ffi;

@@ -69,7 +69,7 @@ fn judged(paths: &Paths) -> Result<Vec<Row>> {
     Ok(vec![
         Row::of("licences", allowed),
         Row::of("licences in Xen", licences(&linked, &LINKED)),
-        Row::of("sources", sources(&all, &policy.sources.allow_registry)),
+        Row::of("sources", sources(&all)),
         Row::of("duplicates", one_version(&all, &twice, &skips)),
     ])
 }
@@ -101,25 +101,39 @@ fn licences(packages: &[&Package], allow: &[impl AsRef<str>]) -> Result<String, 
     }
 }
 
-/// Each crate is the workspace's own or from one of these registries.
-fn sources(packages: &[&Package], registries: &[String]) -> Result<String, String> {
-    let known = |source: &String| {
-        source
-            .strip_prefix("registry+")
-            .is_some_and(|url| registries.iter().any(|registry| registry == url))
-    };
-    let mut bad = Vec::new();
+/// Each crate is the workspace's own or from a registry, which is the same for all.
+fn sources(packages: &[&Package]) -> Result<String, String> {
+    let mut from: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for package in packages {
-        if let Some(source) = package.source.as_ref().filter(|source| !known(source)) {
-            bad.push(format!("{} from {source}", package.shown()));
+        if let Some(source) = &package.source {
+            from.entry(source).or_default().push(package.shown());
         }
     }
-    let own = packages.iter().filter(|p| p.source.is_none()).count();
-    if bad.is_empty() {
-        Ok(format!("{own} crates are here, the others on crates.io"))
-    } else {
-        Err(bad.join(", "))
+    let listed = |(source, packages): (&&str, &Vec<String>)| {
+        format!("from {source}: {}", packages.join(", "))
+    };
+    let others: Vec<_> = from
+        .iter()
+        .filter(|(s, _)| !s.starts_with("registry+"))
+        .collect();
+    if !others.is_empty() {
+        return Err(others
+            .into_iter()
+            .map(listed)
+            .collect::<Vec<_>>()
+            .join("; "));
     }
+    if from.len() > 1 {
+        // The fewest crates come from the one that should not be there.
+        let fewest = from.iter().min_by_key(|(_, packages)| packages.len());
+        return Err(format!(
+            "{} registries, {}",
+            from.len(),
+            fewest.map_or(String::new(), listed)
+        ));
+    }
+    let own = packages.iter().filter(|p| p.source.is_none()).count();
+    Ok(format!("{own} crates are here, the others in one registry"))
 }
 
 /// Crates of which there is more than one version that no row of `skips` is for.
@@ -201,8 +215,6 @@ mod tests {
     use crate::base::table::Status;
     use semver::VersionReq;
 
-    const CRATES_IO: &str = "registry+https://github.com/rust-lang/crates.io-index";
-
     #[test]
     fn a_licence_is_accepted_if_it_offers_one_that_is() {
         let judge = |license| licences(&[&package("a", 0, license, None)], &LINKED);
@@ -222,13 +234,18 @@ mod tests {
     }
 
     #[test]
-    fn only_the_registry_is_a_source() {
-        let registry = ["https://github.com/rust-lang/crates.io-index".to_owned()];
-        let judge = |source| sources(&[&package("a", 0, None, source)], &registry);
-        assert!(judge(None).is_ok());
-        assert!(judge(Some(CRATES_IO)).is_ok());
-        assert!(judge(Some("git+https://example.org/a#123")).is_err());
-        assert!(judge(Some("registry+https://example.org/index")).is_err());
+    fn one_registry_is_the_only_source() {
+        let one = Some("registry+https://example.org/index");
+        let judge = |first, second| {
+            let (a, b) = (package("a", 0, None, first), package("b", 0, None, second));
+            sources(&[&a, &b])
+        };
+        assert!(judge(None, None).is_ok());
+        assert!(judge(one, None).is_ok());
+        assert!(judge(one, one).is_ok());
+        assert!(judge(one, Some("git+https://example.org/a#123")).is_err());
+        assert!(judge(None, Some("git+https://example.org/a#123")).is_err());
+        assert!(judge(one, Some("registry+https://example.com/index")).is_err());
     }
 
     #[test]

@@ -16,7 +16,8 @@ use crate::base::files::read_text;
 pub(super) struct Policy {
     pub(super) graph: Graph,
     pub(super) licenses: Licenses,
-    pub(super) sources: Sources,
+    #[serde(rename = "sources")]
+    _sources: Sources,
     pub(super) bans: Bans,
 }
 
@@ -48,13 +49,12 @@ struct Private {
 
 /// Where crates may come from.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub(super) struct Sources {
+#[serde(deny_unknown_fields)]
+struct Sources {
     #[serde(rename = "unknown-registry")]
     _unknown_registry: Deny,
     #[serde(rename = "unknown-git")]
     _unknown_git: Deny,
-    pub(super) allow_registry: Vec<String>,
 }
 
 /// Which crates may be there twice.
