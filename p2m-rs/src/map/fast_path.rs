@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! One page, or one block: what most calls ask for, in fewer instructions than the
-//! general path of each verb takes. Nothing here does what the general path would not
-//! do; where something is not as simple as it mostly is, the general path is taken.
+//! Fast paths for one page or one block, which is what most calls ask for. They take
+//! fewer instructions than the general path of each verb and have the same effect. In any
+//! case that they do not cover, they call the general path.
 //!
-//! What each of them buys is counted in docs/bench.md:
+//! docs/bench.md counts what each fast path saves:
 //!
 //! | function | rows |
 //! |---|---|
-//! | [`insert`] | a page mapped by a call of its own, in a table that is there or not; a block |
-//! | [`remove`] | a page unmapped by a call of its own |
-//! | [`set_access`] | the access of one page |
+//! | [`insert`] | one call maps one page, in an existing table or a new one; or one block |
+//! | [`remove`] | one call unmaps one page |
+//! | [`set_access`] | one call changes the access of one page |
 
 use super::insert::{account, replace, Insertion};
 use super::release::Released;
@@ -59,10 +59,11 @@ pub(super) fn insert(
     Ok(())
 }
 
-/// Maps `nr` frames in a new table, or several, if what ended the walk, an
-/// entry of `table`, is empty, and there is no IOMMU to be told. Not after other
-/// changes under this lock: on running out of table pages it does not reclaim removed
-/// tables.
+/// Maps `nr` frames in one or more new tables. Returns `None`, with nothing changed, if the
+/// entry of `table` that ended the walk is not empty, or if there is an IOMMU.
+///
+/// The caller must not have removed a table under this lock before: on running out of table
+/// pages this function does not reclaim removed tables.
 #[inline(never)]
 fn insert_in_new(
     write: &WriteView<'_>,
@@ -78,13 +79,14 @@ fn insert_in_new(
     }
     let (new, progress) = insertion.build(write, table.level(), 0, nr);
     if let Some(new) = new {
-        // There is no IOMMU to be told.
+        // Only an IOMMU flush can fail here, and there is no IOMMU.
         let _done = table.link(write, gfn, new);
     }
     Some(progress.outcome)
 }
 
-/// [`super::remove_mapping`] of the page at the entry for `gfn` in a table of pages.
+/// [`super::remove_mapping`] for one page: `table` is the level-3 table that holds the entry
+/// for `gfn`.
 pub(super) fn remove(
     write: &WriteView<'_>,
     table: Table<'_>,
@@ -102,12 +104,12 @@ pub(super) fn remove(
     Ok(clear_page(write, table, gfn, page)?)
 }
 
-/// Unmaps the page at the entry for `gfn` in a table of pages; `page` is the
-/// page of what is mapped there, if that is RAM.
+/// Clears the entry for `gfn` in a level-3 table; `page` is the page that is mapped there, if
+/// it is RAM.
 ///
 /// # Errors
 ///
-/// As for [`super::remove::remove`].
+/// Those of [`super::remove::remove`].
 fn clear_page(write: &WriteView<'_>, table: Table<'_>, gfn: Gfn, page: Option<Page>) -> Outcome {
     write.refuse_if_dying()?;
     let index = Level::L3.index(gfn);
@@ -127,12 +129,12 @@ fn clear_page(write: &WriteView<'_>, table: Table<'_>, gfn: Gfn, page: Option<Pa
     Ok(())
 }
 
-/// [`super::set_access::set_access`], with a fast path for one page whose table of pages
+/// [`super::set_access::set_access`], with a fast path for one page whose level-3 table
 /// exists.
 ///
 /// # Errors
 ///
-/// As [`super::set_access::set_access`].
+/// Those of [`super::set_access::set_access`].
 pub fn set_access(
     write: &mut WriteView<'_>,
     first: Gfn,

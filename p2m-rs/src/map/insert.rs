@@ -1,20 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Mapping (`p2m_set_entry`, `__p2m_set_entry`).
 //!
-//! C has one function for three things, told apart by INVALID_MFN and by
-//! comparing frames. Here they are three: [`insert`] in this file,
-//! [`crate::map::remove::remove`] and [`crate::map::set_access::set_access`]. All three
-//! go down to the first table that has to change, and from there once into each table
-//! below that the range touches.
+//! C's `p2m_set_entry` maps, unmaps and changes the access, and tells the three apart by
+//! INVALID_MFN and by comparing frames. Here each has its own function: [`insert`] in this
+//! file, [`crate::map::remove::remove`] and [`crate::map::set_access::set_access`]. All
+//! three walk down to the first table that has to change, and from there visit each table
+//! below that the range touches once.
 //!
-//! A range is mapped with the largest blocks that fit, also where only its
-//! middle is aligned. (C takes one size for the whole of a range, so that one
-//! page too many makes pages of a gigabyte.) A new table is complete before
+//! A range is mapped with the largest blocks that fit, even if only its
+//! middle is aligned. (C derives the size from the length that is left as well, so a gigabyte
+//! plus one page is mapped with pages only.) A new table is complete before
 //! anything points to it, and so are the tables below it.
 //!
-//! Order within a change, whatever the kind: the old entry goes; TLB flush (now or
-//! deferred); IOTLB flush; the new entry, if there is one, of which an IOMMU is told; and
-//! last the references to pages. [`crate::table`] says when a break is needed.
+//! Every change has the same order: the old entry is removed; the TLB is flushed (now, or
+//! deferred to the unlock); the IOTLB is flushed; the new entry, if any, is written and
+//! reported to the IOMMU; last, the references to pages are dropped. [`crate::table`] says
+//! when break-before-make is needed.
 
 use super::progress::Progress;
 use super::release::{leak, release, release_same_frame};
@@ -32,15 +33,15 @@ use crate::types::pte::{Kind, Pte};
 use crate::xen::iommu::IotlbFlush;
 use crate::xen::target::Target;
 
-/// Maps `nr` frames from `gfn` on to `target`. What was mapped there is
-/// replaced (and its references dropped).
+/// Maps `nr` frames from `gfn` on to `target`. Existing mappings are
+/// replaced, and their references dropped.
 ///
 /// # Errors
 ///
 /// [`Errno::ENOMEM`] for a dying domain (XSA-410) or if a block cannot be
 /// split, [`Errno::ENOENT`] if a table cannot be created, [`Errno::EINVAL`]
-/// beyond the IPA space. A prefix of the range may be mapped then.
-// UPSTREAM-DEFECT: B16: an existing mapping is replaced without a word.
+/// beyond the IPA space. On an error a prefix of the range may be mapped.
+// UPSTREAM-DEFECT: B16: an existing mapping is replaced silently.
 pub fn insert(
     write: &mut WriteView<'_>,
     gfn: Gfn,
@@ -52,17 +53,17 @@ pub fn insert(
     Ok(Insertion::new(write, gfn, target, access).run(write, nr)?)
 }
 
-/// What to map where. Offsets are in pages from `gfn` on.
+/// A range of guest frames and what to map there. Offsets count pages from `gfn`.
 #[derive(Clone, Copy)]
 pub(super) struct Insertion {
     gfn: Gfn,
-    /// The block that would begin with the first frame.
+    /// A leaf that maps the first frame, with the type and the access of the whole range.
     first: Pte,
-    /// Level of the largest blocks.
+    /// The largest leaves that may be used are of this level.
     largest: Level,
 }
 
-/// What is mapped where.
+/// Construction, and the leaves of the range.
 impl Insertion {
     #[inline(always)]
     pub(super) fn new(write: &WriteView<'_>, gfn: Gfn, target: Target, access: P2mAccess) -> Self {
@@ -71,17 +72,17 @@ impl Insertion {
         let first = Pte::leaf(mfn, ty, access, Level::L1);
         Self {
             gfn,
-            // The access is remembered while mem_access is in use.
+            // The entry stores the access only while mem_access is enabled.
             first: if mem_access {
                 first.with_access(access)
             } else {
                 first
             },
             largest: match (mem_access, ty.is_foreign()) {
-                // Accesses are by pages.
+                // mem_access sets the access of single pages.
                 (true, _) => Level::L3,
-                // Each page of a foreign block owns a reference, and a block
-                // is dropped between two preemption checks (B4).
+                // A foreign block owns one reference per page, and all of them are
+                // dropped between two preemption checks (B4).
                 (false, true) => Level::L2,
                 (false, false) => Level::L1,
             },
@@ -96,15 +97,16 @@ impl Insertion {
         gfn.raw().wrapping_sub(self.gfn.raw())
     }
 
-    /// Whether what remains at `offset` may begin with a leaf of `level`.
+    /// Whether a leaf of `level` may be used at `offset`, with `pages` pages of the range left.
     pub(super) fn fits(&self, level: Level, offset: u64, pages: u64) -> bool {
         let frames = self.gfn(offset).raw() | self.first.advanced(offset).mfn().raw();
         level >= self.largest && pages >= level.pages() && frames & (level.pages() - 1) == 0
     }
 
-    /// Whether `pte`, an entry of `level` on the way to `offset`, maps there already
-    /// what is asked for, its valid bit left aside. A foreign mapping is taken for another
-    /// one all the same: it owns references, and so does what the caller brings.
+    /// Whether `pte`, an entry of `level` that spans `offset`, already maps there what this
+    /// insertion would map; its valid bit does not count. False for foreign mappings: the
+    /// caller brings a reference of its own, so the old mapping must be replaced and its
+    /// reference dropped.
     fn is_mapped_by(&self, pte: Pte, level: Level, offset: u64) -> bool {
         let mapped = pte.advanced(level.offset(self.gfn(offset)));
         mapped.with_valid_bit() == self.leaf(offset, level)
@@ -131,9 +133,9 @@ impl PartialUpdate for Insertion {
     }
 }
 
-/// In tables of the tree.
+/// Insertion into tables of the tree.
 impl Insertion {
-    /// Maps the first `nr` pages.
+    /// Maps the first `nr` pages of the range.
     #[inline(never)]
     pub(super) fn run(&self, write: &mut WriteView<'_>, nr: u64) -> Outcome {
         let mut done = 0;
@@ -141,7 +143,7 @@ impl Insertion {
             let more = self.run_from(write, done, nr);
             done += more.pages;
             match more.outcome {
-                // Tables that were taken out wait to be freed.
+                // Out of table pages: free the removed tables, and try again.
                 Err(Failure::NoTable(_)) if write.deferred().pages().any_removed() => {
                     write.finish_early();
                 }
@@ -149,8 +151,8 @@ impl Insertion {
             }
         };
         if done > 0 && write.has_iommu() {
-            // The mappings are there and own what the caller gave: an IOMMU
-            // that did not flush is no failure of the insertion (B11). It was
+            // The mappings exist and own the caller's references, so a failed
+            // IOMMU flush is no failure of the insertion (B11). It was
             // logged, and the domain shut down.
             let _logged = write.iommu_flush(self.gfn, done, IotlbFlush::ADDED);
         }
@@ -174,7 +176,7 @@ impl Insertion {
         Progress::done(at - start)
     }
 
-    /// Maps the part of `start .. end` that a table of the tree spans.
+    /// Maps the part of `start .. end` that `table`, a table of the tree, spans.
     fn insert_in(&self, write: &WriteView<'_>, table: Table<'_>, start: u64, end: u64) -> Progress {
         let level = table.level();
         let mut pending = Pending::none(write, table);
@@ -196,8 +198,8 @@ impl Insertion {
         Progress::done(at - start)
     }
 
-    /// Maps leaves of the table's level: as many as there are empty entries, or
-    /// mappings that go on alike, or one table.
+    /// Maps leaves of the table's level, over one run of empty entries, one run of
+    /// mappings, or one entry that points to a table. Returns the number of pages mapped.
     fn map_run(&self, write: &WriteView<'_>, table: Table<'_>, at: u64, end: u64) -> u64 {
         let level = table.level();
         let (gfn, first) = (self.gfn(at), level.index(self.gfn(at)));
@@ -210,8 +212,8 @@ impl Insertion {
         replace(write, table, gfn, most, leaf) << level.order()
     }
 
-    /// Maps a part of what one entry spans, in the table below it, which is
-    /// created if need be.
+    /// Maps `at .. end`, a part of what one entry spans, in the table below that entry. The
+    /// table is created if it does not exist.
     fn insert_below(
         &self,
         write: &WriteView<'_>,
@@ -230,8 +232,8 @@ impl Insertion {
                 }
                 progress
             }
-            // References of a part of it are dropped one by one, after the
-            // flush.
+            // A foreign block is split first: each page that is replaced drops its
+            // reference after the flush.
             Entry::Leaf(block) if block.ty().is_some_and(P2mType::is_foreign) => {
                 match split(write, table, index, gfn) {
                     Ok(below) => self.insert_in(write, below, at, end),
@@ -243,8 +245,8 @@ impl Insertion {
                 let (new, progress) = split_with(write, block, level, gfn, end - at, self);
                 if let Some(new) = new {
                     write.note_mapped(gfn, gfn.add(progress.pages - 1));
-                    // What was mapped there owned no reference, and the insertion
-                    // succeeds whatever the IOMMU answers (B11).
+                    // The block owned no references, and the insertion succeeds even
+                    // if the IOMMU flush fails (B11).
                     let _logged = pending.replace_block(index, gfn, new);
                 }
                 progress
@@ -253,12 +255,12 @@ impl Insertion {
     }
 }
 
-/// In new tables.
+/// Insertion into new tables.
 impl Insertion {
-    /// A new table under an entry of level `above`, in which `at .. end` is
-    /// mapped, or a prefix.
-    // UPSTREAM-DEFECT: B9: no memory is reported as -ENOENT, and what was
-    // mapped by the same call stays. B10: an intermediate table that becomes
+    /// Builds a new table, for an entry of level `above`, that maps `at .. end`, or a prefix
+    /// of that if table pages run out.
+    // UPSTREAM-DEFECT: B9: running out of memory is reported as -ENOENT, and what the
+    // same call has mapped stays mapped. B10: an intermediate table that becomes
     // empty again may be kept.
     pub(super) fn build(
         &self,
@@ -282,7 +284,7 @@ impl Insertion {
         (Some(new), progress)
     }
 
-    /// Maps `start .. end` in an empty new table.
+    /// Maps `start .. end` in `new`, which is empty.
     fn build_parts(
         &self,
         write: &WriteView<'_>,
@@ -317,10 +319,10 @@ impl Insertion {
     }
 }
 
-/// Replaces the mapping or the table at the entry for `gfn`, and the mappings that
-/// go on like it; `most` leaves at most. An IOMMU is told of each before what
-/// was there is let go of. What is as it should be already stays. Returns how
-/// many are done.
+/// Replaces the table at the entry for `gfn`, or the run of mappings that begins there, by
+/// `leaf` and the leaves that map the frames after it; `most` entries at most. The IOMMU is
+/// flushed before the old mappings are released. Entries that already are as they should be
+/// stay. Returns the number of entries done.
 #[inline(never)]
 pub(super) fn replace(
     write: &WriteView<'_>,
@@ -345,8 +347,8 @@ pub(super) fn replace(
     let count = removed.count();
     account(write, level, gfn, count);
     match flushed {
-        // The new mapping is there and owns what the caller gave (B11).
-        // But a device may still reach what was there before: keep that.
+        // The new mapping exists and owns the caller's reference (B11), but a device
+        // may still reach the old pages: keep their references for ever.
         Err(_logged) => leak(write, removed),
         Ok(flushed) if is_leaf && old.mfn() == leaf.mfn() => {
             release_same_frame(write, removed, flushed);
@@ -356,7 +358,7 @@ pub(super) fn replace(
     count
 }
 
-/// Counts `count` new leaves of `level` from `gfn` on.
+/// Adds `count` new leaves of `level` from `gfn` on to the p2m's statistics and bounds.
 pub(super) fn account(write: &WriteView<'_>, level: Level, gfn: Gfn, count: u64) {
     write.count_mapped(level, count);
     write.note_mapped(gfn, gfn.add((count << level.order()) - 1));

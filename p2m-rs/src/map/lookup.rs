@@ -2,9 +2,9 @@
 //! Looking a guest frame up (`p2m_get_entry`, `p2m_lookup`,
 //! `p2m_get_page_from_gfn`).
 //!
-//! Needs the lock for reading; the result borrows the view, so it cannot
-//! outlive the lock. What must outlive it is copied out on purpose (`mfn()`
-//! for the callers of `p2m_lookup`, who know that it is a hint) or is a
+//! A lookup needs the read lock. Its result borrows the view, so it cannot
+//! outlive the lock. What must outlive the lock is either copied out explicitly (`mfn()`,
+//! for the callers of `p2m_lookup`, who know that the frame is only a hint), or is a
 //! reference to the page ([`get_page_from_gfn`]).
 use core::marker::PhantomData;
 
@@ -18,19 +18,19 @@ use crate::types::pte::Pte;
 use crate::xen::globals::root_level;
 use crate::xen::page::{Page, PageRef};
 
-/// What is mapped at a frame, or how large the hole is that holds it.
+/// The mapping of a guest frame, or the size of the hole around the frame.
 #[derive(Clone, Copy)]
 pub struct Lookup<'v> {
-    /// The mapping's entry, but with the frame that is looked up; no entry for
-    /// a hole.
+    /// The entry of the mapping, advanced to the frame that was looked up;
+    /// [`Pte::EMPTY`] for a hole.
     leaf: Pte,
-    /// log2 of the pages that the entry spans that ended the walk.
+    /// log2 of the number of pages that the entry that ended the walk spans.
     order: u32,
     _lock: PhantomData<&'v ()>,
 }
 
 impl<'v> Lookup<'v> {
-    /// Nothing mapped, at the entry of `level` that ended the walk.
+    /// A hole: an entry of `level` ended the walk and maps nothing.
     #[inline(always)]
     fn hole(level: Level) -> Self {
         Self {
@@ -45,19 +45,19 @@ impl<'v> Lookup<'v> {
         Level::of_order(self.order)
     }
 
-    /// log2 of the pages of the mapping or of the hole.
+    /// log2 of the number of pages of the mapping or of the hole.
     #[inline(always)]
     pub fn order(&self) -> u32 {
         self.order
     }
 
-    /// The machine frame.
+    /// The machine frame; `None` for a hole.
     #[inline(always)]
     pub fn mfn(&self) -> Option<Mfn> {
         self.leaf.is_mapped().then(|| self.leaf.mfn())
     }
 
-    /// The type.
+    /// The type of the mapping; `None` for a hole.
     #[inline(always)]
     pub fn ty(&self) -> Option<P2mType> {
         self.leaf.ty()
@@ -69,14 +69,14 @@ impl<'v> Lookup<'v> {
         self.leaf.is_mapped().then(|| self.leaf.access())
     }
 
-    /// The valid bit of the mapping's own entry (C's `valid`). False for a hole.
+    /// The valid bit of the mapping's own entry (C's `valid`); false for a hole.
     pub fn valid_bit(&self) -> bool {
         self.leaf.valid_bit()
     }
 }
 
-/// The level of the largest block that holds `gfn` and begins above `max`:
-/// beginning with the highest bit in which the two differ, or smaller.
+/// The level of the largest block that holds `gfn` and begins above `max`. Its size in pages
+/// is at most the value of the highest bit in which `gfn` and `max` differ.
 #[inline(always)]
 fn block_above(gfn: Gfn, max: Gfn) -> Level {
     // C masks with a 64-bit address shifted to a frame number, and so ignores
@@ -98,8 +98,8 @@ pub fn get_entry(view: &ReadView, gfn: Gfn) -> Lookup<'_> {
     }
 }
 
-/// The mapping at `gfn`, if there is one: [`get_entry`] for those who do not
-/// ask how large a hole is.
+/// The mapping at `gfn`, if there is one: [`get_entry`] for callers that do not
+/// need the size of a hole.
 #[inline(always)]
 pub fn lookup(view: &ReadView, gfn: Gfn) -> Option<Lookup<'_>> {
     if gfn > view.max_mapped_gfn() {
@@ -112,7 +112,7 @@ pub fn lookup(view: &ReadView, gfn: Gfn) -> Option<Lookup<'_>> {
 fn find(view: &ReadView, gfn: Gfn) -> Lookup<'_> {
     match Walk::from_root(view, gfn) {
         None => Lookup::hole(root_level()),
-        // Out of line, so that all others save no registers for a call.
+        // Out of line, so that the common path saves no registers for a call.
         Some(walk) if walk.calls_for_each_table() => find_by_calls(view, gfn),
         Some(walk) => end_of_walk(walk, gfn),
     }
@@ -148,8 +148,8 @@ fn end_of_walk(mut walk: Walk<'_>, gfn: Gfn) -> Lookup<'_> {
     }
 }
 
-/// For a frame above all that were ever mapped: the level of the largest
-/// block that holds it and lies above them altogether.
+/// For a frame above every frame that was ever mapped: the level of the largest
+/// block that holds `gfn` and lies entirely above those frames.
 #[inline(always)]
 pub(crate) fn hole_beyond_max(view: &ReadView, gfn: Gfn) -> Option<Level> {
     let max = view.max_mapped_gfn();
@@ -157,7 +157,7 @@ pub(crate) fn hole_beyond_max(view: &ReadView, gfn: Gfn) -> Option<Level> {
 }
 
 /// The access of a frame that was looked up (`p2m_mem_access_radix_get`).
-// UPSTREAM-DEFECT: B20: no caller of p2m_get_entry asks for it.
+// UPSTREAM-DEFECT: B20: no caller of p2m_get_entry uses the access.
 pub fn access_of(view: &ReadView, found: &Lookup<'_>) -> Option<P2mAccess> {
     if view.p2m().mem_access_enabled() {
         found.access()
@@ -168,7 +168,7 @@ pub fn access_of(view: &ReadView, found: &Lookup<'_>) -> Option<P2mAccess> {
 
 /// The page mapped at `gfn`, with a reference, and the mapping's type
 /// (`p2m_get_page_from_gfn`). The reference is taken under the lock: once
-/// it is released, the page may be gone (XSA-473).
+/// the lock is released, the page may have been freed (XSA-473).
 pub fn get_page_from_gfn(view: &ReadView, gfn: Gfn) -> (Option<PageRef>, Option<P2mType>) {
     let Some(mapping) = lookup(view, gfn) else {
         return (None, None);
@@ -183,8 +183,8 @@ fn reference(view: &ReadView, mapping: &Lookup<'_>) -> Option<PageRef> {
     if !ty.is_foreign() {
         return page.get(domain);
     }
-    // A foreign page has another owner, who may be giving it up just now:
-    // then there is none, and that is no error.
+    // A foreign page belongs to another domain, which may be freeing it just now.
+    // Then no reference can be taken, and that is no error.
     let (reference, is_own) = page.get_any(domain)?;
     debug_assert!(!is_own, "a domain's own page mapped as foreign");
     (!is_own).then_some(reference)

@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Putting a block together again from the table that it was split into.
+//! Merging the entries of a table into one block again.
 //!
-//! mem_access splits blocks, since its restrictions are by pages. When they
-//! are lifted from all of what was a block, the table is replaced by a block
-//! again: fewer levels for the hardware to walk, and the table goes back to the
-//! pool. C never does that. A table is looked at where a call that lifts comes to
-//! its end, or to the call's own, and has been through more than a few of its pages
-//! ([`MERGE_FROM`]). So flipping single pages costs no search; a call that was
-//! preempted in the middle of a gigabyte does not leave its table behind; nor does a
-//! monitor that leaves the guest's last page out, as xen-access does.
+//! mem_access splits blocks, since it restricts single pages. When the restrictions
+//! are lifted from all pages of a former block, the table is replaced by a block
+//! again: the hardware walks fewer levels, and the table's page goes back to the
+//! pool. C never merges.
 //!
-//! Valid bits are no reason against it: they track what the guest touches
-//! ([`crate::guest::fault`]), and of a block it has touched any part or none.
+//! A call that lifts restrictions checks a table when it reaches the end of the table, or the
+//! end of its own range, and has passed at least [`MERGE_FROM`] pages of the table. So
+//! changing single pages back and forth costs no search. Tables are also merged when a call
+//! was preempted in the middle of a gigabyte, and when a monitor leaves out the guest's last
+//! page, as xen-access does.
+//!
+//! Valid bits that differ do not prevent a merge. They track what the guest touches
+//! ([`crate::guest::fault`]): the block's valid bit is set if that of any part was.
 
 use crate::p2m::lock::WriteView;
 use crate::table::pending::Pending;
@@ -23,22 +25,22 @@ use crate::types::p2m_type::P2mType;
 use crate::types::pte::{Kind, Pte};
 use crate::xen::page::pages_before_xen_heap;
 
-/// Pages of a table that a call has been through when it looks whether the table may
-/// be a block. Restart points of the hypercall are as far apart.
+/// A call checks whether a table can be merged after it has passed this many of its pages.
+/// The restart points of the hypercall are as far apart.
 pub(crate) const MERGE_FROM: u64 = 64;
 
-/// What is known of the entries of a table, without another look.
+/// What a caller of [`merge`] knows of the entries of a table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Entries {
-    /// They map consecutive frames alike, their valid bits included.
+    /// They map consecutive frames with the same attributes, valid bits included.
     OneRun,
     /// Nothing.
     Unknown,
 }
 
-/// Replaces the table at `index`, at which `gfn` is looked up, by a block
-/// if it maps just what a block would, and mem_access is in use. `entries` is what the
-/// caller knows of that table. Says whether it did.
+/// Replaces the table at `index`, the index of `gfn`, by a block, if mem_access is enabled
+/// and the table maps exactly what a block would. `entries` is what the caller knows of that
+/// table. Returns whether the table was replaced.
 pub(crate) fn merge(
     write: &WriteView<'_>,
     pending: &mut Pending<'_>,
@@ -61,14 +63,15 @@ pub(crate) fn merge(
     let Some(block) = block_of(below, level, entries) else {
         return false;
     };
-    // A table that this call has linked may still wait for its valid bit.
+    // The table may be new, and the valid bit of its pointer still pending.
     if !table.load(index).valid_bit() {
         pending.complete();
     }
     let removed = if table.load(index).valid_bit() && block.valid_bit() {
         pending.map(index, gfn, block)
     } else {
-        // The hardware stops here, as it did before or at the entries below.
+        // The block's valid bit stays clear: walks ended here, or at the entries below,
+        // before the merge as well.
         table.replace(write, gfn, 1, block.without_valid_bit()).0
     };
     if let Owned::Table(old) = removed.into_owned() {
@@ -79,14 +82,14 @@ pub(crate) fn merge(
     true
 }
 
-/// The block of `level` that maps what the table below maps, if a block may.
+/// The block of `level` that maps what `table` maps; `None` if no block can or may.
 fn block_of(table: Table<'_>, level: Level, entries: Entries) -> Option<Pte> {
     let part = table.level();
     let first = table.load(TableIndex::FIRST);
     let is_leaf = first.kind(part) == Kind::Leaf;
     let is_aligned = first.mfn().raw() & (level.pages() - 1) == 0;
-    // References of foreign pages are dropped a 2 MiB block at a time (B4), and
-    // Xen remembers where single pages of its heap are mapped (M2P).
+    // Only RAM: references of foreign pages are dropped at most 2 MiB at a time (B4).
+    // Xen records where single pages of its heap are mapped (M2P), see below.
     let is_ram = first.ty().is_some_and(P2mType::is_ram);
     if !(is_leaf && is_aligned && is_ram) {
         return None;
@@ -95,7 +98,7 @@ fn block_of(table: Table<'_>, level: Level, entries: Entries) -> Option<Pte> {
         Entries::OneRun => first.valid_bit(),
         Entries::Unknown => table.maps_one_block()?,
     };
-    // A block that is there already has none of Xen's heap to remember.
+    // Parts that are blocks hold no page of Xen's heap.
     let may_be_block =
         part < Level::L3 || pages_before_xen_heap(first.mfn(), level.pages()) == level.pages();
     let block = first.at_level(level);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Mapping and unmapping as the rest of Xen asks for it: take the write lock,
-//! change, flush, unlock (`p2m_insert_mapping`, `p2m_remove_mapping` and the
-//! functions on top). The verbs themselves are the files below.
+//! Mapping and unmapping for the rest of Xen: `p2m_insert_mapping`, `p2m_remove_mapping` and
+//! the functions built on them. Each takes the write lock, changes the tables, flushes and
+//! releases the lock. The submodules hold one verb each.
 #![forbid(unsafe_code)]
 
 pub mod fast_path;
@@ -30,7 +30,7 @@ use crate::xen::target::Target;
 ///
 /// # Errors
 ///
-/// As [`insert::insert`].
+/// Those of [`insert::insert`].
 pub fn insert_mapping(
     cx: &mut Unlocked<'_>,
     p2m: &P2m,
@@ -48,10 +48,10 @@ pub fn insert_mapping(
 ///
 /// # Errors
 ///
-/// [`Errno::EILSEQ`] if RAM there is not what the caller believes: two CPUs may
-/// be removing the same page. Nothing was changed then. Else as
+/// [`Errno::EILSEQ`] if RAM in the range is not what the caller believes (two CPUs may
+/// be removing the same page); then nothing has changed. Otherwise those of
 /// [`remove::remove`].
-// UPSTREAM-DEFECT: B16: MMIO is unmapped without a look at the frame.
+// UPSTREAM-DEFECT: B16: the frame of an MMIO mapping is not compared before it is unmapped.
 pub fn remove_mapping(
     cx: &mut Unlocked<'_>,
     p2m: &P2m,
@@ -69,7 +69,7 @@ pub fn remove_mapping(
     remove::remove(&mut write, gfn, nr)
 }
 
-/// Checks that all RAM in the range is what the caller believes.
+/// Checks that all RAM in the range is mapped to the frames that the caller believes.
 fn check_maps(view: &ReadView, start: Gfn, nr: u64, mfn: Option<Mfn>) -> Result {
     let believed = mfn.filter(|&mfn| Page::exists(mfn));
     let mut done = 0;
@@ -82,8 +82,8 @@ fn check_maps(view: &ReadView, start: Gfn, nr: u64, mfn: Option<Mfn>) -> Result 
         let Some(table) = Table::last(view, gfn) else {
             break;
         };
-        // Entries of the table one by one, pages in runs, but not what is below
-        // another table.
+        // Check the table's entries one by one (pages in runs), up to an entry that
+        // points to another table.
         let level = table.level();
         let mut at = Some(level.index(gfn));
         while let Some(index) = at.filter(|_| done < nr) {

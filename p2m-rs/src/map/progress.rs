@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! How far a change of a range got.
+//! [`Progress`]: how far a change of a range got.
 
 use crate::types::errno::{Failure, Outcome};
 
-/// How many pages of a range are done, and why no more.
+/// How many pages of a range are done, and why the rest is not.
 #[must_use = "the rest of the range may have failed"]
 pub(crate) struct Progress {
     pub(crate) pages: u64,
@@ -11,7 +11,7 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    /// All of it.
+    /// All `pages` pages are done.
     #[inline(always)]
     pub(crate) const fn done(pages: u64) -> Self {
         Self {
@@ -20,7 +20,7 @@ impl Progress {
         }
     }
 
-    /// Nothing.
+    /// Nothing is done, because of `failure`.
     #[inline(always)]
     pub(crate) const fn failed(failure: Failure) -> Self {
         Self {
@@ -29,7 +29,7 @@ impl Progress {
         }
     }
 
-    /// So much, with the outcome of the last part.
+    /// `pages` pages are done; `outcome` is that of the last part.
     #[inline(always)]
     pub(crate) const fn of(pages: u64, outcome: Outcome) -> Self {
         Self { pages, outcome }

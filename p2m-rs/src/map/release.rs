@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Releasing what a removed entry owned (`p2m_free_entry`, `p2m_put_page`).
 //!
-//! References to a foreign page go after the TLB flush, and after the IOMMU's: the
-//! page's owner may give it up at that moment, and whoever gets it next must not
-//! share it with this guest. (C relies on the allocator's flush when the page is
-//! handed out again, and puts it before: B15.) A dying domain does not run, so for
-//! it the one flush at the end is enough. A *table* is freed before the unlock, after the
+//! The reference to a foreign page is dropped after the TLB flush and the IOTLB flush: once
+//! it is dropped, the page's owner may free the page, and its next owner must not
+//! share it with this guest. (C drops the reference before the flush, and relies on the
+//! allocator's flush when the page is handed out again: B15.) A dying domain does not run, so
+//! for it the one flush at the end is enough. A *table* is freed before the unlock, after the
 //! flush as well ([`crate::p2m::deferred`]).
 
 use crate::p2m::iommu::IotlbFlushed;
@@ -17,7 +17,7 @@ use crate::types::p2m_type::P2mType;
 use crate::types::pte::Pte;
 use crate::xen::page::{pages_before_xen_heap, Page};
 
-/// Releases whatever the entry owned, of which the IOMMU knows nothing any more.
+/// Releases whatever the removed entry owned. The IOMMU was flushed.
 pub(crate) fn release(write: &WriteView<'_>, removed: Removed, flushed: IotlbFlushed) {
     match removed.into_owned() {
         Owned::Nothing => (),
@@ -35,13 +35,13 @@ fn release_table(write: &WriteView<'_>, table: RemovedTable, flushed: IotlbFlush
     });
 }
 
-/// Releases a mapping whose place another mapping of the same frame took: its
-/// references go (B3), the page stays where it is.
+/// Releases a mapping that was replaced by another mapping of the same frame: its
+/// references are dropped (B3), but the page stays mapped at the same guest frame.
 pub(crate) fn release_same_frame(write: &WriteView<'_>, removed: Removed, flushed: IotlbFlushed) {
     if let Owned::Leaf(leaf) = removed.into_owned() {
         write.count_unmapped(leaf.level(), leaf.count());
-        // Where only permissions changed the flush is deferred: first that, as for
-        // every foreign page (B15).
+        // If only permissions changed, the flush is still deferred. It must precede the
+        // drop of a foreign page's reference (B15).
         if leaf.ty().is_some_and(P2mType::is_foreign) {
             write.deferred().tlb_flush_sync();
         }
@@ -49,8 +49,8 @@ pub(crate) fn release_same_frame(write: &WriteView<'_>, removed: Removed, flushe
     }
 }
 
-/// Keeps what the entry owned for ever, for a device may still reach it; but for
-/// the guest, and for Xen's books, it is gone.
+/// Keeps what the entry owned for ever, since a device may still reach it. For
+/// the guest and in the statistics the mapping is gone.
 pub(crate) fn leak(write: &WriteView<'_>, removed: Removed) {
     match removed.into_owned() {
         Owned::Nothing => (),
@@ -59,8 +59,8 @@ pub(crate) fn leak(write: &WriteView<'_>, removed: Removed) {
     }
 }
 
-/// Mappings of one level that are out of their table. What must be done for
-/// all of them is done once, on drop.
+/// Mappings of one level that were removed from their table. Statistics and the ioreq mapcache
+/// are updated once for all of them, on drop.
 pub(crate) struct Released<'v> {
     write: &'v WriteView<'v>,
     level: Level,
@@ -69,7 +69,7 @@ pub(crate) struct Released<'v> {
 }
 
 impl<'v> Released<'v> {
-    /// None yet.
+    /// No mappings yet, of `level`.
     pub(crate) fn at(write: &'v WriteView<'v>, level: Level) -> Self {
         Self {
             write,
@@ -79,8 +79,8 @@ impl<'v> Released<'v> {
         }
     }
 
-    /// `count` consecutive parts of a block, of which `part` is the first. It
-    /// mapped no foreign pages: their references would be dropped one by one.
+    /// Adds `count` consecutive parts of a block, of which `part` is the first. The block
+    /// must not be foreign: foreign references are dropped page by page.
     pub(crate) fn add_parts(&mut self, part: Pte, count: u64) {
         debug_assert!(!part.ty().is_some_and(P2mType::is_foreign));
         self.count += count;
@@ -92,14 +92,14 @@ impl<'v> Released<'v> {
         }
     }
 
-    /// A mapping without references.
+    /// Adds a mapping without references.
     #[inline]
     pub(crate) fn add_plain(&mut self, leaf: RemovedLeaf) {
         debug_assert!(!leaf.ty().is_some_and(P2mType::is_foreign));
         self.note(&leaf);
     }
 
-    /// A mapping, whose references are dropped (`p2m_put_l2_superpage`,
+    /// Adds a mapping and drops its references (`p2m_put_l2_superpage`,
     /// `p2m_put_l3_page`).
     #[inline]
     pub(crate) fn add(&mut self, leaf: RemovedLeaf, flushed: IotlbFlushed) {
@@ -109,7 +109,7 @@ impl<'v> Released<'v> {
         }
     }
 
-    /// All that follows from a mapping's end but its references.
+    /// Adds a mapping, but keeps its references.
     #[inline]
     fn note(&mut self, leaf: &RemovedLeaf) {
         self.count += leaf.count();
@@ -123,14 +123,14 @@ impl<'v> Released<'v> {
 
     #[inline(never)]
     fn put_foreign(&self, leaf: RemovedLeaf, flushed: IotlbFlushed) {
-        // All that was taken out together is flushed together.
+        // One flush covers all entries that were removed together.
         if self.write.refuse_if_dying().is_ok() {
             self.write.deferred().tlb_flush_sync();
         }
         leaf.put_references(flushed);
     }
 
-    /// [`Self::add`] for a mapping of one page without references, which is `page`.
+    /// Adds a mapping of one page, `page`, that owns no reference.
     pub(crate) fn add_page(&mut self, leaf: RemovedLeaf, page: Page) {
         debug_assert!(!leaf.ty().is_some_and(P2mType::is_foreign));
         self.count += 1;
@@ -140,7 +140,8 @@ impl<'v> Released<'v> {
         }
     }
 
-    /// Xen's heap remembers where its pages are mapped (M2P): not any more.
+    /// Erases the recorded guest frame (M2P) of the pages of Xen's heap among `pages` pages
+    /// from `mfn` on.
     #[inline(never)]
     fn forget_xenheap_gfns(&self, mut mfn: Mfn, mut pages: u64) {
         while pages > 0 {
@@ -157,14 +158,14 @@ impl<'v> Released<'v> {
         }
     }
 
-    /// Only of a page that is the domain's, and stays so for the moment. The tables
-    /// of a dying domain name frames that were freed before, which may be another
-    /// domain's shared page by now, or on their way through the heap.
+    /// Erases the recorded guest frame of `page`, if the domain owns the page. A reference
+    /// keeps that so meanwhile. The tables of a dying domain still map frames that were
+    /// freed, which may have become another domain's shared page, or be in use by the heap.
     #[inline(never)]
     fn forget_xenheap_gfn(&self, page: Page) {
         let domain = self.write.p2m().domain();
         if let Some(reference) = domain.and_then(|domain| page.get(domain)) {
-            // Nobody changes what kind of page it is any more.
+            // With the reference held, whether it is a page of the heap cannot change.
             if page.is_of_xen_heap() {
                 reference.forget_xenheap_gfn();
             }

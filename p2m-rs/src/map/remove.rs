@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Unmapping (`p2m_set_entry` with INVALID_MFN).
 //!
-//! An entry whose whole span is unmapped is cleared at its own level: a table
-//! goes with all that is below it. A block of which a part is unmapped is
-//! replaced by a table that has the hole already, so that one flush does for
+//! An entry whose whole span is unmapped is cleared at its own level; if it points to a
+//! table, that table and everything below it are removed. A block of which a part is unmapped
+//! is replaced by a table that already has the hole, so that one flush covers
 //! split and removal.
 
 use super::progress::Progress;
@@ -18,7 +18,7 @@ use crate::types::p2m_type::P2mType;
 use crate::types::pte::{Kind, Pte};
 use crate::xen::iommu::IotlbFlush;
 
-/// Nothing in the place of a part of a block.
+/// The [`PartialUpdate`] that unmaps a part of a block.
 struct Hole;
 
 impl PartialUpdate for Hole {
@@ -39,8 +39,8 @@ impl PartialUpdate for Hole {
 ///
 /// # Errors
 ///
-/// As for [`Self::insert`]; a block that cannot be split stays whole
-/// (XSA-222). Also if the IOMMU may still reach what was unmapped; then no
+/// Those of [`super::insert::insert`]; a block that cannot be split stays whole
+/// (XSA-222). Also an error if the IOMMU may still reach what was unmapped; then no
 /// reference is dropped.
 pub fn remove(write: &mut WriteView<'_>, gfn: Gfn, nr: u64) -> Result {
     write.refuse_if_dying()?;
@@ -58,7 +58,7 @@ pub(crate) fn remove_any(write: &mut WriteView<'_>, gfn: Gfn, nr: u64) -> Outcom
         let more = remove_in(write, table, gfn, rest);
         done += more.pages;
         match more.outcome {
-            // Tables that were taken out wait to be freed.
+            // Out of table pages: free the removed tables, and try again.
             Err(Failure::NoTable(_)) if write.deferred().pages().any_removed() => {
                 write.finish_early();
             }
@@ -68,7 +68,7 @@ pub(crate) fn remove_any(write: &mut WriteView<'_>, gfn: Gfn, nr: u64) -> Outcom
     Ok(())
 }
 
-/// Unmaps the part of the range that a table of the tree spans.
+/// Unmaps the part of the range that `table`, a table of the tree, spans.
 fn remove_in(write: &WriteView<'_>, table: Table<'_>, start: Gfn, pages: u64) -> Progress {
     let level = table.level();
     let (mut done, mut index) = (0, Some(level.index(start)));
@@ -89,7 +89,7 @@ fn remove_in(write: &WriteView<'_>, table: Table<'_>, start: Gfn, pages: u64) ->
     Progress::done(done)
 }
 
-/// Unmaps a part of what one entry spans.
+/// Unmaps `pages` pages from `gfn` on, a part of what one entry spans.
 fn remove_below(
     write: &WriteView<'_>,
     table: Table<'_>,
@@ -100,8 +100,8 @@ fn remove_below(
     match table.entry(index) {
         Entry::Empty => Progress::of(pages, write.iommu_flush_in_doubt(gfn, pages)),
         Entry::Table(below) => remove_in(write, below, gfn, pages),
-        // References of a part of it are dropped one by one, after the
-        // IOMMU has forgotten it.
+        // A foreign block is split first: each page that is unmapped drops its
+        // reference after the IOTLB flush.
         Entry::Leaf(block) if block.ty().is_some_and(P2mType::is_foreign) => {
             match split(write, table, index, gfn) {
                 Ok(below) => remove_in(write, below, gfn, pages),
@@ -116,10 +116,10 @@ fn remove_below(
     }
 }
 
-/// Clears at most `count` entries of the table's level: as many as own nothing,
-/// or one table, or consecutive foreign pages, or one foreign block, which is as
-/// many references as a table of pages (B4). Also where it fails for the IOMMU:
-/// then what the entries owned is kept for ever.
+/// Clears at most `count` entries from `first` on: either a stretch of entries that own
+/// nothing, or one entry that points to a table, or a run of foreign pages, or one foreign
+/// block, which owns as many references as a table of pages (B4). If the IOTLB flush fails,
+/// the entries are cleared all the same, and what they owned is kept for ever.
 pub(crate) fn clear_run(
     write: &WriteView<'_>,
     table: Table<'_>,
@@ -149,8 +149,8 @@ pub(crate) fn clear_run(
     }
 }
 
-/// Clears entries that are empty or whose mapping owns no reference, up to
-/// the first other one. Returns how many.
+/// Clears entries from `first` on that are empty or whose mapping owns no reference, up to
+/// the first other one, `limit` at most. The progress counts the pages that they span.
 fn clear_plain(
     write: &WriteView<'_>,
     table: Table<'_>,
@@ -188,13 +188,13 @@ fn clear_plain(
     Progress::of(pages, told.map(|_flushed| ()))
 }
 
-/// Whether an entry of `level` is cleared as a whole. An entry of 512 GiB never is: C
-/// clears no more than 1 GiB between two looks at what is there.
+/// Whether the range covers the whole entry of `level` at `gfn`, so that the entry is cleared
+/// as a whole. An entry of 512 GiB never is: C clears at most 1 GiB at a time.
 fn is_whole(level: Level, gfn: Gfn, pages: u64) -> bool {
     level != Level::L0 && level.offset(gfn) == 0 && pages >= level.pages()
 }
 
-/// Whether the entry is empty, or a mapping without references.
+/// Whether `pte`, an entry of `level`, is empty or a mapping without references.
 pub(super) fn owns_nothing(pte: Pte, level: Level) -> bool {
     match pte.kind(level) {
         Kind::Empty => true,

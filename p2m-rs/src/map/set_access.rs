@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Changing the access of what is mapped (what `p2m_set_mem_access` makes of
+//! Changing the access of mapped pages (what `p2m_set_mem_access` does with
 //! `p2m_get_entry` and `p2m_set_entry`).
 //!
-//! The setting is part of the entry ([`crate::types::pte`], bits 62:59): C has a radix
-//! tree beside the tables for it. Permissions may change in a live entry
-//! without break-before-make; one flush at the unlock covers all. A block of
-//! which anything is to be restricted is replaced by a table that is restricted
-//! already; without an IOMMU one flush serves all blocks of a table. A block whose
-//! restriction is lifted as a whole is changed in its place.
+//! The access is stored in the entry ([`crate::types::pte`], bits 62:59), where C has a radix
+//! tree beside the tables. Permissions may change in a live entry
+//! without break-before-make; one flush at the unlock covers all such changes. A block of
+//! which any part is to be restricted is replaced by a table whose entries are already
+//! restricted; without an IOMMU one flush covers all blocks of a table. A block whose
+//! restriction is lifted as a whole is changed in place.
 
 use super::lookup::hole_beyond_max;
 use super::merge::{merge, Entries, MERGE_FROM};
@@ -23,20 +23,20 @@ use crate::types::pte::Pte;
 use crate::xen::cpu;
 use crate::xen::iommu::IotlbFlush;
 
-/// Restricts the access to `pages` pages from `first` on, or lifts the
-/// restriction. The mappings and what they own stay; pages that are not mapped
-/// are skipped, and so is what has the access already. After each table of pages,
-/// each hole and each block it looks for preemption, if a restart point was
+/// Sets the access of `pages` pages from `first` on: restricts them, or lifts the
+/// restriction ([`P2mAccess::Rwx`]). The mappings and what they own stay. Pages that are not
+/// mapped, or have the access already, are skipped. After each level-3 table, hole
+/// and block, the function checks for preemption, if a restart point was
 /// passed. Returns the number of pages done.
 ///
-/// What is restricted becomes pages. A block whose restriction is lifted as a
-/// whole is put together again ([`crate::map::merge`]); lifting one that is a block
-/// still changes it in its place, and needs no memory.
+/// Blocks that are restricted are split into pages. A table whose restrictions are lifted as a
+/// whole may be merged into a block ([`crate::map::merge`]). A block whose
+/// restriction is lifted as a whole is changed in place, which needs no memory.
 ///
 /// # Errors
 ///
-/// As for [`crate::map::insert::insert`]; the pages before the failing one have the
-/// access then. Or those of the IOMMU's flush; then the access is set.
+/// Those of [`crate::map::insert::insert`]; then the pages before the failing one have the
+/// access. Or those of the IOTLB flush; then the access is set.
 pub fn set_access(
     write: &mut WriteView<'_>,
     first: Gfn,
@@ -67,14 +67,14 @@ impl AccessChange {
         }
     }
 
-    /// Whether this takes restrictions away, and adds none.
+    /// Whether this change lifts restrictions and adds none.
     fn lifts(&self) -> bool {
         self.access == P2mAccess::Rwx
     }
 
-    /// What becomes of a leaf; `None` if it stays: nothing is mapped, or it has the
-    /// access already. That one keeps all its bits, also a valid bit that is clear;
-    /// an entry that changes is valid, as in C.
+    /// The new value of a leaf; `None` if the leaf stays as it is, since it maps nothing or
+    /// has the access already. A leaf that stays keeps all its bits, also a clear valid bit; a
+    /// leaf that changes becomes valid, as in C.
     fn becomes(&self, leaf: Pte) -> Option<Pte> {
         let new = leaf.with_rights(leaf.ty()?, self.access);
         (new != leaf).then(|| new.with_valid_bit())
@@ -82,7 +82,7 @@ impl AccessChange {
 }
 
 impl PartialUpdate for AccessChange {
-    /// Accesses are by pages; what is lifted may be a block.
+    /// Restrictions need pages; where they are lifted, a block may stay a block.
     fn fits(&self, level: Level, gfn: Gfn, pages: u64) -> bool {
         level == Level::L3 || self.lifts() && level.offset(gfn) == 0 && pages >= level.pages()
     }
@@ -96,31 +96,31 @@ impl PartialUpdate for AccessChange {
     }
 }
 
-/// Where a preempted caller may go on, counted in pages of its own range.
+/// The points at which a preempted caller can restart, counted in pages of its own range.
 #[derive(Clone, Copy, Debug)]
 pub struct Restart {
-    /// Where the call begins.
+    /// The page with which this call begins.
     pub start: u64,
-    /// Restart points have these bits clear.
+    /// A page is a restart point if these bits of its number are clear.
     pub mask: u64,
 }
 
 impl Restart {
-    /// The last restart point when `done` more pages are done.
+    /// The last restart point that is reached once `done` pages from `start` on are done.
     pub fn at(self, done: u64) -> u64 {
         self.start.saturating_add(done) & !self.mask
     }
 
-    /// Whether to stop there: only where that gets on.
+    /// Whether to stop at that point: only if progress was made and preemption is due.
     fn is_wanted(self, done: u64) -> bool {
         self.at(done) > self.start && cpu::hypercall_preempt_check()
     }
 }
 
-/// How far a call got, and whether it should go on.
+/// How far a call has got, and whether it should continue.
 pub(super) struct Position {
     done: u64,
-    /// What is known of the table of pages that this call went through last.
+    /// What is known of the level-3 table that this call changed last.
     entries: Entries,
     restart: Restart,
 }
@@ -139,19 +139,20 @@ impl Position {
     }
 }
 
-/// Whether to go on to the next entry.
+/// What to do after an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
+    /// Continue with the next entry.
     On,
-    /// Not before removed tables are freed: there are many.
+    /// Free the removed tables first, since there are many, then continue.
     FinishEarly,
-    /// The caller was told to stop.
+    /// Stop: the caller should be preempted.
     Stop,
 }
 
-/// In tables of the tree.
+/// The change in tables of the tree.
 impl AccessChange {
-    /// Goes on to the end of the range, or to where the caller should be preempted.
+    /// Changes the range to its end, or to the point where the caller should be preempted.
     fn run(&self, write: &mut WriteView<'_>, position: &mut Position) -> Outcome {
         while position.done < self.pages {
             let gfn = self.first.add(position.done);
@@ -164,7 +165,7 @@ impl AccessChange {
             }
             let rest = self.pages - position.done;
             let is_whole = |level: Level| level.offset(gfn) == 0 && rest >= level.pages();
-            // From the root on, if the last table on the way may be a block again.
+            // Start at the root if the last table of the walk may be merged.
             let level = if self.lifts() && rest >= MERGE_FROM {
                 Level::L0
             } else {
@@ -181,7 +182,7 @@ impl AccessChange {
                     }
                 }
                 Ok(Step::Stop) => break,
-                // Tables that were taken out wait to be freed.
+                // Out of table pages: free the removed tables, and try again.
                 Err(Failure::NoTable(_)) if write.deferred().pages().any_removed() => {
                     write.finish_early();
                 }
@@ -191,7 +192,7 @@ impl AccessChange {
         Ok(())
     }
 
-    /// Goes on in a table of the tree, to its end.
+    /// Changes the part of the range that `table`, a table of the tree, spans.
     fn change_in(
         &self,
         write: &WriteView<'_>,
@@ -222,13 +223,14 @@ impl AccessChange {
             };
             let reached = position.done - before;
             let is_at_end = reached >= level.pages_from(gfn) || position.done >= self.pages;
-            // It may be a block again.
+            // The table below this entry may be merged.
             let merged = self.lifts()
                 && is_at_end
                 && reached >= MERGE_FROM
                 && merge(write, &mut pending, table, index, gfn, position.entries);
             position.entries = Entries::Unknown;
-            // After the last one too, if the table above may be merged next.
+            // After a merge, check for preemption even at the end of the range: the table
+            // above may be merged next.
             let asks = merged || position.done < self.pages;
             if step != Step::On {
                 return Ok(step);
@@ -244,9 +246,9 @@ impl AccessChange {
         Ok(Step::On)
     }
 
-    /// Goes on in a block: past it, and those after it that go on alike, if they have
-    /// the access already; changes them in their place, if that may be; or replaces it
-    /// by tables.
+    /// Changes the part of the range in `block`. If the block has the access already, it is
+    /// skipped, with the run of blocks that it begins. If the range covers it and it need not
+    /// be split, it is changed in place, with that run. Otherwise it is replaced by tables.
     fn change_block(
         &self,
         write: &WriteView<'_>,
@@ -268,8 +270,8 @@ impl AccessChange {
         }
         let before = position.done;
         self.change_part(write, pending, index, block, position)?;
-        // Of a larger block only the first 2 MiB: on with the rest of it, if there
-        // is one.
+        // A block larger than 2 MiB: only its first 2 MiB in the range are done. Continue with
+        // the rest of the block, if the range covers more of it.
         if level == Level::L2 {
             return Ok(Step::On);
         }
@@ -284,8 +286,8 @@ impl AccessChange {
         }
     }
 
-    /// Replaces a block by tables, down to what has the access for the first 2 MiB of
-    /// the range in it.
+    /// Replaces `block` by tables in which the first pages of the range, up to the next 2 MiB
+    /// boundary, have the access.
     fn change_part(
         &self,
         write: &WriteView<'_>,
@@ -307,8 +309,8 @@ impl AccessChange {
         told.and(progress.outcome)
     }
 
-    /// Gives the access to `count` leaves of a table, which hold the part of the range
-    /// that comes next: pages, holes among them, or whole blocks that go on alike.
+    /// Sets the access of `count` entries of `table` from `first` on, with which the part of
+    /// the range that is left begins. They are pages and holes, or one run of blocks.
     pub(super) fn change_leaves(
         &self,
         write: &WriteView<'_>,

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Changing a part of a block (`p2m_split_superpage`).
 //!
-//! The block is replaced by a table of its 512 parts *with the change made
-//! already*: one break-before-make does for split and change, and for as many
-//! levels as the part wants.
+//! The block is replaced by a table of its 512 parts *in which the change is already
+//! made*. One break-before-make covers both the split and the change, for all
+//! levels that the split creates.
 //!
-//! The table page for the first part that changes is allocated before anything does: a
-//! block that cannot be split stays as it is, with its references and
-//! statistics (XSA-222; C drops the references of a foreign block here, see
+//! The table pages down to the first part that changes are allocated before any entry of the
+//! tree changes. A block that cannot be split stays as it is, with its references and
+//! statistics (XSA-222; C drops the references of a foreign block in this case, see
 //! docs/differences.md, B2).
 
 use crate::map::progress::Progress;
@@ -21,27 +21,27 @@ use crate::types::errno::{Errno, Failure, Outcome};
 use crate::types::level::{Level, TableIndex, ENTRIES};
 use crate::types::pte::Pte;
 
-/// What becomes of a part of a block.
+/// A change of a part of a block.
 pub(crate) trait PartialUpdate {
-    /// Whether entries of `level` are small enough for the `pages` pages from
-    /// `gfn` on.
+    /// Whether the change of the `pages` pages from `gfn` on can begin with an entry of
+    /// `level`, or needs smaller ones.
     fn fits(&self, level: Level, gfn: Gfn, pages: u64) -> bool;
 
-    /// The entry at `gfn` in the place of `part`, which has the right size. Those
-    /// of the parts that follow map the frames that follow.
+    /// The entry at `gfn` that replaces `part`, of a level that fits. The entries that replace
+    /// the parts after it map the frames after its own.
     fn entry(&self, part: Pte, level: Level, gfn: Gfn) -> Pte;
 
-    /// Whether `entry` takes the place of what `part` mapped, which is released
-    /// then, or maps the same.
+    /// Whether the change unmaps what the parts mapped, which then must be released. False if
+    /// the entries still map the same frames.
     fn replaces(&self) -> bool;
 }
 
-/// A block that cannot be split for want of a table: C answers -ENOMEM.
+/// A block cannot be split, since there is no page for the table: C answers -ENOMEM.
 const NO_TABLE: Failure = Failure::NoTable(Errno::ENOMEM);
 
-/// A table for the place of a block of `level`, with `update` made to the
-/// pages from `start` on; or, if memory lacks, to a prefix of them. None if
-/// there is no such prefix.
+/// Builds a table that replaces `block`, a block of `level`, with `update` applied to the
+/// `pages` pages from `start` on, or to a prefix of them if table pages run out. `None` if that
+/// prefix is empty.
 pub(crate) fn split_with(
     write: &WriteView<'_>,
     block: Pte,
@@ -95,8 +95,8 @@ pub(crate) fn split_with(
     (Some(new), Progress::of(done, result))
 }
 
-/// What takes the place of `part`, at `gfn`, the first of `count` parts of a
-/// block that change; releases what they mapped, if that changes.
+/// The entry that replaces `part`, at `gfn`, the first of `count` parts of a
+/// block that change. Releases what the parts mapped, if `update` unmaps that.
 fn updated(
     write: &WriteView<'_>,
     part: Pte,
@@ -117,10 +117,10 @@ fn updated(
     entry
 }
 
-/// Replaces the block at `index`, at which `gfn` is looked up, by a table
-/// of its 512 parts, which change afterwards.
+/// Replaces the block at `index`, the index of `gfn`, by a table
+/// of its 512 parts, which the caller changes afterwards.
 ///
-/// A device whose IOMMU shares the tables may fault between the break and the
+/// A device whose IOMMU walks these tables may fault between the break and the
 /// make ([`crate::table`]).
 ///
 /// # Errors
@@ -134,13 +134,13 @@ pub(crate) fn split<'v>(
 ) -> Outcome<Table<'v>> {
     let (part, page) = split_page(write, table.level())?;
     let new = NewTable::split_of(page, table.load(index), part);
-    // Whatever the IOMMU still knows leads to the frames that are mapped now.
+    // If the IOTLB flush failed, stale entries still lead to the frames mapped now.
     let _logged = table.link(write, gfn, new);
     table.next(table.load(index)).ok_or(NO_TABLE)
 }
 
-/// A page for the table of a block of `level`, and the level of its parts,
-/// which are counted as if they were linked.
+/// Allocates a page for the table that replaces a block of `level`. Returns the level of the
+/// parts and the page; the statistics count the parts as if the table were linked.
 ///
 /// # Errors
 ///
@@ -154,7 +154,8 @@ fn split_page(write: &WriteView<'_>, level: Level) -> Outcome<(Level, TablePage)
     Ok((part, page))
 }
 
-/// The new table will not be linked: the block stays.
+/// Takes [`split_page`]'s changes of the statistics back: the new table will not be linked,
+/// and the block stays.
 fn uncount_split(write: &WriteView<'_>, level: Level) {
     let Some(part) = level.next() else { return };
     write.count_shattered(level, 1_u64.wrapping_neg());
