@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Changing entries of the tree. The parent's documentation has the picture.
+//! Changing entries of the tree. The parent module's documentation lists the ways to write.
 //!
-//! What was in an entry is what the store replaced, looked at again at that
-//! moment: nobody can come to own it twice.
+//! Each function here reads the old entry when it replaces it, so no two callers can come to
+//! own what the same entry owned.
 
 use super::new::NewTable;
 use super::removed::{Removed, RemovedLeaf};
@@ -16,13 +16,13 @@ use crate::types::level::{TableIndex, ENTRIES};
 use crate::types::pte::{Kind, Pte};
 use crate::xen::iommu::IotlbFlush;
 
-/// Most entries that are broken at a time. A flush for half a table bounds how long a guest
-/// may find an entry broken, and what is done between two looks for preemption.
+/// The largest number of entries that are broken at a time. The limit of half a table bounds
+/// how long a guest may find an entry broken, and the work between two preemption checks.
 pub(super) const MOST: usize = ENTRIES / 2;
 
 impl Table<'_> {
-    /// Writes `leaf` to the entry for `gfn`, if that is empty and no flush is
-    /// deferred. Says whether it did.
+    /// Writes `leaf` to the entry for `gfn`, if that entry is empty and no flush is
+    /// deferred. Returns whether the leaf was written.
     #[inline]
     pub(crate) fn fill_one(self, write: &WriteView<'_>, gfn: Gfn, leaf: Pte) -> bool {
         let index = self.level.index(gfn);
@@ -34,9 +34,9 @@ impl Table<'_> {
         true
     }
 
-    /// Writes `leaf` and those that map the frames after it to empty entries
-    /// from `first` on, up to the first that is not empty, `limit` at most.
-    /// Returns how many.
+    /// Writes `leaf`, and the leaves that map the frames after it, to the entries
+    /// from `first` on, up to the first entry that is not empty, `limit` entries at most.
+    /// Returns the number of entries written.
     #[inline]
     pub(crate) fn fill_empty(
         self,
@@ -48,8 +48,8 @@ impl Table<'_> {
         if self.load(first) != Pte::EMPTY {
             return 0;
         }
-        // An entry may have been cleared under this lock: its flush comes
-        // before anything new.
+        // An entry may have been cleared under this lock: its flush must precede
+        // any new entry.
         write.deferred().tlb_flush_sync();
         let (empty, full) = (
             Series::of(Pte::EMPTY, self.level),
@@ -64,9 +64,8 @@ impl Table<'_> {
 }
 
 impl Table<'_> {
-    /// Clears the leaf at `first` and those after it that map the frames after it
-    /// with the same rights, `limit` at most. None if there is no leaf. The caller
-    /// defers the flush if they were live.
+    /// Clears the run of leaves that begins at `first`, `limit` leaves at most. `None` if there
+    /// is no leaf at `first`. The caller defers the flush if the leaves were live.
     pub(crate) fn take_run(
         self,
         _write: &WriteView<'_>,
@@ -85,12 +84,12 @@ impl Table<'_> {
         Some((RemovedLeaf::run(leaf, self.level, count), Unreported(())))
     }
 
-    /// Replaces what is at the entry for `gfn` by `leaf`, and what follows by leaves
-    /// that map the frames after that one, for as long as what is there maps
-    /// consecutive frames alike; `limit` entries at most, 1 for a table. Break,
-    /// flush, make: without delay, and for no more than may be broken at a time. Where
-    /// only permissions differ there is no break, and the flush is deferred. What was
-    /// there comes back, and whether the IOMMU has forgotten it.
+    /// Replaces the run that begins at the entry for `gfn` by `leaf` and the leaves that map
+    /// the frames after it; `limit` entries at most, and 1 if the entry points to a table.
+    ///
+    /// Break, flush and make happen at once, for at most [`MOST`] entries. If only
+    /// permissions differ, there is no break, and the flush is deferred. Returns what was
+    /// removed, and whether the IOTLB flush succeeded.
     #[inline(never)]
     pub(crate) fn replace(
         self,
@@ -125,21 +124,22 @@ impl Table<'_> {
         let forgotten = write.iommu_flush(gfn, pages, IotlbFlush::modified_if(was_live));
         self.rewrite(first, count, step, leaf);
         self.stored(write, first, count);
-        // Once more, if the IOMMU refused before the make.
+        // If the flush before the make failed, this one covers the old entries again.
         let modified = was_live && forgotten.is_err();
         let told = write.iommu_flush(gfn, pages, IotlbFlush::modified_if(modified).and_added());
         (removed, if modified { told } else { forgotten })
     }
 
-    /// Replaces what is at the entry for `gfn` by a pointer to a new table, which
-    /// inherits what the entry owned, a mapping or nothing: break, flush, make, at
-    /// once. [`super::pending::Pending`] does it for many tables. An IOMMU is told of the
-    /// break before the make, and of the make of what was mapped; where nothing
-    /// was, the caller tells it.
+    /// Replaces the entry for `gfn`, a leaf or empty, by a pointer to a new table, which
+    /// inherits what the entry owned. Break, flush and make happen at once;
+    /// [`super::pending::Pending`] combines them for many tables.
+    ///
+    /// The IOTLB is flushed between break and make, and after the make if a leaf was replaced.
+    /// If the entry was empty, the caller reports the new mappings to the IOMMU.
     ///
     /// # Errors
     ///
-    /// Those of the IOMMU's flushes; the table is linked all the same.
+    /// Those of the IOTLB flushes; the table is linked all the same.
     #[inline(never)]
     pub(crate) fn link(self, write: &WriteView<'_>, gfn: Gfn, new: NewTable) -> Outcome {
         let index = self.level.index(gfn);
@@ -154,7 +154,7 @@ impl Table<'_> {
             removed.defer_flush(write, gfn);
             removed.inherited();
         }
-        // The break, and what the table says, before anything leads there.
+        // The break and the new table's entries must be visible before the pointer.
         write.deferred().tlb_flush_sync();
         let pages = self.level.pages();
         let first = Gfn::new(gfn.raw() & !(pages - 1));
@@ -165,14 +165,14 @@ impl Table<'_> {
         if !old.is_mapped() {
             return Ok(());
         }
-        // Once more, if the IOMMU refused before the make.
+        // If the flush before the make failed, this one covers the old entry again.
         let modified = forgotten.is_err();
         let told = write.iommu_flush(first, pages, IotlbFlush::modified_if(modified).and_added());
         forgotten.and(told).map(|_flushed| ())
     }
 
-    /// Clears the entry for `gfn` (`p2m_remove_pte`), and those after it that map the frames
-    /// after it with the same rights; `limit` at most, whatever their valid bits say
+    /// Clears the entry for `gfn` (`p2m_remove_pte`); if it is a leaf, clears the run that it
+    /// begins, `limit` entries at most. Entries are cleared even if their valid bit is clear
     /// (XSA-393). A flush is deferred if they were live.
     pub(crate) fn clear(self, write: &WriteView<'_>, gfn: Gfn, limit: u64) -> Removed {
         let index = self.level.index(gfn);
@@ -193,18 +193,19 @@ impl Table<'_> {
         removed
     }
 
-    /// Writes the entry. No barrier. Returns what was there.
+    /// Writes the entry, without a barrier. Returns what the old entry owned.
     pub(super) fn swap(self, index: TableIndex, pte: Pte) -> Removed {
         let old = self.load(index);
         self.store(index, pte);
         Removed::run(old, self.level, 1)
     }
 
-    /// Gives `count` entries from `first` on, at which `gfn` is looked up, other
-    /// permissions: what `change` makes of each, or as they are for `None`.
-    /// No break is needed for that; an entry that would change in more stays as
-    /// it is. A flush is deferred for those that were live. `change` is asked once for
-    /// entries that go on alike.
+    /// Changes the permissions of the `count` entries from `first`, the index of `gfn`, on.
+    /// `change` returns the new value of an entry, or `None` if the entry stays. It is called
+    /// once for each run.
+    ///
+    /// No break is needed, since only permissions change: an entry of which `change` would
+    /// change more stays as it is. A flush is deferred for entries that were live.
     #[inline]
     pub(crate) fn set_permissions(
         self,
@@ -255,14 +256,14 @@ impl Table<'_> {
     }
 }
 
-/// Which entries [`Table::set_permissions`] changed.
+/// What [`Table::set_permissions`] did and found.
 #[derive(Debug)]
 pub(crate) struct Permissions {
-    /// The stores, if there were any.
+    /// The stores, if any entry changed.
     pub(crate) unreported: Option<Unreported>,
-    /// Any that the hardware may have used.
+    /// Whether any changed entry was live.
     pub(crate) any_live: bool,
-    /// All entries of the table were one run: they map consecutive frames, alike in
-    /// everything, or nothing.
+    /// Whether all entries of the table were one run: they map consecutive frames with the
+    /// same attributes and valid bits, or all are empty.
     pub(crate) is_one_run: bool,
 }

@@ -1,61 +1,64 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Translation tables in memory: reading, and the only ways to write.
+//! Translation tables in memory: reading them, and the only ways to write them.
 //!
-//! **Reading** needs a view, that is the lock; a [`Table`] borrows it.
+//! **Reading** needs a view, which stands for the lock; a [`Table`] borrows the view.
 //!
-//! **Writing** a live entry follows break-before-make (DDI 0487K, D8.16.1): what
-//! the TLBs may hold of the old entry must be gone before a new one with
-//! another address, type or size is valid. These are all the ways to write:
+//! **Writing** a live entry follows break-before-make (DDI 0487K, D8.16.1): the
+//! TLBs must hold nothing of the old entry before a new one with
+//! another address, type or size becomes valid. These are all the ways to write:
 //!
 //! ```text
 //! Table::fill_one, fill_empty                      empty entries
 //! Table::set_permissions                           no break needed; flush deferred
 //! Table::replace ─────────────────► Removed        break, flush, make
-//! Table::link                                      a new table: as replace, or nothing to break
+//! Table::link                                      a new table: break (of a leaf), flush, make
 //! Table::clear, take_run ─────────► Removed        flush deferred
 //! Place::validate, Table::clear_valid_bits           the valid bit alone
 //! Pending ────── map / link ──────► Removed        break: valid bit clear
 //!              └─ complete                         one flush for all; make
 //! ```
 //!
-//! **An IOMMU that walks the same tables** has a TLB of its own, for which the same
-//! holds: [`Table::replace`] and [`Table::link`] flush the IOTLB between break and
-//! make as well, so that a device never meets a block beside its pages. Between
-//! the two the device finds nothing there. Unlike a guest it does not try again:
-//! its transaction is aborted and recorded by the SMMU. C has the same moment, but
-//! flushes the IOTLB only after it. So where an IOMMU uses the tables no more is
-//! replaced live than the caller asks for, and no table is put together to a
-//! block when restrictions are lifted ([`crate::map::merge`]).
+//! **A run** is a sequence of entries of one table that map consecutive frames with the same
+//! attributes, or are all empty ([`run`]).
 //!
-//! **What was in an entry** comes back as a [`removed::Removed`]: it owns the references
+//! **An IOMMU that walks these tables** has a TLB of its own, which needs break-before-make
+//! too: [`Table::replace`] and [`Table::link`] also flush the IOTLB between break and
+//! make, so that the IOTLB never holds a block together with its pages. Between break and
+//! make a device's transaction finds no mapping. A guest would retry, but the SMMU aborts and
+//! records the transaction. C has the same window, but flushes the IOTLB only after the make.
+//! So where an IOMMU walks the tables, only the entries that the caller asked to change are
+//! replaced live, and tables are not merged into blocks when restrictions are lifted
+//! ([`crate::map::merge`]).
+//!
+//! **What an old entry owned** is returned as a [`removed::Removed`]: it owns the references
 //! of a leaf, or the whole subtree, and must be released
 //! ([`crate::map::release`]).
 //!
 //! **Barriers.** C has DSB SY before and after each store. Here stores are
-//! plain, and a barrier stands where the architecture asks for one:
+//! plain, and a barrier is issued only where the architecture requires one:
 //!
 //! - *After new entries*: one DSB ISHST before the lock is released
-//!   ([`crate::p2m::deferred`]), or the one that a TLB flush begins with. A walker is an
-//!   observer of its own, and is sure to see a store only after a DSB. Should
-//!   it look before, it faults, and the fault finds the entry valid
+//!   ([`crate::p2m::deferred`]), or the DSB with which a TLB flush begins. A table walker is a
+//!   separate observer, and is guaranteed to see a store only after a DSB. A walk that
+//!   comes earlier faults, and the fault handler finds the entry valid
 //!   ([`crate::guest::fault::resolve`]).
-//! - *Before a pointer to a new table is valid*: one for all tables that are
+//! - *Before a pointer to a new table becomes valid*: one barrier for all tables that are
 //!   linked together ([`pending::Pending`]), or the one of [`Table::link`], so that no
-//!   walker gets there before the entries. A [`new::NewTable`] is filled without barriers, and so are the tables
-//!   that are attached to it.
-//! - *After a break*: none of its own. The TLB flush begins with a DSB, and the
-//!   IOMMU flush is preceded by one ([`crate::p2m::iommu`]).
-//! - *Before new entries*, for what the mapped pages hold: none. Their contents
-//!   were written before the write lock was taken, and taking it is a full
-//!   barrier (`atomic_cmpxchg`). Whoever fills a page *under* the lock and maps
-//!   it then must add one.
+//!   walker reaches the table before its entries are visible. A [`new::NewTable`], and the
+//!   tables attached to it, are filled without barriers.
+//! - *After a break*: no separate barrier. The TLB flush begins with a DSB, and the
+//!   IOTLB flush is preceded by one ([`crate::p2m::iommu`]).
+//! - *Before new entries*, for the contents of the mapped pages: no barrier. The contents
+//!   were written before the write lock was taken, and taking the lock is a full
+//!   barrier (`atomic_cmpxchg`). Code that fills a page *under* the lock and then maps
+//!   it must add a barrier.
 //!
-//! KVM (`kvm_pgtable_stage2_map`) and Hafnium (`arch_mm_sync_table_writes`) do
-//! the same: one barrier an operation. An IOMMU that does not snoop the caches
-//! is another matter: each store is cleaned to memory immediately.
+//! KVM (`kvm_pgtable_stage2_map`) and Hafnium (`arch_mm_sync_table_writes`) also
+//! use one barrier per operation. Where an IOMMU does not snoop the caches,
+//! each store is also cleaned to memory immediately.
 //!
-//! On Arm64 Xen maps all memory, so a table needs no unmap (helpers.c refuses
-//! to compile where that is not so).
+//! On Arm64 Xen maps all memory, so a mapped table needs no unmap (helpers.c refuses
+//! to compile for a configuration where that does not hold).
 
 pub(crate) mod change;
 pub(crate) mod new;
@@ -83,8 +86,8 @@ use crate::xen::globals::{root_level, root_page_order, root_pages};
 ///
 /// `entries` points to the 512 entries of a table of `level`, which is not freed during
 /// `'v`: a lock of its p2m is held, or the table belongs to whoever has this value
-/// ([`new::NewTable`], [`removed::RemovedTable`]). It does not prove that the entries
-/// stand still, nor that the hardware walks the table.
+/// ([`new::NewTable`], [`removed::RemovedTable`]). A `Table` does not prove that its entries
+/// do not change, nor that the hardware walks the table.
 #[derive(Clone, Copy)]
 pub struct Table<'v> {
     entries: *mut u64,
@@ -92,12 +95,12 @@ pub struct Table<'v> {
     _lock: PhantomData<&'v P2mTree>,
 }
 
-/// Stands for the tree in [`Table`]'s lifetime.
+/// The type that [`Table`]'s lifetime refers to: the tree of a p2m.
 struct P2mTree;
 
 /// What an entry leads to.
 pub enum Entry<'v> {
-    /// Nothing.
+    /// The entry maps nothing.
     Empty,
     /// The next table.
     Table(Table<'v>),
@@ -106,9 +109,9 @@ pub enum Entry<'v> {
 }
 
 impl<'v> Table<'v> {
-    /// The root page in which `gfn` is looked up (`p2m_get_root_pointer`);
+    /// The root page that holds the entry for `gfn` (`p2m_get_root_pointer`);
     /// `None` if the frame is beyond the IPA space, or if there is no root
-    /// (a domain that p2m_init never saw).
+    /// (`p2m_init` was never called for the domain).
     #[inline(always)]
     pub fn root(view: &'v ReadView, gfn: Gfn) -> Option<Self> {
         let number = gfn.raw() >> root_page_order().load(Relaxed);
@@ -132,7 +135,7 @@ impl<'v> Table<'v> {
         (0..root_pages()).filter_map(|number| Self::root_page(view, number))
     }
 
-    /// Maps a frame that holds a table of `level`.
+    /// A frame that holds a table of `level`, mapped by Xen.
     ///
     /// # Safety
     ///
@@ -161,15 +164,15 @@ impl<'v> Table<'v> {
         unsafe { self.entries.add(index.get()) }
     }
 
-    /// The entry, raw.
+    /// Reads entry `index`.
     #[inline(always)]
     pub fn load(self, index: TableIndex) -> Pte {
         // SAFETY: an entry of a live table: the lock is held for 'v.
         Pte::from_bits(unsafe { arch::pte_load(self.at(index)) })
     }
 
-    /// Writes an entry (`write_pte`, `p2m_write_pte`), without a barrier and without
-    /// cleaning: [`Self::stored`] follows.
+    /// Writes an entry (`write_pte`, `p2m_write_pte`) without a barrier and without
+    /// cleaning; [`Self::stored`] must follow.
     #[inline(always)]
     fn store(self, index: TableIndex, pte: Pte) {
         // SAFETY: an entry of a live table; all callers have a WriteView, or
@@ -177,7 +180,7 @@ impl<'v> Table<'v> {
         unsafe { arch::pte_store(self.at(index), pte.bits()) };
     }
 
-    /// What the entry leads to.
+    /// What entry `index` leads to.
     #[inline(always)]
     pub fn entry(self, index: TableIndex) -> Entry<'v> {
         let pte = self.load(index);
@@ -202,9 +205,9 @@ impl<'v> Table<'v> {
         Some(unsafe { Self::map(mfn, below) })
     }
 
-    /// `count` entries from `first` on were written. Walkers must see them: the
-    /// CPUs' and a coherent SMMU's, whose walks are inner shareable as VTCR
-    /// says, after a barrier, which is deferred; any other SMMU's after cleaning
+    /// Makes the `count` entries from `first` on, which were just written, visible to walkers.
+    /// CPUs and coherent SMMUs, whose walks are inner shareable (VTCR_EL2), need a
+    /// barrier, which is deferred. Any other SMMU needs the entries cleaned
     /// to the point of coherency, which is done immediately.
     fn stored(self, write: &WriteView<'_>, first: TableIndex, count: u64) {
         debug_assert!(count <= first.room());
@@ -217,19 +220,19 @@ impl<'v> Table<'v> {
     }
 }
 
-/// Stores to entries of the tree that walkers have not been told of.
+/// Proof of stores to entries of the tree for which no barrier was deferred yet.
 ///
 /// # Invariants
 ///
-/// Whoever has one has written entries of a table, and nothing has been deferred or
-/// cleaned for that yet. It does not say which entries.
+/// The holder has written entries of a table, and has neither deferred a barrier nor
+/// cleaned the entries yet. The value does not record which entries.
 #[must_use = "walkers must see the stores: report them"]
 #[derive(Debug)]
 pub(crate) struct Unreported(());
 
 impl Unreported {
-    /// The stores were to some of the `count` entries of `table` from `first` on, and to
-    /// no others. Walkers will see them, as [`Table::stored`] says.
+    /// Calls [`Table::stored`] for the `count` entries of `table` from `first` on. The stores
+    /// must have been to some of these entries, and to no others.
     #[inline(always)]
     pub(crate) fn report(
         self,
@@ -242,7 +245,7 @@ impl Unreported {
         let _reported = core::mem::ManuallyDrop::new(self);
     }
 
-    /// Reports those of another store together with these.
+    /// Combines two values, so that one report covers the stores of both.
     #[inline(always)]
     pub(crate) fn merge(self, other: Option<Self>) -> Self {
         let _with_self = other.map(core::mem::ManuallyDrop::new);
@@ -257,7 +260,7 @@ impl Drop for Unreported {
     }
 }
 
-/// Clears all pages of the root and cleans them to memory. A flush is
+/// Clears all pages of the root and cleans them to memory. A flush of the whole VMID is
 /// deferred. The tables below stay on the list of pages.
 pub(crate) fn clear_root(write: &mut WriteView<'_>) {
     write.deferred().defer_whole_flush();
@@ -270,5 +273,5 @@ pub(crate) fn clear_root(write: &mut WriteView<'_>) {
     }
 }
 
-/// A table fills its page.
+// A table fills its page.
 const _: () = assert!(ENTRIES as u64 * size_of::<u64>() as u64 == PAGE_SIZE);

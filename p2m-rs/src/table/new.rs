@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Tables that are not part of the tree yet. Nothing in them can be cached, and
-//! one barrier covers all of their stores, before anything points to them.
+//! Tables that are not part of the tree yet. No TLB can hold anything of them, and
+//! one barrier, before anything points to them, covers all of their stores.
 
 use xen_sys as sys;
 
@@ -15,19 +15,19 @@ use crate::types::pte::{Kind, Pte};
 ///
 /// # Invariants
 ///
-/// Only this value can reach the table and those attached to it; `pointer` is the entry
-/// that will point to it. It does not prove that its entries have reached memory: that is
-/// [`Self::complete`] and a barrier.
+/// Only this value can reach the table and the tables attached to it; `pointer` is the entry
+/// that will point to the table. A `NewTable` does not prove that its entries are visible to
+/// walkers: that takes [`Self::complete`] and a barrier.
 #[must_use = "a new table must be linked or given back"]
 pub(crate) struct NewTable {
     page: TablePage,
     table: Table<'static>,
-    /// The entry that will point here.
+    /// The entry that will point to the table.
     pointer: Pte,
 }
 
 impl NewTable {
-    /// A table of `level` without entries (`p2m_create_table`).
+    /// A table of `level` whose entries are all empty (`p2m_create_table`).
     pub(crate) fn empty(page: TablePage, level: Level) -> Self {
         let new = Self::uninitialised(page, level);
         // SAFETY: the page is this table's alone.
@@ -35,14 +35,14 @@ impl NewTable {
         new
     }
 
-    /// A table of `level` with `leaf` and those that map the frames after it.
+    /// A table of `level` with `leaf` and the leaves that map the frames after it.
     pub(crate) fn full(page: TablePage, level: Level, leaf: Pte) -> Self {
         let mut new = Self::uninitialised(page, level);
         new.fill(TableIndex::FIRST, ENTRIES as u64, leaf);
         new
     }
 
-    /// A table of `level` that maps what `block` maps, in 512 parts.
+    /// A table of `level` that maps the same as `block`, in 512 parts.
     pub(crate) fn split_of(page: TablePage, block: Pte, level: Level) -> Self {
         Self::full(page, level, block.child(0, level))
     }
@@ -60,45 +60,45 @@ impl NewTable {
         }
     }
 
-    /// The level of its entries.
+    /// The level of the table's entries.
     pub(crate) fn level(&self) -> Level {
         self.table.level
     }
 
-    /// Entry `index`.
+    /// Reads entry `index`.
     pub(crate) fn load(&self, index: TableIndex) -> Pte {
         self.table.load(index)
     }
 
-    /// Writes `leaf` and those that map the frames after it to `count` entries
-    /// from `first` on; or nothing to each, for an empty `leaf`.
+    /// Writes `leaf` and the leaves that map the frames after it to the `count` entries
+    /// from `first` on; or empties these entries, if `leaf` is empty.
     pub(crate) fn fill(&mut self, first: TableIndex, count: u64, leaf: Pte) {
         let new = Series::of(leaf, self.table.level);
         self.table.write(first, count, new);
     }
 
-    /// Points the entry at a table one level further down, which becomes part
+    /// Points entry `index` at `below`, a new table one level further down, which becomes part
     /// of this one.
     pub(crate) fn attach(&mut self, write: &WriteView<'_>, index: TableIndex, below: Self) {
-        // Ordered before the link of this table by that link's barrier.
+        // The barrier before the link of this table also covers these stores.
         below.complete(write);
         let pointer = below.into_pointer();
         self.table.store(index, pointer);
     }
 
-    /// All entries are written: the barrier that this defers must come before
-    /// anything points here.
+    /// Reports the stores to the table once all entries are written. The barrier that this
+    /// defers must come before anything points to the table.
     pub(super) fn complete(&self, write: &WriteView<'_>) {
         self.table.stored(write, TableIndex::FIRST, ENTRIES as u64);
     }
 
-    /// The entry that points here.
+    /// Turns this value into the entry that points to the table.
     pub(super) fn into_pointer(self) -> Pte {
         self.pointer
     }
 
-    /// Gives the page back. Nothing may have been attached: a table below would be
-    /// lost until teardown.
+    /// Gives the page back. No table may have been attached: its page would not be
+    /// reused until teardown.
     pub(crate) fn discard(self, write: &WriteView<'_>) {
         debug_assert!(TableIndex::all().all(|index| {
             let pte = self.load(index);

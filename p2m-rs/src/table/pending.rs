@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Break-before-make for many entries of a table with one flush.
 //!
-//! The break of an entry writes its *successor without the valid bit*: for the
-//! hardware that is an invalid entry, whatever else it says. After one flush
-//! for all of them, the make sets the valid bit of each. A new table is linked in the
-//! same way where there was nothing before: its entries are complete in memory
+//! The break of an entry writes the entry's *successor with the valid bit clear*, which is an
+//! invalid entry for the hardware. After one flush
+//! for all of them, the make sets the valid bit of each. A new table in the place of an empty
+//! entry is linked in the same way: the table's entries are visible to walkers
 //! before the valid bit of the pointer is set, with one barrier for many tables.
 //!
-//! No more than [`MOST`] entries wait. While they do, a guest that touches the
-//! range faults, and waits for the lock in [`crate::guest::fault::resolve`]. Should a make be missing (it cannot: drop
-//! does it), that fault would make up for it, for an entry without its valid bit still
-//! tells the p2m what is mapped.
+//! At most [`MOST`] entries are pending at a time. Meanwhile, a guest that touches the
+//! range faults, and waits for the lock in [`crate::guest::fault::resolve`]. The make cannot
+//! be forgotten, since drop does it. Even without it the fault would set the valid bits, for
+//! an entry whose valid bit is clear still tells the p2m what is mapped.
 
 use super::change::MOST;
 use super::new::NewTable;
@@ -22,24 +22,24 @@ use crate::types::errno::Outcome;
 use crate::types::level::{Level, TableIndex, ENTRIES};
 use crate::types::pte::{Kind, Pte};
 
-/// Entries of one table that wait for their valid bit.
+/// Entries of one table whose valid bits are still to be set.
 ///
 /// # Invariants
 ///
-/// An entry whose bit in `waiting` is set has its valid bit clear, and all the rest of it
-/// says what it will say. Nobody else changes it meanwhile: the write lock is held.
+/// An entry whose bit in `waiting` is set has its valid bit clear and all its other bits at
+/// their final values. Nobody else changes the entry meanwhile: the write lock is held.
 pub(crate) struct Pending<'v> {
     write: &'v WriteView<'v>,
     table: Table<'v>,
-    /// One bit an entry.
+    /// One bit for each entry, set while the entry is pending.
     waiting: [u64; ENTRIES / 64],
     count: usize,
-    /// No entry after this one waits.
+    /// No entry after this index is pending.
     last: usize,
 }
 
 impl<'v> Pending<'v> {
-    /// None yet, in `table`.
+    /// No pending entries yet, in `table`.
     pub(crate) fn none(write: &'v WriteView<'v>, table: Table<'v>) -> Self {
         Self {
             write,
@@ -60,16 +60,16 @@ impl<'v> Pending<'v> {
         self.table.level
     }
 
-    /// Replaces the entry, at which `gfn` is looked up, by a pointer to a new
-    /// table. What was there comes back.
+    /// Replaces entry `index`, the index of `gfn`, by a pointer to a new
+    /// table. Returns what the old entry owned.
     pub(crate) fn link(&mut self, index: TableIndex, gfn: Gfn, new: NewTable) -> Removed {
         new.complete(self.write);
         self.succeed(index, gfn, new.into_pointer())
     }
 
-    /// Replaces the block at `index`, at which `gfn` is looked up, by a new table,
-    /// which inherits what the block owned. Where an IOMMU uses the tables as well
-    /// it is done without delay ([`Table::link`]).
+    /// Replaces the block at `index`, the index of `gfn`, by a new table,
+    /// which inherits what the block owned. Where an IOMMU walks these tables,
+    /// the make is not delayed ([`Table::link`]).
     ///
     /// # Errors
     ///
@@ -82,20 +82,20 @@ impl<'v> Pending<'v> {
         Ok(())
     }
 
-    /// Replaces the entry, at which `gfn` is looked up, by a leaf. What was
-    /// there comes back.
+    /// Replaces entry `index`, the index of `gfn`, by a leaf. Returns what the old entry
+    /// owned.
     pub(crate) fn map(&mut self, index: TableIndex, gfn: Gfn, leaf: Pte) -> Removed {
         debug_assert!(matches!(leaf.kind(self.table.level), Kind::Leaf));
         self.succeed(index, gfn, leaf)
     }
 
-    /// The break.
+    /// Breaks entry `index`: writes its successor with the valid bit clear.
     fn succeed(&mut self, index: TableIndex, gfn: Gfn, successor: Pte) -> Removed {
         if self.count == MOST {
             self.complete();
         }
         let removed = self.table.swap(index, successor.without_valid_bit());
-        // Nobody here flushes the IOTLB between break and make.
+        // A pending entry gets no IOTLB flush between break and make.
         debug_assert!(!removed.was_live() || !self.write.has_iommu());
         self.table.stored(self.write, index, 1);
         removed.defer_flush(self.write, gfn);
@@ -107,13 +107,13 @@ impl<'v> Pending<'v> {
         removed
     }
 
-    /// The make: one flush if anything was live, or else one barrier; then
-    /// the valid bits of all.
+    /// Makes all pending entries: one flush if any old entry was live, otherwise one barrier;
+    /// then sets the valid bits.
     pub(crate) fn complete(&mut self) {
         if core::mem::replace(&mut self.count, 0) == 0 {
             return;
         }
-        // New tables, and the breaks, before anything is valid.
+        // Walkers must see the new tables and the breaks before any valid bit is set.
         self.write.deferred().tlb_flush_sync();
         self.write.deferred().barrier();
         let last = self.last / 64;

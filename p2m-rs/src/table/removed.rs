@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What an entry owned, once it is out of its table.
+//! [`Removed`]: what an entry owned, after the entry was removed from its table.
 
 use super::Table;
 use crate::p2m::iommu::IotlbFlushed;
@@ -11,14 +11,14 @@ use crate::types::p2m_type::P2mType;
 use crate::types::pte::{Kind, Pte};
 use crate::xen::page::{put_pages, Page};
 
-/// What an entry held before it was cleared or replaced. It owns what the
-/// entry owned, so it must be released, under the lock, by
+/// An entry, or a run of leaves, as it was before it was cleared or replaced. This value owns
+/// what the entry owned, and must be released under the lock by
 /// [`crate::map::release::release`].
 #[must_use = "owns references or a subtree: release it"]
 pub(crate) struct Removed {
     pte: Pte,
     level: Level,
-    /// Of leaves that mapped consecutive frames alike, of which `pte` was the first.
+    /// The length of the run of leaves of which `pte` was the first, or 1.
     count: u64,
 }
 
@@ -28,12 +28,11 @@ pub(crate) enum Owned {
     Nothing,
     /// A mapping's references.
     Leaf(RemovedLeaf),
-    /// A table and all below.
+    /// A table and everything below it.
     Table(RemovedTable),
 }
 
-/// A leaf that is in no table any more, or a run of leaves that mapped
-/// consecutive frames alike.
+/// A leaf, or a run of leaves, that was removed from its table.
 #[must_use = "owns references"]
 pub(crate) struct RemovedLeaf {
     pte: Pte,
@@ -49,29 +48,29 @@ pub(crate) struct RemovedTable {
 }
 
 impl Removed {
-    /// Of `count` entries that were just taken out of a table of `level`: leaves
-    /// that mapped consecutive frames alike, or one of any kind.
+    /// For `count` entries that were just removed from a table of `level`: a run of leaves of
+    /// which `pte` was the first, or one entry of any kind.
     pub(super) fn run(pte: Pte, level: Level, count: u64) -> Self {
         Self { pte, level, count }
     }
 
-    /// How many entries these were.
+    /// The number of entries that were removed.
     pub(crate) fn count(&self) -> u64 {
         self.count
     }
 
-    /// Whether anything was there.
+    /// Whether the entry mapped anything.
     pub(super) fn was_mapped(&self) -> bool {
         self.pte.is_mapped()
     }
 
-    /// Whether the hardware may have used it.
+    /// Whether the entry was live, so that TLBs may hold it.
     pub(crate) fn was_live(&self) -> bool {
         self.pte.valid_bit()
     }
 
-    /// Defers a flush if the hardware may have used the entry, at which `gfn` is looked up.
-    /// Below a table there may be pages, each cached on its own.
+    /// Defers a flush if the entry for `gfn` was live. If the entry pointed to a table, the
+    /// TLBs may hold single pages, so the flush's granule is a page.
     pub(super) fn defer_flush(&self, write: &WriteView<'_>, gfn: Gfn) {
         if !self.was_live() {
             return;
@@ -86,13 +85,13 @@ impl Removed {
             .defer_flush(first, self.count << self.level.order(), granule);
     }
 
-    /// Gives up ownership to the entry that took its place: one with other
-    /// permissions, or a table of its parts.
+    /// Passes ownership to the entry that replaced this one: a mapping of the same frames with
+    /// other permissions, or a table of its parts.
     pub(crate) fn inherited(self) {
         let _ = self;
     }
 
-    /// What it owned.
+    /// What the entry owned.
     #[inline]
     pub(crate) fn into_owned(self) -> Owned {
         let Self { pte, level, count } = self;
@@ -115,44 +114,44 @@ impl Removed {
 }
 
 impl RemovedLeaf {
-    /// `count` leaves that were just taken out of a table of `level`, of which
+    /// For `count` leaves that were just removed from a table of `level`: a run of which
     /// `pte` was the first.
     pub(super) fn run(pte: Pte, level: Level, count: u64) -> Self {
         Self { pte, level, count }
     }
 
-    /// The leaves as what was taken out of some entries.
+    /// These leaves as a [`Removed`].
     pub(super) fn into_removed(self) -> Removed {
         Removed::run(self.pte, self.level, self.count)
     }
 
-    /// How many leaves these are.
+    /// The number of leaves.
     pub(crate) fn count(&self) -> u64 {
         self.count
     }
 
-    /// The level that it was at.
+    /// The level of the leaves.
     pub(crate) fn level(&self) -> Level {
         self.level
     }
 
-    /// Whether the hardware may have used it.
+    /// Whether the leaves were live, so that TLBs may hold them.
     pub(crate) fn was_live(&self) -> bool {
         self.pte.valid_bit()
     }
 
-    /// First frame that it mapped.
+    /// The first frame that the leaves mapped.
     pub(crate) fn mfn(&self) -> Mfn {
         self.pte.mfn()
     }
 
-    /// Its type.
+    /// The type of the mapping.
     pub(crate) fn ty(&self) -> Option<P2mType> {
         self.pte.ty()
     }
 
-    /// Drops the references that a foreign mapping owns, one a page
-    /// (`p2m_put_foreign_page`). No IOMMU holds the mapping any more.
+    /// Drops the references that a foreign mapping owns, one per page
+    /// (`p2m_put_foreign_page`). The IOTLB was flushed of the mapping.
     #[inline]
     pub(crate) fn put_references(self, _flushed: IotlbFlushed) {
         if self.ty().is_some_and(P2mType::is_foreign) {
@@ -169,7 +168,7 @@ impl RemovedLeaf {
 }
 
 impl RemovedTable {
-    /// Hands what its entries hold to `each`, and leaves the table alone: it
+    /// Passes what the table's entries own to `each`. The table itself
     /// stays on the list of pages, and is freed at teardown.
     pub(crate) fn leak(self, each: impl Fn(Removed)) {
         for index in TableIndex::all() {
@@ -177,10 +176,10 @@ impl RemovedTable {
         }
     }
 
-    /// Hands what its entries hold to `each`, leaves in runs, and frees the
-    /// table: after the TLB flush, before the lock is released. No walk that
-    /// begins now finds the table, but one may be under way, and walk caches may
-    /// hold it until the flush.
+    /// Passes what the table's entries own to `each`, leaves as runs, and defers the freeing of
+    /// the table until after the TLB flush, before the lock is released. A walk that
+    /// begins now cannot reach the table, but one that began earlier may be in it, and walk
+    /// caches may hold the table until the flush.
     #[inline]
     pub(crate) fn free(
         self,
@@ -204,7 +203,7 @@ impl RemovedTable {
         self.free_only(write, flushed);
     }
 
-    /// [`Self::free`], for a table whose mappings went over to a block.
+    /// [`Self::free`] for a table whose mappings were taken over by a block.
     pub(crate) fn free_only(self, write: &WriteView<'_>, _flushed: IotlbFlushed) {
         // SAFETY: no entry points here any more; TLBs may, until the flush, which
         // comes before the page is freed.
@@ -212,7 +211,7 @@ impl RemovedTable {
         write.deferred().pages().free_later(page);
     }
 
-    /// The level of its entries.
+    /// The level of the table's entries.
     pub(crate) fn level(&self) -> Level {
         self.table.level
     }

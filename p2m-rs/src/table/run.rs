@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Runs of entries: leaves that map consecutive frames alike, or entries that
-//! all say the same.
+//! Runs of entries: leaves that map consecutive frames with the same attributes, or entries
+//! that are all empty.
 //!
-//! What changes a range spends nearly all of its time here, so entries are read
+//! Functions that change a range spend nearly all of their time here, so entries are read
 //! and written four at a time, each of them single-copy atomically (LDP and STP
 //! of two registers: DDI 0487K, B2.2.1).
 
@@ -16,17 +16,17 @@ use crate::types::pte::Pte;
 /// Entries that are read or written together.
 const GROUP: usize = 4;
 
-/// What the entries of a run say, one after the other.
+/// The values of the entries of a run, in order.
 #[derive(Clone, Copy)]
 pub(super) struct Series {
     next: Pte,
-    /// Pages from one to the next.
+    /// Pages from one entry's frame to the next one's; 0 for empty entries.
     step: u64,
 }
 
 impl Series {
-    /// A leaf of `level` and those that map the frames after it; or nothing each
-    /// time, for an entry that maps nothing.
+    /// The run that begins with `first`: a leaf of `level` and the leaves that map the frames
+    /// after it; or empty entries, if `first` is empty.
     #[inline(always)]
     pub(super) fn of(first: Pte, level: Level) -> Self {
         let step = if first.is_mapped() { level.pages() } else { 0 };
@@ -47,16 +47,16 @@ impl Series {
     }
 }
 
-/// Whether two groups are the same: without a branch for each.
+/// Whether two groups are equal, without a branch for each entry.
 #[inline(always)]
 fn same(one: [u64; GROUP], other: [u64; GROUP]) -> bool {
     let ([a, b, c, d], [e, f, g, h]) = (one, other);
     (a == e) & (b == f) & (c == g) & (d == h)
 }
 
-/// Some entries of a table, from one on.
+/// The entries of a table that are still to be read or written.
 struct Rest<'v> {
-    /// The first of them.
+    /// The first of these entries, as if a table began there.
     at: Table<'v>,
     left: usize,
 }
@@ -68,10 +68,10 @@ impl Rest<'_> {
         (self.left > 0).then(|| self.at.load(TableIndex::FIRST))
     }
 
-    /// The next GROUP entries, if there are so many.
+    /// The next [`GROUP`] entries, if so many are left.
     #[inline(always)]
     fn peek_group(&self) -> Option<[u64; GROUP]> {
-        // SAFETY: so many are left of a live table: the lock is held.
+        // SAFETY: `left` entries follow in a live table (the lock is held): at least GROUP.
         (self.left >= GROUP).then(|| unsafe { arch::pte_load_four(self.at.entries) })
     }
 
@@ -83,17 +83,17 @@ impl Rest<'_> {
         }
     }
 
-    /// Writes the next GROUP entries, if there are so many. No barrier.
+    /// Writes the next [`GROUP`] entries, if so many are left, without a barrier.
     #[inline(always)]
     fn put_group(&self, group: [u64; GROUP]) {
         if self.left >= GROUP {
-            // SAFETY: so many are left of a live table; all callers have a
-            // WriteView, or own the table.
+            // SAFETY: `left` entries follow in a live table: at least GROUP; all callers
+            // have a WriteView, or own the table.
             unsafe { arch::pte_store_four(self.at.entries, group) };
         }
     }
 
-    /// Goes on by so many entries of those that are left.
+    /// Skips `entries` entries, of which there are so many left.
     #[inline(always)]
     fn skip(&mut self, entries: usize) {
         self.at.entries = self.at.entries.wrapping_add(entries);
@@ -102,10 +102,10 @@ impl Rest<'_> {
 }
 
 impl<'v> Table<'v> {
-    /// `count` entries from `first` on, but none past the end of the table.
+    /// The `count` entries from `first` on, but none past the end of the table.
     #[inline(always)]
     fn rest(self, first: TableIndex, count: u64) -> Rest<'v> {
-        // No more than there is room for.
+        // At most 512, by the minimum with room().
         #[allow(clippy::cast_possible_truncation)]
         let left = count.min(first.room()) as usize;
         let at = Self {
@@ -115,8 +115,8 @@ impl<'v> Table<'v> {
         Rest { at, left }
     }
 
-    /// How many entries from `first` on, `limit` at most, are leaves like `leaf`,
-    /// which is the first, and map the frames after it.
+    /// The length of the run from `first` on, `limit` at most, that begins with `leaf`, the
+    /// value of entry `first`.
     #[inline(never)]
     pub(crate) fn run_of(self, first: TableIndex, leaf: Pte, limit: u64) -> u64 {
         let mut like = Series::of(leaf, self.level);
@@ -136,8 +136,9 @@ impl<'v> Table<'v> {
         (most - rest.left) as u64
     }
 
-    /// Whether all entries are leaves that map consecutive frames alike, valid bits
-    /// left aside; and if so, whether any has its valid bit.
+    /// `None` unless all entries together map what one block would, that is, consecutive
+    /// frames with the same attributes; their valid bits may differ. `Some` says whether any
+    /// entry has its valid bit set.
     #[inline(never)]
     pub(crate) fn maps_one_block(self) -> Option<bool> {
         let valid = |entry| Pte::from_bits(entry).with_valid_bit().bits();
@@ -156,8 +157,8 @@ impl<'v> Table<'v> {
         Some(any)
     }
 
-    /// Replaces entries from `first` on, `limit` at most, for as long as they are
-    /// `old`, by `new`. No barrier. Returns how many.
+    /// Replaces entries from `first` on by those of `new`, for as long as they equal those of
+    /// `old`, `limit` entries at most, without a barrier. Returns the number of entries replaced.
     #[inline(never)]
     pub(super) fn rewrite_while(
         self,
@@ -186,8 +187,8 @@ impl<'v> Table<'v> {
         (most - rest.left) as u64
     }
 
-    /// [`Self::rewrite_while`] where the first entry is known to be `old`: without a call if
-    /// it is the only one.
+    /// [`Self::rewrite_while`] for callers that know that entry `first` equals the first of
+    /// `old`: for a `limit` of 1 no function is called.
     #[inline(always)]
     pub(super) fn rewrite(self, first: TableIndex, limit: u64, old: Series, new: Series) -> u64 {
         debug_assert!(self.load(first) == old.next);
@@ -198,7 +199,7 @@ impl<'v> Table<'v> {
         self.rewrite_while(first, limit, old, new)
     }
 
-    /// Writes `count` entries from `first` on. No barrier.
+    /// Writes `count` entries from `first` on, without a barrier.
     #[inline(never)]
     pub(super) fn write(self, first: TableIndex, count: u64, mut new: Series) {
         let mut rest = self.rest(first, count);
@@ -214,9 +215,9 @@ impl<'v> Table<'v> {
         }
     }
 
-    /// Clears the valid bit of all entries, and leaves the rest of them as it is. Says
-    /// whether any had it: then the caller reports the stores, and defers a flush if
-    /// the table could be walked.
+    /// Clears the valid bits of all entries, and no other bits. `None` if all were clear
+    /// already. Otherwise the caller reports the stores, and defers a flush if the hardware
+    /// could walk to the table.
     pub(crate) fn clear_valid_bits(self, _write: &WriteView<'_>) -> Option<Unreported> {
         let mut any = false;
         let mut rest = self.rest(TableIndex::FIRST, ENTRIES as u64);
@@ -232,5 +233,5 @@ impl<'v> Table<'v> {
     }
 }
 
-/// A table is of whole groups.
+// A table consists of whole groups.
 const _: () = assert!(ENTRIES % GROUP == 0);

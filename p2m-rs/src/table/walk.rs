@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! A walk from the root downwards, as the hardware does it: what every call
-//! begins with, so it is made of as few instructions as it can be.
+//! [`Walk`]: a walk of the tables from the root down. Every operation begins with
+//! one, so a step takes as few instructions as possible.
 //!
-//! A walk is an address, which is mapped when the table is looked into, and the
-//! order of the table's entries, of which each step needs no more. Where Xen's
-//! direct map is arithmetic ([`sys::DirectMap`]) nothing is called on the way.
+//! A walk consists of the address of a table, which is mapped when an entry is read, and the
+//! order of the table's entries. Where Xen's direct map is contiguous
+//! ([`sys::DirectMap`]) a step calls no function.
 
 use core::marker::PhantomData;
 use core::sync::atomic::Ordering::Relaxed;
@@ -18,20 +18,20 @@ use crate::types::level::{Level, TableIndex, TABLE_SHIFT};
 use crate::types::pte::Pte;
 use crate::xen::globals::{root_page_order, root_pages};
 
-/// A walk from the root downwards: the table that it has come to.
+/// A walk from the root down: the table that it has reached.
 #[derive(Clone, Copy)]
 pub(crate) struct Walk<'v> {
-    /// Bits 47:12 are the table's address: the entry that pointed to it, or
-    /// VTTBR_EL2's value.
+    /// Bits 47:12 are the table's address: this is the entry that pointed to the table, or
+    /// VTTBR_EL2's value for the root.
     pointer: Pte,
-    /// [`Level::order`] of the table's level: what each step needs of it.
+    /// [`Level::order`] of the table's level, which is all that a step needs of the level.
     order: u32,
     map: sys::DirectMap,
     _lock: PhantomData<&'v P2mTree>,
 }
 
 impl<'v> Walk<'v> {
-    /// At the page of the root in which `gfn` is looked up; `None` beyond the IPA space,
+    /// A walk at the root page that holds the entry for `gfn`; `None` beyond the IPA space,
     /// or if there is no root.
     #[inline(always)]
     pub(crate) fn from_root(view: &'v ReadView, gfn: Gfn) -> Option<Self> {
@@ -49,8 +49,8 @@ impl<'v> Walk<'v> {
         })
     }
 
-    /// At the table of `level` on the way to `gfn`, or at the last there is above it.
-    /// `None` for a frame beyond the root's.
+    /// A walk towards `gfn`, at the table of `level`, or at the last table above that level if
+    /// it does not exist. `None` beyond the IPA space.
     #[inline(always)]
     pub(crate) fn towards(view: &'v ReadView, gfn: Gfn, level: Level) -> Option<Self> {
         let mut walk = Self::from_root(view, gfn)?;
@@ -66,19 +66,19 @@ impl<'v> Walk<'v> {
         }
     }
 
-    /// log2 of the pages that an entry of the table spans.
+    /// log2 of the number of pages that an entry of the table spans.
     #[inline(always)]
     pub(crate) fn order(&self) -> u32 {
         self.order
     }
 
-    /// The table.
+    /// The table that the walk has reached.
     #[inline(always)]
     pub(crate) fn table(&self) -> Table<'v> {
         self.table_of(Level::of_order(self.order))
     }
 
-    /// The table, for those who know of which level it is.
+    /// The table that the walk has reached, for callers that know its level.
     #[inline(always)]
     pub(crate) fn table_of(&self, level: Level) -> Table<'v> {
         debug_assert!(level.order() == self.order);
@@ -92,18 +92,18 @@ impl<'v> Walk<'v> {
         }
     }
 
-    /// Whether each step calls Xen, as on a machine with a hole in its direct map.
+    /// Whether each step calls Xen, which it does on a machine with a hole in its direct map.
     #[inline(always)]
     pub(crate) fn calls_for_each_table(&self) -> bool {
         self.map.has_hole()
     }
 
-    /// Where the table has its entry for `gfn`.
+    /// The place of the table's entry for `gfn`.
     #[inline(always)]
     pub(crate) fn place(&self, gfn: Gfn) -> Place<'v> {
         // SAFETY: as in `table_of`.
         let entries = unsafe { self.map.page_of_entry(self.pointer.bits()) };
-        // Any level: who loads or stores an entry does not ask for it.
+        // The level does not matter: loads and stores of an entry do not use it.
         let table = Table {
             entries,
             level: Level::L3,
@@ -116,8 +116,8 @@ impl<'v> Walk<'v> {
         })
     }
 
-    /// The table's entry for `gfn`, and whether that points to another table, to
-    /// which the walk has gone on then.
+    /// Reads the table's entry for `gfn`. Returns the entry and whether it points to another
+    /// table; if so, the walk has moved to that table.
     #[inline(always)]
     pub(crate) fn step(&mut self, gfn: Gfn) -> (Pte, bool) {
         let Place(entry) = self.place(gfn);
@@ -132,20 +132,19 @@ impl<'v> Walk<'v> {
 }
 
 impl<'v> Table<'v> {
-    /// The table of `level` on the way to `gfn`, or the last there is above it.
-    /// `None` for a frame beyond the root's.
+    /// The table of `level` on the walk to `gfn`, or the last table above that level if it does
+    /// not exist. `None` beyond the IPA space.
     #[inline(never)]
     pub(crate) fn towards(view: &'v ReadView, gfn: Gfn, level: Level) -> Option<Self> {
         Walk::towards(view, gfn, level).map(|walk| walk.table())
     }
 
-    /// The table whose entry ends the walk to `gfn`. `None` for a frame beyond
-    /// the root's.
+    /// The table whose entry ends the walk to `gfn`. `None` beyond the IPA space.
     pub(crate) fn last(view: &'v ReadView, gfn: Gfn) -> Option<Self> {
         Self::towards(view, gfn, Level::L3)
     }
 
-    /// The table of `level` on the way to `gfn`, if there is one.
+    /// The table of `level` on the walk to `gfn`, if it exists.
     #[inline(always)]
     pub(crate) fn of_level(view: &'v ReadView, gfn: Gfn, level: Level) -> Option<Self> {
         Walk::towards(view, gfn, level)
@@ -154,18 +153,18 @@ impl<'v> Table<'v> {
     }
 }
 
-/// The place of an entry: the first of a table that begins there.
+/// The place of one entry, kept as a [`Table`] whose first entry it is.
 #[derive(Clone, Copy)]
 pub(crate) struct Place<'v>(Table<'v>);
 
 impl Place<'_> {
-    /// Sets the entry's valid bit. The rest of it stays, so this change needs no
+    /// Sets the entry's valid bit and changes no other bit, which needs no
     /// break-before-make.
     #[inline(never)]
     pub(crate) fn validate(self, write: &WriteView<'_>) {
         let (Self(entry), first) = (self, TableIndex::FIRST);
         let pte = entry.load(first);
-        // Bit 0 alone would be a block.
+        // The valid bit alone would make a block.
         debug_assert!(pte.is_mapped());
         entry.store(first, pte.with_valid_bit());
         entry.stored(write, first, 1);
