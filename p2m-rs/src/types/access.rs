@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What mem_access leaves of the rights that a mapping's type gives: C's `p2m_access_t`.
+//! [`P2mAccess`]: an access, C's `p2m_access_t`.
 //!
-//! An access restricts what the type allows; a violation goes to the
-//! monitor (vm_event) instead of to the guest. The values are ABI: callers pass
+//! An access restricts the rights that a mapping's type gives. mem_access reports a violation
+//! to the monitor (vm_event) instead of to the guest. The values are ABI: callers pass
 //! them, and table entries store them. The public interface's
 //! `xenmem_access_t` has the same values for the same names, and one more for
 //! "the domain's default" (see `mem_access-rs`).
 
-/// Rights that mem_access leaves to the guest.
+/// The rights that mem_access leaves to the guest.
 #[repr(u8)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum P2mAccess {

@@ -2,9 +2,9 @@
 //! Frame numbers and addresses, each a type of its own.
 //!
 //! A guest frame (GFN, what stage 2 translates from) and a machine frame (MFN,
-//! what it translates to) are both 64-bit words in C. Here they cannot be
-//! mixed up, and "invalid" (all ones in C) is an `Option` that exists only at
-//! the edge, in [`Gfn::from_c`] and [`Mfn::from_c`].
+//! what it translates to) are both 64-bit words in C. Here the compiler tells them
+//! apart, and C's invalid frame (all ones) is `None`: [`Gfn::from_c`] and [`Mfn::from_c`]
+//! convert it.
 
 /// log2 of the translation granule: 4 KiB pages.
 pub const PAGE_SHIFT: u32 = 12;
@@ -37,11 +37,11 @@ macro_rules! word {
 }
 
 word!(
-    /// Guest frame number: an intermediate physical address over 4 KiB.
+    /// Guest frame number: an intermediate physical address divided by 4 KiB.
     Gfn
 );
 word!(
-    /// Machine frame number: a physical address over 4 KiB.
+    /// Machine frame number: a physical address divided by 4 KiB.
     Mfn
 );
 word!(
@@ -69,7 +69,7 @@ macro_rules! frame {
                 }
             }
 
-            /// The frame `pages` further on; wraps like C's `gfn_add`.
+            /// The frame `pages` after this one; wraps like C's `gfn_add`.
             #[must_use]
             pub const fn add(self, pages: u64) -> Self {
                 Self(self.0.wrapping_add(pages))
@@ -82,21 +82,21 @@ frame!(Gfn);
 frame!(Mfn);
 
 impl Gfn {
-    /// First frame after the 2^`order`-page block that holds this one
-    /// (`gfn_next_boundary`). Wraps to 0 past the last block.
+    /// The first frame after the block of 2^`order` pages that holds this frame
+    /// (`gfn_next_boundary`). Wraps to 0 after the last block.
     #[must_use]
     pub const fn next_boundary(self, order: u32) -> Self {
         Self((self.0 >> order).wrapping_add(1) << order)
     }
 
-    /// The word for C, all ones for none.
+    /// C's value; all ones for `None`.
     pub fn to_c(gfn: Option<Self>) -> u64 {
         gfn.map_or(INVALID_FRAME, Self::raw)
     }
 }
 
 impl Mfn {
-    /// The word for C, all ones for none.
+    /// C's value; all ones for `None`.
     pub fn to_c(mfn: Option<Self>) -> u64 {
         mfn.map_or(INVALID_FRAME, Self::raw)
     }

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! The errno values that this code returns, and how they reach C.
+//! The errno values that this code returns, and their conversion to C's `int`.
 
 use core::ffi::c_int;
 use core::num::NonZeroI32;
 
-/// An error of Xen's ABI: the negated errno, as C sees it. A [`Result`] is then
-/// C's `int` already: 0 for success.
+/// An error of Xen's ABI: the negated errno, as in C. So a [`Result`] has the layout of
+/// C's `int`, with 0 for success.
 #[repr(transparent)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Errno(NonZeroI32);
@@ -16,7 +16,7 @@ pub type Result<T = ()> = core::result::Result<T, Errno>;
 static_assertions::assert_eq_size!(Result, c_int);
 
 impl Errno {
-    /// No such entry: here, a table could not be had for an insertion.
+    /// No such entry: a table for an insertion could not be allocated.
     pub const ENOENT: Self = Self::of(2);
     /// No such mapping.
     pub const ESRCH: Self = Self::of(3);
@@ -24,18 +24,18 @@ impl Errno {
     pub const ENOMEM: Self = Self::of(12);
     /// No VMID left.
     pub const EBUSY: Self = Self::of(16);
-    /// An argument makes no sense.
+    /// Invalid argument.
     pub const EINVAL: Self = Self::of(22);
-    /// Not implemented, nor ever.
+    /// Not implemented.
     pub const ENOSYS: Self = Self::of(38);
     /// The request does not match what is mapped.
     pub const EILSEQ: Self = Self::of(84);
-    /// Preempted: call again with the same arguments.
+    /// Preempted: the caller must call again to continue.
     pub const ERESTART: Self = Self::of(85);
-    /// Not implemented here.
+    /// Operation not supported.
     pub const EOPNOTSUPP: Self = Self::of(95);
 
-    /// The error of this number, which is above 0.
+    /// The error with the number `errno`, which must be positive.
     const fn of(errno: c_int) -> Self {
         match NonZeroI32::new(-errno) {
             Some(value) => Self(value),
@@ -48,7 +48,7 @@ impl Errno {
         self.0.get()
     }
 
-    /// From the return value of a Xen function: 0 or more is success.
+    /// Converts the return value of a Xen function: 0 or more is success.
     pub fn check(rc: c_int) -> Result {
         match NonZeroI32::new(rc) {
             Some(value) if rc < 0 => Err(Self(value)),
@@ -57,14 +57,14 @@ impl Errno {
     }
 }
 
-/// Why a change of the tables did not get to its end. The three are told apart by
-/// their kind and never by their errno: an IOMMU may answer -ENOMEM as well.
+/// Why a change of the tables was not completed. Only the variant tells the reasons apart, not
+/// the errno: an IOMMU driver may return -ENOMEM as well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failure {
-    /// There is no page for a table. Once tables that were taken out are freed it
-    /// is worth another try.
+    /// There is no page for a table. After removed tables are freed, another attempt may
+    /// succeed.
     NoTable(Errno),
-    /// The IOMMU did not flush its TLB, so devices may still reach what was mapped
+    /// The IOTLB flush failed, so devices may still reach what was mapped
     /// before. The tables have changed.
     Iommu(Errno),
     /// The domain is dying, or the frame is beyond the IPA space.
@@ -82,7 +82,7 @@ impl From<Failure> for Errno {
 /// Result of a change of the tables.
 pub type Outcome<T = ()> = core::result::Result<T, Failure>;
 
-/// 0, or the negated errno.
+/// C's value of a result: 0, or the negated errno.
 pub fn to_c(result: Result) -> c_int {
     result.map_or_else(Errno::to_c, |()| 0)
 }

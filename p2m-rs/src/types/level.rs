@@ -1,35 +1,35 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Levels of the translation tables, and what each one spans.
+//! Levels of the translation tables, and what an entry of each level spans.
 //!
-//! Levels count as in the Arm ARM: 0 is the one nearest the root, 3 holds
-//! pages (`XEN_PT_LEVEL_ORDER` and friends of asm/lpae.h, for the 4 KiB
-//! granule). Which level the root is at depends on the IPA size, see
+//! Levels are numbered as in the Arm ARM: the tables of level 3 map
+//! pages, level 0 is the highest (`XEN_PT_LEVEL_ORDER` and related macros of asm/lpae.h, for
+//! the 4 KiB granule). The level of the root depends on the IPA size, see
 //! [`crate::lifecycle::setup`].
 
 use crate::types::addr::Gfn;
 
-/// log2 of the entries in a table.
+/// log2 of the number of entries in a table.
 pub const TABLE_SHIFT: u32 = 9;
 
-/// Entries in a table.
+/// The number of entries in a table.
 pub const ENTRIES: usize = 1 << TABLE_SHIFT;
 
-/// A lookup level. As wide as a register: it goes wherever a table goes.
+/// A lookup level. It is as wide as a register, since it is passed together with every table.
 #[repr(u64)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
-    /// 512 GiB an entry; tables only.
+    /// An entry spans 512 GiB and can only point to a table.
     L0,
-    /// 1 GiB an entry.
+    /// An entry spans 1 GiB.
     L1,
-    /// 2 MiB an entry.
+    /// An entry spans 2 MiB.
     L2,
-    /// 4 KiB an entry; pages only.
+    /// An entry spans 4 KiB and can only be a page.
     L3,
 }
 
 impl Level {
-    /// From the number that the architecture gives it; above 3 is 3.
+    /// The level that the architecture gives this number; numbers above 3 give level 3.
     #[inline(always)]
     pub const fn from_number(level: u32) -> Self {
         match level {
@@ -40,25 +40,25 @@ impl Level {
         }
     }
 
-    /// The number that the architecture gives it.
+    /// The architecture's number of this level.
     #[inline(always)]
     pub const fn number(self) -> u32 {
         self as u32
     }
 
-    /// log2 of the pages that one entry spans: 27, 18, 9 or 0.
+    /// log2 of the number of pages that one entry spans: 27, 18, 9 or 0.
     #[inline(always)]
     pub const fn order(self) -> u32 {
         (3 - self.number()) * TABLE_SHIFT
     }
 
-    /// Pages that one entry spans.
+    /// The number of pages that one entry spans.
     #[inline(always)]
     pub const fn pages(self) -> u64 {
         1 << self.order()
     }
 
-    /// The level below; `None` below pages.
+    /// The next level down; `None` for level 3.
     #[inline(always)]
     pub const fn next(self) -> Option<Self> {
         match self {
@@ -69,14 +69,13 @@ impl Level {
         }
     }
 
-    /// Where `gfn` is looked up in a table of this level.
+    /// The index of `gfn` in a table of this level.
     #[inline(always)]
     pub const fn index(self, gfn: Gfn) -> TableIndex {
         TableIndex::truncate(gfn.raw() >> self.order())
     }
 
-    /// The level whose entry maps exactly a block of 2^`order` pages
-    /// (`order` as C knows it: 0, 9 or 18; others round down).
+    /// The level whose entries span 2^`order` pages; an `order` in between is rounded down.
     pub const fn of_order(order: u32) -> Self {
         match order / TABLE_SHIFT {
             0 => Self::L3,
@@ -86,8 +85,7 @@ impl Level {
         }
     }
 
-    /// The level to begin at: that of the largest blocks for which `fits` holds,
-    /// or of pages.
+    /// The level of the largest leaves for which `fits` holds; level 3 if it holds for none.
     #[inline(always)]
     pub fn largest(fits: impl Fn(Self) -> bool) -> Self {
         if fits(Self::L1) {
@@ -99,7 +97,7 @@ impl Level {
         }
     }
 
-    /// The level whose entries span so many pages.
+    /// The level, 1 to 3, whose entries span exactly `pages` pages.
     pub const fn of_pages(pages: u64) -> Option<Self> {
         match pages {
             0x1 => Some(Self::L3),
@@ -109,13 +107,13 @@ impl Level {
         }
     }
 
-    /// Pages of the entry that holds `gfn`, from `gfn` to the entry's end.
+    /// The number of pages from `gfn` to the end of the entry that holds `gfn`.
     #[inline(always)]
     pub const fn pages_from(self, gfn: Gfn) -> u64 {
         self.pages() - self.offset(gfn)
     }
 
-    /// Pages of the entry that holds `gfn` that come before `gfn`.
+    /// The number of pages from the beginning of the entry that holds `gfn` to `gfn`.
     #[inline(always)]
     pub const fn offset(self, gfn: Gfn) -> u64 {
         gfn.raw() & (self.pages() - 1)
@@ -130,7 +128,7 @@ impl TableIndex {
     /// The first entry.
     pub const FIRST: Self = Self(0);
 
-    /// The low nine bits of `index`.
+    /// The index in the low nine bits of `index`.
     #[inline(always)]
     pub const fn truncate(index: u64) -> Self {
         // The mask keeps nine bits.
@@ -138,7 +136,7 @@ impl TableIndex {
         Self((index & (ENTRIES as u64 - 1)) as usize)
     }
 
-    /// The entry `count` further on; `None` past the end of the table.
+    /// The index `count` entries after this one; `None` past the end of the table.
     #[inline(always)]
     pub const fn advanced(self, count: u64) -> Option<Self> {
         if count < self.room() {
@@ -148,28 +146,28 @@ impl TableIndex {
         }
     }
 
-    /// As an offset into a table.
+    /// The index as a number.
     #[inline(always)]
     pub const fn get(self) -> usize {
         self.0
     }
 
-    /// Entries from this one to the end of its table, at least 1.
+    /// The number of entries from this one to the end of the table, at least 1.
     #[inline(always)]
     pub const fn room(self) -> u64 {
         ENTRIES as u64 - self.0 as u64
     }
 
-    /// `count` entries from this one on, but none past the end of the table.
+    /// The indices of `count` entries from this one on, but none past the end of the table.
     #[inline(always)]
     pub fn run(self, count: u64) -> impl Iterator<Item = Self> {
-        // No more than there is room for.
+        // At most 512, by the minimum with room().
         #[allow(clippy::cast_possible_truncation)]
         let end = self.0 + count.min(self.room()) as usize;
         (self.0..end).map(Self)
     }
 
-    /// All entries of a table, in order.
+    /// The indices of all entries of a table, in order.
     pub fn all() -> impl Iterator<Item = Self> {
         (0..ENTRIES).map(Self)
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Values: numbers, entries and error codes that know nothing of Xen's
-//! structures, of memory or of locks.
+//! Values: numbers, entries and error codes. Nothing here uses Xen's
+//! structures, memory or locks.
 #![forbid(unsafe_code)]
 
 pub mod access;

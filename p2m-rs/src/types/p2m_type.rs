@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What a guest frame is mapped to: C's `p2m_type_t`.
+//! [`P2mType`]: the type of a mapping, C's `p2m_type_t`.
 //!
-//! The values are ABI (callers pass them, the PTE stores them in bits 58:55).
-//! `p2m_invalid` (0) is no variant: "nothing mapped" is `None`.
+//! The values are ABI: callers pass them, and table entries store them in bits 58:55.
+//! `p2m_invalid` (0) has no variant: a frame that is not mapped has the type `None`.
 
-/// Type of a mapping. Decides memory attributes, permissions, and what
-/// reference the mapping holds.
+/// The type of a mapping. It decides the memory attributes, the permissions, and whether
+/// the mapping owns a reference.
 #[repr(u8)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum P2mType {
@@ -49,7 +49,7 @@ impl P2mType {
         Self::IommuRo,
     ];
 
-    /// From C's value or the PTE's bits; `None` for `p2m_invalid` and for
+    /// Converts C's value, or an entry's bits 58:55; `None` for `p2m_invalid` and for
     /// values that no type has.
     #[inline(always)]
     pub const fn from_c(value: u64) -> Option<Self> {
@@ -69,7 +69,7 @@ impl P2mType {
         })
     }
 
-    /// C's value, 0 (`p2m_invalid`) for none.
+    /// C's value; 0 (`p2m_invalid`) for `None`.
     #[inline(always)]
     pub fn to_c(ty: Option<Self>) -> u32 {
         ty.map_or(0, |t| t as u32)
@@ -85,7 +85,7 @@ impl P2mType {
         matches!(self, Self::ForeignRw | Self::ForeignRo)
     }
 
-    /// `p2m_is_any_ram`: RAM, whoever's it is.
+    /// `p2m_is_any_ram`: RAM of any domain.
     pub const fn is_any_ram(self) -> bool {
         self.is_ram() || self.is_foreign() || matches!(self, Self::GrantRw | Self::GrantRo)
     }

@@ -14,17 +14,17 @@
 //! | 58:55 | type | ignored by hardware: [`P2mType`] |
 //! | 62:59 | access | ignored by hardware: the access that mem_access set |
 //!
-//! **Bits 62:59** may be given to the hardware (PBHA), one by one, by
-//! VTCR_EL2.HWU59 to HWU62, which Xen leaves 0 (DDI 0487K, D8.3.2); an SMMUv3
-//! that walks the same tables has STE.S2HWU59 to 62 for it, and Xen's driver
-//! leaves them 0 too. An SMMUv2 may take bits of them for allocation hints,
+//! **Bits 62:59** can be assigned to the hardware (PBHA), bit by bit, with
+//! VTCR_EL2.HWU59 to HWU62, which Xen leaves 0 (DDI 0487K, D8.3.2). An SMMUv3
+//! that walks these tables has STE.S2HWU59 to S2HWU62 for that, which Xen's driver
+//! leaves 0 too. An SMMUv2 may use some of these bits as allocation hints,
 //! which change no translation.
 //!
-//! **Two validities.** [`Pte::valid_bit`] is bit 0, what the hardware sees.
-//! [`Pte::is_mapped`] says that the type is not `p2m_invalid`, what the p2m
-//! sees. Xen clears the valid bit of mapped entries on purpose, to learn on the next
-//! fault what a guest touches (set/way emulation). An entry that is mapped but
-//! without its valid bit still owns its references and its next table.
+//! **Valid and mapped are different.** [`Pte::valid_bit`] is bit 0, which tells the hardware
+//! that it may use the entry. [`Pte::is_mapped`] tells the p2m that the type is not
+//! `p2m_invalid`. Xen clears the valid bit of mapped entries on purpose, to learn from the next
+//! fault what a guest touches (set/way emulation). An entry that is mapped but has its valid
+//! bit clear still owns its references or its next table.
 
 use core::fmt;
 
@@ -46,7 +46,8 @@ const TYPE_SHIFT: u32 = 55;
 const TYPE: u64 = 0xf << TYPE_SHIFT;
 const ACCESS_SHIFT: u32 = 59;
 const ACCESS: u64 = 0xf << ACCESS_SHIFT;
-/// No restriction is stored as 0, so that most entries are as in C.
+/// The stored code is the access XOR this value, so that no restriction is stored as 0 and most
+/// entries are as in C.
 const UNRESTRICTED: u64 = P2mAccess::Rwx as u64;
 
 /// S2AP and XN: what may change in a live entry without break-before-make
@@ -79,7 +80,7 @@ impl MemoryAttributes {
         }
     }
 
-    /// Those of a type.
+    /// The memory attributes of a type.
     const fn of(ty: P2mType) -> Self {
         match ty {
             P2mType::MmioDirectDev => Self::DEVICE,
@@ -90,8 +91,7 @@ impl MemoryAttributes {
     }
 }
 
-/// The entry of a type, without a frame: the type itself, memory attributes,
-/// rights.
+/// An entry without a frame: the type `ty`, its memory attributes and its rights.
 const fn of_type(ty: P2mType) -> u64 {
     let attributes = MemoryAttributes::of(ty);
     let (mattr, sh) = (attributes.mattr, attributes.shareability);
@@ -101,8 +101,8 @@ const fn of_type(ty: P2mType) -> u64 {
     VALID | AF | mattr << MATTR_SHIFT | sh << SH_SHIFT | ty | READ | write | xn
 }
 
-/// What an access takes away from that: S2AP bits that it clears, and XN if it
-/// sets that.
+/// What an access changes in [`of_type`]'s entry: the S2AP bits that it clears, and XN if it
+/// sets XN.
 const fn taken(access: P2mAccess) -> u64 {
     let read = if access.allows_read() { 0 } else { READ };
     let write = if access.allows_write() { 0 } else { WRITE };
@@ -110,12 +110,12 @@ const fn taken(access: P2mAccess) -> u64 {
     read | write | xn
 }
 
-/// [`of_type`], by type; looked up, since it is asked for in every call.
+/// [`of_type`] of each type: a table, since every mapping needs the value.
 static OF_TYPE: [u64; 12] = {
     let mut table = [0; 12];
     let mut all: &[P2mType] = &P2mType::ALL;
     while let [ty, rest @ ..] = all {
-        // Compile time, and a panic there is an error of the compiler.
+        // This runs at compile time, where a panic is a compile error.
         #[allow(clippy::indexing_slicing)]
         {
             table[*ty as usize] = of_type(*ty);
@@ -125,7 +125,7 @@ static OF_TYPE: [u64; 12] = {
     table
 };
 
-/// [`taken`], by access.
+/// [`taken`] of each access.
 static TAKEN: [u64; 11] = {
     let mut table = [0; 11];
     let mut all: &[P2mAccess] = &P2mAccess::ALL;
@@ -146,7 +146,7 @@ static TAKEN: [u64; 11] = {
 fn template(ty: P2mType, access: P2mAccess) -> u64 {
     // Neither can miss: both enumerations are as large as their tables.
     let full = OF_TYPE.get(ty as usize).copied().unwrap_or(0);
-    // As nearly always.
+    // The common case.
     if matches!(access, P2mAccess::Rwx) {
         return full;
     }
@@ -159,8 +159,9 @@ fn template(ty: P2mType, access: P2mAccess) -> u64 {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Pte(u64);
 
-/// What an entry says, for a person: `Pte(0x40081: RamRw, valid, page or table, read, write, access Rw)`.
-/// At level 3 a page has the table bit as well.
+/// Prints an entry for a person to read, for example
+/// `Pte(0x40081: RamRw, valid, page or table, read, write, access Rw)`.
+/// "Page or table" is the table bit, which a page at level 3 has as well.
 impl fmt::Debug for Pte {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some(ty) = self.ty() else {
@@ -181,14 +182,14 @@ impl fmt::Debug for Pte {
     }
 }
 
-/// What an entry says, given the level that it was found at.
+/// The meaning of an entry at a given level.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// Nothing is mapped.
+    /// The entry maps nothing.
     Empty,
-    /// The next table is this frame.
+    /// The entry points to the next table, which is this frame.
     Table(Mfn),
-    /// A page or a block is mapped.
+    /// The entry maps a page or a block.
     Leaf,
 }
 
@@ -196,18 +197,18 @@ impl Pte {
     /// The entry that maps nothing.
     pub const EMPTY: Self = Self(0);
 
-    /// From the raw word.
+    /// The entry with these bits.
     pub const fn from_bits(bits: u64) -> Self {
         Self(bits)
     }
 
-    /// The raw word.
+    /// The entry's 64 bits.
     pub const fn bits(self) -> u64 {
         self.0
     }
 
-    /// Maps a page or block at `level` (C's `mfn_to_p2m_entry`): attributes
-    /// and permissions come from the type, the access takes permissions away.
+    /// An entry that maps a page or block at `level` (C's `mfn_to_p2m_entry`). Memory attributes
+    /// and permissions come from the type; the access takes permissions away.
     #[inline(always)]
     pub fn leaf(mfn: Mfn, ty: P2mType, access: P2mAccess, level: Level) -> Self {
         debug_assert!(mfn.base().raw() & !BASE == 0 && mfn.raw() >> 36 == 0);
@@ -216,8 +217,9 @@ impl Pte {
         Self(template(ty, access) | frame).at_level(level)
     }
 
-    /// This mapping with an access stored in it (`p2m_mem_access_radix_set`). An entry that was made before mem_access
-    /// was in use has none stored, which reads as `Rwx` (C's radix tree is not in use then).
+    /// This mapping with `access` stored in it (`p2m_mem_access_radix_set`). An entry that was
+    /// written before mem_access was enabled stores none, which reads as `Rwx` (C does not use
+    /// its radix tree then).
     #[must_use]
     #[inline(always)]
     pub fn with_access(self, access: P2mAccess) -> Self {
@@ -235,7 +237,8 @@ impl Pte {
         }
     }
 
-    /// This mapping, of type `ty`, restricted to `access`.
+    /// This mapping, whose type is `ty`, with its permissions restricted to `access` and
+    /// `access` stored in it.
     #[must_use]
     #[inline(always)]
     pub fn with_rights(self, ty: P2mType, access: P2mAccess) -> Self {
@@ -243,35 +246,35 @@ impl Pte {
         Self(self.0 & !PERMISSIONS | rights).with_access(access)
     }
 
-    /// The leaf `pages` frames further on in a run of consecutive ones. Past the
-    /// last frame that an entry can address, the result must not be written.
+    /// This leaf with a frame `pages` frames further on. If that is past the
+    /// last frame that an entry can address, the result must not be written to a table.
     #[must_use]
     #[inline(always)]
     pub const fn advanced(self, pages: u64) -> Self {
         Self(self.0.wrapping_add(pages << PAGE_SHIFT))
     }
 
-    /// Points at the next table (C's `page_to_p2m_table`). The hardware
-    /// ignores all but valid, table and base; the type makes the entry count
+    /// An entry that points to the next table (C's `page_to_p2m_table`). The hardware
+    /// ignores all fields but valid, table and base; the type makes the entry count
     /// as mapped.
     pub(crate) fn table(mfn: Mfn) -> Self {
         let page = Self::leaf(mfn, P2mType::RamRw, P2mAccess::Rwx, Level::L3);
         Self(page.0 | TABLE)
     }
 
-    /// The valid bit, bit 0: the hardware may use the entry (C's `lpae_is_valid`).
+    /// The valid bit, bit 0: whether the hardware may use the entry (C's `lpae_is_valid`).
     ///
-    /// If it is clear, no TLB or walk cache holds the entry or anything below
-    /// it, except while a flush is deferred: the valid bit of a live entry is only cleared
+    /// If the bit is clear, no TLB or walk cache holds the entry or anything below
+    /// it, except while a flush is deferred. That is so because the bit is only ever cleared
     /// with a flush before the unlock (breaks, `guest::fault::invalidate_root`), or
-    /// where that of an entry above was clear already (`guest::fault::resolve`).
+    /// where the valid bit of an entry above is clear already (`guest::fault::resolve`).
     #[inline(always)]
     pub const fn valid_bit(self) -> bool {
         self.0 & VALID != 0
     }
 
-    /// The p2m knows a mapping or a table here, whatever the valid bit says (C's
-    /// `p2m_is_valid`).
+    /// Whether the entry is a mapping or points to a table for the p2m, whatever its valid bit
+    /// says (C's `p2m_is_valid`).
     #[inline(always)]
     pub const fn is_mapped(self) -> bool {
         self.0 & TYPE != 0
@@ -291,7 +294,7 @@ impl Pte {
         Self(self.0 & !VALID)
     }
 
-    /// What the entry says when found at `level` (`p2m_is_mapping`, `p2m_is_superpage`).
+    /// The meaning of the entry at `level` (`p2m_is_mapping`, `p2m_is_superpage`).
     #[inline(always)]
     pub const fn kind(self, level: Level) -> Kind {
         if !self.is_mapped() {
@@ -303,44 +306,44 @@ impl Pte {
         }
     }
 
-    /// Bit 1: above level 3, whether it points to the next table. One bit says the same as
-    /// [`Self::kind`], since an entry without a type never has it.
+    /// Bit 1, the table bit: above level 3, whether the entry points to the next table, as
+    /// [`Self::kind`] says, since an entry without a type never has this bit.
     #[inline(always)]
     pub const fn has_table_bit(self) -> bool {
         debug_assert!(self.is_mapped() || self.0 & TABLE == 0);
         self.0 & TABLE != 0
     }
 
-    /// Output frame of a leaf, or frame of the next table.
+    /// The output frame of a leaf, or the frame of the next table.
     #[inline(always)]
     pub const fn mfn(self) -> Mfn {
         Mfn::new((self.0 & BASE) >> PAGE_SHIFT)
     }
 
-    /// Type of a leaf; `None` if nothing is mapped.
+    /// The type of a leaf; `None` if nothing is mapped.
     #[inline(always)]
     pub const fn ty(self) -> Option<P2mType> {
         P2mType::from_c((self.0 & TYPE) >> TYPE_SHIFT)
     }
 
-    /// Whether the two entries differ in permissions only, so that one may
-    /// replace the other while live: break-before-make is for changes of
+    /// Whether the two entries differ in permissions and the stored access only, so that one
+    /// may replace the other while live: break-before-make is required for changes of
     /// address, memory type and block size (DDI 0487K, D8.16.1, R_WHZWS).
     #[inline(always)]
     pub const fn differs_only_in_permissions(self, other: Self) -> bool {
         (self.0 ^ other.0) & !(PERMISSIONS | ACCESS) == 0
     }
 
-    /// Entry `index` of the table that replaces this block, one level further
-    /// down at `level`: the same rights over a 512th of the range.
+    /// Entry `index` of the table of `level` that replaces this block: a part of the block with
+    /// the same attributes and permissions.
     #[must_use]
     #[inline(always)]
     pub const fn child(self, index: u64, level: Level) -> Self {
         self.advanced(index << level.order()).at_level(level)
     }
 
-    /// The leaf with the same rights that begins with the same frame, in a
-    /// table of `level`: a block, or the page that a block begins with.
+    /// The leaf of `level`, a block or a page, with the same first frame, attributes and
+    /// permissions.
     #[must_use]
     #[inline(always)]
     pub const fn at_level(self, level: Level) -> Self {

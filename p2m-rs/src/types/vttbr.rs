@@ -1,31 +1,31 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! The value of VTTBR_EL2: where a stage-2 translation begins, and the VMID that tags
-//! what the TLBs hold of it (Arm ARM, DDI 0487K, D24.2; C's `generate_vttbr`).
+//! [`Vttbr`]: a value of VTTBR_EL2, which holds the root of a stage-2 translation and the VMID
+//! that tags its TLB entries (DDI 0487K, D24.2; C's `generate_vttbr`).
 
 use super::addr::{Mfn, PAGE_SHIFT};
 
 /// VTTBR_EL2.VMID is bits 63:48.
 const VMID_SHIFT: u32 = 48;
 
-/// Bits 47:12, of VTTBR_EL2.BADDR what is aligned to a page.
+/// Bits 47:12: the page-aligned bits of VTTBR_EL2.BADDR.
 const ROOT: u64 = ((1 << 36) - 1) << PAGE_SHIFT;
 
-/// A root and a VMID, as VTTBR_EL2 has them.
+/// A root and a VMID, in the layout of VTTBR_EL2.
 #[repr(transparent)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Vttbr(u64);
 
 impl Vttbr {
-    /// No root and no VMID: a p2m that was never initialised, or is no more. No other
-    /// value is 0, for VMID 0 belongs to no domain.
+    /// No root and no VMID: the p2m was never initialised, or was destroyed. No initialised p2m
+    /// has the value 0, since VMID 0 belongs to no domain.
     pub const NONE: Self = Self(0);
 
-    /// Of a root, which may be several consecutive pages, and a VMID.
+    /// The value for a root, of which `root` is the first page, and a VMID.
     pub const fn new(root: Mfn, vmid: u16) -> Self {
         Self(root.base().raw() | (vmid as u64) << VMID_SHIFT)
     }
 
-    /// From the register, or from the field of the same name in C's structures.
+    /// The value of the register, or of the field `vttbr` in C's structures.
     #[inline(always)]
     pub const fn from_bits(bits: u64) -> Self {
         Self(bits)
@@ -47,8 +47,8 @@ impl Vttbr {
         }
     }
 
-    /// A word whose bits 47:12 are the address of page `number` of the root, as those of
-    /// a table entry are the address of the next table; `None` if there is no root.
+    /// A word whose bits 47:12 are the address of page `number` of the root, as
+    /// a table entry's are the address of the next table; `None` if there is no root.
     #[inline(always)]
     pub const fn root_pointer(self, number: u64) -> Option<u64> {
         if self.0 == 0 {
