@@ -4,32 +4,33 @@
 //! `p2m_flush_vm`).
 //!
 //! Set/way cache maintenance cannot be virtualised: it acts on one CPU's
-//! caches, and lines migrate. What a guest wants with it is to clean all of
-//! its cache when it turns the MMU on or off. So: the first trapped set/way
-//! operation starts to trap the guest's changes of its MMU controls (HCR.TVM),
-//! and each time the caches go on or off all of its RAM is cleaned by address.
-//! Once they are on, the trapping ends (see Arm ARM, B1.14.4 of DDI 0406C).
+//! caches, and lines migrate. A guest uses it to clean all of
+//! its cache when it turns the MMU on or off. So the first trapped set/way
+//! operation makes Xen trap the guest's writes to its MMU controls (HCR_EL2.TVM),
+//! and clean all of the guest's RAM by address; RAM is cleaned again each time the guest's
+//! caches are turned on or off. Once the caches are on, the trapping ends (see Arm ARM,
+//! B1.14.4 of DDI 0406C).
 //!
-//! **What is cleaned: all RAM that is mapped**, whatever the valid bits of its entry
-//! and of those above say. These bits track what the guest touches
-//! ([`crate::guest::fault`]), and it is tempting to clean only that, as C means to. But a
-//! page is clean only if *nobody* has written it since it was cleaned last, and of
-//! those who can, the bits know one:
+//! **All RAM that is mapped is cleaned**, whatever the valid bits of its entry
+//! and of the entries above say. These bits track what the guest touches
+//! ([`crate::guest::fault`]), so it is tempting to clean only what was touched, as C intends
+//! to. But a page is clean only if *nobody* has written it since it was cleaned last, and the
+//! bits track only one of the possible writers:
 //!
-//! - *The guest*, through an entry whose bit is set: known. But not what it, on another
-//!   vCPU, writes after the pass has been at that page and before the root is
-//!   invalidated: the entries above have lost the trace by then.
-//! - *Xen*, in copies for hypercalls: where the AT instruction fails these reach pages
-//!   by a walk in software, which asks for no bit and sets none ([`crate::guest::gva`]). Also pages that it shares with the
-//!   guest: it writes them by mappings of its own, at any time.
-//! - *Backends*, by grants and foreign mappings, which may be made, written and undone
-//!   between two passes, or held across several.
-//! - *The toolstack*, which loads kernels and patches them (LibVMI), by foreign
-//!   mappings.
-//! - *Devices* write past the caches or are coherent. Their tables are not ours to
-//!   invalidate, and with shared ones there is no tracking at all.
+//! - *The guest* writes through an entry whose valid bit is set, so that is tracked. What
+//!   another vCPU writes after this pass has cleaned the page and before the root is
+//!   invalidated is lost, since the invalidation resets the tracking.
+//! - *Xen* writes guest buffers in hypercalls. Where the AT instruction fails, Xen reaches
+//!   the page with a software walk, which ignores valid bits and sets none
+//!   ([`crate::guest::gva`]). Xen also writes pages that it shares with the guest, through
+//!   mappings of its own, at any time.
+//! - *Backends* write through grants and foreign mappings, which may be made, used and undone
+//!   between two passes, or kept across several.
+//! - *The toolstack* loads and patches kernels (LibVMI) through foreign mappings.
+//! - *Devices* either write to memory past the caches, or are coherent. Xen does not invalidate
+//!   the IOMMU's own tables, and with shared tables nothing is tracked.
 //!
-//! Whoever wants to skip a page needs the word of all of them.
+//! A page may only be skipped if none of these has written it.
 
 use super::fault::invalidate_root;
 use crate::p2m::lock::ReadView;
@@ -46,22 +47,22 @@ use crate::xen::cpu;
 use crate::xen::page::flush_to_ram;
 use crate::xen::vcpu::Vcpu;
 
-/// Work between two looks for pending softirqs, in units of a skipped hole.
+/// The work between two checks for pending softirqs, where skipping one hole costs 1.
 const BUDGET: u64 = 512;
 
-/// What cleaning one page counts.
+/// The cost of cleaning one page.
 const PAGE_COST: u64 = 10;
 
-/// Entries that are looked at ahead. Pages, to be cleaned before the budget is
-/// spent; of blocks there are not so many in a row.
+/// The longest run of entries that is read at once: as many pages as the budget allows to
+/// clean.
 const AT_ONCE: u64 = BUDGET / PAGE_COST;
 
 /// `p2m_cache_flush_range`: cleans and invalidates the RAM that is mapped in
-/// `*start .. end`. The page tables do not change, so a read lock does.
+/// `*start .. end`. The page tables do not change, so a read lock is enough.
 ///
 /// # Errors
 ///
-/// [`Errno::ERESTART`]: a softirq is pending; `*start` says where to go on.
+/// [`Errno::ERESTART`]: a softirq is pending; `*start` is the frame to continue at.
 pub fn flush_range(cx: &mut Unlocked<'_>, p2m: &P2m, start: &mut Gfn, end: Gfn) -> Result {
     let p2m = p2m.read(cx);
     let end = end.min(p2m.max_mapped_gfn().add(1));
@@ -74,7 +75,7 @@ pub fn flush_range(cx: &mut Unlocked<'_>, p2m: &P2m, start: &mut Gfn, end: Gfn) 
     result
 }
 
-/// Cleans from `gfn` on, table by table.
+/// Cleans `*gfn .. end`, table by table, and advances `*gfn`.
 fn flush_until(view: &ReadView, gfn: &mut Gfn, end: Gfn) -> Result {
     let mut run = Run::default();
     let mut spent = 0;
@@ -83,7 +84,7 @@ fn flush_until(view: &ReadView, gfn: &mut Gfn, end: Gfn) -> Result {
             *gfn = end;
             break;
         };
-        // Entry by entry, to the end of the table or to a table below.
+        // Entry by entry, up to the end of the table or an entry that points to a table.
         let level = table.level();
         let mut at = Some(level.index(*gfn));
         while let Some(index) = at.filter(|_| *gfn < end) {
@@ -109,18 +110,19 @@ fn flush_until(view: &ReadView, gfn: &mut Gfn, end: Gfn) -> Result {
     Ok(())
 }
 
-/// Whether the entry maps RAM, which somebody may have written.
+/// Whether the entry maps RAM, which must be cleaned.
 fn is_to_clean(pte: Pte) -> bool {
     pte.ty().is_some_and(P2mType::is_any_ram)
 }
 
-/// Consecutive frames that wait to be cleaned together: one pair of barriers
-/// for all. Never more than the budget is good for.
+/// Consecutive frames that will be cleaned together, with one pair of barriers
+/// for all. There are never more than the budget allows.
 #[derive(Default)]
 struct Run(Option<(Mfn, u64)>);
 
 impl Run {
-    /// Cleans what is mapped at `gfn .. end`, from the frame `first` on.
+    /// Adds the frames that are mapped at `*gfn .. end`, of which `first` is the first, and
+    /// advances `*gfn`.
     fn clean(&mut self, gfn: &mut Gfn, end: Gfn, first: Mfn, spent: &mut u64) -> Result {
         let mut mfn = first;
         while *gfn < end {
@@ -145,11 +147,11 @@ impl Run {
         }
     }
 
-    /// Once the budget is spent: cleans what waits.
+    /// Once the budget is spent, cleans the collected frames and renews the budget.
     ///
     /// # Errors
     ///
-    /// [`Errno::ERESTART`]: it is spent, and a softirq is pending.
+    /// [`Errno::ERESTART`]: the budget is spent, and a softirq is pending.
     fn preempt(&mut self, spent: &mut u64) -> Result {
         if *spent < BUDGET {
             return Ok(());
@@ -200,12 +202,12 @@ pub fn set_way(vcpu: &Vcpu) -> SetWay {
 }
 
 /// `p2m_toggle_cache`: the current vCPU wrote one of the trapped controls;
-/// `was_enabled` says how its caches were before.
+/// `was_enabled` says whether its caches were on before.
 pub fn toggle(vcpu: &Vcpu, was_enabled: bool) {
     debug_assert!(vcpu.is_current());
     let now_enabled = vcpu.has_cache_enabled();
-    // On: the caches must not hold stale lines. Off: memory must be up to
-    // date. Clean and invalidate does for both.
+    // If the caches are turned on, they must not hold stale lines; if they are turned off,
+    // memory must be up to date. Clean and invalidate serves both.
     if was_enabled != now_enabled {
         vcpu.set_need_flush_to_ram(true);
     }
@@ -214,8 +216,9 @@ pub fn toggle(vcpu: &Vcpu, was_enabled: bool) {
     }
 }
 
-/// `p2m_flush_vm`: cleans the RAM of the current vCPU's domain, and starts to
-/// track anew what it touches, as C does. Interrupts are on; may be descheduled.
+/// `p2m_flush_vm`: cleans the RAM of the current vCPU's domain, then invalidates the root, so
+/// that tracking what the guest touches begins anew, as in C. Interrupts must be enabled; the
+/// vCPU may be descheduled.
 pub fn flush_vm(cx: &mut Unlocked<'_>, vcpu: &Vcpu) {
     debug_assert!(vcpu.is_current());
     debug_assert!(cpu::irqs_enabled());

@@ -4,17 +4,17 @@
 //!
 //! **Walks in flight.** Translation table walks that EL1 or EL0 began can continue
 //! after an exception to EL2 (DDI 0487K, D8.1.5, R_LFHQG). They use the registers of
-//! the EL1&0 translation regime as they find them, so a half-switched context could
-//! be walked, and the result be kept in the TLBs. A DSB at EL2 completes them (I_QVPYJ), and no new
-//! ones begin there (R_NRJPP), but by AT instructions, of which a switch has none.
-//! So [`save`] begins with a DSB. It is the first thing that Xen's
-//! `ctxt_switch_from` calls: the DSB comes before every write of the whole switch,
+//! the EL1&0 translation regime as they find them, so a walk could use a half-switched
+//! context, and its result could stay in the TLBs. A DSB at EL2 completes these walks
+//! (I_QVPYJ), and at EL2 only AT instructions begin new ones (R_NRJPP), of which a context
+//! switch has none. So [`save`] begins with a DSB. Xen's `ctxt_switch_from` calls [`save`]
+//! first, so the DSB precedes every register write of the whole switch,
 //! also those of `ctxt_switch_to`, which is C. (Xen's entry from a guest happens to
 //! have a DSB too, but not with the option `serrors=panic`.)
 //!
-//! DSB **NSH**, since the walks are this CPU's own: no other observer is waited
-//! for. Not NSHST: a walk loads, and DSBs for stores need not wait for loads. KVM
-//! has the same one, for the same reason, in `__kvm_vcpu_run`.
+//! The barrier is a DSB **NSH**, since only this CPU's own walks must complete. NSHST would
+//! not do: a walk consists of loads, and a DSB for stores need not wait for loads. KVM
+//! has the same barrier, for the same reason, in `__kvm_vcpu_run`.
 
 use core::sync::atomic::Ordering::Relaxed;
 
@@ -25,19 +25,19 @@ use crate::xen::globals::empty_root;
 use crate::xen::tlb;
 use crate::xen::vcpu::{Vcpu, NO_VCPU};
 
-/// `p2m_save_state`: the vCPU stops to run here.
+/// `p2m_save_state`: the vCPU stops running on this CPU.
 pub fn save(vcpu: &Vcpu) {
     cpu::wait_for_walks();
     vcpu.set_sctlr(cpu::read_sctlr_el1());
-    // With the AT speculation erratum nothing may fill the TLBs while the
-    // registers are of two vCPUs: translate nothing until `restore` is done.
+    // With the AT speculation erratum, nothing may fill the TLBs while the
+    // registers belong to two vCPUs: the empty root translates nothing until `restore`.
     if cpu::has_at_speculate() {
         tlb::load_vttbr(Vttbr::new(empty_root(), P2m::INVALID_VMID));
         cpu::isb();
     }
 }
 
-/// `p2m_restore_state`: the vCPU starts to run here.
+/// `p2m_restore_state`: the vCPU starts running on this CPU.
 pub fn restore(vcpu: &Vcpu) {
     if vcpu.is_idle() {
         return;
@@ -45,19 +45,19 @@ pub fn restore(vcpu: &Vcpu) {
     let p2m = P2m::host_of(vcpu.domain());
     cpu::write_sctlr_el1(vcpu.sctlr());
     cpu::write_hcr(vcpu.hcr());
-    // With the erratum, VTTBR_EL2 comes after all registers of EL1 and EL0.
+    // With the erratum, VTTBR_EL2 must be written after all registers of EL1 and EL0.
     cpu::isb_if_at_speculate();
     tlb::load_vttbr(p2m.vttbr());
-    // VTTBR_EL2 before a TLBI, the EL1 registers before an AT.
+    // VTTBR_EL2 must be in effect before a TLBI, the EL1 registers before an AT.
     cpu::isb();
 
     // TLB entries are tagged with VMID and ASID, not with the vCPU: another
-    // vCPU of the domain may have used an ASID here for something else. Stage 2
-    // is the domain's, and so the same for both (C flushes that as well).
+    // vCPU of the domain may have used an ASID on this CPU for another address space.
+    // Stage 2 is the same for all vCPUs of a domain (C flushes that as well).
     let Some(last) = p2m.last_vcpu_ran(cpu::id()) else {
         return;
     };
-    // Xen has at most 128 vCPUs a domain, NO_VCPU is above them.
+    // A domain has at most 128 vCPUs; NO_VCPU is above their numbers.
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
     let this = vcpu.id() as u8;
     let previous = last.load(Relaxed);

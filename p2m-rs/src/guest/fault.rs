@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Clearing valid bits on purpose, and the faults that follow
+//! Clearing valid bits to track what a guest touches, and resolving the faults that follow
 //! (`p2m_invalidate_root`, `p2m_resolve_translation_fault`).
 //!
 //! To learn which memory a guest touches, Xen clears the valid bits of the root's
-//! entries and leaves the rest of them as it is. On the fault, the entry's valid bit is
-//! set, and if the entry points to a table the valid bits of *that* table's entries are
-//! cleared instead: what is not touched stays invalid.
+//! entries and no other bits. The translation fault sets the valid bit of the entry again; if
+//! the entry points to a table, it clears the valid bits of *that* table's entries
+//! instead, so that what is not touched stays invalid.
 //!
-//! What that says: an entry that the hardware can walk to was used by a vCPU of the
-//! domain since the last invalidation, or was written since. What it does not say:
-//! that nobody has written the pages of the others. Neither Xen's own copies nor other
-//! domains' mappings go through these tables, and what was touched before an
-//! invalidation is forgotten with it. So nothing here may be skipped for a clear bit
-//! when RAM is cleaned ([`crate::guest::cache`]). The bits are kept as in C all the same:
+//! An entry that the hardware can walk to was therefore used by a vCPU of the
+//! domain since the last invalidation, or was written since. The valid bits do not prove that
+//! nobody has written the other pages: neither Xen's own copies nor other
+//! domains' mappings go through these tables, and an invalidation forgets what was touched
+//! before. So a clear valid bit is no reason to skip a page
+//! when RAM is cleaned ([`crate::guest::cache`]). The bits are maintained as in C all the same:
 //! `p2m_get_entry` shows them, and other parts of Xen may come to use them.
 
 use crate::p2m::lock::WriteView;
@@ -24,33 +24,32 @@ use crate::types::addr::Gfn;
 use crate::types::level::{TableIndex, ENTRIES};
 use crate::xen::domain::Domain;
 
-/// `p2m_domain_creation_finished`: from now on, remember what the guest
-/// touches.
+/// `p2m_domain_creation_finished`: begins to track what the guest touches.
 ///
-/// Not where an IOMMU shares the tables: a device's fault could not be resolved.
+/// Nothing is tracked where an IOMMU shares the tables: a device's fault cannot be resolved.
 pub fn creation_finished(cx: &mut Unlocked<'_>, domain: &Domain) {
     if !domain.iommu_shares_tables() {
         invalidate_root(cx, P2m::host_of(domain));
     }
 }
 
-/// `p2m_invalidate_root`: all entries of all root pages (C's loop ends at the
-/// root's *level* instead of its number of pages: docs/differences.md, B1).
+/// `p2m_invalidate_root`: clears the valid bits of all entries of all root pages. (C's loop ends
+/// at the root's *level* instead of its number of pages: docs/differences.md, B1.)
 pub(crate) fn invalidate_root(cx: &mut Unlocked<'_>, p2m: &P2m) {
     debug_assert!(!p2m.domain().is_some_and(Domain::iommu_shares_tables));
     let write = p2m.write(cx);
     for table in Table::roots(&write) {
         if invalidate_table(&write, table) {
-            // What the TLBs hold would hide the next access.
+            // With an entry cached in a TLB the next access would not fault.
             write.deferred().defer_whole_flush();
         }
     }
 }
 
-/// `p2m_resolve_translation_fault`: whether the guest may try again, because
-/// the entry was usable after all (another CPU had it broken for a moment), or
-/// is now. One fault sets the valid bits of all entries on the way. (C restores one level
-/// per fault, so that a touched page costs as many faults as there are levels.)
+/// `p2m_resolve_translation_fault`: returns whether the guest may try again, because the
+/// mapping is valid now, or was valid already (another CPU had broken an entry
+/// for a moment). One fault sets the valid bits of all entries of the walk. (C restores one
+/// level per fault, so that a touched page costs as many faults as there are levels.)
 pub fn resolve(cx: &mut Unlocked<'_>, p2m: &P2m, gfn: Gfn) -> bool {
     let write = p2m.write(cx);
     if gfn > write.max_mapped_gfn() {
@@ -60,8 +59,8 @@ pub fn resolve(cx: &mut Unlocked<'_>, p2m: &P2m, gfn: Gfn) -> bool {
         debug_assert!(false, "no root for a frame that was mapped");
         return false;
     };
-    // The first entry on the way without a valid bit. Its bit is set last:
-    // until then no walker gets to what is below.
+    // The first entry of the walk whose valid bit is clear. Its valid bit is set last, so
+    // that until then no walker reaches the entries below.
     let mut first_invalid = None;
     let is_mapped = loop {
         let here = walk.place(gfn);
@@ -71,8 +70,8 @@ pub fn resolve(cx: &mut Unlocked<'_>, p2m: &P2m, gfn: Gfn) -> bool {
         }
         if !pte.valid_bit() {
             if goes_on {
-                // No flush: the entry above has been invalid since a
-                // flush, so the TLBs hold nothing of what is below it.
+                // No flush: the valid bit of the entry that points to the table has been
+                // clear since a flush, so the TLBs hold nothing of what is below that entry.
                 let _no_flush = invalidate_table(&write, walk.table());
             }
             match first_invalid {
@@ -91,8 +90,8 @@ pub fn resolve(cx: &mut Unlocked<'_>, p2m: &P2m, gfn: Gfn) -> bool {
     is_mapped
 }
 
-/// Clears the valid bits of all entries of a table (`p2m_invalidate_table`). Says whether
-/// any had it: then the caller flushes, if the table could be walked.
+/// Clears the valid bits of all entries of a table (`p2m_invalidate_table`). Returns whether
+/// any was set; then the caller must flush, if the hardware could walk to the table.
 #[inline(never)]
 fn invalidate_table(write: &WriteView<'_>, table: Table<'_>) -> bool {
     let Some(unreported) = table.clear_valid_bits(write) else {

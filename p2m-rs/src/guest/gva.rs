@@ -1,24 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! The page behind a guest virtual address (`get_page_from_gva`): how Xen
-//! finds the buffers that a hypercall names.
+//! [`get_page_from_gva`]: the page at a guest virtual address, with which Xen
+//! finds the buffers of a hypercall.
 //!
-//! This function held the p2m lock across everything once, and deadlocked:
-//! the software walk of stage 1 takes it again. Since Xen commit 0012ae8afb
-//! the lock covers the AT instruction only; here the token enforces it.
+//! C's function once held the p2m lock throughout, and deadlocked, because
+//! the software walk of stage 1 takes the lock again. Since Xen commit 0012ae8afb
+//! the lock covers the AT instruction only; here the token enforces that.
 //!
-//! **Which pages are given.** The guest may name a buffer that its own accesses do
-//! not reach at the moment: a valid bit is clear to track what it touches, or
-//! mem_access restricts the page; and the same may be so of the pages that hold its
+//! **When a page is returned.** A guest may name a buffer that its own accesses cannot
+//! reach at the moment, since a valid bit is clear to track what the guest touches, or
+//! mem_access restricts the page. The same may hold for the pages of the guest's
 //! stage-1 tables, which the hardware reads through stage 2. The AT instruction fails
-//! for any of these, and does not say for which. So when it fails, nothing follows
-//! from that, and what the guest is entitled to is worked out anew: its own tables
-//! must allow the access (XSA-98), and the mapping's *type* must
-//! ([`Gv2mFlags::are_allowed_by`]). Valid bits and restrictions do not count, neither
-//! the tables' nor the page's: they are Xen's business with the guest, not limits of
-//! what Xen may do for it. They are not looked at even to learn why the AT failed;
-//! another vCPU's fault, or the monitor, may have changed them since. (C with
-//! mem_access in use does look, and refuses what no restriction of the page itself
-//! explains: docs/differences.md, "buffers".)
+//! in each of these cases, and does not tell which. So a failed AT proves nothing, and the
+//! guest's rights are determined in software: its own tables
+//! must allow the access (XSA-98), and the mapping's *type* must allow it
+//! ([`Gv2mFlags::are_allowed_by`]). Valid bits and mem_access restrictions do not count, neither
+//! of the stage-1 tables' pages nor of the buffer's: they restrict the guest's own accesses, not
+//! what Xen does on its behalf. They are not even read to find out why the AT failed, since
+//! another vCPU's fault, or the monitor, may have changed them meanwhile. (C with
+//! mem_access enabled does read them, and refuses if the failure is not explained by a
+//! restriction of the page itself: docs/differences.md, "buffers".)
 
 use crate::map::lookup::lookup;
 use crate::p2m::reentry::{guest_walk, mem_access_check_and_get_page};
@@ -43,12 +43,12 @@ pub fn get_page_from_gva(
         return None;
     }
     let p2m = P2m::host_of(vcpu.domain());
-    // The lock ends with this statement.
+    // The lock is released at the end of this statement.
     let hardware = p2m.read(cx).gva_to_maddr(gva, flags);
 
     let mfn = match hardware {
         Some(maddr) => maddr.mfn(),
-        // With mem_access the same question is put by its own function, as in C.
+        // With mem_access enabled, its own function does the software walk, as in C.
         None if p2m.mem_access_enabled() => {
             return mem_access_check_and_get_page(cx, gva, flags, vcpu);
         }
@@ -66,7 +66,7 @@ pub fn get_page_from_gva(
     page
 }
 
-/// Both stages in software, which go by no valid bit.
+/// Translates `gva` through both stages in software, ignoring stage 2's valid bits.
 fn software_walk(
     cx: &mut Unlocked<'_>,
     p2m: &P2m,

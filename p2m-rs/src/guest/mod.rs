@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What a running guest's traps and context switches need of its p2m.
+//! The p2m operations for a running guest: traps, cache maintenance, hypercall buffers and
+//! context switches.
 #![forbid(unsafe_code)]
 
 pub mod cache;

@@ -2,7 +2,7 @@
 //! The size of a domain's paging pool (`p2m_set_allocation`,
 //! `arch_{get,set}_paging_mempool_size`, `p2m_teardown_allocation`).
 //!
-//! Called with the pool's lock, as the view shows; never with the p2m lock.
+//! These functions hold the paging lock, as [`PoolView`] shows, and never the p2m lock.
 #![forbid(unsafe_code)]
 
 use crate::types::addr::{PAGE_SHIFT, PAGE_SIZE};
@@ -15,19 +15,19 @@ use crate::xen::pool::PoolView;
 /// Whether the caller can be preempted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Preemption {
-    /// Stop for pending work, and say so.
+    /// Stop when preemption is due, and return [`Errno::ERESTART`].
     Allowed,
-    /// Go on to the end.
+    /// Continue to the end.
     Forbidden,
 }
 
 impl PoolView<'_> {
-    /// Makes the pool `pages` large (`p2m_set_allocation`).
+    /// Sets the size of the pool to `pages` pages (`p2m_set_allocation`).
     ///
     /// # Errors
     ///
-    /// [`Errno::ENOMEM`]: the heap is empty, or fewer pages are free than are
-    /// to go. [`Errno::ERESTART`]: preempted. The pool stays as far as it came.
+    /// [`Errno::ENOMEM`]: the heap is empty, or the pool has fewer free pages than should be
+    /// removed. [`Errno::ERESTART`]: preempted. The pool keeps the size that was reached.
     pub fn set_size(&mut self, pages: u64, preemption: Preemption) -> Result {
         while self.total() != pages {
             if self.total() < pages {
@@ -47,16 +47,16 @@ impl PoolView<'_> {
     }
 }
 
-/// `arch_get_paging_mempool_size`: bytes in the pool, free and used.
+/// `arch_get_paging_mempool_size`: the size of the pool in bytes, free and used pages.
 pub fn mempool_size(domain: &Domain) -> u64 {
     domain.pool_pages() << PAGE_SHIFT
 }
 
-/// `arch_set_paging_mempool_size`.
+/// `arch_set_paging_mempool_size`: sets the size of the pool in bytes.
 ///
 /// # Errors
 ///
-/// [`Errno::EINVAL`] if `bytes` is not whole pages, else as
+/// [`Errno::EINVAL`] if `bytes` is not a multiple of the page size, otherwise those of
 /// [`PoolView::set_size`].
 pub fn set_mempool_size(domain: &Domain, bytes: u64) -> Result {
     if bytes & (PAGE_SIZE - 1) != 0 {
@@ -70,11 +70,11 @@ pub fn set_mempool_size(domain: &Domain, bytes: u64) -> Result {
 ///
 /// # Errors
 ///
-/// As [`PoolView::set_size`].
+/// Those of [`PoolView::set_size`].
 pub fn teardown(domain: &Domain) -> Result {
     let mut pool = domain.lock_pool();
     let result = pool.set_size(0, Preemption::Allowed);
-    // UPSTREAM-DEFECT: B19: pages that are still in use end here.
+    // UPSTREAM-DEFECT: B19: fails if pages of the pool are still in use.
     debug_assert!(result == Err(Errno::ERESTART) || pool.total() == 0);
     result
 }

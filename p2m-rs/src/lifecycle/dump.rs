@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What Xen prints of a p2m (`p2m_dump_info`, for the `q` debug key, and
+//! Printing a p2m for debugging (`p2m_dump_info`, for the `q` debug key, and
 //! `dump_p2m_lookup`).
 #![forbid(unsafe_code)]
 
@@ -12,7 +12,7 @@ use crate::xen::console;
 use crate::xen::domain::Domain;
 use crate::xen::globals::{p2m_root_level, root_pages};
 
-/// `p2m_dump_info`: how many mappings of each size.
+/// `p2m_dump_info`: prints the number of mappings of each size.
 pub fn info(cx: &mut Unlocked<'_>, domain: &Domain) {
     let p2m = P2m::host_of(domain);
     console::p2m_mappings_of(domain, p2m.vmid());
@@ -26,8 +26,8 @@ pub fn info(cx: &mut Unlocked<'_>, domain: &Domain) {
     );
 }
 
-/// `dump_p2m_lookup`: the walk of one address, for debugging. Takes no lock,
-/// as in C: it must work when things are broken.
+/// `dump_p2m_lookup`: prints the walk of one address. It takes no lock,
+/// as in C, so that it works whatever state Xen is in.
 pub fn lookup(domain: &Domain, address: u64) {
     let Some(root) = P2m::host_of(domain).root() else {
         return;

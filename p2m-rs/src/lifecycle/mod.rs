@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! A p2m from creation to the end (`p2m_init`, `p2m_alloc_table`,
+//! Creating and destroying a p2m (`p2m_init`, `p2m_alloc_table`,
 //! `relinquish_p2m_mapping`, `p2m_clear_root_pages`, `p2m_teardown`,
 //! `p2m_final_teardown`).
 //!
-//! Destruction is preemptible and in this order: references are dropped
-//! ([`relinquish`]), the root is cleared and the TLBs flushed
-//! ([`clear_root_pages`]), table pages are freed ([`teardown`]), and at last,
-//! without preemption, what is small ([`final_teardown`]) (XSA-410).
+//! Destruction is preemptible, in this order: references are dropped
+//! ([`relinquish`]), the root is cleared and the TLBs are flushed
+//! ([`clear_root_pages`]), and table pages are freed ([`teardown`]). Last,
+//! [`final_teardown`] frees the pool, the root and the VMID without preemption (XSA-410).
 
 pub mod allocation;
 pub mod dump;
@@ -31,15 +31,15 @@ use crate::xen::globals::p2m_root_order;
 use crate::xen::pool::{alloc_root, free_root};
 use crate::xen::vcpu::NO_VCPU;
 
-/// Steps between two looks whether to preempt.
+/// The number of steps between two preemption checks.
 const PREEMPT_EVERY: u64 = 512;
 
-/// `p2m_init`: readies a new domain's p2m.
+/// `p2m_init`: initialises a new domain's p2m.
 ///
 /// # Errors
 ///
-/// [`Errno::EBUSY`] without a VMID, [`Errno::ENOMEM`] without a root. The caller
-/// calls [`final_teardown`], which copes with any failure (XSA-181).
+/// [`Errno::EBUSY`] if no VMID is free, [`Errno::ENOMEM`] if there is no memory for a root. The
+/// caller then calls [`final_teardown`], which handles a p2m after any failure (XSA-181).
 pub fn init(cx: &mut Unlocked<'_>, domain: &Domain) -> Result {
     let p2m = P2m::host_of(domain);
     p2m.init_lock();
@@ -50,14 +50,14 @@ pub fn init(cx: &mut Unlocked<'_>, domain: &Domain) -> Result {
     for last in cpu::all_possible().filter_map(|cpu| p2m.last_vcpu_ran(cpu)) {
         last.store(NO_VCPU, Relaxed);
     }
-    // From here on, final_teardown has something to do.
+    // From here on, final_teardown tears the p2m down.
     p2m.set_domain(Some(domain));
     vmid::alloc(domain)?;
     alloc_table(cx, p2m)
 }
 
-/// `p2m_alloc_table`: an empty root, and no TLB entries of whoever had the
-/// VMID before.
+/// `p2m_alloc_table`: allocates an empty root, and flushes the TLB entries of the VMID's
+/// previous owner.
 fn alloc_table(cx: &mut Unlocked<'_>, p2m: &P2m) -> Result {
     let root = alloc_root(p2m_root_order().load(Relaxed)).ok_or(Errno::ENOMEM)?;
     p2m.set_root(Some(root));
@@ -67,15 +67,15 @@ fn alloc_table(cx: &mut Unlocked<'_>, p2m: &P2m) -> Result {
 }
 
 /// `relinquish_p2m_mapping`: unmaps everything, and so drops all references.
-/// The domain is dying: nothing is mapped any more once the lock is released.
+/// The domain is dying, so nothing is mapped again afterwards.
 ///
 /// # Errors
 ///
-/// [`Errno::ERESTART`]: call again, it goes on where it stopped. A failed
-/// IOTLB flush is no error here: the domain's devices were taken away before, but
-/// should one still reach a page, that page keeps its references for ever; the
-/// rest of the domain goes. (C returns the error; the domain then
-/// stays for ever, with all its memory.)
+/// [`Errno::ERESTART`]: preempted; the next call continues where this one stopped. A failed
+/// IOTLB flush is no error here: the domain's devices were deassigned before. Should
+/// a device still reach a page, that page keeps its references for ever; the
+/// rest of the domain is freed. (C returns the error, and the domain
+/// stays for ever with all its memory.)
 pub fn relinquish(cx: &mut Unlocked<'_>, domain: &Domain) -> Result {
     if !domain.is_dying() {
         console::bug("relinquish of a domain that is not dying");
@@ -84,9 +84,9 @@ pub fn relinquish(cx: &mut Unlocked<'_>, domain: &Domain) -> Result {
     let end = p2m.max_mapped_gfn().add(1);
     let mut gfn = p2m.lowest_mapped_gfn();
     let mut result = Ok(());
-    // What the domain's TLBs hold is of no use to anybody any more.
+    // One flush of the whole VMID covers all entries: the domain does not run any more.
     p2m.deferred().defer_whole_flush();
-    // Each call gets on by one step.
+    // No preemption check before the first step, so that each call makes progress.
     let mut look = false;
     let mut said = false;
     while gfn < end {
@@ -103,7 +103,7 @@ pub fn relinquish(cx: &mut Unlocked<'_>, domain: &Domain) -> Result {
         match relinquish_step(&mut p2m, gfn) {
             (next, Ok(())) => gfn = next,
             (next, Err(Failure::Iommu(_))) => {
-                // Once a call: the next table will meet the same IOMMU.
+                // Print this once per call: the next table probably fails as well.
                 if !core::mem::replace(&mut said, true) {
                     console::kept_for_devices(domain, gfn);
                 }
@@ -121,17 +121,17 @@ pub fn relinquish(cx: &mut Unlocked<'_>, domain: &Domain) -> Result {
     result
 }
 
-/// Unmaps at most one table's worth of pages or blocks, or one block of
-/// foreign pages, which is as many references (B4). Returns where to go on, also
-/// if the IOMMU did not flush.
+/// Unmaps at most as many pages or blocks as one table maps, or one block of
+/// foreign pages, which owns as many references (B4). Returns the frame to continue at, even
+/// if the IOTLB flush failed.
 fn relinquish_step(write: &mut WriteView<'_>, gfn: Gfn) -> (Gfn, Outcome) {
     let Some(table) = Table::last(write, gfn) else {
-        // Beyond the root there is nothing.
+        // Nothing is mapped beyond the IPA space.
         return (write.max_mapped_gfn().add(1), Ok(()));
     };
     let level = table.level();
     if level == Level::L3 {
-        // All of the table, by the one entry that points to it.
+        // Clear the one entry that points to this table.
         let end = gfn.next_boundary(Level::L2.order());
         let first = end.raw() - Level::L2.pages();
         return (end, remove_any(write, Gfn::new(first), Level::L2.pages()));
@@ -142,19 +142,20 @@ fn relinquish_step(write: &mut WriteView<'_>, gfn: Gfn) -> (Gfn, Outcome) {
     (Gfn::new(start + progress.pages), progress.outcome)
 }
 
-/// `p2m_clear_root_pages`: no walk finds anything any more. The domain will
-/// not run again and its devices are gone; flush all the same.
+/// `p2m_clear_root_pages`: empties the root and flushes the TLBs, so that no walk reaches a
+/// table. The domain will not run again and its devices were deassigned; the flush is done all
+/// the same.
 pub fn clear_root_pages(cx: &mut Unlocked<'_>, p2m: &P2m) {
     let mut write = p2m.write(cx);
     clear_root(&mut write);
     write.deferred().force_tlb_flush_sync();
 }
 
-/// `p2m_teardown`: frees all tables but the root, which is clear.
+/// `p2m_teardown`: frees all tables but the root, which must be empty.
 ///
 /// # Errors
 ///
-/// [`Errno::ERESTART`]: call again.
+/// [`Errno::ERESTART`]: preempted; call again.
 pub fn teardown(cx: &mut Unlocked<'_>, p2m: &P2m) -> Result {
     free_tables(&p2m.write(cx))
 }
@@ -162,7 +163,7 @@ pub fn teardown(cx: &mut Unlocked<'_>, p2m: &P2m) -> Result {
 fn free_tables(write: &WriteView<'_>) -> Result {
     let mut count = 0;
     // SAFETY: domain_relinquish_resources() empties the root and flushes
-    // (`clear_root_pages`) before it calls for this.
+    // (`clear_root_pages`) before it calls `p2m_teardown`.
     while unsafe { write.deferred().pages().free_any() } {
         count += 1;
         if count % PREEMPT_EVERY == 0 && cpu::hypercall_preempt_check() {
@@ -172,8 +173,8 @@ fn free_tables(write: &WriteView<'_>) -> Result {
     Ok(())
 }
 
-/// `p2m_final_teardown`: the domain structure is about to be freed. Also
-/// right after [`init`] failed, wherever, and if it was never called.
+/// `p2m_final_teardown`: frees what is left, before the domain structure is freed. It is also
+/// called after [`init`] failed at any point, or was never called.
 pub fn final_teardown(domain: &Domain) {
     let p2m = P2m::host_of(domain);
     if p2m.domain().is_none() {
@@ -185,8 +186,8 @@ pub fn final_teardown(domain: &Domain) {
     debug_assert!(domain.lock_pool().is_empty());
 
     if let Some(root) = p2m.root() {
-        // SAFETY: the domain never runs again, or never ran, and its devices
-        // are gone. What TLBs may hold of its VMID is flushed before the next
+        // SAFETY: the domain never runs again, or never ran, and its devices were
+        // deassigned. TLB entries of its VMID are flushed before the next
         // owner of the VMID runs (`alloc_table`).
         unsafe { free_root(root, p2m_root_order().load(Relaxed)) };
     }

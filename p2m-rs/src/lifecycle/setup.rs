@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Stage 2 for the whole machine, at boot (`setup_virt_paging`).
+//! Setting up stage 2 on all CPUs at boot (`setup_virt_paging`).
 //!
-//! The IPA space is as large as the physical one, or smaller if an IOMMU
-//! cannot do as much. Its size decides the shape of the tables: a root at level 0,
+//! The IPA space is as large as the physical address space, or smaller if an IOMMU
+//! supports less. The IPA size decides the shape of the tables: one root table at level 0,
 //! or up to 16 concatenated tables at level 1.
 #![forbid(unsafe_code)]
 
@@ -28,7 +28,7 @@ use crate::xen::vmid_pool::MAX_VMID_16_BIT;
 const VTCR_SL0_SHIFT: u32 = 6;
 const VTCR_PS_SHIFT: u32 = 16;
 
-/// One physical address size and the table shape for it.
+/// A physical address size and the table shape for it.
 struct PaRange {
     pa_bits: u8,
     root_order: u8,
@@ -49,9 +49,9 @@ impl PaRange {
     }
 }
 
-/// By PARange, with the greatest SL0 for it (Arm ARM, DDI 0487H.a, table D5-6).
-/// T0SZ is 64 less the bits.
-// UPSTREAM-DEFECT: B14: PARange 7 (56 bits) is a size of 0 and ends in a
+/// The physical address sizes, by PARange, each with its greatest SL0 (DDI 0487H.a,
+/// table D5-6). T0SZ is 64 minus the number of bits.
+// UPSTREAM-DEFECT: B14: PARange 7 (56 bits) has a size of 0 here and ends in a
 // panic.
 const PA_RANGES: [PaRange; 8] = [
     PaRange::new(32, 0, 1),
@@ -64,14 +64,14 @@ const PA_RANGES: [PaRange; 8] = [
     PaRange::new(0, 0, 0),
 ];
 
-/// `p2m_restrict_ipa_bits`: a driver can do no more than `ipa_bits`. Before
+/// `p2m_restrict_ipa_bits`: a driver supports no more than `ipa_bits`. Drivers call this before
 /// [`all_cpus`].
 pub fn restrict_ipa_bits(ipa_bits: u32) {
     p2m_ipa_bits().fetch_min(ipa_bits, Relaxed);
 }
 
-/// `setup_virt_paging`: on the boot CPU, for all CPUs that are up. Others
-/// follow with [`this_cpu`].
+/// `setup_virt_paging`: the boot CPU sets stage 2 up for all CPUs that are online. CPUs that
+/// come up later call [`this_cpu`].
 pub fn all_cpus(on_other_cpus: unsafe extern "C" fn(*mut core::ffi::c_void)) {
     console::implementation();
     Page::ready();
@@ -115,7 +115,7 @@ pub fn all_cpus(on_other_cpus: unsafe extern "C" fn(*mut core::ffi::c_void)) {
     cpu::call_all_others(on_other_cpus);
 }
 
-/// PARange and table shape for an IPA size.
+/// The PARange and the table shape for an IPA size.
 fn shape_for(ipa_bits: u32) -> (u32, &'static PaRange) {
     (0..)
         .zip(&PA_RANGES)
@@ -123,11 +123,11 @@ fn shape_for(ipa_bits: u32) -> (u32, &'static PaRange) {
         .unwrap_or_else(|| console::panic_unsupported_ipa_bits(ipa_bits))
 }
 
-/// `setup_virt_paging_one`: stage 2 on this CPU.
+/// `setup_virt_paging_one`: sets stage 2 up on this CPU.
 pub fn this_cpu() {
     cpu::write_vtcr(vtcr().load(Relaxed));
-    // With the AT speculation erratum the TLBs must hold nothing of EL1 until
-    // a vCPU runs: stage 2 goes on at once, and translates nothing.
+    // With the AT speculation erratum, the TLBs must hold nothing of EL1 until
+    // a vCPU runs: stage 2 is enabled now, with the empty root, which translates nothing.
     if cpu::found_at_speculate() {
         tlb::load_vttbr(Vttbr::new(empty_root(), P2m::INVALID_VMID));
         cpu::write_hcr(cpu::read_hcr() | u64::from(sys::XS_HCR_VM));

@@ -2,9 +2,9 @@
 //! The VMID allocator (`p2m_vmid_allocator_init`, `p2m_alloc_vmid`,
 //! `p2m_free_vmid`).
 //!
-//! A VMID tags a domain's TLB entries. There are 256 of them, or 65536 with
-//! FEAT_VMID16; VMID 0 is reserved. They are handed out lowest first and
-//! belong to a domain for its life ([`crate::xen::vmid_pool`]).
+//! A VMID tags a domain's TLB entries. There are 256 VMIDs, or 65536 with
+//! FEAT_VMID16; VMID 0 is reserved. A domain gets the lowest free VMID and
+//! keeps it for its life ([`crate::xen::vmid_pool`]).
 #![forbid(unsafe_code)]
 
 use core::sync::atomic::Ordering::Relaxed;
@@ -15,7 +15,7 @@ use crate::xen::console;
 use crate::xen::domain::Domain;
 use crate::xen::globals::{max_vmid, vmids};
 
-/// `p2m_vmid_allocator_init`: boot time, before any domain exists.
+/// `p2m_vmid_allocator_init`: reserves VMID 0, at boot, before any domain exists.
 pub fn init() {
     vmids().reserve(P2m::INVALID_VMID);
 }
@@ -24,7 +24,7 @@ pub fn init() {
 ///
 /// # Errors
 ///
-/// [`Errno::EBUSY`] when all are in use.
+/// [`Errno::EBUSY`] if all VMIDs are in use.
 pub fn alloc(domain: &Domain) -> Result {
     let Some(vmid) = vmids().take(max_vmid().load(Relaxed)) else {
         console::vmid_pool_exhausted(domain);
@@ -34,8 +34,8 @@ pub fn alloc(domain: &Domain) -> Result {
     Ok(())
 }
 
-/// `p2m_free_vmid`: gives the VMID back, if there is one. The domain's TLB
-/// entries may outlive this: the next owner flushes before first use.
+/// `p2m_free_vmid`: gives the domain's VMID back, if it has one. TLB entries
+/// with this VMID may remain; the next owner flushes them before first use.
 pub fn free(domain: &Domain) {
     let vmid = P2m::host_of(domain).vmid();
     if vmid != P2m::INVALID_VMID {

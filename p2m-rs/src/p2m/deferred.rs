@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Work that is deferred until the write lock is released.
+//! [`Deferred`]: work that is deferred until the write lock is released.
 //!
-//! Changing tables costs three things that need not be done at once: a barrier
+//! Changes of the tables require three things that can be deferred: a barrier
 //! for stores to reachable entries, a TLB flush for entries that were live, and
-//! the freeing of tables that were taken out, which must wait for that flush. A
-//! [`Deferred`] remembers which of them are needed, and does them when the lock is
+//! the freeing of removed tables, which must follow that flush. A
+//! [`Deferred`] records which of them are needed, and does them when the lock is
 //! released: one barrier and one flush for a whole call.
 //!
-//! What may *not* wait is done in between: the flush between break and make
-//! ([`crate::table`]), and the barrier before a device is told
+//! What must *not* be deferred is done at once: the flush between break and make
+//! ([`crate::table`]), and the barrier before an IOTLB flush
 //! ([`crate::p2m::iommu`]).
 //!
-//! C has `need_flush` in `struct p2m_domain` for the second of the three, and
-//! flushes the whole VMID. That field is still there for functions that C calls
-//! with the lock held: a flush that is needed at their end is left to C's unlock.
+//! C has only a deferred flush, `need_flush` in `struct p2m_domain`, and
+//! flushes the whole VMID. That field is still used for functions that C calls
+//! with the lock held: if they end with a deferred flush, C's unlock does it.
 
 use core::cell::Cell;
 
@@ -23,22 +23,21 @@ use crate::types::addr::Gfn;
 use crate::types::level::Level;
 use crate::xen::tlb;
 
-/// What TLBs may hold that the tables do not say any more.
+/// The stale entries that TLBs may hold, since the tables have changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stale {
-    /// Nothing.
+    /// No stale entries.
     Nothing,
-    /// Entries that span at least 2^`granule`'s order pages each, from `first`
-    /// to before `end`.
+    /// Entries of level `granule` or larger ones, for the frames `first .. end`.
     Range {
-        /// First frame.
+        /// The first frame.
         first: u64,
-        /// Frame after the last one.
+        /// The frame after the last one.
         end: u64,
-        /// Level of the smallest entry.
+        /// The level of the smallest entry.
         granule: Level,
     },
-    /// Any entry of the domain.
+    /// Any entry of the VMID.
     All,
 }
 

@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! The p2m lock, and the rule that Xen commit 0012ae8afb learnt the hard way:
+//! The p2m lock, and the rule whose violation Xen commit 0012ae8afb fixed:
 //!
-//! > While this CPU holds any p2m lock it calls nothing that may take a p2m
+//! > While a CPU holds a p2m lock, it calls no function that may take a p2m
 //! > lock.
 //!
-//! Xen's rwlock is queued: once a writer waits, a new reader waits behind it,
-//! *also a CPU that already reads*. A second read lock by the same CPU is
-//! therefore a deadlock that needs only one writer at the wrong moment.
+//! Xen's rwlock is queued: once a writer waits, a new reader waits behind the writer,
+//! *even if its CPU already holds the lock for reading*. So a CPU that takes the read lock twice
+//! deadlocks if a writer begins to wait in between.
 //!
-//! **Token.** [`Unlocked`] says "this chain of calls holds no p2m lock". An
-//! exported function mints one ([`unlocked_entry`]) and passes it down by
+//! **Token.** [`Unlocked`] proves that the current chain of calls holds no p2m lock. An
+//! exported function creates a token ([`unlocked_entry`]) and passes it down by
 //! `&mut`. Taking the lock borrows the token for as long as the guard lives,
-//! and everything that may take a p2m lock somewhere inside (a stage-1 walk, a
-//! guest copy, `domain_crash`, see [`crate::p2m::reentry`]) wants the token
-//! too. So these do not compile:
+//! and every function that may take a p2m lock inside (a stage-1 walk, a
+//! guest copy, `domain_crash`, see [`crate::p2m::reentry`]) requires the token
+//! too. So these lines do not compile:
 //!
 //! ```text
 //! let guard = p2m.read(cx);
@@ -21,19 +21,19 @@
 //! let second = other.write(cx);   // error[E0499]
 //! ```
 //!
-//! **View.** What may be done under the lock takes a [`ReadView`] or a
-//! [`WriteView`]; guards dereference to them. A function that C calls with the
+//! **View.** A function that needs the lock takes a [`ReadView`] or a
+//! [`WriteView`]; guards dereference to views. A function that C calls with the
 //! lock already held gets a view and no token ([`locked_entry_read`],
-//! [`locked_entry_write`]). Whatever comes from a view (a [`Lookup`], a table)
+//! [`locked_entry_write`]). Whatever is obtained from a view (a [`Lookup`], a table)
 //! borrows the view, so it cannot be used after the unlock (XSA-473).
 //!
-//! **What types cannot do.** Safe Rust may forget a guard (`ManuallyDrop`; the
-//! lint on `mem::forget` does not see it): the lock would stay taken, and the
-//! token be free. Nothing here does; in debug builds the second lock panics.
+//! **What the types cannot prevent.** Safe Rust may forget a guard (`ManuallyDrop`, which the
+//! lint on `mem::forget` does not catch). Then the lock stays taken while the
+//! token is free again. Nothing here does that; in debug builds the second lock panics.
 //!
-//! **Deferred work.** Dropping a [`WriteGuard`] first does what changes of the tables
-//! have deferred ([`crate::p2m::deferred`]): barrier, TLB flush, tables to free. Only
-//! then it unlocks, as C's `p2m_write_unlock` does.
+//! **Deferred work.** Dropping a [`WriteGuard`] first does the work that changes of the tables
+//! have deferred ([`crate::p2m::deferred`]): the barrier, the TLB flush and the freeing of
+//! tables. Only then does it unlock, as C's `p2m_write_unlock` does.
 //!
 //! [`Lookup`]: crate::map::lookup::Lookup
 //! [`unlocked_entry`]: super::token::unlocked_entry
@@ -52,22 +52,22 @@ static_assertions::assert_not_impl_any!(WriteGuard<'static>: Send, Sync, Clone, 
 static_assertions::assert_not_impl_any!(&'static ReadView: Send, Sync);
 static_assertions::assert_not_impl_any!(ReadView: Send, Sync, Clone, Copy);
 
-/// What may be done with the p2m lock held for reading or writing: the p2m
+/// A p2m whose lock is held, for reading or writing. It is the p2m
 /// itself, under another type.
 ///
 /// # Invariants
 ///
-/// Only borrowed ones exist, and the lock is held for reading at least for as long as
-/// they are borrowed. It does not prove that the tables stand still: a holder of
-/// the *write* lock, which this may be, changes them.
+/// Only references to a `ReadView` exist, and the lock is held at least for reading while such
+/// a reference lives. A `ReadView` does not prove that the tables do not change: a [`WriteView`]
+/// dereferences to one, and its holder changes them.
 #[repr(transparent)]
 pub struct ReadView(P2m);
 
-/// What may be done with the p2m lock held for writing.
+/// A p2m whose lock is held for writing.
 ///
 /// # Invariants
 ///
-/// The write lock is held for `'l`, and there is no second view of the same p2m.
+/// The write lock is held for `'l`, and no other `WriteView` of the p2m exists.
 pub struct WriteView<'l> {
     deferred: Deferred<'l>,
 }
@@ -148,13 +148,13 @@ impl Deref for WriteView<'_> {
     }
 }
 
-/// The read lock, held until drop.
+/// A read lock, held until drop.
 #[must_use = "the lock is released at once if the guard is not kept"]
 pub struct ReadGuard<'g> {
     p2m: &'g P2m,
 }
 
-/// The write lock, held until drop; dropping flushes first.
+/// A write lock, held until drop, which does the deferred work first.
 #[must_use = "the lock is released at once if the guard is not kept"]
 pub struct WriteGuard<'g> {
     view: WriteView<'g>,
@@ -290,8 +290,8 @@ impl<'g> DerefMut for WriteGuard<'g> {
     }
 }
 
-/// The rule once more, at run time, in debug builds: guest_walk.c and
-/// guestcopy.c stay C and call back in, where no token can follow.
+/// The same rule, checked at run time in debug builds: guest_walk.c and
+/// guestcopy.c are C and call exported functions, so no token can be passed through them.
 mod nesting {
     use core::sync::atomic::Ordering;
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! The pages of a p2m's tables (`p2m_alloc_page`, `p2m_free_page`).
 //!
-//! All tables but the root are on one list, `p2m->pages`, from the moment that their
-//! page is allocated to the moment that it is freed. A table that was taken out of the
-//! tree moves to the end of the list and is freed before the lock is released, after
-//! the TLB flush: until then a walk may be in it, and walk caches may hold it.
+//! The pages of all tables but the root are on one list, `p2m->pages`, from their
+//! allocation until they are freed. The page of a table that was removed from the
+//! tree moves to the end of the list and is freed after the TLB flush, before the lock is
+//! released: until the flush a walk may be in the table, and walk caches may hold it.
 
 use core::cell::Cell;
 
@@ -24,9 +24,9 @@ const MANY_TABLES: usize = 512;
 ///
 /// # Invariants
 ///
-/// The page is on the list of pages of the p2m that it was allocated for, and no
-/// table points to it, or none does any more. It does not prove anything about the page's
-/// contents: they are whatever the last user left.
+/// The page is on the list of pages of the p2m that it was allocated for, and no entry of the
+/// tree points to it. A `TablePage` proves nothing about the page's
+/// contents, which are whatever the last user left.
 #[must_use = "an unused table page must be given back"]
 pub struct TablePage(Page);
 
@@ -51,12 +51,12 @@ impl TablePage {
 ///
 /// # Invariants
 ///
-/// The p2m's write lock is held for `'l`. The last `removed` pages of the list are in no
-/// tree any more.
+/// The p2m's write lock is held for `'l`. The last `removed` pages of the list are those of
+/// tables that were removed from the tree.
 pub(crate) struct TablePages<'l> {
     p2m: &'l P2m,
     removed: Cell<usize>,
-    /// Pages of the pool, taken ahead.
+    /// Pages that were taken from the pool in advance.
     spare: Spare,
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! The proof that a chain of calls holds no p2m lock: [`Unlocked`].
-//! [`crate::p2m::lock`] says what it is for.
+//! [`Unlocked`]: the proof that a chain of calls holds no p2m lock.
+//! [`crate::p2m::lock`] explains its use.
 
 use core::cell::Cell;
 use core::marker::PhantomData;
@@ -11,12 +11,12 @@ use crate::xen::vcpu::Vcpu;
 ///
 /// # Invariants
 ///
-/// While a value exists that is not borrowed, the CPU that it lives on holds no p2m
-/// lock that this code took, nor one that its C caller took.
+/// While a token exists that is not borrowed, the CPU that it was created on holds no p2m
+/// lock, neither one that this code took nor one that its C caller took.
 ///
-/// It is not `Send` (it speaks of this CPU), not `Copy`, and has no safe constructor. Its
-/// lifetime is invariant, so a token cannot leave the exported function that made it.
-/// It does not prove that *other* CPUs hold no lock, nor that no other kind of lock is
+/// A token is not `Send` (it speaks of this CPU), not `Copy`, and has no safe constructor. Its
+/// lifetime is invariant, so a token cannot leave the exported function that created it.
+/// A token does not prove that *other* CPUs hold no p2m lock, nor that no other kind of lock is
 /// held.
 pub struct Unlocked<'c>(PhantomData<(*mut (), Cell<&'c ()>)>);
 
