@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Xen's own access to a guest buffer while mem_access is in use
+//! Xen's own access to a guest buffer while mem_access is enabled
 //! (`p2m_mem_access_check_and_get_page`).
 //!
-//! `get_page_from_gva` asks the MMU first, and comes here when that fails. The cause
-//! may be a restriction, of the page or of the pages with the guest's stage-1 tables
-//! (Xen commit bf3872d566: "to side-step potential translation errors"), or a valid
-//! bit that is clear. Xen gets the page all the same, if the guest's tables and the
+//! `get_page_from_gva` first uses the AT instruction, and calls this function if that fails. The
+//! cause may be a restriction of the page or of the pages with the guest's stage-1 tables
+//! (Xen commit bf3872d566: "to side-step potential translation errors"), or a clear valid
+//! bit. Xen gets the page all the same, if the guest's tables and the
 //! page's type allow it; [`p2m_rs::guest::gva`] says why nothing else counts.
 // UPSTREAM-DEFECT: B17: no event tells the monitor.
 #![forbid(unsafe_code)]
@@ -19,7 +19,7 @@ use p2m_rs::types::addr::{Gva, Ipa};
 use p2m_rs::xen::page::{Page, PageRef};
 use p2m_rs::xen::vcpu::Vcpu;
 
-/// The page behind `gva`, with a reference. The caller holds no p2m lock: the
+/// The page at `gva`, with a reference. The caller must hold no p2m lock, since the
 /// walk takes it.
 pub fn check_and_get_page(
     cx: &mut Unlocked<'_>,
@@ -28,7 +28,7 @@ pub fn check_and_get_page(
     flags: Gv2mFlags,
 ) -> Option<PageRef> {
     let ipa = stage1(cx, vcpu, gva, flags)?;
-    // Only now: the walk above takes the lock itself (Xen commit 0012ae8afb).
+    // The lock is taken only now, since the walk above takes it too (Xen commit 0012ae8afb).
     let view = P2m::host_of(vcpu.domain()).read(cx);
     let mapping = lookup(&view, ipa.gfn())?;
     if !flags.are_allowed_by(mapping.ty()?) {
@@ -37,8 +37,8 @@ pub fn check_and_get_page(
     Page::of(mapping.mfn()?)?.get(view.p2m().domain()?)
 }
 
-/// Stage 1 by the hardware, or in software where that fails: the hardware
-/// reads the guest's tables through stage 2, where they may be out of its reach.
+/// Translates `gva` through stage 1 with the AT instruction or, if that fails, in software. The
+/// hardware reads the guest's tables through stage 2, which may refuse that.
 fn stage1(cx: &mut Unlocked<'_>, vcpu: &Vcpu, gva: Gva, flags: Gv2mFlags) -> Option<Ipa> {
     if let Some(ipa) = gva_to_ipa(gva, flags) {
         return Some(ipa);

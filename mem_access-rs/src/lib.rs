@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Xen/Arm's mem_access: `mem_access.c` in Rust.
 //!
-//! A monitor (introspection tool) restricts what a guest may do with a page;
-//! a violation becomes an event for the monitor. Three questions, three
-//! modules:
+//! A monitor (an introspection tool) restricts what a guest may do with a page.
+//! Each violation causes an event for the monitor. The modules are:
 //!
-//! - [`settings`]: what access has a page, and how is it set;
-//! - [`violation`]: the guest faulted, was it a restriction, and what now;
-//! - [`copy`]: Xen wants to read or write a guest's buffer and the hardware
-//!   says no, may it all the same (Xen's own copies pass restrictions by).
+//! - [`settings`] gets and sets the access of pages;
+//! - [`violation`] decides whether a guest's permission fault is a violation, and handles it;
+//! - [`check_and_get_page`] lets Xen read or write a guest's buffer that the guest itself
+//!   cannot reach at the moment;
+//! - [`xenmem`] has the public interface's type of an access;
+//! - [`ffi`] has the symbols that C calls.
 //!
-//! [`xenmem`] is the public interface's name for an access, [`ffi`] has the
-//! symbols that C calls. The lock rule and its types are p2m-rs's.
+//! The lock rule and its types are those of p2m-rs.
 #![cfg_attr(target_os = "none", no_std)]
 
 pub mod check_and_get_page;

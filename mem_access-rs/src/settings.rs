@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What access a page has, and setting it (`__p2m_get_mem_access`,
+//! Getting and setting the access of pages (`__p2m_get_mem_access`,
 //! `p2m_get_mem_access`, `p2m_set_mem_access`).
 #![forbid(unsafe_code)]
 
@@ -15,32 +15,32 @@ use p2m_rs::types::errno::{Errno, Result};
 
 use crate::xenmem::XenmemAccess;
 
-/// A range of pages to set the access of.
+/// A range of pages whose access is to be set.
 #[derive(Clone, Copy, Debug)]
 pub struct Range {
     /// The first page.
     pub gfn: Gfn,
-    /// Number of pages.
+    /// The number of pages.
     pub nr: u32,
-    /// How many of them are done: a restart point that [`set`] returned, or 0.
+    /// The number of pages that are done: a restart point that [`set`] returned, or 0.
     pub start: u32,
-    /// Restart points must have these bits clear: the hypercall encodes its
-    /// own number there (XSA-296).
+    /// Restart points must have these bits clear, since the hypercall encodes its
+    /// own number in them (XSA-296).
     pub mask: u32,
 }
 
 /// How far [`set`] got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress {
-    /// To the end.
+    /// All pages are done.
     Done,
-    /// Preempted; go on with this `start`, which is below `nr`.
+    /// Preempted: the caller must continue with this `start`, which is below `nr`.
     RestartAt(u32),
 }
 
-/// The access of `gfn`, or the domain's default for none
-/// (`__p2m_get_mem_access`). Needs the lock, as the view shows. `None` where
-/// nothing is mapped: C has -ESRCH for that.
+/// The access of `gfn`, or the domain's default access if `gfn` is `None`
+/// (`__p2m_get_mem_access`). The caller holds the lock. Returns `None` if
+/// nothing is mapped, for which C returns -ESRCH.
 #[inline(always)]
 pub fn get_locked(view: &ReadView, gfn: Option<Gfn>) -> Option<P2mAccess> {
     if !view.p2m().mem_access_enabled() {
@@ -56,8 +56,8 @@ pub fn get_locked(view: &ReadView, gfn: Option<Gfn>) -> Option<P2mAccess> {
 ///
 /// # Errors
 ///
-/// Nothing is mapped; the error is the domain's default access at that moment,
-/// which is what C leaves in the place of an answer.
+/// If nothing is mapped, the error is the domain's default access at that moment,
+/// which C stores in the out parameter.
 #[inline(always)]
 pub fn get(
     cx: &mut Unlocked<'_>,
@@ -68,12 +68,12 @@ pub fn get(
     get_locked(&view, gfn).ok_or_else(|| view.default_access())
 }
 
-/// Sets the access that pages get which are mapped from now on
-/// (`p2m_set_mem_access` with INVALID_GFN). Asking for what it is already changes
+/// Sets the domain's default access, that of pages that are mapped from now on
+/// (`p2m_set_mem_access` with INVALID_GFN). Setting the current default access changes
 /// nothing.
 pub fn set_default(cx: &mut Unlocked<'_>, p2m: &P2m, access: XenmemAccess) {
-    // The lock is held: whoever maps right now has decided on a block size, and
-    // must not see this change (B6).
+    // Under the write lock: a mapping that is being made has chosen its block size
+    // and must not see this change (B6).
     let mut write = p2m.write(cx);
     if let XenmemAccess::Is(access) = access {
         write.set_default_access(access);
@@ -81,14 +81,14 @@ pub fn set_default(cx: &mut Unlocked<'_>, p2m: &P2m, access: XenmemAccess) {
 }
 
 /// Sets the access of all mapped pages of a range (`p2m_set_mem_access`).
-/// Holes are skipped, and so is what has the access already: a call that changes
-/// nothing costs no store and no flush, and does not switch mem_access on. (C
-/// sets `mem_access_enabled` before it looks whether anything changes, and never
-/// clears it: no block is mapped any more.)
+/// Holes, and pages that have the access already, are skipped: a call that changes
+/// nothing causes no store and no flush, and does not enable mem_access. (C
+/// sets `mem_access_enabled` before it knows whether anything changes, and never
+/// clears it, so that no block is mapped from then on.)
 ///
-/// Preemption is looked for after each table of pages, each hole and each run of blocks,
-/// whatever the alignment of the range, once a possible restart point was passed;
-/// and `start` is counted in 64 bits, so that it cannot wrap (B8).
+/// Preemption is checked after each level-3 table, each hole and each run of blocks,
+/// whatever the alignment of the range, once a restart point was passed.
+/// `start` is counted in 64 bits, so that it cannot wrap (B8).
 ///
 /// # Errors
 ///

@@ -1,24 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! A guest's permission fault: was it a restriction, and what follows
-//! (`p2m_mem_access_check`).
+//! Judging a guest's stage-2 permission fault: whether it violates an access, and what Xen does
+//! then (`p2m_mem_access_check`).
 //!
-//! **Faults of the table walker.** If a walk of the guest's own tables was refused
+//! **Faults of the table walker.** If stage 2 refused a walk of the guest's own tables
 //! (S1PTW in the syndrome), the syndrome describes the instruction whose address
-//! was being translated: WnR says whether *that* was a write, and an instruction
-//! abort that *that* was a fetch. The walker itself fetches no instruction, and does not
-//! know for which access it walks. It reads entries, and where the hardware manages the access flag or the
-//! dirty state, it writes them. So if the page's access forbids reads, a read was
-//! refused, and if it forbids only writes, it can have been nothing but such a write
+//! was being translated: WnR tells whether *the instruction* wrote, and an instruction
+//! abort that it was being fetched. The walker itself fetches no instruction, and does not
+//! know for which access it walks. It reads entries and, where the hardware manages the access
+//! flag or the dirty state, writes them. So if the page's access forbids reads, a read was
+//! refused; if it forbids only writes, such a write was refused
 //! ([`Fault::at_stage_2`]). (KVM takes every permission fault of a walk for a write,
-//! as its pages are always readable: `kvm_is_write_fault`.) The access is the one of
-//! now: if the monitor allows reads after a read was refused, and before it is judged,
+//! as its pages are always readable: `kvm_is_write_fault`.) The page's access is read when the
+//! fault is judged: if the monitor has allowed reads since a read was refused,
 //! the event says that the walker wrote. Nothing in the syndrome tells the two apart.
 //!
-//! The event then has the frame of the table (HPFAR_EL2 is valid for such faults),
+//! The event for such a fault has the frame of the table (HPFAR_EL2 is valid for it),
 //! and as `gla` the address that was being translated, as `MEM_ACCESS_FAULT_IN_GPT`
-//! says. Which entry of the table was used, nothing tells: the low bits of the
-//! address that Xen's trap handler puts together are those of the virtual address.
-//! `offset` has no flag for "not valid", so it is 0, the begin of the table.
+//! says. It is unknown which entry of the table was used: the low bits of the
+//! address that Xen's trap handler composes are those of the virtual address.
+//! `offset` has no flag for "not valid", so it is 0, the beginning of the table.
 #![forbid(unsafe_code)]
 
 use p2m_rs::map::lookup::lookup;
@@ -33,26 +33,26 @@ use xen_sys as sys;
 use crate::settings::{set, Range};
 use crate::xenmem::XenmemAccess;
 
-/// A stage-2 permission fault (C's `struct npfec` and its company).
+/// A stage-2 permission fault (the arguments of C's `p2m_mem_access_check`).
 #[derive(Clone, Copy, Debug)]
 pub struct Fault {
     /// The faulting address.
     pub ipa: Ipa,
     /// The guest virtual address, if the hardware reported it.
     pub gva: Option<Gva>,
-    /// What kind of access `gva` was, if that is known.
+    /// What the faulting address was used for.
     pub kind: FaultKind,
-    /// The instruction read.
+    /// Whether the instruction read.
     pub read: bool,
-    /// The instruction wrote.
+    /// Whether the instruction wrote.
     pub write: bool,
-    /// It was the fetch of an instruction.
+    /// Whether the fault was on the fetch of an instruction.
     pub fetch: bool,
 }
 
 impl Fault {
-    /// The fault as stage 2 saw it, at a page of this access: for a walk of the guest's
-    /// tables, what the walker wanted instead of what the instruction did.
+    /// The fault as stage 2 saw it, at a page with this access: for a walk of the guest's
+    /// tables, what the walker did instead of what the instruction did.
     #[must_use]
     fn at_stage_2(self, access: P2mAccess) -> Self {
         if self.kind != FaultKind::InGuestTables {
@@ -72,27 +72,26 @@ impl Fault {
 /// What the fault's address was used for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FaultKind {
-    /// Not known.
+    /// The use is not known.
     Unknown,
-    /// The access itself.
+    /// The instruction's own access.
     WithGva,
     /// A walk of the guest's own tables.
     InGuestTables,
 }
 
-/// What the trap handler is to do.
+/// The result of [`check`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// The fault was no restriction's.
-    // UPSTREAM-DEFECT: B13: the trap handler does not look, and a write to
+    /// The fault violates no access.
+    // UPSTREAM-DEFECT: B13: the trap handler ignores this result, and a write to
     // read-only RAM faults for ever.
     NotOurs,
-    /// The fault was dealt with: let the guest try again (or wait for the
-    /// monitor).
+    /// The fault was handled: the guest tries again, or waits for the monitor.
     Handled,
 }
 
-/// Decides on a permission fault of the current vCPU.
+/// Judges and handles a permission fault of the current vCPU (`p2m_mem_access_check`).
 pub fn check(cx: &mut Unlocked<'_>, fault: Fault) -> Verdict {
     let vcpu = current_vcpu(cx);
     let domain = vcpu.domain();
@@ -100,7 +99,7 @@ pub fn check(cx: &mut Unlocked<'_>, fault: Fault) -> Verdict {
     if !p2m.mem_access_enabled() {
         return Verdict::NotOurs;
     }
-    // What `settings::get` would say, now that mem_access is in use.
+    // The same as `settings::get` would return, since mem_access is enabled.
     let access = {
         let view = p2m.read(cx);
         let mapping = lookup(&view, fault.ipa.gfn());
@@ -113,7 +112,7 @@ pub fn check(cx: &mut Unlocked<'_>, fault: Fault) -> Verdict {
     if !is_violation(access, fault) {
         return Verdict::NotOurs;
     }
-    // These two accesses lift themselves.
+    // A violation of these two accesses relaxes them.
     if fault.write && access == P2mAccess::Rx2rw {
         relax(cx, p2m, fault.ipa, P2mAccess::Rw);
         return Verdict::Handled;
@@ -122,7 +121,7 @@ pub fn check(cx: &mut Unlocked<'_>, fault: Fault) -> Verdict {
         relax(cx, p2m, fault.ipa, P2mAccess::Rwx);
     }
     if has_monitor(domain) {
-        // The monitor is asked, or, where the access lifts itself, told.
+        // The vCPU waits for the monitor's answer, but not if the access was lifted already.
         let sync = access != P2mAccess::N2rwx;
         if !send_access_event(cx, vcpu, sync, event(fault)) {
             domain_crash(cx, domain);
@@ -131,7 +130,7 @@ pub fn check(cx: &mut Unlocked<'_>, fault: Fault) -> Verdict {
         console::no_access_monitor(vcpu);
         domain_crash(cx, domain);
     } else if access != P2mAccess::N2rwx {
-        // Nobody wants to know: drop the restriction.
+        // There is no monitor, and none is required: lift the restriction.
         relax(cx, p2m, fault.ipa, P2mAccess::Rwx);
     }
     Verdict::Handled
@@ -149,8 +148,8 @@ fn is_violation(access: P2mAccess, fault: Fault) -> bool {
     }
 }
 
-/// Gives the page another access, without preemption: it is one page.
-// UPSTREAM-DEFECT: B17: out of memory is ignored: the guest faults again.
+/// Sets the access of the one page at `ipa`, without preemption.
+// UPSTREAM-DEFECT: B17: ENOMEM is ignored, and the guest faults again.
 fn relax(cx: &mut Unlocked<'_>, p2m: &P2m, ipa: Ipa, access: P2mAccess) {
     let page = Range {
         gfn: ipa.gfn(),
