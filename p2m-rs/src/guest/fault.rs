@@ -3,9 +3,9 @@
 //! (`p2m_invalidate_root`, `p2m_resolve_translation_fault`).
 //!
 //! To learn which memory a guest touches, Xen clears the valid bits of the root's
-//! entries and no other bits. The translation fault sets the valid bit of the entry again; if
-//! the entry points to a table, it clears the valid bits of *that* table's entries
-//! instead, so that what is not touched stays invalid.
+//! entries and no other bits. Resolving the translation fault sets the valid bit of the entry
+//! again; if the entry points to a table, the valid bits of *that* table's entries are cleared
+//! first, so that a page that is not touched stays out of the hardware's reach.
 //!
 //! An entry that the hardware can walk to was therefore used by a vCPU of the
 //! domain since the last invalidation, or was written since. The valid bits do not prove that

@@ -17,7 +17,7 @@ use crate::types::p2m_type::P2mType;
 use crate::types::pte::Pte;
 use crate::xen::page::{pages_before_xen_heap, Page};
 
-/// Releases whatever the removed entry owned. The IOMMU was flushed.
+/// Releases whatever the removed entry owned. The IOTLB holds the entry no more.
 pub(crate) fn release(write: &WriteView<'_>, removed: Removed, flushed: IotlbFlushed) {
     match removed.into_owned() {
         Owned::Nothing => (),

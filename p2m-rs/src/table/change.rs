@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Changing entries of the tree. The parent module's documentation lists the ways to write.
 //!
-//! Each function here reads the old entry when it replaces it, so no two callers can come to
-//! own what the same entry owned.
+//! Each function here reads an old entry at the moment of replacing it, so no two callers can
+//! come to own what the same entry owned.
 
 use super::new::NewTable;
 use super::removed::{Removed, RemovedLeaf};

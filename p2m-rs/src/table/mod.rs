@@ -28,11 +28,11 @@
 //! records the transaction. C has the same window, but flushes the IOTLB only after the make.
 //! So where an IOMMU walks the tables, only the entries that the caller asked to change are
 //! replaced live, and tables are not merged into blocks when restrictions are lifted
-//! ([`crate::map::merge`]).
+//! (`map::merge`).
 //!
 //! **What an old entry owned** is returned as a [`removed::Removed`]: it owns the references
 //! of a leaf, or the whole subtree, and must be released
-//! ([`crate::map::release`]).
+//! (`map::release`).
 //!
 //! **Barriers.** C has DSB SY before and after each store. Here stores are
 //! plain, and a barrier is issued only where the architecture requires one:
@@ -135,7 +135,7 @@ impl<'v> Table<'v> {
         (0..root_pages()).filter_map(|number| Self::root_page(view, number))
     }
 
-    /// A frame that holds a table of `level`, mapped by Xen.
+    /// The table of `level` in the frame `mfn`, mapped by Xen.
     ///
     /// # Safety
     ///

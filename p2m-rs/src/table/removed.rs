@@ -13,7 +13,7 @@ use crate::xen::page::{put_pages, Page};
 
 /// An entry, or a run of leaves, as it was before it was cleared or replaced. This value owns
 /// what the entry owned, and must be released under the lock by
-/// [`crate::map::release::release`].
+/// `map::release::release`.
 #[must_use = "owns references or a subtree: release it"]
 pub(crate) struct Removed {
     pte: Pte,
@@ -151,7 +151,7 @@ impl RemovedLeaf {
     }
 
     /// Drops the references that a foreign mapping owns, one per page
-    /// (`p2m_put_foreign_page`). The IOTLB was flushed of the mapping.
+    /// (`p2m_put_foreign_page`). The IOTLB holds the mapping no more.
     #[inline]
     pub(crate) fn put_references(self, _flushed: IotlbFlushed) {
         if self.ty().is_some_and(P2mType::is_foreign) {

@@ -93,7 +93,7 @@ impl Rest<'_> {
         }
     }
 
-    /// Skips `entries` entries, of which there are so many left.
+    /// Skips `entries` entries; at least so many must be left.
     #[inline(always)]
     fn skip(&mut self, entries: usize) {
         self.at.entries = self.at.entries.wrapping_add(entries);

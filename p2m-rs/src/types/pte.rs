@@ -265,7 +265,7 @@ impl Pte {
     /// The valid bit, bit 0: whether the hardware may use the entry (C's `lpae_is_valid`).
     ///
     /// If the bit is clear, no TLB or walk cache holds the entry or anything below
-    /// it, except while a flush is deferred. That is so because the bit is only ever cleared
+    /// it, except while a flush is deferred: the bit of a live entry is only cleared
     /// with a flush before the unlock (breaks, `guest::fault::invalidate_root`), or
     /// where the valid bit of an entry above is clear already (`guest::fault::resolve`).
     #[inline(always)]
