@@ -74,7 +74,7 @@ pub fn set_mempool_size(domain: &Domain, bytes: u64) -> Result {
 pub fn teardown(domain: &Domain) -> Result {
     let mut pool = domain.lock_pool();
     let result = pool.set_size(0, Preemption::Allowed);
-    // UPSTREAM-DEFECT: B19: fails if pages of the pool are still in use.
+    // UPSTREAM-DEFECT: B19: this assertion fails if pages of the pool are still in use.
     debug_assert!(result == Err(Errno::ERESTART) || pool.total() == 0);
     result
 }
