@@ -178,7 +178,7 @@ proptest! {
     fn an_index_is_below_512_and_leaves_room_to_the_end(index: u64) {
         let index = TableIndex::truncate(index);
         prop_assert!(index.get() < 512);
-        prop_assert_eq!(index.get() as u64 + index.room(), 512);
+        prop_assert_eq!(index.get() as u64 + index.entries_left(), 512);
     }
 
     #[test]

@@ -64,12 +64,12 @@ pub fn resolve(cx: &mut Unlocked<'_>, p2m: &P2m, gfn: Gfn) -> bool {
     let mut first_invalid = None;
     let is_mapped = loop {
         let here = walk.place(gfn);
-        let (pte, goes_on) = walk.step(gfn);
+        let (pte, descended) = walk.step(gfn);
         if !pte.is_mapped() {
             break false;
         }
         if !pte.valid_bit() {
-            if goes_on {
+            if descended {
                 // No flush: the valid bit of the entry that points to the table has been
                 // clear since a flush, so the TLBs hold nothing of what is below that entry.
                 let _no_flush = invalidate_table(&write, walk.table());
@@ -79,7 +79,7 @@ pub fn resolve(cx: &mut Unlocked<'_>, p2m: &P2m, gfn: Gfn) -> bool {
                 Some(_) => here.validate(&write),
             }
         }
-        if !goes_on {
+        if !descended {
             break true;
         }
     };

@@ -87,14 +87,14 @@ pub fn relinquish(cx: &mut Unlocked<'_>, domain: &Domain) -> Result {
     // One flush of the whole VMID covers all entries: the domain does not run any more.
     p2m.deferred().defer_whole_flush();
     // No preemption check before the first step, so that each call makes progress.
-    let mut look = false;
-    let mut said = false;
+    let mut past_first_step = false;
+    let mut is_logged = false;
     while gfn < end {
-        if look && cpu::hypercall_preempt_check() {
+        if past_first_step && cpu::hypercall_preempt_check() {
             result = Err(Errno::ERESTART);
             break;
         }
-        look = true;
+        past_first_step = true;
         if p2m.deferred().pages().many_removed() {
             p2m.finish_early();
             p2m.deferred().defer_whole_flush();
@@ -104,7 +104,7 @@ pub fn relinquish(cx: &mut Unlocked<'_>, domain: &Domain) -> Result {
             (next, Ok(())) => gfn = next,
             (next, Err(Failure::Iommu(_))) => {
                 // Print this once per call: the next table probably fails as well.
-                if !core::mem::replace(&mut said, true) {
+                if !core::mem::replace(&mut is_logged, true) {
                     console::kept_for_devices(domain, gfn);
                 }
                 gfn = next;
@@ -137,7 +137,7 @@ fn relinquish_step(write: &mut WriteView<'_>, gfn: Gfn) -> (Gfn, Outcome) {
         return (end, remove_any(write, Gfn::new(first), Level::L2.pages()));
     }
     let first = level.index(gfn);
-    let progress = clear_run(write, table, first, gfn, first.room());
+    let progress = clear_run(write, table, first, gfn, first.entries_left());
     let start = gfn.raw() - level.offset(gfn);
     (Gfn::new(start + progress.pages), progress.outcome)
 }

@@ -130,8 +130,8 @@ fn find_by_calls(view: &ReadView, gfn: Gfn) -> Lookup<'_> {
 #[inline(always)]
 fn end_of_walk(mut walk: Walk<'_>, gfn: Gfn) -> Lookup<'_> {
     loop {
-        let (pte, goes_on) = walk.step(gfn);
-        if goes_on {
+        let (pte, descended) = walk.step(gfn);
+        if descended {
             continue;
         }
         let offset = gfn.raw() & ((1 << walk.order()) - 1);

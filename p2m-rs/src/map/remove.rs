@@ -110,8 +110,8 @@ fn remove_below(
         }
         Entry::Leaf(block) => {
             let (new, progress) = split_with(write, block, table.level(), gfn, pages, &Hole);
-            let told = new.map_or(Ok(()), |new| table.link(write, gfn, new));
-            Progress::of(progress.pages, told.and(progress.outcome))
+            let flushed = new.map_or(Ok(()), |new| table.link(write, gfn, new));
+            Progress::of(progress.pages, flushed.and(progress.outcome))
         }
     }
 }
@@ -184,8 +184,8 @@ fn clear_plain(
     if was_live {
         write.deferred().defer_flush(gfn, pages, level);
     }
-    let told = write.iommu_flush(gfn, pages, IotlbFlush::modified_if(was_live));
-    Progress::of(pages, told.map(|_flushed| ()))
+    let flushed = write.iommu_flush(gfn, pages, IotlbFlush::modified_if(was_live));
+    Progress::of(pages, flushed.map(|_flushed| ()))
 }
 
 /// Whether the range covers the whole entry of `level` at `gfn`, so that the entry is cleared

@@ -202,7 +202,7 @@ impl AccessChange {
         let level = table.level();
         let first = level.index(self.first.add(position.done));
         if level == Level::L3 {
-            let count = first.room().min(self.pages - position.done);
+            let count = first.entries_left().min(self.pages - position.done);
             self.change_leaves(write, table, first, count, position)?;
             return Ok(Step::On);
         }
@@ -231,11 +231,11 @@ impl AccessChange {
             position.entries = Entries::Unknown;
             // After a merge, check for preemption even at the end of the range: the table
             // above may be merged next.
-            let asks = merged || position.done < self.pages;
+            let checks_preemption = merged || position.done < self.pages;
             if step != Step::On {
                 return Ok(step);
             }
-            if asks && position.stops() {
+            if checks_preemption && position.stops() {
                 return Ok(Step::Stop);
             }
             if write.deferred().pages().many_removed() {
@@ -304,9 +304,9 @@ impl AccessChange {
             return progress.outcome;
         };
         write.enable_mem_access();
-        let told = pending.replace_block(index, gfn, new);
+        let flushed = pending.replace_block(index, gfn, new);
         position.done += progress.pages;
-        told.and(progress.outcome)
+        flushed.and(progress.outcome)
     }
 
     /// Sets the access of `count` entries of `table` from `first` on, with which the part of

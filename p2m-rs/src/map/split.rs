@@ -73,7 +73,7 @@ pub(crate) fn split_with(
         let gfn = start.add(done);
         let (index, span) = (part.index(gfn), part.pages_from(gfn));
         if update.fits(part, gfn, pages - done) {
-            let count = ((pages - done) >> part.order()).min(index.room());
+            let count = ((pages - done) >> part.order()).min(index.entries_left());
             let entry = updated(write, new.load(index), part, gfn, count, update);
             new.fill(index, count, entry);
             done += count << part.order();

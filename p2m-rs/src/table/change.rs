@@ -121,13 +121,13 @@ impl Table<'_> {
             );
         }
         write.deferred().tlb_flush_sync();
-        let forgotten = write.iommu_flush(gfn, pages, IotlbFlush::modified_if(was_live));
+        let after_break = write.iommu_flush(gfn, pages, IotlbFlush::modified_if(was_live));
         self.rewrite(first, count, step, leaf);
         self.stored(write, first, count);
         // If the flush before the make failed, this one covers the old entries again.
-        let modified = was_live && forgotten.is_err();
-        let told = write.iommu_flush(gfn, pages, IotlbFlush::modified_if(modified).and_added());
-        (removed, if modified { told } else { forgotten })
+        let again = was_live && after_break.is_err();
+        let after_make = write.iommu_flush(gfn, pages, IotlbFlush::modified_if(again).and_added());
+        (removed, if again { after_make } else { after_break })
     }
 
     /// Replaces the entry for `gfn`, a leaf or empty, by a pointer to a new table, which
@@ -158,7 +158,7 @@ impl Table<'_> {
         write.deferred().tlb_flush_sync();
         let pages = self.level.pages();
         let first = Gfn::new(gfn.raw() & !(pages - 1));
-        let forgotten = write.iommu_flush(first, pages, IotlbFlush::modified_if(old.valid_bit()));
+        let after_break = write.iommu_flush(first, pages, IotlbFlush::modified_if(old.valid_bit()));
         write.deferred().barrier();
         self.store(index, pointer);
         self.stored(write, index, 1);
@@ -166,9 +166,10 @@ impl Table<'_> {
             return Ok(());
         }
         // If the flush before the make failed, this one covers the old entry again.
-        let modified = forgotten.is_err();
-        let told = write.iommu_flush(first, pages, IotlbFlush::modified_if(modified).and_added());
-        forgotten.and(told).map(|_flushed| ())
+        let again = after_break.is_err();
+        let after_make =
+            write.iommu_flush(first, pages, IotlbFlush::modified_if(again).and_added());
+        after_break.and(after_make).map(|_flushed| ())
     }
 
     /// Clears the entry for `gfn` (`p2m_remove_pte`); if it is a leaf, clears the run that it

@@ -210,7 +210,7 @@ impl<'v> Table<'v> {
     /// barrier, which is deferred. Any other SMMU needs the entries cleaned
     /// to the point of coherency, which is done immediately.
     fn stored(self, write: &WriteView<'_>, first: TableIndex, count: u64) {
-        debug_assert!(count <= first.room());
+        debug_assert!(count <= first.entries_left());
         if write.p2m().clean_pte() {
             let start = self.at(first).cast::<c_void>();
             // SAFETY: part of a mapped table.

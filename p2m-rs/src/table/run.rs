@@ -105,9 +105,9 @@ impl<'v> Table<'v> {
     /// The `count` entries from `first` on, but none past the end of the table.
     #[inline(always)]
     fn rest(self, first: TableIndex, count: u64) -> Rest<'v> {
-        // At most 512, by the minimum with room().
+        // At most 512, by the minimum with entries_left().
         #[allow(clippy::cast_possible_truncation)]
-        let left = count.min(first.room()) as usize;
+        let left = count.min(first.entries_left()) as usize;
         let at = Self {
             entries: self.at(first),
             ..self

@@ -59,8 +59,8 @@ impl<'v> Walk<'v> {
             return Some(walk);
         }
         loop {
-            let (_, goes_on) = walk.step(gfn);
-            if !goes_on || walk.order() <= order {
+            let (_, descended) = walk.step(gfn);
+            if !descended || walk.order() <= order {
                 return Some(walk);
             }
         }
@@ -122,12 +122,12 @@ impl<'v> Walk<'v> {
     pub(crate) fn step(&mut self, gfn: Gfn) -> (Pte, bool) {
         let Place(entry) = self.place(gfn);
         let pte = entry.load(TableIndex::FIRST);
-        let goes_on = self.order > 0 && pte.has_table_bit();
-        if goes_on {
+        let descended = self.order > 0 && pte.has_table_bit();
+        if descended {
             self.pointer = pte;
             self.order -= TABLE_SHIFT;
         }
-        (pte, goes_on)
+        (pte, descended)
     }
 }
 

@@ -139,7 +139,7 @@ impl TableIndex {
     /// The index `count` entries after this one; `None` past the end of the table.
     #[inline(always)]
     pub const fn advanced(self, count: u64) -> Option<Self> {
-        if count < self.room() {
+        if count < self.entries_left() {
             Some(Self::truncate(self.0 as u64 + count))
         } else {
             None
@@ -154,16 +154,16 @@ impl TableIndex {
 
     /// The number of entries from this one to the end of the table, at least 1.
     #[inline(always)]
-    pub const fn room(self) -> u64 {
+    pub const fn entries_left(self) -> u64 {
         ENTRIES as u64 - self.0 as u64
     }
 
     /// The indices of `count` entries from this one on, but none past the end of the table.
     #[inline(always)]
     pub fn run(self, count: u64) -> impl Iterator<Item = Self> {
-        // At most 512, by the minimum with room().
+        // At most 512, by the minimum with entries_left().
         #[allow(clippy::cast_possible_truncation)]
-        let end = self.0 + count.min(self.room()) as usize;
+        let end = self.0 + count.min(self.entries_left()) as usize;
         (self.0..end).map(Self)
     }
 
