@@ -10,8 +10,8 @@
 //! | `XEN_P2M_CC`, `XEN_P2M_AR` | the compiler and archiver that make uses |
 //! | `XEN_P2M_CFLAGS` | the compiler's flags, paths being relative to the above |
 //!
-//! Three products go to `OUT_DIR`: `bindings.rs` (bindgen, that is clang's view
-//! of the headers), `gcc_layout.rs` (the compiler's own view of the fields that
+//! Four products go to `OUT_DIR`: `bindings.rs` and `prototypes.rs` (bindgen, that is
+//! clang's view of the headers: types and values; functions), `gcc_layout.rs` (the compiler's own view of the fields that
 //! Rust touches; `layout.rs` asserts that both agree) and `libxen_helpers.a`.
 //! For any other target nothing is done: the mock is plain Rust.
 //!
@@ -42,35 +42,13 @@ const TYPES: &[&str] = &[
     "vm_event_st",
     "xs_const",
     "xs_const_wide",
+    // Of prototypes only.
+    "vaddr_t",
+    "__guest_handle_64_const_.*",
 ];
 
-/// Plain extern functions of Xen, beside everything that starts with `xs_`.
-const FUNCTIONS: &[&str] = &[
-    "xs_.*",
-    "alloc_domheap_pages",
-    "free_domheap_pages",
-    "get_page",
-    "put_page",
-    "page_get_owner_and_reference",
-    "clear_and_clean_page",
-    "radix_tree_init",
-    "radix_tree_insert",
-    "radix_tree_delete",
-    "radix_tree_lookup",
-    "radix_tree_lookup_slot",
-    "radix_tree_destroy",
-    "guest_walk_tables",
-    "monitor_traps",
-    "vm_event_check_ring",
-    "do_softirq",
-    "smp_call_function",
-    "printk",
-    "printk_ratelimit",
-    "panic",
-    "__domain_crash",
-    "domain_shutdown",
-    "dump_pt_walk",
-];
+/// Functions that are called, beside those of `imports.rs`: variadic.
+const FUNCTIONS: &[&str] = &["printk", "panic"];
 
 /// Functions that Rust defines, whose prototypes the headers have: for the
 /// checks in p2m-rs and mem_access-rs.
@@ -139,7 +117,6 @@ const FIELDS: &[(&str, &str)] = &[
     ("struct p2m_domain", "access_required"),
     ("struct p2m_domain", "mem_access_enabled"),
     ("struct p2m_domain", "default_access"),
-    ("struct p2m_domain", "mem_access_settings"),
     ("struct p2m_domain", "domain"),
     ("struct p2m_domain", "last_vcpu_ran"),
     ("struct paging_domain", "lock"),
@@ -165,6 +142,7 @@ fn main() {
     println!("cargo:rerun-if-changed=helpers.c");
     println!("cargo:rerun-if-changed=helpers.h");
     println!("cargo:rerun-if-changed=instructions.h");
+    println!("cargo:rerun-if-changed=src/imports.rs");
     for name in [
         "XEN_P2M_OBJTREE",
         "XEN_P2M_CC",
@@ -208,9 +186,13 @@ fn bind_tree() -> Result<bool, String> {
     }
     compiler.build_helpers(&here)?;
     write(&out.join("gcc_layout.rs"), &compiler.layout(&here, &out)?)?;
-    let bindings = compiler.bindings(&here)?.to_string();
-    write(&out.join("bindings.rs"), &bindings)?;
-    let mem_access = declares(&bindings, MEM_ACCESS_FUNCTION);
+    let builder = compiler.bindings(&here)?;
+    let functions = bindgen::CodegenConfig::FUNCTIONS;
+    let types = generate(builder.clone(), !functions)?;
+    write(&out.join("bindings.rs"), &types)?;
+    let prototypes = generate(builder, functions)?;
+    write(&out.join("prototypes.rs"), &prototypes)?;
+    let mem_access = declares(&prototypes, MEM_ACCESS_FUNCTION);
     write(&out.join("config.rs"), &config_consts(mem_access))?;
     Ok(mem_access)
 }
@@ -345,7 +327,7 @@ impl Compiler {
 
     /// clang's view of the same headers. Flags that only gcc knows are left
     /// out; they do not change layout, and `layout.rs` checks that.
-    fn bindings(&self, here: &Path) -> Result<bindgen::Bindings, String> {
+    fn bindings(&self, here: &Path) -> Result<bindgen::Builder, String> {
         let mut builder = bindgen::Builder::default()
             // bindgen leaves out what is hidden, and compiler.h hides all.
             .header_contents(
@@ -363,9 +345,10 @@ impl Compiler {
             .prepend_enum_name(false)
             .generate_cstr(true)
             .formatter(bindgen::Formatter::None)
-            .blocklist_type("gfn_t|mfn_t")
+            .blocklist_type("gfn_t|mfn_t|u8")
             .raw_line("pub type gfn_t = ::core::ffi::c_ulong;")
-            .raw_line("pub type mfn_t = ::core::ffi::c_ulong;");
+            .raw_line("pub type mfn_t = ::core::ffi::c_ulong;")
+            .raw_line("pub type u8_ = u8;");
         let mut flags = self.flags.iter();
         while let Some(flag) = flags.next() {
             // Of the rest, some only gcc knows.
@@ -387,13 +370,40 @@ impl Compiler {
         for function in FUNCTIONS.iter().chain(EXPORTS) {
             builder = builder.allowlist_function(function);
         }
+        for function in imports(here)? {
+            builder = builder.allowlist_function(function);
+        }
         for constant in CONSTANTS.iter().chain(VARIABLES) {
             builder = builder.allowlist_var(constant);
         }
-        builder
-            .generate()
-            .map_err(|e| format!("bindgen cannot read this tree's headers: {e}"))
+        Ok(builder)
     }
+}
+
+/// One part of what bindgen has to say.
+fn generate(builder: bindgen::Builder, what: bindgen::CodegenConfig) -> Result<String, String> {
+    builder
+        .with_codegen_config(what)
+        .generate()
+        .map(|bindings| bindings.to_string())
+        .map_err(|e| format!("bindgen cannot read this tree's headers: {e}"))
+}
+
+/// The functions that `imports.rs` lists: `safe fn name(` or `unsafe fn name(`.
+fn imports(here: &Path) -> Result<Vec<String>, String> {
+    let path = here.join("src/imports.rs");
+    let text =
+        fs::read_to_string(&path).map_err(|e| format!("cannot read {}: {e}", path.display()))?;
+    Ok(text
+        .lines()
+        .map(str::trim)
+        .filter_map(|line| {
+            let after = line
+                .strip_prefix("safe fn ")
+                .or(line.strip_prefix("unsafe fn "))?;
+            Some(after.split_once('(')?.0.to_owned())
+        })
+        .collect())
 }
 
 /// Do the bindings have this function? bindgen leaves out what is `static inline`, and

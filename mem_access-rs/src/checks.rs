@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! What Rust and C must agree on, checked against the tree's headers when the
-//! archive is built: the public accesses, and every prototype.
+//! archive is built: the public accesses.
 
 use p2m_rs::types::access::P2mAccess;
 use static_assertions::const_assert_eq;
 use xen_sys as sys;
 
-#[cfg(config_mem_access)]
-use crate::ffi;
 use crate::xenmem::DEFAULT;
 
 macro_rules! same_value {
@@ -27,21 +25,4 @@ same_value! {
     P2mAccess::N2rwx => XENMEM_access_n2rwx;
     P2mAccess::RPw => XENMEM_access_r_pw;
     DEFAULT => XENMEM_access_default;
-}
-
-/// Both elements of an array have one type: that of the header's prototype.
-/// (`p2m_set_mem_access_multi` takes guest handles, which are structures of
-/// one pointer in C and pointers here: the same to the ABI, not to this test.)
-///
-/// Without mem_access in the configuration two of them are static inlines of the
-/// header, and nothing of this crate is linked.
-#[cfg(config_mem_access)]
-macro_rules! same_prototype {
-    ($($name:ident)*) => { $(const _: () = { let _ = [sys::$name, ffi::$name]; };)* };
-}
-
-#[cfg(config_mem_access)]
-same_prototype! {
-    p2m_mem_access_check_and_get_page p2m_mem_access_check p2m_set_mem_access
-    p2m_get_mem_access arch_p2m_set_access_required
 }

@@ -1,58 +1,72 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Every symbol of `mem_access.c` that C calls. None is called with a p2m lock
-//! held. See `p2m_rs::ffi` for the conventions.
-//!
-//! # Safety
-//!
-//! All of these trust their caller as the C does: pointers are to live
-//! structures of the named type. The prototypes are in xen/mem_access.h and
-//! asm/mem_access.h.
-
-// One contract for all of them, above.
-#![allow(clippy::missing_safety_doc)]
+//! Every symbol of `mem_access.c` that C calls, and [`MEM_ACCESS`], which is the whole of
+//! it as data. See `p2m_rs::ffi` for the conventions. The prototypes are in
+//! xen/mem_access.h and asm/mem_access.h.
 
 use core::ffi::{c_int, c_long, c_uint, c_ulong, c_void};
+use core::mem::MaybeUninit;
 
-use p2m_rs::p2m::token::unlocked_entry;
+use p2m_rs::ffi::page_to_c;
+use p2m_rs::p2m::token::CalledUnlocked;
 use p2m_rs::p2m::translate::Gv2mFlags;
 use p2m_rs::p2m::P2m;
 use p2m_rs::types::addr::{Gfn, Gva, Ipa};
 use p2m_rs::types::errno::Errno;
 use p2m_rs::xen::domain::Domain;
-use p2m_rs::xen::page::PageRef;
 use p2m_rs::xen::vcpu::Vcpu;
 use xen_sys as sys;
 
-use crate::check_and_get_page::check_and_get_page;
+use crate::check_and_get_page;
 use crate::settings::{self, Progress, Range};
 use crate::violation::{self, Fault, FaultKind, Verdict};
 use crate::xenmem::XenmemAccess;
 
+// Without mem_access in the configuration two of them are static inlines of the header,
+// and nothing of this crate is linked.
+#[cfg(any(config_mem_access, not(target_os = "none")))]
+use crate::ffi;
+#[cfg(any(config_mem_access, not(target_os = "none")))]
+p2m_rs::exports! {
+    /// Those of `mem_access.c`. (`p2m_set_mem_access_multi` takes guest handles, which are
+    /// structures of one pointer in C and pointers here: the same to the ABI, not to the
+    /// check against the header.)
+    MEM_ACCESS = "mem_access.c", ffi:
+    header p2m_mem_access_check_and_get_page(gva, flag, v): NoP2mLock, Read => check_and_get_page::check_and_get_page;
+    header p2m_mem_access_check(gpa, gla, npfec): NoP2mLock, ReadThenWrite => violation::check;
+    header p2m_set_mem_access(d, gfn, nr, start, mask, access, altp2m_idx): NoP2mLock, Write => settings::set;
+    own p2m_set_mem_access_multi(d, pfn_list, access_list, nr, start, mask, altp2m_idx): Any, Nothing;
+    header p2m_get_mem_access(d, gfn, access, altp2m_idx): NoP2mLock, Read => settings::get;
+    header arch_p2m_set_access_required(d, access_required): Any, Nothing => P2m::set_access_required;
+}
+
 /// The page behind an address whose translation failed, if the guest's tables and the
 /// page's type allow the access; null if not.
 #[no_mangle]
-pub unsafe extern "C" fn p2m_mem_access_check_and_get_page(
+pub extern "C" fn p2m_mem_access_check_and_get_page(
     gva: sys::vaddr_t,
     flag: c_ulong,
-    v: *const sys::vcpu,
+    v: CalledUnlocked<'_, &Vcpu>,
 ) -> *mut sys::page_info {
     // GV2M_* are small flags, and C truncates as well.
     #[allow(clippy::cast_possible_truncation)]
     let flags = Gv2mFlags::from_c(flag as u32);
-    // SAFETY: the module's contract.
-    let v = unsafe { Vcpu::from_ptr(v.cast_mut()) };
-    // SAFETY: no p2m lock is held.
-    let page = unsafe { unlocked_entry(|cx| check_and_get_page(cx, v, Gva::new(gva), flags)) };
-    page.map_or(core::ptr::null_mut(), PageRef::into_raw)
+    let (mut cx, v) = v.enter();
+    page_to_c(check_and_get_page::check_and_get_page(
+        &mut cx,
+        v,
+        Gva::new(gva),
+        flags,
+    ))
 }
 
 /// The current vCPU's permission fault; false if it was dealt with.
 #[no_mangle]
-pub unsafe extern "C" fn p2m_mem_access_check(
+pub extern "C" fn p2m_mem_access_check(
     gpa: sys::paddr_t,
     gla: sys::vaddr_t,
-    npfec: sys::npfec,
+    npfec: CalledUnlocked<'_, sys::npfec>,
 ) -> bool {
+    let (mut cx, npfec) = npfec.enter();
     let fault = Fault {
         ipa: Ipa::new(gpa),
         gva: (npfec.gla_valid() != 0).then_some(Gva::new(gla)),
@@ -65,15 +79,14 @@ pub unsafe extern "C" fn p2m_mem_access_check(
         write: npfec.write_access() != 0,
         fetch: npfec.insn_fetch() != 0,
     };
-    // SAFETY: no p2m lock is held.
-    unsafe { unlocked_entry(|cx| violation::check(cx, fault)) == Verdict::NotOurs }
+    violation::check(&mut cx, fault) == Verdict::NotOurs
 }
 
 /// Sets the access of a range, or with INVALID_GFN the default: 0, a restart
 /// point, or a negative errno.
 #[no_mangle]
-pub unsafe extern "C" fn p2m_set_mem_access(
-    d: *mut sys::domain,
+pub extern "C" fn p2m_set_mem_access(
+    d: CalledUnlocked<'_, &Domain>,
     gfn: sys::gfn_t,
     nr: u32,
     start: u32,
@@ -81,14 +94,12 @@ pub unsafe extern "C" fn p2m_set_mem_access(
     access: sys::xenmem_access_t,
     _altp2m_idx: c_uint,
 ) -> c_long {
-    // SAFETY: the module's contract.
-    let d = unsafe { Domain::from_ptr(d) };
+    let (mut cx, d) = d.enter();
     let Some(access) = XenmemAccess::from_c(access.into()) else {
         return Errno::EINVAL.to_c().into();
     };
     let Some(gfn) = Gfn::from_c(gfn) else {
-        // SAFETY: no p2m lock is held.
-        unsafe { unlocked_entry(|cx| settings::set_default(cx, P2m::host_of(d), access)) };
+        settings::set_default(&mut cx, P2m::host_of(d), access);
         return 0;
     };
     let range = Range {
@@ -97,8 +108,7 @@ pub unsafe extern "C" fn p2m_set_mem_access(
         start,
         mask,
     };
-    // SAFETY: no p2m lock is held.
-    match unsafe { unlocked_entry(|cx| settings::set(cx, P2m::host_of(d), range, access)) } {
+    match settings::set(&mut cx, P2m::host_of(d), range, access) {
         Ok(Progress::Done) => 0,
         Ok(Progress::RestartAt(start)) => start.into(),
         Err(errno) => errno.to_c().into(),
@@ -108,8 +118,8 @@ pub unsafe extern "C" fn p2m_set_mem_access(
 /// Not on Arm: -EOPNOTSUPP. The lists are guest handles, structures of one
 /// pointer.
 #[no_mangle]
-pub unsafe extern "C" fn p2m_set_mem_access_multi(
-    _d: *mut sys::domain,
+pub extern "C" fn p2m_set_mem_access_multi(
+    _d: &Domain,
     _pfn_list: *const c_void,
     _access_list: *const c_void,
     _nr: u32,
@@ -123,33 +133,27 @@ pub unsafe extern "C" fn p2m_set_mem_access_multi(
 /// The access of a page, or with INVALID_GFN the default: 0, or -ESRCH with the
 /// default in `*access`.
 #[no_mangle]
-pub unsafe extern "C" fn p2m_get_mem_access(
-    d: *mut sys::domain,
+pub extern "C" fn p2m_get_mem_access(
+    d: CalledUnlocked<'_, &Domain>,
     gfn: sys::gfn_t,
-    access: *mut sys::xenmem_access_t,
+    access: &mut MaybeUninit<sys::xenmem_access_t>,
     altp2m_idx: c_uint,
 ) -> c_int {
     // There is no altp2m on Arm.
     debug_assert!(altp2m_idx == 0);
-    // SAFETY: the module's contract.
-    let d = unsafe { Domain::from_ptr(d) };
-    // SAFETY: no p2m lock is held.
-    let found =
-        unsafe { unlocked_entry(|cx| settings::get(cx, P2m::host_of(d), Gfn::from_c(gfn))) };
+    let (mut cx, d) = d.enter();
+    let found = settings::get(&mut cx, P2m::host_of(d), Gfn::from_c(gfn));
     let (rc, found) = match found {
         Ok(found) => (0, found),
         Err(default) => (Errno::ESRCH.to_c(), default),
     };
-    // SAFETY: a valid place of the caller's.
-    unsafe { access.write(found.to_c()) };
+    access.write(found.to_c());
     rc
 }
 
 /// Whether a violation without a monitor crashes the domain, which is paused.
 #[no_mangle]
-pub unsafe extern "C" fn arch_p2m_set_access_required(d: *mut sys::domain, access_required: bool) {
-    // SAFETY: the module's contract.
-    let d = unsafe { Domain::from_ptr(d) };
+pub extern "C" fn arch_p2m_set_access_required(d: &Domain, access_required: bool) {
     debug_assert!(d.is_paused());
     P2m::host_of(d).set_access_required(access_required);
 }

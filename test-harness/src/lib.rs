@@ -94,7 +94,7 @@ pub use books::dirty::Writer;
 pub use books::work;
 pub use ground::config::{Config, Iommu};
 pub use ground::event::{Checker, Event, LockOp, PreemptCheck, Register, Violation};
-pub use ground::handles::{Domain, Vcpu};
+pub use ground::handles::{live, Answer, Domain, Given, Vcpu};
 pub use ground::{abi, config, event, pte, symbols, trace};
 pub use machine::guest_walk::{guest_walk, PageFromGfn};
 pub use machine::{Machine, Scheduler};

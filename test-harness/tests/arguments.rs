@@ -229,7 +229,7 @@ fn a_domain_whose_p2m_never_was_maps_nothing() {
     // SAFETY: a place in a live structure.
     let lock = unsafe { &raw mut (*d.p2m()).lock };
     // SAFETY: a lock of zeroes, as the structure has it in Xen, is a lock.
-    unsafe { xen_sys::xs_rwlock_init(lock) };
+    unsafe { xen_sys::xs_rwlock_init(test_harness::live(lock)) };
     for gfn in [0, 5, 1 << 20, INVALID] {
         assert_eq!(d.lookup(gfn), (None, p2mt::INVALID), "{gfn:#x}");
         assert_eq!(d.page_from_gfn(gfn), (None, p2mt::INVALID), "{gfn:#x}");

@@ -2,7 +2,6 @@
 //! Cleaning guest memory, and the set/way emulation that leads to it.
 
 mod common;
-use std::ptr::null_mut;
 
 use common::{access, guest, p2mt, plain, ram, M2};
 use test_harness::symbols as c;
@@ -22,7 +21,7 @@ fn scene() -> (World, Domain, Vcpu) {
 fn set_way(v: Vcpu) {
     let hsr = xen_sys::hsr { bits: 0 };
     // SAFETY: a live vCPU; the registers are not looked at.
-    unsafe { c::p2m_set_way_flush(v.pointer(), null_mut(), hsr) }
+    unsafe { c::p2m_set_way_flush(v.pointer(), &mut xen_sys::cpu_user_regs::default(), hsr) }
 }
 
 #[test]

@@ -68,8 +68,7 @@ fn t2_and_t6_a_foreign_vttbr_is_loaded_with_care() {
     use sys::arch::{isb, read_vttbr_el2, write_vttbr_el2};
     let w = plain();
     let d = guest(&w, 0);
-    // SAFETY: registers of the model.
-    let home = unsafe { read_vttbr_el2() };
+    let home = read_vttbr_el2();
     let load = |value| {
         sys::arch::dsb_nsh();
         // SAFETY: registers of the model.

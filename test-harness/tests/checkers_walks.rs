@@ -25,8 +25,7 @@ fn running() -> World {
 fn writes() -> [(&'static str, fn()); 4] {
     [
         ("VTTBR_EL2", || {
-            // SAFETY: a register of the model.
-            let value = unsafe { arch::read_vttbr_el2() };
+            let value = arch::read_vttbr_el2();
             // SAFETY: as above.
             unsafe { arch::write_vttbr_el2(value) }
         }),
@@ -88,8 +87,7 @@ fn t10_a_guest_that_ran_again_or_an_at_instruction_begins_new_walks() {
 fn t10_what_traps_is_nothing_that_a_walk_looks_at() {
     let w = running();
     let trap = || {
-        // SAFETY: registers of the model.
-        let hcr = unsafe { arch::read_hcr_el2() };
+        let hcr = arch::read_hcr_el2();
         // SAFETY: as above.
         unsafe { arch::write_hcr_el2(hcr ^ HCR_TVM) }
     };

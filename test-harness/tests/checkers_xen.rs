@@ -98,7 +98,13 @@ fn x1_an_event_is_that_of_the_vcpu_that_runs() {
 fn x1_other_cpus_are_called_with_interrupts_on_and_waited_for() {
     extern "C" fn nothing(_: *mut std::ffi::c_void) {}
     let w = plain();
-    let call = |wait| xen!(smp_call_function(Some(nothing), null_mut(), wait));
+    let call = |wait| {
+        xen!(smp_call_function(
+            Some(nothing as unsafe extern "C" fn(_)),
+            null_mut(),
+            wait
+        ))
+    };
     assert_eq!(broken(&w, || call(1)), NONE);
     assert_eq!(broken(&w, || call(0)), ["X1"]);
     let found = broken(&w, || {

@@ -297,8 +297,7 @@ fn a_guests_sctlr_is_its_own() {
         for (v, n) in vcpus.iter().zip(1..) {
             w.run(0, *v);
             if round > 1 {
-                // SAFETY: a register of the model.
-                let sctlr = unsafe { arch::read_sctlr_el1() };
+                let sctlr = arch::read_sctlr_el1();
                 assert_eq!(sctlr, (round - 1) << 8 | n);
             }
             w.guest_writes_sctlr(round << 8 | n);
@@ -344,7 +343,11 @@ fn an_iommu_that_shares_no_tables_keeps_nobody_from_tracking() {
         let hsr = xen_sys::hsr { bits: 0 };
         // SAFETY: a live vCPU, which runs; the registers are not looked at.
         unsafe {
-            test_harness::symbols::p2m_set_way_flush(v.pointer(), std::ptr::null_mut(), hsr);
+            test_harness::symbols::p2m_set_way_flush(
+                v.pointer(),
+                &mut xen_sys::cpu_user_regs::default(),
+                hsr,
+            );
         }
         assert_eq!(w.undef_injected(), u32::from(shared));
         assert_eq!(v.need_flush_to_ram(), !shared);

@@ -186,12 +186,12 @@ fn sizing_the_pool_stops_only_for_a_caller_that_wants_to_know() {
     // SAFETY: the domain is alive, and nobody else uses its pool.
     let lock = unsafe { &raw mut (*d.pointer()).arch.paging.lock };
     // SAFETY: as above.
-    unsafe { xen_sys::xs_spin_lock(lock) };
+    unsafe { xen_sys::xs_spin_lock(test_harness::live(lock)) };
     // SAFETY: as above; the lock is held.
     let rc =
         unsafe { test_harness::symbols::p2m_set_allocation(d.pointer(), 9, &raw mut preempted) };
     // SAFETY: taken above.
-    unsafe { xen_sys::xs_spin_unlock(lock) };
+    unsafe { xen_sys::xs_spin_unlock(test_harness::live(lock)) };
     assert_eq!((rc, preempted), (errno::ERESTART, true));
     assert_eq!(d.pool_pages(), 6);
 }

@@ -145,7 +145,7 @@ fn a_lookup_says_frame_type_access_size_and_validity() {
     let page = call!(p2m_get_page_from_gfn(d.pointer(), M2, null_mut()));
     assert!(!page.is_null());
     // SAFETY: the reference that came with it.
-    unsafe { xen_sys::put_page(page) };
+    unsafe { xen_sys::put_page(test_harness::live(page)) };
     w.check();
 }
 
@@ -275,7 +275,11 @@ fn set_way_operations_track_what_the_guest_touches() {
     w.run(0, v);
     assert_eq!(d.insert(0, 4, ram(0), p2mt::RAM_RW), 0);
     let hsr = xen_sys::hsr { bits: 0 };
-    call!(p2m_set_way_flush(v.pointer(), null_mut(), hsr));
+    call!(p2m_set_way_flush(
+        v.pointer(),
+        &mut xen_sys::cpu_user_regs::default(),
+        hsr
+    ));
     assert!(v.need_flush_to_ram());
     assert_eq!(v.hcr() & 1 << 26, 1 << 26, "HCR.TVM");
     v.flush_vm();
@@ -299,7 +303,11 @@ fn set_way_operations_track_what_the_guest_touches() {
     assert_eq!(v.hcr() & 1 << 26, 0);
     // With tables that an IOMMU shares it cannot be done.
     w.share_tables(test_harness::Iommu::Coherent, true);
-    call!(p2m_set_way_flush(v.pointer(), null_mut(), hsr));
+    call!(p2m_set_way_flush(
+        v.pointer(),
+        &mut xen_sys::cpu_user_regs::default(),
+        hsr
+    ));
     assert_eq!(w.undef_injected(), 1);
     assert_eq!(d.insert(9, 1, ram(0), p2mt::RAM_RW), 0);
     let before = w.dump(d);

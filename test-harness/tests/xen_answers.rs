@@ -208,12 +208,12 @@ fn a_pool_that_cannot_be_as_asked_was_not_preempted() {
     let set = |w: &World, d: Domain, pages: u64, mut preempted: bool| {
         let lock = common::by_hand::paging_lock(d);
         // SAFETY: a live lock.
-        unsafe { xen_sys::xs_spin_lock(lock) };
+        unsafe { xen_sys::xs_spin_lock(test_harness::live(lock)) };
         let place = &raw mut preempted;
         // SAFETY: a live domain whose lock is held, and a local to write to.
         let rc = unsafe { test_harness::symbols::p2m_set_allocation(d.pointer(), pages, place) };
         // SAFETY: taken above.
-        unsafe { xen_sys::xs_spin_unlock(lock) };
+        unsafe { xen_sys::xs_spin_unlock(test_harness::live(lock)) };
         w.check();
         (rc, preempted)
     };

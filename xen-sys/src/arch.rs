@@ -9,27 +9,24 @@ use core::arch::asm;
 use core::sync::atomic::{AtomicU64, Ordering};
 
 macro_rules! sysreg {
-    ($(#[$doc:meta])* $read:ident, $write:ident, $name:literal) => {
+    ($(#[$doc:meta])* $read:ident, $name:literal) => {
         $(#[$doc])*
         ///
-        /// # Safety
-        ///
-        /// The CPU must be at EL2, where Xen always runs.
+        /// Safe: reading it has no side effect at EL2, where Xen always runs.
         #[inline(always)]
-        pub unsafe fn $read() -> u64 {
+        pub fn $read() -> u64 {
             let value: u64;
-            // SAFETY: reading this register has no side effect at EL2, which
-            // the caller promises.
+            // SAFETY: as the documentation says.
             unsafe { asm!(concat!("mrs {}, ", $name), out(reg) value, options(nomem, nostack, preserves_flags)) };
             value
         }
-
+    };
+    (=> $write:ident, $name:literal) => {
         #[doc = concat!("Writes `", $name, "`; an ISB must follow before anything relies on it.")]
         ///
         /// # Safety
         ///
-        /// At EL2, with a value that is right for the guest context that is
-        /// (being) loaded.
+        /// With a value that is right for the guest context that is (being) loaded.
         #[inline(always)]
         pub unsafe fn $write(value: u64) {
             // SAFETY: the caller vouches for the value. Not `nomem`: memory
@@ -41,16 +38,17 @@ macro_rules! sysreg {
 
 sysreg!(
     /// Virtualization Translation Table Base Register: root and VMID.
-    read_vttbr_el2, write_vttbr_el2, "VTTBR_EL2");
-sysreg!(
-    /// Virtualization Translation Control Register.
-    read_vtcr_el2, write_vtcr_el2, "VTCR_EL2");
+    read_vttbr_el2, "VTTBR_EL2");
 sysreg!(
     /// Hypervisor Configuration Register.
-    read_hcr_el2, write_hcr_el2, "HCR_EL2");
+    read_hcr_el2, "HCR_EL2");
 sysreg!(
     /// The guest's System Control Register.
-    read_sctlr_el1, write_sctlr_el1, "SCTLR_EL1");
+    read_sctlr_el1, "SCTLR_EL1");
+sysreg!(=> write_vttbr_el2, "VTTBR_EL2");
+sysreg!(=> write_vtcr_el2, "VTCR_EL2");
+sysreg!(=> write_hcr_el2, "HCR_EL2");
+sysreg!(=> write_sctlr_el1, "SCTLR_EL1");
 
 /// Instruction Synchronization Barrier.
 #[inline(always)]
@@ -93,13 +91,11 @@ pub fn dsb_nsh() {
 
 /// `local_irq_save()`: masks interrupts on this CPU; returns what they were.
 ///
-/// # Safety
-///
-/// At EL2; they must be put back.
+/// Safe: a CPU whose interrupts stay masked is deaf, and harms nobody's memory.
 #[inline(always)]
-pub unsafe fn local_irq_save() -> u64 {
+pub fn local_irq_save() -> u64 {
     let flags: u64;
-    // SAFETY: by the caller's promise. Not `nomem`: what follows happens with
+    // SAFETY: as the documentation says. Not `nomem`: what follows happens with
     // interrupts masked.
     unsafe {
         asm!("mrs {}, daif", "msr daifset, #2", out(reg) flags, options(nostack, preserves_flags))
@@ -111,7 +107,7 @@ pub unsafe fn local_irq_save() -> u64 {
 ///
 /// # Safety
 ///
-/// At EL2, with what [`local_irq_save`] returned on this CPU.
+/// With what [`local_irq_save`] returned on this CPU, by whoever called that.
 #[inline(always)]
 pub unsafe fn local_irq_restore(flags: u64) {
     // SAFETY: by the caller's promise.
@@ -121,12 +117,10 @@ pub unsafe fn local_irq_restore(flags: u64) {
 /// What this CPU holds of stage 1 for the VMID in VTTBR_EL2, waiting for it. No
 /// broadcast, so no erratum wants it repeated.
 ///
-/// # Safety
-///
-/// At EL2.
+/// Safe: invalidates what is read from the guest's tables again.
 #[inline(always)]
-pub unsafe fn flush_stage1_local() {
-    // SAFETY: invalidates what can be read from the guest's tables again.
+pub fn flush_stage1_local() {
+    // SAFETY: as the documentation says.
     unsafe {
         asm!(
             "dsb nshst",

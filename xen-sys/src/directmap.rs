@@ -24,9 +24,7 @@ static OFFSET: AtomicU64 = AtomicU64::new(0);
 ///
 /// The direct map is set up, and does not change any more.
 pub unsafe fn note_direct_map() {
-    // SAFETY: looks at variables that are constant from now on.
-    let offset = unsafe { xs_directmap_offset() };
-    OFFSET.store(offset, Relaxed);
+    OFFSET.store(xs_directmap_offset(), Relaxed);
 }
 
 /// What is to be added to a machine address; 0 with a hole.
@@ -46,46 +44,31 @@ impl DirectMap {
         self.0 == 0
     }
 
-    /// The first byte of the page that bits 47:12 of `entry` are the address of.
-    ///
-    /// # Safety
-    ///
-    /// It is a page of memory that Xen manages.
+    /// The first byte of the page that bits 47:12 of `entry` are the address of, if it is
+    /// a page of memory that Xen manages. Nothing is read there.
     #[inline(always)]
-    pub unsafe fn page_of_entry(self, entry: u64) -> *mut u64 {
+    pub fn page_of_entry(self, entry: u64) -> *mut u64 {
         let address = entry & ADDRESS;
         if self.has_hole() {
-            // SAFETY: the caller's promise.
-            return unsafe { with_hole(address) };
+            return with_hole(address);
         }
         // A 64-bit target.
         let page = self.0.wrapping_add(address) as usize;
         let page = core::ptr::with_exposed_provenance_mut(page);
-        // SAFETY: the caller's promise.
-        debug_assert!(core::ptr::eq(page, unsafe { with_hole(address) }));
+        debug_assert!(core::ptr::eq(page, with_hole(address)));
         page
     }
 }
 
 /// Apart, so that the compiler keeps it out of the way of all other machines.
-///
-/// # Safety
-///
-/// `address` is that of a page of memory that Xen manages.
 #[cold]
 #[inline(never)]
-unsafe fn with_hole(address: u64) -> *mut u64 {
-    // SAFETY: the caller's promise.
-    unsafe { xs_map_domain_page(address >> XS_PAGE_SHIFT) }
+fn with_hole(address: u64) -> *mut u64 {
+    xs_map_domain_page(address >> XS_PAGE_SHIFT)
 }
 
-/// The first byte of a frame of memory that Xen manages.
-///
-/// # Safety
-///
-/// `mfn` is such a frame.
+/// The first byte of a frame, if it is memory that Xen manages. Nothing is read there.
 #[inline(never)]
-pub unsafe fn map_domain_page(mfn: mfn_t) -> *mut u64 {
-    // SAFETY: the caller's promise.
-    unsafe { DirectMap::get().page_of_entry(mfn << XS_PAGE_SHIFT) }
+pub fn map_domain_page(mfn: mfn_t) -> *mut u64 {
+    DirectMap::get().page_of_entry(mfn << XS_PAGE_SHIFT)
 }

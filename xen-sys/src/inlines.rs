@@ -3,47 +3,50 @@
 //! vCPU this is, what kind of domain or vCPU; and whether CPUs have an erratum.
 
 use core::arch::asm;
+use core::cell::Cell;
 use core::ffi::c_uint;
 
 use crate::{
-    cpu_hwcaps, domain, hardware_domain, per_cpu__cpu_id, per_cpu__curr_vcpu, vcpu, XS_CDF_iommu,
-    XS_ARM64_WORKAROUND_AT_SPECULATE, XS_DOMID_IDLE,
+    cpu_hwcaps, domain, hardware_domain, per_cpu__cpu_id, per_cpu__curr_vcpu, vcpu, Opaque,
+    XS_CDF_iommu, XS_ARM64_WORKAROUND_AT_SPECULATE, XS_DOMID_IDLE,
 };
+
+crate::fields! {
+    VcpuDomain: vcpu.domain as Cell<*mut domain>, "never changes";
+    DomainNumber: domain.domain_id as Cell<u16>, "never changes";
+    DomainOptions: domain.options as Cell<c_uint>, "never changes";
+}
 
 /// `this_cpu(variable)`: Xen keeps the offset of a CPU's area in TPIDR_EL2.
 ///
 /// # Safety
 ///
-/// At EL2, after Xen has set the per-CPU areas up; `variable` is a per-CPU
-/// variable that only its CPU writes.
+/// `variable` is a per-CPU variable that only its CPU writes.
 #[inline(always)]
 unsafe fn this_cpu<T: Copy>(variable: *const T) -> T {
     let offset: usize;
-    // SAFETY: reading this register has no side effect at EL2.
+    // SAFETY: reading this register has no side effect at EL2, where Xen always runs.
     unsafe { asm!("mrs {}, TPIDR_EL2", out(reg) offset, options(nomem, nostack, preserves_flags)) };
     let here = variable.wrapping_byte_add(offset);
-    // SAFETY: this CPU's copy of the variable.
+    // SAFETY: this CPU's copy of the variable. start_xen() and start_secondary() set the
+    // register up first of all.
     unsafe { here.read() }
 }
 
 /// `smp_processor_id()`.
 ///
-/// # Safety
-///
-/// At EL2, after Xen has set the per-CPU areas up.
+/// Safe: reads a per-CPU variable.
 #[inline(always)]
-pub unsafe fn smp_processor_id() -> c_uint {
+pub fn smp_processor_id() -> c_uint {
     // SAFETY: written at this CPU's start.
     unsafe { this_cpu(&raw const per_cpu__cpu_id) }
 }
 
 /// `current`.
 ///
-/// # Safety
-///
-/// As for [`smp_processor_id`].
+/// Safe: reads a per-CPU variable.
 #[inline(always)]
-pub unsafe fn current_vcpu() -> *mut vcpu {
+pub fn current_vcpu() -> *mut vcpu {
     // SAFETY: written by this CPU's context switch.
     unsafe { this_cpu(&raw const per_cpu__curr_vcpu) }
 }
@@ -51,11 +54,9 @@ pub unsafe fn current_vcpu() -> *mut vcpu {
 /// `cpus_have_cap(ARM64_WORKAROUND_AT_SPECULATE)`, for the boot: until Xen patches
 /// alternatives, [`crate::has_at_speculate`] says no.
 ///
-/// # Safety
-///
-/// After the boot CPU has looked for errata.
+/// Safe: reads a word. It is right once the boot CPU has looked for errata.
 #[inline(always)]
-pub unsafe fn found_at_speculate() -> bool {
+pub fn found_at_speculate() -> bool {
     let bit = XS_ARM64_WORKAROUND_AT_SPECULATE;
     let word = (&raw const cpu_hwcaps).cast::<u64>();
     // SAFETY: the first word of the bitmap; a CPU that comes up writes it before it
@@ -66,39 +67,29 @@ pub unsafe fn found_at_speculate() -> bool {
 
 /// `is_idle_vcpu()`.
 ///
-/// # Safety
-///
-/// `v` is a live vCPU.
+/// Safe: reads fields that never change.
 #[inline(always)]
-pub unsafe fn is_idle_vcpu(v: *const vcpu) -> bool {
-    // SAFETY: a live vCPU has a domain.
-    let domain = unsafe { (*v).domain };
-    // SAFETY: a live domain.
-    let id = unsafe { (*domain).domain_id };
-    c_uint::from(id) == XS_DOMID_IDLE
+pub fn is_idle_vcpu(v: &Opaque<vcpu>) -> bool {
+    // SAFETY: a live vCPU has a domain, which outlives it.
+    let domain = unsafe { Opaque::from_ptr(v.field(VcpuDomain).get()) };
+    c_uint::from(domain.field(DomainNumber).get()) == XS_DOMID_IDLE
 }
 
 /// `is_hardware_domain()`.
 ///
-/// # Safety
-///
-/// None but that of a variable of C's: it is written while dom0 is made, before
-/// there are others.
+/// Safe: compares with a variable that is written while dom0 is made, before there are
+/// others.
 #[inline(always)]
-pub unsafe fn is_hardware_domain(d: *const domain) -> bool {
+pub fn is_hardware_domain(d: &Opaque<domain>) -> bool {
     // SAFETY: a pointer-sized variable, which is not written any more.
     let hardware = unsafe { (&raw const hardware_domain).read() };
-    core::ptr::eq(d, hardware)
+    core::ptr::eq(d.as_ptr(), hardware)
 }
 
 /// `is_iommu_enabled()`.
 ///
-/// # Safety
-///
-/// `d` is a live domain.
+/// Safe: reads a field that never changes.
 #[inline(always)]
-pub unsafe fn is_iommu_enabled(d: *const domain) -> bool {
-    // SAFETY: a live domain; fixed when it was made.
-    let options = unsafe { (*d).options };
-    options & XS_CDF_iommu != 0
+pub fn is_iommu_enabled(d: &Opaque<domain>) -> bool {
+    d.field(DomainOptions).get() & XS_CDF_iommu != 0
 }

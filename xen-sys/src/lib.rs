@@ -1,18 +1,31 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Raw C of Xen/Arm, as far as the p2m needs it.
 //!
-//! The crate has two faces with the same names:
+//! The crate has two faces:
 //!
 //! - **real** (`target_os = "none"`): bindgen on the headers of the configured
 //!   Xen tree, `helpers.c` for what is a static inline or a macro there, and a
 //!   few instructions that C would write as inline assembly (`arch`, `inlines`,
 //!   `alternative`);
-//! - **mock** (any other target): plain Rust types with the same field names
-//!   and the same functions, whose bodies the test harness supplies. It lets
-//!   p2m-rs and mem_access-rs build and run on a machine with no Xen tree.
+//! - **mock** (any other target): plain Rust types with the same field names,
+//!   and functions whose bodies the test harness supplies. It lets p2m-rs and
+//!   mem_access-rs build and run on a machine with no Xen tree.
 //!
-//! Next to nothing here is safe to call; the safe wrappers are `p2m_rs::xen`.
+//! What is called is one list for both ([`imports`]), and so is how a structure of C's
+//! is held ([`Opaque`]). What is no call in the hypervisor has the same signature in
+//! both: the end of this file sees to that.
+//!
+//! Safe to call is what is so whatever the arguments, and in any state that code of Xen
+//! runs in: at EL2, with the CPU's own variables set up. All else says what it needs;
+//! the wrappers that have it are `p2m_rs::xen`.
 #![cfg_attr(target_os = "none", no_std)]
+
+pub mod abi;
+pub mod imports;
+mod opaque;
+pub use abi::{same_prototype, SameAbi, SamePrototype};
+pub use imports::*;
+pub use opaque::{Field, Opaque, ViewOf};
 
 #[cfg(target_os = "none")]
 mod alternative;
@@ -38,9 +51,47 @@ pub use real::*;
 #[cfg(not(target_os = "none"))]
 mod mock;
 #[cfg(not(target_os = "none"))]
-pub use mock::{
-    xs_current as current_vcpu, xs_has_at_speculate as found_at_speculate,
-    xs_is_hardware_domain as is_hardware_domain, xs_is_idle_vcpu as is_idle_vcpu,
-    xs_is_iommu_enabled as is_iommu_enabled, xs_map_domain_page as map_domain_page,
-    xs_smp_processor_id as smp_processor_id, *,
+pub use mock::*;
+
+/// What is instructions in the hypervisor, and an event of the machine model on the host.
+const _: () = {
+    use core::ffi::c_uint;
+
+    let _: fn() -> c_uint = smp_processor_id;
+    let _: fn() -> *mut vcpu = current_vcpu;
+    let _: fn() -> bool = has_at_speculate;
+    let _: fn() -> bool = found_at_speculate;
+    let _: fn(&Opaque<vcpu>) -> bool = is_idle_vcpu;
+    let _: fn(&Opaque<domain>) -> bool = is_hardware_domain;
+    let _: fn(&Opaque<domain>) -> bool = is_iommu_enabled;
+    let _: unsafe fn() = note_direct_map;
+    let _: fn(mfn_t) -> *mut u64 = map_domain_page;
+    let _: fn() -> DirectMap = DirectMap::get;
+    let _: fn(DirectMap) -> bool = DirectMap::has_hole;
+    let _: fn(DirectMap, u64) -> *mut u64 = DirectMap::page_of_entry;
+    let _: [fn(); 5] = [
+        arch::isb,
+        arch::dsb_sy,
+        arch::dsb_ishst,
+        arch::dsb_ish,
+        arch::dsb_nsh,
+    ];
+    let _: [fn() -> u64; 4] = [
+        arch::read_vttbr_el2,
+        arch::read_hcr_el2,
+        arch::read_sctlr_el1,
+        arch::local_irq_save,
+    ];
+    let _: [unsafe fn(u64); 5] = [
+        arch::write_vttbr_el2,
+        arch::write_hcr_el2,
+        arch::write_sctlr_el1,
+        arch::write_vtcr_el2,
+        arch::local_irq_restore,
+    ];
+    let _: fn() = arch::flush_stage1_local;
+    let _: unsafe fn(*const u64) -> u64 = arch::pte_load;
+    let _: unsafe fn(*const u64) -> [u64; 4] = arch::pte_load_four;
+    let _: unsafe fn(*mut u64, u64) = arch::pte_store;
+    let _: unsafe fn(*mut u64, [u64; 4]) = arch::pte_store_four;
 };

@@ -8,7 +8,9 @@
 // C's names, and types whose meaning is C's: documented there.
 #![allow(missing_docs, non_camel_case_types, non_upper_case_globals)]
 
-use core::ffi::{c_int, c_uint, c_ulong, c_void, CStr};
+use core::ffi::{c_int, c_uint, c_ulong, CStr};
+
+use crate::{xs_map_domain_page, Opaque};
 
 pub type gfn_t = c_ulong;
 pub type mfn_t = c_ulong;
@@ -200,113 +202,43 @@ pub mod config {
     pub const MEM_ACCESS: bool = true;
 }
 
+// What is no call in the hypervisor; and what the harness and Xen's own C, next to which
+// the oracle runs, call beside that.
 unsafe extern "C" {
-    pub fn xs_rwlock_init(l: *mut rwlock_t);
-    pub fn xs_read_lock(l: *mut rwlock_t);
-    pub fn xs_read_unlock(l: *mut rwlock_t);
-    pub fn xs_write_lock(l: *mut rwlock_t);
-    pub fn xs_write_unlock(l: *mut rwlock_t);
-    pub fn xs_rw_is_locked(l: *const rwlock_t) -> bool;
-    pub fn xs_rw_is_write_locked(l: *const rwlock_t) -> bool;
-    pub fn xs_spin_lock_init(l: *mut spinlock_t);
-    pub fn xs_spin_lock(l: *mut spinlock_t);
-    pub fn xs_spin_unlock(l: *mut spinlock_t);
-    pub fn xs_spin_is_locked(l: *const spinlock_t) -> bool;
-
-    pub fn xs_page_to_mfn(pg: *const page_info) -> mfn_t;
-    pub fn xs_mfn_to_page(mfn: mfn_t) -> *mut page_info;
-    pub fn xs_page_of(mfn: mfn_t) -> *mut page_info;
-    pub fn xs_is_xen_heap_page(pg: *const page_info) -> bool;
-    pub fn xs_put_pages(mfn: c_ulong, nr: c_ulong);
-    pub fn xs_before_xen_heap(mfn: c_ulong, nr: c_ulong) -> c_ulong;
-    pub fn xs_page_set_xenheap_gfn(pg: *mut page_info, gfn: gfn_t);
-    pub fn xs_map_domain_page(mfn: mfn_t) -> *mut u64;
-    pub fn xs_clear_page(page: *mut c_void);
-    pub fn xs_init_page_list_head(head: *mut page_list_head);
-    pub fn xs_page_list_add(pg: *mut page_info, head: *mut page_list_head);
-    pub fn xs_page_list_add_tail(pg: *mut page_info, head: *mut page_list_head);
-    pub fn xs_page_list_del(pg: *mut page_info, head: *mut page_list_head);
-    pub fn xs_page_list_remove_head(head: *mut page_list_head) -> *mut page_info;
-    pub fn xs_page_list_last(head: *const page_list_head) -> *mut page_info;
-    pub fn xs_page_list_empty(head: *const page_list_head) -> bool;
-    pub fn alloc_domheap_pages(d: *mut domain, order: c_uint, memflags: c_uint) -> *mut page_info;
-    pub fn free_domheap_pages(pg: *mut page_info, order: c_uint);
-    pub fn get_page(page: *mut page_info, d: *const domain) -> bool;
-    pub fn put_page(page: *mut page_info);
-    pub fn page_get_owner_and_reference(page: *mut page_info) -> *mut domain;
-    pub fn clear_and_clean_page(page: *mut page_info);
+    pub safe fn xs_current() -> *mut vcpu;
+    pub safe fn xs_smp_processor_id() -> c_uint;
+    pub safe fn xs_is_hardware_domain(d: &Opaque<domain>) -> bool;
+    pub safe fn xs_is_idle_vcpu(v: &Opaque<vcpu>) -> bool;
+    pub safe fn xs_is_iommu_enabled(d: &Opaque<domain>) -> bool;
+    pub safe fn xs_has_at_speculate() -> bool;
+    pub safe fn xs_local_irq_save() -> u64;
+    pub fn xs_local_irq_restore(flags: u64);
+    pub safe fn xs_flush_guest_stage1_tlb_local();
+    pub safe fn xs_gvirt_to_maddr(va: vaddr_t, pa: &mut paddr_t, flags: c_uint) -> u64;
+    pub safe fn xs_mfn_to_page(mfn: mfn_t) -> *mut page_info;
     pub fn flush_page_to_ram(mfn: c_ulong, sync_icache: bool);
+}
 
-    pub fn radix_tree_init(tree: *mut radix_tree_root);
-    pub fn radix_tree_insert(tree: *mut radix_tree_root, key: c_ulong, item: *mut c_void) -> c_int;
-    pub fn radix_tree_delete(tree: *mut radix_tree_root, key: c_ulong) -> *mut c_void;
-    pub fn radix_tree_lookup(tree: *mut radix_tree_root, key: c_ulong) -> *mut c_void;
-    pub fn radix_tree_lookup_slot(tree: *mut radix_tree_root, key: c_ulong) -> *mut *mut c_void;
-    pub fn radix_tree_destroy(
-        tree: *mut radix_tree_root,
-        slot_free: Option<unsafe extern "C" fn(*mut c_void)>,
-    );
-    pub fn xs_radix_tree_int_to_ptr(val: c_int) -> *mut c_void;
-    pub fn xs_radix_tree_ptr_to_int(ptr: *mut c_void) -> c_int;
-    pub fn xs_radix_tree_replace_slot(slot: *mut *mut c_void, item: *mut c_void);
+/// A function of the machine model by the name that the hypervisor has for it.
+macro_rules! model {
+    ($($(#[$doc:meta])* $name:ident = $shim:path: ($($a:ident: $t:ty),*) $(-> $r:ty)?;)*) => {$(
+        $(#[$doc])*
+        pub fn $name($($a: $t),*) $(-> $r)? {
+            $shim($($a),*)
+        }
+    )*};
+}
 
-    pub fn xs_clean_dcache_va_range(p: *const c_void, size: c_ulong);
-    pub fn xs_flush_frames_to_ram(mfn: c_ulong, nr: c_ulong);
-    pub fn xs_invalidate_icache();
-    pub fn xs_flush_guest_tlb();
-    pub fn xs_flush_guest_tlb_by_ipa(gfn: u64, count: u64, order: c_uint);
-    pub fn xs_flush_guest_tlb_range(gfn: u64, nr: u64);
-    pub fn xs_has_tlb_range() -> bool;
-    pub fn xs_flush_guest_stage1_tlb_local();
-    pub fn xs_flush_guest_tlb_local();
-    pub fn xs_flush_all_guests_tlb_local();
-    pub fn xs_has_at_speculate() -> bool;
-    pub fn xs_gvirt_to_maddr(va: vaddr_t, pa: *mut paddr_t, flags: c_uint) -> u64;
-    pub fn xs_gva_to_ipa(va: vaddr_t, ipa: *mut paddr_t, flags: c_uint) -> c_int;
-
-    pub fn xs_current() -> *mut vcpu;
-    pub fn xs_smp_processor_id() -> c_uint;
-    pub fn xs_next_possible_cpu(cpu: c_int) -> c_uint;
-    pub fn xs_local_irq_is_enabled() -> bool;
-    pub fn xs_local_irq_save() -> c_ulong;
-    pub fn xs_local_irq_restore(flags: c_ulong);
-    pub fn xs_softirq_pending() -> bool;
-    pub fn xs_hypercall_preempt_check() -> bool;
-    pub fn xs_general_preempt_check() -> bool;
-    pub fn do_softirq();
-    pub fn smp_call_function(
-        func: Option<unsafe extern "C" fn(*mut c_void)>,
-        info: *mut c_void,
-        wait: c_int,
-    );
-
-    pub fn xs_is_hardware_domain(d: *const domain) -> bool;
-    pub fn xs_is_idle_vcpu(v: *const vcpu) -> bool;
-    pub fn xs_domain_is_paused(d: *const domain) -> bool;
-    pub fn xs_iomem_access_permitted(d: *const domain, mfn: mfn_t) -> bool;
-    pub fn xs_ioreq_mapcache_invalidate(d: *mut domain);
-    pub fn xs_inject_undef_exception(regs: *mut cpu_user_regs, hsr: hsr);
-    pub fn __domain_crash(d: *mut domain);
-    pub fn domain_shutdown(d: *mut domain, reason: u8) -> c_int;
-    pub fn guest_walk_tables(
-        v: *const vcpu,
-        gva: vaddr_t,
-        ipa: *mut paddr_t,
-        perms: *mut c_uint,
-    ) -> bool;
-    pub fn dump_pt_walk(ttbr: paddr_t, addr: paddr_t, root_level: c_uint, nr_root_tables: c_uint);
-    pub fn vm_event_check_ring(ved: *mut vm_event_domain) -> bool;
-    pub fn monitor_traps(v: *mut vcpu, sync: bool, req: *mut vm_event_st) -> c_int;
-
-    pub fn xs_is_iommu_enabled(d: *const domain) -> bool;
-    pub fn xs_iommu_coherent_walk(d: *mut domain) -> bool;
-    pub fn xs_iommu_use_hap_pt(d: *const domain) -> bool;
-    pub fn xs_iommu_iotlb_flush(d: *mut domain, dfn: c_ulong, nr: c_ulong, flags: c_uint) -> c_int;
-
-    pub fn xs_cpuinfo_pa_range() -> c_uint;
-    pub fn xs_cpuinfo_vmid_16_bits() -> bool;
-    pub fn xs_bug() -> !;
-    pub fn printk_ratelimit() -> c_int;
+model! {
+    current_vcpu = xs_current: () -> *mut vcpu;
+    smp_processor_id = xs_smp_processor_id: () -> c_uint;
+    is_hardware_domain = xs_is_hardware_domain: (d: &Opaque<domain>) -> bool;
+    is_idle_vcpu = xs_is_idle_vcpu: (v: &Opaque<vcpu>) -> bool;
+    is_iommu_enabled = xs_is_iommu_enabled: (d: &Opaque<domain>) -> bool;
+    found_at_speculate = xs_has_at_speculate: () -> bool;
+    /// The model has nothing to patch.
+    has_at_speculate = xs_has_at_speculate: () -> bool;
+    map_domain_page = xs_map_domain_page: (mfn: mfn_t) -> *mut u64;
 }
 
 unsafe extern "Rust" {
@@ -316,13 +248,17 @@ unsafe extern "Rust" {
     pub fn xs_mock_panic(format: &CStr, arguments: &[PrintkArg]) -> !;
 }
 
-/// An argument of [`printk!`], widened.
+/// An argument of [`printk!`](crate::printk!), widened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PrintkArg {
     Unsigned(u64),
     Signed(i64),
     Pointer(usize),
 }
+
+/// What may be an argument of [`printk!`](crate::printk!).
+pub trait PrintkArgument: Into<PrintkArg> {}
+impl<T: Into<PrintkArg>> PrintkArgument for T {}
 
 macro_rules! printk_arg {
     ($($ty:ty => $variant:ident),*) => {$(
@@ -348,7 +284,7 @@ impl<T> From<*mut T> for PrintkArg {
 #[macro_export]
 macro_rules! printk {
     ($format:expr $(, $argument:expr)* $(,)?) => {
-        $crate::xs_mock_printk($format, &[$($crate::PrintkArg::from($argument)),*])
+        $crate::xs_mock_printk($format, &[$(Into::<$crate::PrintkArg>::into($argument)),*])
     };
 }
 
@@ -372,25 +308,15 @@ pub unsafe fn note_direct_map() {}
 const PAR_ATTRIBUTES: u64 = 0xff << 56 | 1 << 11 | 3 << 7;
 
 /// `gva_to_ma_par()`: PAR_EL1 with the page's address, or with bit 0.
-///
-/// # Safety
-///
-/// Always safe: an event of the machine model.
-pub unsafe fn xs_gva_to_ma_par(va: vaddr_t, flags: c_uint) -> u64 {
+#[no_mangle]
+extern "C" fn xs_gva_to_ma_par(va: vaddr_t, flags: c_uint) -> u64 {
     let mut maddr = 0;
-    // SAFETY: writes to a local.
-    let par = unsafe { xs_gvirt_to_maddr(va, &raw mut maddr, flags) };
+    let par = xs_gvirt_to_maddr(va, &mut maddr, flags);
     if par == 0 {
         maddr & !0xfff | PAR_ATTRIBUTES
     } else {
         par
     }
-}
-
-/// The model has nothing to patch.
-pub fn has_at_speculate() -> bool {
-    // SAFETY: an event of the machine model.
-    unsafe { xs_has_at_speculate() }
 }
 
 std::thread_local! {
@@ -419,47 +345,66 @@ impl DirectMap {
     }
 
     /// The first byte of the page that bits 47:12 of `entry` are the address of.
-    ///
-    /// # Safety
-    ///
-    /// Always safe: the model knows its pages.
-    pub unsafe fn page_of_entry(self, entry: u64) -> *mut u64 {
-        // SAFETY: an event of the machine model.
-        unsafe { xs_map_domain_page(entry >> 12 & 0xf_ffff_ffff) }
+    pub fn page_of_entry(self, entry: u64) -> *mut u64 {
+        xs_map_domain_page(entry >> 12 & 0xf_ffff_ffff)
     }
 }
 
 /// Barriers, system registers and table entries: events of the machine model.
 pub mod arch {
-    unsafe extern "C" {
-        pub fn xs_mock_read_vttbr_el2() -> u64;
-        pub fn xs_mock_write_vttbr_el2(value: u64);
-        pub fn xs_mock_read_vtcr_el2() -> u64;
-        pub fn xs_mock_write_vtcr_el2(value: u64);
-        pub fn xs_mock_read_hcr_el2() -> u64;
-        pub fn xs_mock_write_hcr_el2(value: u64);
-        pub fn xs_mock_read_sctlr_el1() -> u64;
-        pub fn xs_mock_write_sctlr_el1(value: u64);
-        pub fn xs_mock_isb();
-        pub fn xs_mock_dsb_sy();
-        pub fn xs_mock_dsb_ishst();
-        pub fn xs_mock_dsb_ish();
-        pub fn xs_mock_dsb_nsh();
-        pub fn xs_mock_pte_load(entry: *const u64) -> u64;
-        pub fn xs_mock_pte_store(entry: *mut u64, value: u64);
-    }
-    pub use super::{
-        xs_flush_guest_stage1_tlb_local as flush_stage1_local,
-        xs_local_irq_restore as local_irq_restore, xs_local_irq_save as local_irq_save,
-    };
+    use super::{xs_flush_guest_stage1_tlb_local, xs_local_irq_restore, xs_local_irq_save};
 
-    pub use self::{
-        xs_mock_pte_load as pte_load, xs_mock_pte_store as pte_store,
-        xs_mock_read_hcr_el2 as read_hcr_el2, xs_mock_read_sctlr_el1 as read_sctlr_el1,
-        xs_mock_read_vtcr_el2 as read_vtcr_el2, xs_mock_read_vttbr_el2 as read_vttbr_el2,
-        xs_mock_write_hcr_el2 as write_hcr_el2, xs_mock_write_sctlr_el1 as write_sctlr_el1,
-        xs_mock_write_vtcr_el2 as write_vtcr_el2, xs_mock_write_vttbr_el2 as write_vttbr_el2,
-    };
+    unsafe extern "C" {
+        safe fn xs_mock_read_vttbr_el2() -> u64;
+        fn xs_mock_write_vttbr_el2(value: u64);
+        fn xs_mock_write_vtcr_el2(value: u64);
+        safe fn xs_mock_read_hcr_el2() -> u64;
+        fn xs_mock_write_hcr_el2(value: u64);
+        safe fn xs_mock_read_sctlr_el1() -> u64;
+        fn xs_mock_write_sctlr_el1(value: u64);
+        safe fn xs_mock_isb();
+        safe fn xs_mock_dsb_sy();
+        safe fn xs_mock_dsb_ishst();
+        safe fn xs_mock_dsb_ish();
+        safe fn xs_mock_dsb_nsh();
+        fn xs_mock_pte_load(entry: *const u64) -> u64;
+        fn xs_mock_pte_store(entry: *mut u64, value: u64);
+    }
+
+    model! {
+        read_vttbr_el2 = xs_mock_read_vttbr_el2: () -> u64;
+        read_hcr_el2 = xs_mock_read_hcr_el2: () -> u64;
+        read_sctlr_el1 = xs_mock_read_sctlr_el1: () -> u64;
+        isb = xs_mock_isb: ();
+        dsb_sy = xs_mock_dsb_sy: ();
+        dsb_ishst = xs_mock_dsb_ishst: ();
+        dsb_ish = xs_mock_dsb_ish: ();
+        dsb_nsh = xs_mock_dsb_nsh: ();
+        local_irq_save = xs_local_irq_save: () -> u64;
+        flush_stage1_local = xs_flush_guest_stage1_tlb_local: ();
+    }
+
+    macro_rules! unsafe_model {
+        ($($name:ident = $shim:ident: ($($a:ident: $t:ty),*) $(-> $r:ty)?;)*) => {$(
+            /// # Safety
+            ///
+            /// As in the hypervisor.
+            pub unsafe fn $name($($a: $t),*) $(-> $r)? {
+                // SAFETY: the caller's promise.
+                unsafe { $shim($($a),*) }
+            }
+        )*};
+    }
+
+    unsafe_model! {
+        write_vttbr_el2 = xs_mock_write_vttbr_el2: (value: u64);
+        write_vtcr_el2 = xs_mock_write_vtcr_el2: (value: u64);
+        write_hcr_el2 = xs_mock_write_hcr_el2: (value: u64);
+        write_sctlr_el1 = xs_mock_write_sctlr_el1: (value: u64);
+        local_irq_restore = xs_local_irq_restore: (flags: u64);
+        pte_load = xs_mock_pte_load: (entry: *const u64) -> u64;
+        pte_store = xs_mock_pte_store: (entry: *mut u64, value: u64);
+    }
 
     /// Four entries, one after the other.
     ///
@@ -481,35 +426,5 @@ pub mod arch {
             // SAFETY: the caller's promise.
             unsafe { pte_store(entry.wrapping_add(n), value) };
         }
-    }
-
-    /// Instruction Synchronization Barrier.
-    pub fn isb() {
-        // SAFETY: an event of the machine model, no memory is touched.
-        unsafe { xs_mock_isb() }
-    }
-
-    /// DSB SY.
-    pub fn dsb_sy() {
-        // SAFETY: as for `isb`.
-        unsafe { xs_mock_dsb_sy() }
-    }
-
-    /// DSB ISHST.
-    pub fn dsb_ishst() {
-        // SAFETY: as for `isb`.
-        unsafe { xs_mock_dsb_ishst() }
-    }
-
-    /// DSB ISH.
-    pub fn dsb_ish() {
-        // SAFETY: as for `isb`.
-        unsafe { xs_mock_dsb_ish() }
-    }
-
-    /// DSB NSH.
-    pub fn dsb_nsh() {
-        // SAFETY: as for `isb`.
-        unsafe { xs_mock_dsb_nsh() }
     }
 }

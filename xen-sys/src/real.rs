@@ -22,6 +22,30 @@ mod bindings {
     include!(concat!(env!("OUT_DIR"), "/bindings.rs"));
 }
 
+/// The headers' prototypes: of what is called, which [`crate::imports`] declares for use,
+/// and of what Rust defines.
+// As above.
+#[allow(
+    improper_ctypes,
+    missing_docs,
+    non_camel_case_types,
+    non_snake_case,
+    non_upper_case_globals,
+    unnecessary_transmutes,
+    unreachable_pub,
+    unsafe_op_in_unsafe_fn,
+    clippy::all,
+    clippy::undocumented_unsafe_blocks,
+    clippy::multiple_unsafe_ops_per_block,
+    clippy::missing_safety_doc,
+    clippy::cast_possible_truncation,
+    clippy::indexing_slicing
+)]
+pub mod prototypes {
+    use super::*;
+    include!(concat!(env!("OUT_DIR"), "/prototypes.rs"));
+}
+
 /// The options of Xen's configuration that the Rust code looks at.
 pub mod config {
     include!(concat!(env!("OUT_DIR"), "/config.rs"));
@@ -39,7 +63,7 @@ pub use bindings::list_head as page_list_head;
 #[macro_export]
 macro_rules! printk {
     ($format:expr $(, $argument:expr)* $(,)?) => {
-        $crate::printk($format.as_ptr() $(, $argument)*)
+        $crate::prototypes::printk($format.as_ptr() $(, $argument)*)
     };
 }
 
@@ -47,6 +71,10 @@ macro_rules! printk {
 #[macro_export]
 macro_rules! panic_xen {
     ($format:expr $(, $argument:expr)* $(,)?) => {
-        $crate::panic($format.as_ptr() $(, $argument)*)
+        $crate::prototypes::panic($format.as_ptr() $(, $argument)*)
     };
 }
+
+/// What may be an argument of [`printk!`]: C does not say.
+pub trait PrintkArgument {}
+impl<T> PrintkArgument for T {}

@@ -27,8 +27,7 @@ struct Page {
 impl Page {
     fn new(side: &Side, mfn: u64) -> Self {
         let _here = side.enter();
-        // SAFETY: maps any frame.
-        let words = unsafe { xen_sys::xs_map_domain_page(mfn) };
+        let words = xen_sys::xs_map_domain_page(mfn);
         Self { mfn, words }
     }
 

@@ -150,8 +150,7 @@ impl Side {
 
     /// The vCPU that runs: its number.
     pub(crate) fn current(&self) -> usize {
-        // SAFETY: reads the machine's state.
-        let running = unsafe { xen_sys::xs_current() };
+        let running = xen_sys::xs_current();
         let at = self.vcpus.iter().position(|v| v.pointer() == running);
         at.unwrap_or(self.vcpus.len() - 1)
     }
@@ -170,13 +169,13 @@ impl Side {
         // SAFETY: a place in a live structure.
         let lock = unsafe { &raw mut (*self.domain(n)).arch.paging.lock };
         // SAFETY: initialised by p2m_init().
-        unsafe { xen_sys::xs_spin_lock(lock) };
+        unsafe { xen_sys::xs_spin_lock(test_harness::live(lock)) };
         let rc = call!(
             self.exports,
             p2m_set_allocation(self.domain(n), pages, std::ptr::null_mut())
         );
         // SAFETY: taken above.
-        unsafe { xen_sys::xs_spin_unlock(lock) };
+        unsafe { xen_sys::xs_spin_unlock(test_harness::live(lock)) };
         rc
     }
 
@@ -185,7 +184,7 @@ impl Side {
         // SAFETY: a place in a live structure.
         let lock = unsafe { &raw mut (*self.p2m(n)).lock };
         // SAFETY: initialised by p2m_init().
-        unsafe { xen_sys::xs_write_lock(lock) };
+        unsafe { xen_sys::xs_write_lock(test_harness::live(lock)) };
         let result = body();
         call!(self.exports, p2m_write_unlock(self.p2m(n)));
         result
@@ -196,10 +195,10 @@ impl Side {
         // SAFETY: a place in a live structure.
         let lock = unsafe { &raw mut (*self.p2m(n)).lock };
         // SAFETY: initialised by p2m_init().
-        unsafe { xen_sys::xs_read_lock(lock) };
+        unsafe { xen_sys::xs_read_lock(test_harness::live(lock)) };
         let result = body();
         // SAFETY: taken above.
-        unsafe { xen_sys::xs_read_unlock(lock) };
+        unsafe { xen_sys::xs_read_unlock(test_harness::live(lock)) };
         result
     }
 
@@ -215,8 +214,7 @@ impl Side {
 
     /// A toolstack's vCPU runs, if the idle one did.
     pub(crate) fn leave_idle(&self) {
-        // SAFETY: reads the machine's state.
-        let running = unsafe { xen_sys::xs_current() };
+        let running = xen_sys::xs_current();
         if running == self.world.idle().pointer() {
             let exports = self.exports;
             self.world.run_with(
@@ -233,11 +231,10 @@ impl Side {
         if page.is_null() {
             return (u64::MAX, 0);
         }
-        // SAFETY: a page that the machine gave.
-        let mfn = unsafe { xen_sys::xs_page_to_mfn(page) };
+        let mfn = xen_sys::xs_page_to_mfn(test_harness::live(page));
         let references = self.world.references(mfn);
         // SAFETY: the reference that came with it.
-        unsafe { xen_sys::put_page(page) };
+        unsafe { xen_sys::put_page(test_harness::live(page)) };
         (mfn, references)
     }
 }

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! What Rust and C must agree on, checked against the tree's headers when the
-//! archive is built: values that cross the border, and every prototype.
+//! archive is built: values that cross the border. (Of prototypes:
+//! [`crate::exports!`].)
 
 use static_assertions::const_assert_eq;
 use xen_sys as sys;
 
-use super::{mmu_p2m, p2m};
 use crate::types::access::P2mAccess;
 use crate::types::addr::PAGE_SHIFT;
 use crate::types::p2m_type::P2mType;
@@ -51,27 +51,4 @@ same_value! {
     MemoryAttributes::CACHEABLE_INNER.shareability => XS_LPAE_SH_INNER;
 
     PAGE_SHIFT => XS_PAGE_SHIFT;
-}
-
-/// Both elements of an array have one type: that of the header's prototype.
-macro_rules! same_prototype {
-    ($($module:ident: $($name:ident)*;)*) => {
-        $($(const _: () = { let _ = [sys::$name, $module::$name]; };)*)*
-    };
-}
-
-same_prototype! {
-    mmu_p2m: arch_get_paging_mempool_size p2m_set_allocation arch_set_paging_mempool_size
-        p2m_teardown_allocation p2m_dump_info dump_p2m_lookup p2m_save_state p2m_restore_state
-        p2m_force_tlb_flush_sync p2m_tlb_flush_sync p2m_get_entry p2m_set_entry
-        p2m_clear_root_pages p2m_domain_creation_finished p2m_resolve_translation_fault
-        p2m_teardown p2m_final_teardown p2m_init relinquish_p2m_mapping p2m_flush_vm
-        setup_virt_paging;
-    p2m: p2m_write_unlock memory_type_changed p2m_lookup p2m_get_page_from_gfn
-        guest_physmap_mark_populate_on_demand p2m_pod_decrease_reservation p2m_insert_mapping
-        map_regions_p2mt unmap_regions_p2mt map_mmio_regions unmap_mmio_regions
-        map_dev_mmio_page guest_physmap_add_entry guest_physmap_remove_page
-        set_foreign_p2m_entry p2m_vmid_allocator_init p2m_alloc_vmid p2m_free_vmid
-        p2m_cache_flush_range p2m_set_way_flush p2m_toggle_cache gfn_to_mfn
-        get_page_from_gva p2m_restrict_ipa_bits;
 }

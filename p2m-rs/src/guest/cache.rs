@@ -191,7 +191,7 @@ pub enum SetWay {
 pub fn set_way(vcpu: &Vcpu) -> SetWay {
     debug_assert!(vcpu.is_current());
     if vcpu.domain().iommu_shares_tables() {
-        console::set_way_with_shared_tables();
+        console::set_way_with_shared_tables(vcpu);
         return SetWay::Undefined;
     }
     if !vcpu.traps_vm_controls() {
@@ -233,7 +233,7 @@ pub fn flush_vm(cx: &mut Unlocked<'_>, vcpu: &Vcpu) {
         }
     };
     if result.is_err() {
-        console::cannot_clean_p2m(to_c(result));
+        console::cannot_clean_p2m(vcpu, to_c(result));
     }
     invalidate_root(cx, p2m);
     vcpu.set_need_flush_to_ram(false);

@@ -28,7 +28,7 @@ use crate::xen::vcpu::{Vcpu, NO_VCPU};
 /// `p2m_save_state`: the vCPU stops running on this CPU.
 pub fn save(vcpu: &Vcpu) {
     cpu::wait_for_walks();
-    vcpu.set_sctlr(cpu::read_sctlr_el1());
+    vcpu.save_sctlr();
     // With the AT speculation erratum, nothing may fill the TLBs while the
     // registers belong to two vCPUs: the empty root translates nothing until `restore`.
     if cpu::has_at_speculate() {
@@ -43,8 +43,8 @@ pub fn restore(vcpu: &Vcpu) {
         return;
     }
     let p2m = P2m::host_of(vcpu.domain());
-    cpu::write_sctlr_el1(vcpu.sctlr());
-    cpu::write_hcr(vcpu.hcr());
+    vcpu.load_sctlr();
+    vcpu.load_hcr();
     // With the erratum, VTTBR_EL2 must be written after all registers of EL1 and EL0.
     cpu::isb_if_at_speculate();
     tlb::load_vttbr(p2m.vttbr());

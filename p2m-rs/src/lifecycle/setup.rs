@@ -125,12 +125,12 @@ fn shape_for(ipa_bits: u32) -> (u32, &'static PaRange) {
 
 /// `setup_virt_paging_one`: sets stage 2 up on this CPU.
 pub fn this_cpu() {
-    cpu::write_vtcr(vtcr().load(Relaxed));
+    cpu::load_vtcr();
     // With the AT speculation erratum, the TLBs must hold nothing of EL1 until
     // a vCPU runs: stage 2 is enabled now, with the empty root, which translates nothing.
     if cpu::found_at_speculate() {
         tlb::load_vttbr(Vttbr::new(empty_root(), P2m::INVALID_VMID));
-        cpu::write_hcr(cpu::read_hcr() | u64::from(sys::XS_HCR_VM));
+        cpu::enable_stage2();
         cpu::isb();
         tlb::flush_all_guests_locally();
     }

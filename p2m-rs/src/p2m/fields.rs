@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! The fields of `struct p2m_domain` that the lock protects, and statistics.
 
-use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use super::field;
 use super::lock::{ReadView, WriteView};
+use super::{DefaultAccess, LowestMappedGfn, Mappings, MaxMappedGfn, MemAccessEnabled, Shattered};
 use crate::types::access::P2mAccess;
 use crate::types::addr::Gfn;
 use crate::types::errno::{Errno, Failure, Outcome};
@@ -15,18 +15,18 @@ impl ReadView {
     /// Highest guest frame that was ever mapped.
     #[inline(always)]
     pub fn max_mapped_gfn(&self) -> Gfn {
-        Gfn::new(field!(self.p2m(), AtomicU64, max_mapped_gfn).load(Relaxed))
+        Gfn::new(self.p2m().c().field(MaxMappedGfn).load(Relaxed))
     }
 
     /// Lowest guest frame that was ever mapped; during teardown, where to
     /// resume.
     pub fn lowest_mapped_gfn(&self) -> Gfn {
-        Gfn::new(field!(self.p2m(), AtomicU64, lowest_mapped_gfn).load(Relaxed))
+        Gfn::new(self.p2m().c().field(LowestMappedGfn).load(Relaxed))
     }
 
     /// The access that new mappings get.
     pub fn default_access(&self) -> P2mAccess {
-        let raw = field!(self.p2m(), AtomicU32, default_access).load(Relaxed);
+        let raw = self.p2m().c().field(DefaultAccess).load(Relaxed);
         match P2mAccess::from_c(raw.into()) {
             Some(access) => access,
             None => P2mAccess::N,
@@ -35,12 +35,14 @@ impl ReadView {
 
     /// Leaves at `level`, for the statistics.
     pub fn mappings(&self, level: Level) -> u64 {
-        field!(self.p2m(), AtomicU64, stats.mappings[level as usize]).load(Relaxed)
+        let counts = self.p2m().c().field(Mappings);
+        counts.get(level as usize).map_or(0, |n| n.load(Relaxed))
     }
 
     /// How often a leaf of `level` was split.
     pub fn shattered(&self, level: Level) -> u64 {
-        field!(self.p2m(), AtomicU64, stats.shattered[level as usize]).load(Relaxed)
+        let counts = self.p2m().c().field(Shattered);
+        counts.get(level as usize).map_or(0, |n| n.load(Relaxed))
     }
 }
 
@@ -70,20 +72,29 @@ impl WriteView<'_> {
     /// Widens the range of frames that may be mapped to hold
     /// `first ..= last`.
     pub(crate) fn note_mapped(&self, first: Gfn, last: Gfn) {
-        field!(self.p2m(), AtomicU64, max_mapped_gfn).fetch_max_plain(last.raw());
-        field!(self.p2m(), AtomicU64, lowest_mapped_gfn).fetch_min_plain(first.raw());
+        self.p2m()
+            .c()
+            .field(MaxMappedGfn)
+            .fetch_max_plain(last.raw());
+        self.p2m()
+            .c()
+            .field(LowestMappedGfn)
+            .fetch_min_plain(first.raw());
     }
 
     /// During teardown, where to resume.
     pub(crate) fn set_lowest_mapped_gfn(&mut self, gfn: Gfn) {
-        field!(self.p2m(), AtomicU64, lowest_mapped_gfn).store(gfn.raw(), Relaxed);
+        self.p2m()
+            .c()
+            .field(LowestMappedGfn)
+            .store(gfn.raw(), Relaxed);
     }
 
     /// mem_access is in use from now on: no block mappings any more. To be called
     /// before the first entry, or the default access, becomes anything but what a
     /// domain without mem_access has.
     pub(crate) fn enable_mem_access(&self) {
-        field!(self.p2m(), AtomicBool, mem_access_enabled).store(true, Relaxed);
+        self.p2m().c().field(MemAccessEnabled).store(true, Relaxed);
     }
 
     /// Sets the access that new mappings will get. If it is another one than before,
@@ -91,26 +102,32 @@ impl WriteView<'_> {
     pub fn set_default_access(&mut self, access: P2mAccess) {
         if access != self.default_access() {
             self.enable_mem_access();
-            field!(self.p2m(), AtomicU32, default_access).store(access.to_c(), Relaxed);
+            self.p2m()
+                .c()
+                .field(DefaultAccess)
+                .store(access.to_c(), Relaxed);
         }
     }
 
     /// Counts `n` more leaves at `level`.
     pub(crate) fn count_mapped(&self, level: Level, n: u64) {
-        let count = field!(self.p2m(), AtomicU64, stats.mappings[level as usize]);
-        count.store(count.load(Relaxed).wrapping_add(n), Relaxed);
+        if let Some(count) = self.p2m().c().field(Mappings).get(level as usize) {
+            count.store(count.load(Relaxed).wrapping_add(n), Relaxed);
+        }
     }
 
     /// Counts `n` leaves fewer at `level`.
     pub(crate) fn count_unmapped(&self, level: Level, n: u64) {
-        let count = field!(self.p2m(), AtomicU64, stats.mappings[level as usize]);
-        count.store(count.load(Relaxed).wrapping_sub(n), Relaxed);
+        if let Some(count) = self.p2m().c().field(Mappings).get(level as usize) {
+            count.store(count.load(Relaxed).wrapping_sub(n), Relaxed);
+        }
     }
 
     /// Counts `n` more splits of leaves at `level` (modulo 2^64).
     pub(crate) fn count_shattered(&self, level: Level, n: u64) {
-        let count = field!(self.p2m(), AtomicU64, stats.shattered[level as usize]);
-        count.store(count.load(Relaxed).wrapping_add(n), Relaxed);
+        if let Some(count) = self.p2m().c().field(Shattered).get(level as usize) {
+            count.store(count.load(Relaxed).wrapping_add(n), Relaxed);
+        }
     }
 }
 

@@ -9,7 +9,7 @@
 //! deadlocks if a writer begins to wait in between.
 //!
 //! **Token.** [`Unlocked`] proves that the current chain of calls holds no p2m lock. An
-//! exported function creates a token ([`unlocked_entry`]) and passes it down by
+//! exported function gets a token from its caller ([`CalledUnlocked`]) and passes it down by
 //! `&mut`. Taking the lock borrows the token for as long as the guard lives,
 //! and every function that may take a p2m lock inside (a stage-1 walk, a
 //! guest copy, `domain_crash`, see [`crate::p2m::reentry`]) requires the token
@@ -23,8 +23,8 @@
 //!
 //! **View.** A function that needs the lock takes a [`ReadView`] or a
 //! [`WriteView`]; guards dereference to views. A function that C calls with the
-//! lock already held gets a view and no token ([`locked_entry_read`],
-//! [`locked_entry_write`]). Whatever is obtained from a view (a [`Lookup`], a table)
+//! lock already held gets a view and no token ([`ReadLockedByC`],
+//! [`WriteLockedByC`]). Whatever is obtained from a view (a [`Lookup`], a table)
 //! borrows the view, so it cannot be used after the unlock (XSA-473).
 //!
 //! **What the types cannot prevent.** Safe Rust may forget a guard (`ManuallyDrop`, which the
@@ -36,15 +36,15 @@
 //! tables. Only then does it unlock, as C's `p2m_write_unlock` does.
 //!
 //! [`Lookup`]: crate::map::lookup::Lookup
-//! [`unlocked_entry`]: super::token::unlocked_entry
+//! [`CalledUnlocked`]: super::token::CalledUnlocked
 
 use core::ops::{Deref, DerefMut};
 
 use xen_sys as sys;
 
 use super::deferred::Deferred;
-use super::token::Unlocked;
-use super::P2m;
+use super::token::{nesting, Unlocked};
+use super::{Lock, P2m};
 use crate::xen::tlb;
 
 static_assertions::assert_not_impl_any!(ReadGuard<'static>: Send, Sync, Clone, Copy);
@@ -72,31 +72,73 @@ pub struct WriteView<'l> {
     deferred: Deferred<'l>,
 }
 
-/// Runs `f` under a lock that the C caller took, for reading at least.
+/// A p2m whose lock the C caller holds, for reading at least.
 ///
-/// # Safety
+/// # Invariants
 ///
-/// The caller of the exported function holds `p2m`'s lock and keeps it for the
-/// whole call.
-#[inline(always)]
-pub unsafe fn locked_entry_read<R>(p2m: &P2m, f: impl FnOnce(&ReadView) -> R) -> R {
-    debug_assert!(p2m.is_locked());
-    f(ReadView::of(p2m))
+/// It is held for `'c`. There is no constructor: C passes one to an exported function.
+#[repr(transparent)]
+pub struct ReadLockedByC<'c>(&'c P2m);
+
+/// A p2m whose write lock the C caller holds.
+///
+/// # Invariants
+///
+/// It is held for `'c`, and there is no view of it. There is no constructor: C passes one
+/// to an exported function.
+#[repr(transparent)]
+pub struct WriteLockedByC<'c>(&'c P2m);
+
+// SAFETY: `repr(transparent)` over what may stand for the pointer; that the lock is held is
+// the contract of the function that takes it.
+unsafe impl sys::SameAbi<*mut sys::p2m_domain> for ReadLockedByC<'_> {}
+// SAFETY: as above.
+unsafe impl sys::SameAbi<*mut sys::p2m_domain> for WriteLockedByC<'_> {}
+
+impl<'c> ReadLockedByC<'c> {
+    /// What may be done under it.
+    #[inline(always)]
+    pub fn view(self) -> &'c ReadView {
+        debug_assert!(self.0.is_locked());
+        ReadView::of(self.0)
+    }
 }
 
-/// Runs `f` under a lock that the C caller took for writing. The caller
-/// unlocks with `p2m_write_unlock`, which does what of the flush is left.
-///
-/// # Safety
-///
-/// As for [`locked_entry_read`], with the write lock.
-pub unsafe fn locked_entry_write<R>(p2m: &P2m, f: impl FnOnce(&mut WriteView<'_>) -> R) -> R {
-    debug_assert!(p2m.is_write_locked());
-    // SAFETY: the caller holds the write lock.
-    let mut view = unsafe { WriteView::of(p2m) };
-    let result = f(&mut view);
-    view.deferred.leave_to_c();
-    result
+impl WriteLockedByC<'_> {
+    /// Runs `f`. The caller unlocks with `p2m_write_unlock`, which does what of the flush
+    /// is left.
+    pub fn with<R>(self, f: impl FnOnce(&mut WriteView<'_>) -> R) -> R {
+        debug_assert!(self.0.is_write_locked());
+        // SAFETY: the caller holds the write lock, and this is the one view.
+        let mut view = unsafe { WriteView::of(self.0) };
+        let result = f(&mut view);
+        view.deferred.leave_to_c();
+        result
+    }
+
+    /// Flushes the domain's TLB entries (`p2m_force_tlb_flush_sync`).
+    pub fn force_tlb_flush_sync(&self) {
+        debug_assert!(self.0.is_write_locked());
+        self.0.set_need_flush(false);
+        tlb::flush_vmid(self.0.vttbr());
+    }
+
+    /// [`Self::force_tlb_flush_sync`], if a flush is needed (`p2m_tlb_flush_sync`).
+    pub fn tlb_flush_sync(&self) {
+        if self.0.need_flush() {
+            self.force_tlb_flush_sync();
+        }
+    }
+
+    /// Flushes what is deferred, then releases the lock (`p2m_write_unlock`). The flush
+    /// comes first: until it is complete nobody else may change the tables, nor rely on
+    /// them.
+    pub fn unlock(self) {
+        debug_assert!(self.0.is_write_locked());
+        self.tlb_flush_sync();
+        // SAFETY: held for writing, and the caller will not release it again.
+        unsafe { sys::xs_write_unlock(self.0.c().field(Lock)) };
+    }
 }
 
 impl ReadView {
@@ -149,30 +191,31 @@ impl Deref for WriteView<'_> {
 }
 
 /// A read lock, held until drop.
+///
+/// # Invariants
+///
+/// This CPU holds it for reading, and nobody else releases it. It does not prove that the
+/// tables stand still for the hardware: other CPUs' faults wait, walks do not.
 #[must_use = "the lock is released at once if the guard is not kept"]
 pub struct ReadGuard<'g> {
     p2m: &'g P2m,
 }
 
 /// A write lock, held until drop, which does the deferred work first.
+///
+/// # Invariants
+///
+/// This CPU holds it for writing, and nobody else releases it.
 #[must_use = "the lock is released at once if the guard is not kept"]
 pub struct WriteGuard<'g> {
     view: WriteView<'g>,
 }
 
 impl P2m {
-    /// The C lock.
-    #[inline(always)]
-    fn lock_ptr(&self) -> *mut sys::rwlock_t {
-        let c = self.as_ptr();
-        // SAFETY: a place inside the live structure.
-        unsafe { &raw mut (*c).lock }
-    }
-
     /// Readies the lock (`p2m_init`).
     pub(crate) fn init_lock(&self) {
         // SAFETY: the domain is being created; nobody else can reach it.
-        unsafe { sys::xs_rwlock_init(self.lock_ptr()) };
+        unsafe { sys::xs_rwlock_init(self.c().field(Lock)) };
     }
 
     /// Takes the lock for reading (`p2m_read_lock`).
@@ -181,7 +224,7 @@ impl P2m {
         nesting::enter();
         // SAFETY: the lock was initialised by p2m_init and lives as long as
         // the domain; the token proves that this CPU does not hold it.
-        unsafe { sys::xs_read_lock(self.lock_ptr()) };
+        unsafe { sys::xs_read_lock(self.c().field(Lock)) };
         ReadGuard { p2m: self }
     }
 
@@ -190,7 +233,7 @@ impl P2m {
     pub fn write<'g>(&'g self, _cx: &'g mut Unlocked<'_>) -> WriteGuard<'g> {
         nesting::enter();
         // SAFETY: as for `read`.
-        unsafe { sys::xs_write_lock(self.lock_ptr()) };
+        unsafe { sys::xs_write_lock(self.c().field(Lock)) };
         // SAFETY: just taken, until the guard drops.
         let view = unsafe { WriteView::of(self) };
         WriteGuard { view }
@@ -198,62 +241,19 @@ impl P2m {
 
     /// Whether anybody holds or awaits the lock (`p2m_is_locked`).
     pub fn is_locked(&self) -> bool {
-        // SAFETY: reads the lock word; the lock lives as long as `self`.
-        unsafe { sys::xs_rw_is_locked(self.lock_ptr()) }
+        sys::xs_rw_is_locked(self.c().field(Lock))
     }
 
     /// Whether anybody holds the lock for writing (`p2m_is_write_locked`).
     pub fn is_write_locked(&self) -> bool {
-        // SAFETY: as for `is_locked`.
-        unsafe { sys::xs_rw_is_write_locked(self.lock_ptr()) }
-    }
-
-    /// Flushes what is deferred, then releases a write lock that C took
-    /// (`p2m_write_unlock`).
-    ///
-    /// # Safety
-    ///
-    /// The calling CPU holds the write lock, and no guard will release it
-    /// again.
-    pub unsafe fn write_unlock(&self) {
-        // The flush comes first: until it is complete nobody else may change
-        // the tables (nor rely on them).
-        // SAFETY: as promised to this function.
-        unsafe { self.tlb_flush_sync() };
-        // SAFETY: held for writing, by the caller's promise.
-        unsafe { sys::xs_write_unlock(self.lock_ptr()) };
-    }
-}
-
-impl P2m {
-    /// Flushes the domain's TLB entries, under a lock that C took
-    /// (`p2m_force_tlb_flush_sync`).
-    ///
-    /// # Safety
-    ///
-    /// The calling CPU holds the write lock.
-    pub unsafe fn force_tlb_flush_sync(&self) {
-        self.set_need_flush(false);
-        tlb::flush_vmid(self.vttbr());
-    }
-
-    /// [`Self::force_tlb_flush_sync`], if a flush is needed (`p2m_tlb_flush_sync`).
-    ///
-    /// # Safety
-    ///
-    /// The calling CPU holds the write lock.
-    pub unsafe fn tlb_flush_sync(&self) {
-        if self.need_flush() {
-            // SAFETY: as promised to this function.
-            unsafe { self.force_tlb_flush_sync() };
-        }
+        sys::xs_rw_is_write_locked(self.c().field(Lock))
     }
 }
 
 impl Drop for ReadGuard<'_> {
     fn drop(&mut self) {
         // SAFETY: taken when the guard was made, and released only here.
-        unsafe { sys::xs_read_unlock(self.p2m.lock_ptr()) };
+        unsafe { sys::xs_read_unlock(self.p2m.c().field(Lock)) };
         nesting::leave();
     }
 }
@@ -262,7 +262,7 @@ impl Drop for WriteGuard<'_> {
     fn drop(&mut self) {
         self.view.deferred.finish();
         // SAFETY: taken when the guard was made, and released only here.
-        unsafe { sys::xs_write_unlock(self.view.deferred.p2m().lock_ptr()) };
+        unsafe { sys::xs_write_unlock(self.view.deferred.p2m().c().field(Lock)) };
         nesting::leave();
     }
 }
@@ -287,34 +287,5 @@ impl<'g> Deref for WriteGuard<'g> {
 impl<'g> DerefMut for WriteGuard<'g> {
     fn deref_mut(&mut self) -> &mut WriteView<'g> {
         &mut self.view
-    }
-}
-
-/// The same rule, checked at run time in debug builds: guest_walk.c and
-/// guestcopy.c are C and call exported functions, so no token can be passed through them.
-mod nesting {
-    use core::sync::atomic::Ordering;
-
-    use crate::xen::cpu;
-    use crate::xen::globals::p2m_lock_held;
-
-    /// Notes that this CPU is about to take a p2m lock: a nested one would
-    /// wait for ever as soon as a writer is queued.
-    pub(super) fn enter() {
-        if cfg!(debug_assertions) {
-            if let Some(held) = p2m_lock_held().get(cpu::id()) {
-                let nested = held.swap(true, Ordering::Relaxed);
-                assert!(!nested, "p2m lock taken while this CPU holds one");
-            }
-        }
-    }
-
-    /// Notes that this CPU has released its p2m lock.
-    pub(super) fn leave() {
-        if cfg!(debug_assertions) {
-            if let Some(held) = p2m_lock_held().get(cpu::id()) {
-                held.store(false, Ordering::Relaxed);
-            }
-        }
     }
 }

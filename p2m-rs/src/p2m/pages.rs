@@ -9,12 +9,13 @@
 use core::cell::Cell;
 
 use xen_sys as sys;
+use xen_sys::Opaque;
 
-use super::P2m;
+use super::{P2m, Pages};
 use crate::xen::console;
 use crate::xen::domain::Domain;
 use crate::xen::page::Page;
-use crate::xen::pool::{free_heap_page, heap_page, Spare};
+use crate::xen::pool::{free_heap_page, heap_page, FreePage, Spare};
 
 /// As many removed tables may wait as `p2m_teardown` frees between two looks whether to
 /// preempt.
@@ -93,23 +94,23 @@ impl<'l> TablePages<'l> {
         } else {
             self.spare.take(domain)?
         };
+        let page = page.into_page();
         // SAFETY: the write lock is held; the page is in no list.
-        unsafe { sys::xs_page_list_add(page.as_ptr(), self.p2m.pages_ptr()) };
+        unsafe { sys::xs_page_list_add(page.c(), self.list()) };
         Some(TablePage(page))
     }
 
     /// Gives back a page that no table has ever pointed to (`p2m_free_page`).
     pub(crate) fn free(&self, page: TablePage) {
-        self.unlist(page.0);
-        self.give_back(page.0);
+        self.give_back(self.unlist(page));
     }
 
     /// Keeps the page of a table that was taken out of the tree until the TLBs have
     /// forgotten it: moves it to the end of the list.
     pub(crate) fn free_later(&self, page: TablePage) {
-        self.unlist(page.0);
+        let page = self.unlist(page).into_page();
         // SAFETY: the write lock is held; just taken off.
-        unsafe { sys::xs_page_list_add_tail(page.0.as_ptr(), self.p2m.pages_ptr()) };
+        unsafe { sys::xs_page_list_add_tail(page.c(), self.list()) };
         self.removed.set(self.removed.get() + 1);
     }
 
@@ -140,12 +141,10 @@ impl<'l> TablePages<'l> {
             .map(Domain::lock_pool);
         for _ in 0..self.removed.replace(0) {
             // SAFETY: the write lock is held.
-            let page = unsafe { sys::xs_page_list_last(self.p2m.pages_ptr()) };
-            // SAFETY: null or a page of the list.
-            let Some(page) = (unsafe { Page::from_ptr(page) }) else {
+            let Some(page) = (unsafe { sys::xs_page_list_last(self.list()) }) else {
                 break;
             };
-            self.unlist(page);
+            let page = self.unlist(TablePage(Page::from_c(page)));
             match &mut pool {
                 Some(pool) => pool.push(page),
                 None => free_heap_page(page),
@@ -165,23 +164,28 @@ impl<'l> TablePages<'l> {
     /// were flushed since.
     pub(crate) unsafe fn free_any(&self) -> bool {
         // SAFETY: the write lock is held.
-        let page = unsafe { sys::xs_page_list_remove_head(self.p2m.pages_ptr()) };
-        // SAFETY: null or a page of the list.
-        let Some(page) = (unsafe { Page::from_ptr(page) }) else {
+        let Some(page) = (unsafe { sys::xs_page_list_remove_head(self.list()) }) else {
             return false;
         };
-        self.give_back(page);
+        // SAFETY: off the list, and out of reach, by the caller's promise.
+        self.give_back(unsafe { FreePage::again(Page::from_c(page)) });
         true
     }
 
     /// Takes a page off the list.
-    fn unlist(&self, page: Page) {
+    fn unlist(&self, page: TablePage) -> FreePage {
         // SAFETY: the write lock is held; every TablePage is in this list.
-        unsafe { sys::xs_page_list_del(page.as_ptr(), self.p2m.pages_ptr()) };
+        unsafe { sys::xs_page_list_del(page.0.c(), self.list()) };
+        // SAFETY: a FreePage before it was a TablePage; in no list, and in no tree.
+        unsafe { FreePage::again(page.0) }
+    }
+
+    fn list(&self) -> &Opaque<sys::page_list_head> {
+        self.p2m.c().field(Pages)
     }
 
     /// To the pool, or to the heap for the hardware domain.
-    fn give_back(&self, page: Page) {
+    fn give_back(&self, page: FreePage) {
         match self.p2m.domain() {
             Some(domain) if !domain.is_hardware_domain() => domain.lock_pool().push(page),
             _ => free_heap_page(page),
@@ -190,22 +194,14 @@ impl<'l> TablePages<'l> {
 }
 
 impl P2m {
-    /// The list of all table pages but the root.
-    fn pages_ptr(&self) -> *mut sys::page_list_head {
-        let c = self.as_ptr();
-        // SAFETY: a place inside the live structure.
-        unsafe { &raw mut (*c).pages }
-    }
-
     /// Whether no table page but the root is left.
     pub(crate) fn has_no_table_pages(&self) -> bool {
-        // SAFETY: the domain is being freed; nobody else can reach it.
-        unsafe { sys::xs_page_list_empty(self.pages_ptr()) }
+        sys::xs_page_list_empty(self.c().field(Pages))
     }
 
     /// Readies the list of pages (`p2m_init`).
     pub(crate) fn init_pages(&self) {
         // SAFETY: the domain is being created; nobody else can reach it.
-        unsafe { sys::xs_init_page_list_head(self.pages_ptr()) };
+        unsafe { sys::xs_init_page_list_head(self.c().field(Pages)) };
     }
 }

@@ -3,6 +3,8 @@
 //! here, and all take the token: none can be called while this CPU holds a
 //! p2m lock. (Beside them, what belongs to their subject.)
 
+use core::sync::atomic::{AtomicPtr, Ordering::Relaxed};
+
 use xen_sys as sys;
 
 use super::token::Unlocked;
@@ -13,6 +15,10 @@ use crate::xen::cpu;
 use crate::xen::domain::Domain;
 use crate::xen::page::{Page, PageRef};
 use crate::xen::vcpu::Vcpu;
+
+sys::fields! {
+    VmEventMonitor: domain.vm_event_monitor as AtomicPtr<sys::vm_event_domain>, "set by another CPU; lives as long as the domain";
+}
 
 /// What the guest's own tables say of an address.
 #[derive(Clone, Copy, Debug)]
@@ -36,10 +42,8 @@ impl Stage1 {
 pub fn guest_walk(_cx: &mut Unlocked<'_>, vcpu: &Vcpu, gva: Gva) -> Option<Stage1> {
     let mut ipa = 0;
     let mut permissions = 0;
-    // SAFETY: a live vCPU, and no p2m lock is held; writes to locals.
-    let found = unsafe {
-        sys::guest_walk_tables(vcpu.as_ptr(), gva.raw(), &raw mut ipa, &raw mut permissions)
-    };
+    // SAFETY: no p2m lock is held.
+    let found = unsafe { sys::guest_walk_tables(vcpu.c(), gva.raw(), &mut ipa, &mut permissions) };
     found.then_some(Stage1 {
         ipa: Ipa::new(ipa),
         writable: Gv2mFlags::from_c(permissions).wants_write(),
@@ -53,8 +57,8 @@ unsafe extern "C" {
     fn p2m_mem_access_check_and_get_page(
         gva: u64,
         flag: core::ffi::c_ulong,
-        v: *const sys::vcpu,
-    ) -> *mut sys::page_info;
+        v: &Vcpu,
+    ) -> Option<&'static sys::Opaque<sys::page_info>>;
 }
 
 /// The page behind an address whose translation failed while mem_access is in use
@@ -69,13 +73,10 @@ pub fn mem_access_check_and_get_page(
     if !sys::config::MEM_ACCESS {
         return None;
     }
-    // SAFETY: a live vCPU, and no p2m lock is held.
-    let page =
-        unsafe { p2m_mem_access_check_and_get_page(gva.raw(), flags.to_c().into(), vcpu.as_ptr()) };
-    // SAFETY: null or a page.
-    let page = unsafe { Page::from_ptr(page) }?;
+    // SAFETY: no p2m lock is held.
+    let page = unsafe { p2m_mem_access_check_and_get_page(gva.raw(), flags.to_c().into(), vcpu) }?;
     // SAFETY: the function returns a page together with a reference to it.
-    Some(unsafe { PageRef::adopt(page) })
+    Some(unsafe { PageRef::adopt(Page::from_c(page)) })
 }
 
 /// Crashes the domain (`domain_crash`). For the current domain this dumps the
@@ -83,8 +84,8 @@ pub fn mem_access_check_and_get_page(
 #[track_caller]
 pub fn domain_crash(_cx: &mut Unlocked<'_>, domain: &Domain) {
     console::domain_crash_called();
-    // SAFETY: a live domain, and no p2m lock is held.
-    unsafe { sys::__domain_crash(domain.as_ptr()) };
+    // SAFETY: no p2m lock is held.
+    unsafe { sys::__domain_crash(domain.c()) };
 }
 
 /// Runs what waits on this CPU (`do_softirq`): may schedule, that is run
@@ -108,10 +109,8 @@ pub struct AccessEvent {
 
 /// Whether the domain has a monitor. Takes no lock.
 pub fn has_monitor(domain: &Domain) -> bool {
-    let c = domain.as_ptr();
-    // SAFETY: a live structure; vm_event_check_ring copes with any value.
-    let ring = unsafe { (*c).vm_event_monitor };
-    // SAFETY: as above.
+    let ring = domain.c().field(VmEventMonitor).load(Relaxed);
+    // SAFETY: the domain's own, or null.
     unsafe { sys::vm_event_check_ring(ring) }
 }
 
@@ -138,5 +137,5 @@ pub fn send_access_event(
     };
     // SAFETY: the current vCPU, no p2m lock held; the request is copied into
     // the ring before the call returns.
-    unsafe { sys::monitor_traps(vcpu.as_ptr(), sync, &raw mut request) >= 0 }
+    unsafe { sys::monitor_traps(vcpu.c(), sync, &mut request) >= 0 }
 }

@@ -5,6 +5,9 @@
 use core::cell::Cell;
 use core::marker::PhantomData;
 
+use xen_sys as sys;
+use xen_sys::SameAbi;
+
 use crate::xen::vcpu::Vcpu;
 
 /// Proof that the current chain of calls holds no p2m lock.
@@ -29,7 +32,41 @@ static_assertions::assert_not_impl_any!(Unlocked<'static>: Send, Sync, Clone, Co
 /// The calling CPU holds no p2m lock: only for functions that C calls without it.
 #[inline(always)]
 pub unsafe fn unlocked_entry<R>(f: impl for<'c> FnOnce(&mut Unlocked<'c>) -> R) -> R {
+    nesting::check_none();
     f(&mut Unlocked(PhantomData))
+}
+
+/// An argument of a function that C calls without a p2m lock, and with it the token. Such
+/// a function has one.
+///
+/// # Invariants
+///
+/// This CPU holds no p2m lock, and there is no token, when the exported function begins
+/// that has this value. There is no constructor: C passes one, as what is inside.
+#[repr(transparent)]
+pub struct CalledUnlocked<'c, A>(A, PhantomData<Unlocked<'c>>);
+
+// SAFETY: `repr(transparent)` over what may stand for the pointer; that no lock is held is
+// the contract of the function that takes it.
+unsafe impl<A: SameAbi<*mut C>, C> SameAbi<*mut C> for CalledUnlocked<'_, A> {}
+// SAFETY: as above.
+unsafe impl<A: SameAbi<*const C>, C> SameAbi<*const C> for CalledUnlocked<'_, A> {}
+// SAFETY: as above.
+unsafe impl SameAbi<sys::npfec> for CalledUnlocked<'_, sys::npfec> {}
+
+impl<'c, A: Copy> CalledUnlocked<'c, A> {
+    /// The argument, for what needs no token.
+    #[inline(always)]
+    pub fn argument(&self) -> A {
+        self.0
+    }
+
+    /// The token for this call, and the argument.
+    #[inline(always)]
+    pub fn enter(self) -> (Unlocked<'c>, A) {
+        nesting::check_none();
+        (Unlocked(PhantomData), self.0)
+    }
 }
 
 /// The vCPU that runs on this CPU (`current`), for as long as the call that the token
@@ -38,4 +75,43 @@ pub fn current_vcpu<'c>(_cx: &Unlocked<'c>) -> &'c Vcpu {
     // SAFETY: a vCPU lives while it serves a call, and the token does not outlive the
     // call.
     unsafe { Vcpu::current() }
+}
+
+/// The rule of [`crate::p2m::lock`], checked at run time in debug builds: guest_walk.c and
+/// guestcopy.c are C and call exported functions, so no token can be passed through them.
+pub(super) mod nesting {
+    use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+    use crate::xen::cpu;
+    use crate::xen::globals::p2m_lock_held;
+
+    fn held() -> Option<&'static AtomicBool> {
+        p2m_lock_held().get(cpu::id())
+    }
+
+    /// This CPU holds no p2m lock of this code's.
+    pub(super) fn check_none() {
+        if cfg!(debug_assertions) {
+            let nested = held().is_some_and(|held| held.load(Relaxed));
+            assert!(!nested, "called by a CPU that holds a p2m lock");
+        }
+    }
+
+    /// Notes that this CPU is about to take a p2m lock: a nested one would
+    /// wait for ever as soon as a writer is queued.
+    pub(in crate::p2m) fn enter() {
+        if cfg!(debug_assertions) {
+            let nested = held().is_some_and(|held| held.swap(true, Relaxed));
+            assert!(!nested, "p2m lock taken while this CPU holds one");
+        }
+    }
+
+    /// Notes that this CPU has released its p2m lock.
+    pub(in crate::p2m) fn leave() {
+        if cfg!(debug_assertions) {
+            if let Some(held) = held() {
+                held.store(false, Relaxed);
+            }
+        }
+    }
 }

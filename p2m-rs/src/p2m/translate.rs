@@ -53,8 +53,7 @@ impl ReadView {
     /// Both stages (`gvirt_to_maddr`). The lock keeps other CPUs from breaking
     /// entries meanwhile, which would make the translation fail for no reason.
     pub fn gva_to_maddr(&self, gva: Gva, flags: Gv2mFlags) -> Option<Maddr> {
-        // SAFETY: AT and a read of PAR_EL1.
-        let par = unsafe { sys::xs_gva_to_ma_par(gva.raw(), flags.to_c()) };
+        let par = sys::xs_gva_to_ma_par(gva.raw(), flags.to_c());
         let maddr = par & PAR_ADDRESS | gva.raw() & (PAGE_SIZE - 1);
         (par & PAR_F == 0).then_some(Maddr::new(maddr))
     }
@@ -64,7 +63,6 @@ impl ReadView {
 /// so this may fail where a software walk does not.
 pub fn gva_to_ipa(gva: Gva, flags: Gv2mFlags) -> Option<Ipa> {
     let mut ipa = 0;
-    // SAFETY: AT and a read of PAR_EL1; writes to a local.
-    let rc = unsafe { sys::xs_gva_to_ipa(gva.raw(), &raw mut ipa, flags.to_c()) };
+    let rc = sys::xs_gva_to_ipa(gva.raw(), &mut ipa, flags.to_c());
     (rc >= 0).then_some(Ipa::new(ipa))
 }

@@ -143,10 +143,8 @@ impl<'v> Table<'v> {
     /// during `'v`.
     #[inline(always)]
     unsafe fn map(mfn: Mfn, level: Level) -> Self {
-        // SAFETY: a frame of memory, by the caller's promise: Xen maps all.
-        let entries = unsafe { sys::map_domain_page(mfn.raw()) };
         Self {
-            entries,
+            entries: sys::map_domain_page(mfn.raw()),
             level,
             _lock: PhantomData,
         }

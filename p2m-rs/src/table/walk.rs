@@ -82,11 +82,10 @@ impl<'v> Walk<'v> {
     #[inline(always)]
     pub(crate) fn table_of(&self, level: Level) -> Table<'v> {
         debug_assert!(level.order() == self.order);
-        // SAFETY: a page of the root, which lives as long as the p2m; or a table to
+        // INVARIANT: a page of the root, which lives as long as the p2m; or a table to
         // which an entry of the tree points, as in `Table::next`.
-        let entries = unsafe { self.map.page_of_entry(self.pointer.bits()) };
         Table {
-            entries,
+            entries: self.map.page_of_entry(self.pointer.bits()),
             level,
             _lock: PhantomData,
         }
@@ -101,11 +100,10 @@ impl<'v> Walk<'v> {
     /// The place of the table's entry for `gfn`.
     #[inline(always)]
     pub(crate) fn place(&self, gfn: Gfn) -> Place<'v> {
-        // SAFETY: as in `table_of`.
-        let entries = unsafe { self.map.page_of_entry(self.pointer.bits()) };
-        // The level does not matter: loads and stores of an entry do not use it.
+        // INVARIANT: as in `table_of`. The level does not matter: loads and stores of an entry
+        // do not use it.
         let table = Table {
-            entries,
+            entries: self.map.page_of_entry(self.pointer.bits()),
             level: Level::L3,
             _lock: PhantomData,
         };

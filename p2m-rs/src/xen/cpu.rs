@@ -2,42 +2,41 @@
 //! This CPU: its number, interrupts, pending work, barriers and registers.
 
 use core::ffi::c_void;
+use core::sync::atomic::Ordering::Relaxed;
 
 use xen_sys as sys;
 use xen_sys::arch;
 
+use crate::xen::globals::vtcr;
+
 /// This CPU's number (`smp_processor_id`).
 #[inline]
 pub fn id() -> usize {
-    // SAFETY: reads a per-CPU variable.
-    unsafe { sys::smp_processor_id() as usize }
-}
-
-/// What runs on this CPU (`current`); never null.
-pub(crate) fn current_vcpu() -> *mut sys::vcpu {
-    // SAFETY: reads a per-CPU variable.
-    unsafe { sys::current_vcpu() }
+    sys::smp_processor_id() as usize
 }
 
 /// Numbers of all CPUs that may ever come up (`for_each_possible_cpu`).
 pub fn all_possible() -> impl Iterator<Item = usize> {
     let mut cpu = -1;
     core::iter::from_fn(move || {
-        // SAFETY: looks at a mask that is fixed after boot.
-        let next = unsafe { sys::xs_next_possible_cpu(cpu) };
+        let next = sys::xs_next_possible_cpu(cpu);
         cpu = i32::try_from(next).ok()?;
         (next < sys::XS_NR_CPUS).then_some(next as usize)
     })
 }
 
 /// Interrupts masked on this CPU, as they were before on drop.
+///
+/// # Invariants
+///
+/// Made and dropped on the same CPU, the last one first; the value is what
+/// `local_irq_save` returned.
 pub struct IrqsOff(u64);
 
 impl IrqsOff {
     /// Masks interrupts (`local_irq_save`).
     pub fn mask() -> Self {
-        // SAFETY: undone on drop.
-        Self(unsafe { arch::local_irq_save() })
+        Self(arch::local_irq_save())
     }
 }
 
@@ -50,26 +49,22 @@ impl Drop for IrqsOff {
 
 /// Whether interrupts are enabled on this CPU.
 pub fn irqs_enabled() -> bool {
-    // SAFETY: reads a flag of this CPU.
-    unsafe { sys::xs_local_irq_is_enabled() }
+    sys::xs_local_irq_is_enabled()
 }
 
 /// Whether a softirq waits on this CPU (`softirq_pending`).
 pub fn softirq_pending() -> bool {
-    // SAFETY: reads a per-CPU variable.
-    unsafe { sys::xs_softirq_pending() }
+    sys::xs_softirq_pending()
 }
 
 /// Whether a hypercall of the current vCPU should be preempted.
 pub fn hypercall_preempt_check() -> bool {
-    // SAFETY: looks at this CPU and the current vCPU.
-    unsafe { sys::xs_hypercall_preempt_check() }
+    sys::xs_hypercall_preempt_check()
 }
 
 /// As [`hypercall_preempt_check`], also right outside of a guest's context.
 pub fn general_preempt_check() -> bool {
-    // SAFETY: looks at this CPU and the current vCPU.
-    unsafe { sys::xs_general_preempt_check() }
+    sys::xs_general_preempt_check()
 }
 
 /// Runs `function` on all other CPUs and waits for them.
@@ -108,54 +103,33 @@ pub(crate) fn has_at_speculate() -> bool {
 /// [`has_at_speculate`] for any time, also at boot (`cpus_have_cap`).
 #[inline]
 pub(crate) fn found_at_speculate() -> bool {
-    // SAFETY: each CPU looks for errata before it sets stage 2 up.
-    unsafe { sys::found_at_speculate() }
+    sys::found_at_speculate()
 }
 
 /// The least PARange of all CPUs (ID_AA64MMFR0_EL1).
 pub(crate) fn pa_range() -> usize {
-    // SAFETY: reads what boot has gathered.
-    unsafe { sys::xs_cpuinfo_pa_range() as usize }
+    sys::xs_cpuinfo_pa_range() as usize
 }
 
 /// Whether all CPUs have FEAT_VMID16.
 pub(crate) fn has_16_bit_vmids() -> bool {
-    // SAFETY: reads what boot has gathered.
-    unsafe { sys::xs_cpuinfo_vmid_16_bits() }
+    sys::xs_cpuinfo_vmid_16_bits()
 }
 
-/// Reads the guest's SCTLR_EL1.
-pub(crate) fn read_sctlr_el1() -> u64 {
-    // SAFETY: Xen runs at EL2.
-    unsafe { arch::read_sctlr_el1() }
-}
-
-/// Loads a vCPU's SCTLR_EL1.
-pub(crate) fn write_sctlr_el1(sctlr: u64) {
-    // SAFETY: Xen runs at EL2; the register belongs to the guest.
-    unsafe { arch::write_sctlr_el1(sctlr) };
-}
-
-/// Reads HCR_EL2.
-pub(crate) fn read_hcr() -> u64 {
-    // SAFETY: Xen runs at EL2.
-    unsafe { arch::read_hcr_el2() }
-}
-
-/// Loads HCR_EL2: a vCPU's value, or the boot value with HCR.VM.
-pub(crate) fn write_hcr(hcr: u64) {
-    // SAFETY: Xen runs at EL2; the value comes from Xen's own bookkeeping.
+/// Turns stage 2 on (HCR_EL2.VM), at boot.
+pub(crate) fn enable_stage2() {
+    let hcr = arch::read_hcr_el2() | u64::from(sys::XS_HCR_VM);
+    // SAFETY: the register's value, with stage 2 beside.
     unsafe { arch::write_hcr_el2(hcr) };
 }
 
-/// Loads VTCR_EL2.
-pub(crate) fn write_vtcr(vtcr: u64) {
-    // SAFETY: Xen runs at EL2; the value is the one that setup computed.
-    unsafe { arch::write_vtcr_el2(vtcr) };
+/// Loads VTCR_EL2 with what `setup_virt_paging` has computed.
+pub(crate) fn load_vtcr() {
+    // SAFETY: every CPU's value.
+    unsafe { arch::write_vtcr_el2(vtcr().load(Relaxed)) };
 }
 
 /// Invalidates all instruction caches, to the point of unification.
 pub(crate) fn invalidate_icache() {
-    // SAFETY: drops cached instructions, which can be fetched again.
-    unsafe { sys::xs_invalidate_icache() };
+    sys::xs_invalidate_icache();
 }

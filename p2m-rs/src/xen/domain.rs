@@ -1,92 +1,73 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! `struct domain`, as far as the p2m is concerned.
 
-use core::cell::UnsafeCell;
+use core::cell::Cell;
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 
 use xen_sys as sys;
 
 use crate::types::addr::Mfn;
 
-/// A domain, owned by C. The caller of an exported function keeps it alive.
-#[repr(transparent)]
-pub struct Domain(UnsafeCell<sys::domain>);
+structure! {
+    /// A domain (`struct domain`), owned by C.
+    ///
+    /// # Invariants
+    ///
+    /// Every reference is to a domain whose structure lives as long as the reference: the
+    /// caller of an exported function keeps it. It does not prove that the domain is not
+    /// dying, nor that `p2m_init` has been called, nor that any lock is held.
+    Domain(domain)
+}
+
+sys::fields! {
+    DomainId: domain.domain_id as Cell<u16>, "never changes";
+    IsDying: domain.is_dying as AtomicU32, "set by another CPU, and only ever further on";
+    IsShuttingDown: domain.is_shutting_down as AtomicBool, "set by another CPU; either value is handled";
+    Paging: domain.arch.paging as sys::Opaque<sys::paging_domain>, "a place";
+}
 
 impl Domain {
-    /// The domain that C hands in.
-    ///
-    /// # Safety
-    ///
-    /// `domain` points to a domain that stays alive for `'a`.
-    #[inline(always)]
-    pub unsafe fn from_ptr<'a>(domain: *mut sys::domain) -> &'a Self {
-        // SAFETY: repr(transparent) over an UnsafeCell; live by the caller's
-        // promise.
-        unsafe { &*domain.cast::<Self>() }
-    }
-
-    /// For C.
-    #[inline(always)]
-    pub fn as_ptr(&self) -> *mut sys::domain {
-        self.0.get()
-    }
-
     /// The domain's number.
     pub fn id(&self) -> u16 {
-        let c = self.as_ptr();
-        // SAFETY: a live structure; the id never changes.
-        unsafe { (*c).domain_id }
+        self.c().field(DomainId).get()
     }
 
     /// The pool that table pages come from.
-    pub(crate) fn paging_ptr(&self) -> *mut sys::paging_domain {
-        let c = self.as_ptr();
-        // SAFETY: a place inside the live structure.
-        unsafe { &raw mut (*c).arch.paging }
+    #[inline(always)]
+    pub(super) fn paging(&self) -> &sys::Opaque<sys::paging_domain> {
+        self.c().field(Paging)
     }
 
     /// Whether teardown has begun: no mapping may be added any more.
     #[inline(always)]
     pub fn is_dying(&self) -> bool {
-        let c = self.as_ptr();
-        // SAFETY: a place inside the live structure.
-        let is_dying = unsafe { &raw const (*c).is_dying };
-        // SAFETY: written by another CPU, but one way only; either value is
-        // handled.
-        unsafe { is_dying.read_volatile() != 0 }
+        self.c().field(IsDying).load(Relaxed) != 0
     }
 
     /// Whether the domain has crashed or shut down, or is about to.
     pub(crate) fn is_shutting_down(&self) -> bool {
-        let c = self.as_ptr();
-        // SAFETY: a place inside the live structure.
-        let is_shutting_down = unsafe { &raw const (*c).is_shutting_down };
-        // SAFETY: as for `is_dying`.
-        unsafe { is_shutting_down.read_volatile() }
+        self.c().field(IsShuttingDown).load(Relaxed)
     }
 
     /// The hardware domain takes its tables from the heap, without limit.
     #[inline(always)]
     pub fn is_hardware_domain(&self) -> bool {
-        // SAFETY: looks at the live structure.
-        unsafe { sys::is_hardware_domain(self.as_ptr()) }
+        sys::is_hardware_domain(self.c())
     }
 
     /// Whether somebody has paused the domain.
     pub fn is_paused(&self) -> bool {
-        // SAFETY: reads a counter of the live structure.
-        unsafe { sys::xs_domain_is_paused(self.as_ptr()) }
+        sys::xs_domain_is_paused(self.c())
     }
 
     /// Whether the domain may map this frame of I/O memory.
     pub fn iomem_access_permitted(&self, mfn: Mfn) -> bool {
-        // SAFETY: asks the domain's range set, which has its own lock.
-        unsafe { sys::xs_iomem_access_permitted(self.as_ptr(), mfn.raw()) }
+        sys::xs_iomem_access_permitted(self.c(), mfn.raw())
     }
 
     /// RAM was taken away: device models must drop what they have mapped.
     pub(crate) fn invalidate_ioreq_mapcache(&self) {
-        // SAFETY: sets a flag on each vCPU of the live domain.
-        unsafe { sys::xs_ioreq_mapcache_invalidate(self.as_ptr()) };
+        sys::xs_ioreq_mapcache_invalidate(self.c());
     }
 
     /// Shuts the domain down as crashed, without the stack dump that
@@ -96,9 +77,7 @@ impl Domain {
         // SHUTDOWN_crash is a small code of the public interface.
         #[allow(clippy::cast_possible_truncation)]
         const CRASH: u8 = sys::SHUTDOWN_crash as u8;
-        // SAFETY: a live domain; takes its shutdown lock, under which no p2m
-        // lock is ever taken.
-        unsafe { sys::domain_shutdown(self.as_ptr(), CRASH) };
+        sys::domain_shutdown(self.c(), CRASH);
     }
 }
 

@@ -69,20 +69,17 @@ impl Domain {
     /// Whether devices of the domain are behind an IOMMU (`is_iommu_enabled`).
     #[inline(always)]
     pub fn is_iommu_enabled(&self) -> bool {
-        // SAFETY: looks at the live structure.
-        unsafe { sys::is_iommu_enabled(self.as_ptr()) }
+        sys::is_iommu_enabled(self.c())
     }
 
     /// Whether the IOMMU's walks snoop the CPUs' caches.
     pub fn has_coherent_iommu_walk(&self) -> bool {
-        // SAFETY: looks at the live structure.
-        unsafe { sys::xs_iommu_coherent_walk(self.as_ptr()) }
+        sys::xs_iommu_coherent_walk(self.c())
     }
 
     /// Whether the IOMMU uses the p2m's own tables (`iommu_use_hap_pt`).
     pub fn iommu_shares_tables(&self) -> bool {
-        // SAFETY: looks at the live structure.
-        unsafe { sys::xs_iommu_use_hap_pt(self.as_ptr()) }
+        sys::xs_iommu_use_hap_pt(self.c())
     }
 
     /// Makes the IOMMU forget `pages` frames from `gfn` on (`iommu_iotlb_flush`, but for
@@ -92,10 +89,7 @@ impl Domain {
     ///
     /// The driver's.
     pub(crate) fn iotlb_flush(&self, gfn: Gfn, pages: u64, flush: IotlbFlush) -> Result {
-        // SAFETY: a live domain; the drivers take their own locks, inside the
-        // p2m lock.
-        let rc =
-            unsafe { sys::xs_iommu_iotlb_flush(self.as_ptr(), gfn.raw(), pages, flush.to_c()) };
+        let rc = sys::xs_iommu_iotlb_flush(self.c(), gfn.raw(), pages, flush.to_c());
         Errno::check(rc)
     }
 }

@@ -5,38 +5,57 @@
 use core::ptr::NonNull;
 
 use xen_sys as sys;
+use xen_sys::Opaque;
 
 use crate::types::addr::{Gfn, Mfn};
 use crate::xen::domain::Domain;
 
-/// An entry of the frame table: always there, whoever uses the page. Only a
-/// [`PageRef`] says that the page cannot go away.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Page(NonNull<sys::page_info>);
+/// A page of memory that Xen manages.
+///
+/// # Invariants
+///
+/// An entry of the frame table: always there, whoever uses the page. It does not prove
+/// that the page is allocated, to whom it belongs, nor that it stays so: only a
+/// [`PageRef`] says that it cannot go away.
+#[derive(Clone, Copy)]
+pub struct Page(&'static Opaque<sys::page_info>);
+
+impl PartialEq for Page {
+    fn eq(&self, other: &Self) -> bool {
+        core::ptr::eq(self.0, other.0)
+    }
+}
+
+impl Eq for Page {}
+
+impl core::fmt::Debug for Page {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "Page({:p})", self.0)
+    }
+}
 
 impl Page {
-    /// From C; `None` for null.
-    ///
-    /// # Safety
-    ///
-    /// Null, or an entry of the frame table.
-    pub(crate) unsafe fn from_ptr(page: *mut sys::page_info) -> Option<Self> {
-        NonNull::new(page).map(Self)
+    /// From C.
+    #[inline(always)]
+    pub(crate) const fn from_c(page: &'static Opaque<sys::page_info>) -> Self {
+        Self(page)
+    }
+
+    /// For C.
+    #[inline(always)]
+    pub(crate) const fn c(self) -> &'static Opaque<sys::page_info> {
+        self.0
     }
 
     /// The page of a frame that has an entry in the frame table
     /// (`mfn_valid`, `mfn_to_page`).
     pub fn of(mfn: Mfn) -> Option<Self> {
-        // SAFETY: looks a number up.
-        let page = unsafe { sys::xs_page_of(mfn.raw()) };
-        // SAFETY: null or the frame's entry.
-        unsafe { Self::from_ptr(page) }
+        sys::xs_page_of(mfn.raw()).map(Self)
     }
 
     /// Whether the page belongs to Xen's heap (`is_xen_heap_page`).
     pub(crate) fn is_of_xen_heap(self) -> bool {
-        // SAFETY: an entry of the frame table.
-        unsafe { sys::xs_is_xen_heap_page(self.as_ptr()) }
+        sys::xs_is_xen_heap_page(self.0)
     }
 
     /// Whether the frame has an entry (`mfn_valid`).
@@ -44,15 +63,9 @@ impl Page {
         Self::of(mfn).is_some()
     }
 
-    /// For C.
-    pub fn as_ptr(self) -> *mut sys::page_info {
-        self.0.as_ptr()
-    }
-
     /// The page's frame (`page_to_mfn`).
     pub fn mfn(self) -> Mfn {
-        // SAFETY: arithmetic on an entry of the frame table.
-        Mfn::new(unsafe { sys::xs_page_to_mfn(self.as_ptr()) })
+        Mfn::new(sys::xs_page_to_mfn(self.0))
     }
 
     /// To be called once, at boot, before any page is looked into.
@@ -62,13 +75,8 @@ impl Page {
     }
 
     /// Where the page's contents begin.
-    ///
-    /// # Safety
-    ///
-    /// Nobody else uses them.
-    pub(crate) unsafe fn first_word(self) -> Option<NonNull<u64>> {
-        // SAFETY: a page of memory that Xen manages.
-        NonNull::new(unsafe { sys::map_domain_page(self.mfn().raw()) })
+    pub(crate) fn first_word(self) -> Option<NonNull<u64>> {
+        NonNull::new(sys::map_domain_page(self.mfn().raw()))
     }
 
     /// The page `n` frames further on, in a multi-page allocation.
@@ -78,18 +86,15 @@ impl Page {
 
     /// Takes a reference if `domain` owns the page (`get_page`).
     pub fn get(self, domain: &Domain) -> Option<PageRef> {
-        // SAFETY: an entry of the frame table; get_page copes with any state.
-        let got = unsafe { sys::get_page(self.as_ptr(), domain.as_ptr()) };
         // Lazily: a PageRef that was made gives a reference back.
-        got.then(|| PageRef(self))
+        sys::get_page(self.0, domain.c()).then(|| PageRef(self))
     }
 
     /// Takes a reference whoever owns the page, and says whether that is
     /// `domain` (`page_get_owner_and_reference`). `None` if nobody does.
     pub fn get_any(self, domain: &Domain) -> Option<(PageRef, bool)> {
-        // SAFETY: as for `get`.
-        let owner = unsafe { sys::page_get_owner_and_reference(self.as_ptr()) };
-        (!owner.is_null()).then(|| (PageRef(self), owner == domain.as_ptr()))
+        let owner = sys::page_get_owner_and_reference(self.0);
+        (!owner.is_null()).then(|| (PageRef(self), owner == domain.c().as_ptr()))
     }
 
     /// Fills the page with zeroes and cleans it to memory.
@@ -100,20 +105,20 @@ impl Page {
     /// writing.
     pub(crate) unsafe fn clear_and_clean(self) {
         // SAFETY: by the caller's promise nobody else uses the contents.
-        unsafe { sys::clear_and_clean_page(self.as_ptr()) };
+        unsafe { sys::clear_and_clean_page(self.0) };
     }
 }
 
 /// How many of `pages` frames from `mfn` on come before the first that belongs
 /// to Xen's heap (`is_xen_heap_mfn`); all if none does.
 pub(crate) fn pages_before_xen_heap(mfn: Mfn, pages: u64) -> u64 {
-    // SAFETY: looks numbers up.
-    unsafe { sys::xs_before_xen_heap(mfn.raw(), pages) }
+    sys::xs_before_xen_heap(mfn.raw(), pages)
 }
 
-/// Cleans and invalidates frames in the data caches (`flush_page_to_ram`).
+/// Cleans and invalidates frames in the data caches (`flush_page_to_ram`): of memory
+/// that a guest has mapped as RAM.
 pub(crate) fn flush_to_ram(mfn: Mfn, pages: u64) {
-    // SAFETY: maps the frames, cleans and invalidates: no content changes.
+    // SAFETY: what is mapped as RAM is memory that Xen has mapped too.
     unsafe { sys::xs_flush_frames_to_ram(mfn.raw(), pages) };
 }
 
@@ -128,13 +133,18 @@ pub(crate) unsafe fn put_pages(mfn: Mfn, pages: u64) {
 }
 
 /// A reference to a page; dropped with it.
+///
+/// # Invariants
+///
+/// The value owns one reference (`get_page`): the page stays allocated, and its owner's,
+/// for as long. It does not prove who the owner is, nor what the page holds.
 #[derive(Debug, PartialEq, Eq)]
 pub struct PageRef(Page);
 
 impl PageRef {
     /// Hands the reference over to C.
     pub fn into_raw(self) -> *mut sys::page_info {
-        core::mem::ManuallyDrop::new(self).0.as_ptr()
+        core::mem::ManuallyDrop::new(self).0 .0.as_ptr()
     }
 
     /// Forgets at which guest frame this page of Xen's heap is mapped
@@ -142,7 +152,7 @@ impl PageRef {
     pub(crate) fn forget_xenheap_gfn(&self) {
         // SAFETY: the page is allocated, for there is a reference to it; the update
         // is a cmpxchg.
-        unsafe { sys::xs_page_set_xenheap_gfn(self.0.as_ptr(), Gfn::to_c(None)) };
+        unsafe { sys::xs_page_set_xenheap_gfn(self.0 .0, Gfn::to_c(None)) };
     }
 
     /// Takes over a reference that somebody else held.
@@ -158,6 +168,6 @@ impl PageRef {
 impl Drop for PageRef {
     fn drop(&mut self) {
         // SAFETY: this value owned the reference.
-        unsafe { sys::put_page(self.0.as_ptr()) };
+        unsafe { sys::put_page(self.0 .0) };
     }
 }

@@ -10,33 +10,76 @@ use core::cell::Cell;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use xen_sys as sys;
+use xen_sys::Opaque;
 
 use crate::xen::domain::Domain;
 use crate::xen::page::Page;
+
+sys::fields! {
+    PoolLock: paging_domain.lock as Opaque<sys::spinlock_t>, "a place";
+    PoolFreelist: paging_domain.p2m_freelist as Opaque<sys::page_list_head>, "a place";
+    PoolTotal: paging_domain.p2m_total_pages as AtomicU64, "read without the lock too (ACCESS_ONCE in C)";
+}
+
+/// A page that is nobody's but the holder's: for a table, for the pool or for the heap.
+///
+/// # Invariants
+///
+/// The page came from the heap or from the pool, is in no list and in no tree, and there
+/// is no second value for it. It does not prove anything about its contents.
+#[must_use = "a page that is dropped is lost"]
+pub(crate) struct FreePage(Page);
+
+impl FreePage {
+    /// A page that was somebody's until now.
+    ///
+    /// # Safety
+    ///
+    /// The page was a `FreePage` before, and all that the invariants say holds again.
+    pub(crate) unsafe fn again(page: Page) -> Self {
+        Self(page)
+    }
+
+    /// The page, for whoever uses it from now on.
+    pub(crate) fn into_page(self) -> Page {
+        self.0
+    }
+}
 
 /// The pool with its lock held.
 ///
 /// # Invariants
 ///
-/// The paging lock of the domain is held for `'d`, by this code or by its C caller.
+/// The paging lock of the domain is held for `'d`, by this code or by its C caller. It
+/// does not prove that the pool has a free page.
 pub struct PoolView<'d>(&'d Domain);
 
 /// The pool's lock, held until drop.
+///
+/// # Invariants
+///
+/// This value holds the lock, and nobody else releases it.
 pub struct PoolGuard<'d>(PoolView<'d>);
 
-/// Runs `f` on a pool that the C caller locked.
+/// A domain whose paging lock the C caller holds.
 ///
-/// # Safety
+/// # Invariants
 ///
-/// The caller of the exported function holds `domain`'s paging lock for the
-/// whole call.
-pub unsafe fn locked_pool_entry<R>(domain: &Domain, f: impl FnOnce(&mut PoolView<'_>) -> R) -> R {
-    let pool = domain.paging_ptr();
-    // SAFETY: a place inside the live structure.
-    let lock = unsafe { &raw mut (*pool).lock };
-    // SAFETY: reads the lock word.
-    debug_assert!(unsafe { sys::xs_spin_is_locked(lock) });
-    f(&mut PoolView(domain))
+/// It is held for `'c`. There is no constructor: C passes one to an exported function.
+#[repr(transparent)]
+pub struct PoolLockedByC<'c>(&'c Domain);
+
+// SAFETY: `repr(transparent)` over what may stand for the pointer; that the lock is held is
+// the contract of the function that takes it.
+unsafe impl sys::SameAbi<*mut sys::domain> for PoolLockedByC<'_> {}
+
+impl PoolLockedByC<'_> {
+    /// Runs `f` on the pool.
+    #[inline(always)]
+    pub fn with<R>(self, f: impl FnOnce(&mut PoolView<'_>) -> R) -> R {
+        debug_assert!(sys::xs_spin_is_locked(self.0.paging().field(PoolLock)));
+        f(&mut PoolView(self.0))
+    }
 }
 
 impl Domain {
@@ -44,7 +87,7 @@ impl Domain {
     pub fn lock_pool(&self) -> PoolGuard<'_> {
         // SAFETY: initialised by p2m_init; nothing that is called under it
         // takes it again.
-        unsafe { sys::xs_spin_lock(self.pool_lock()) };
+        unsafe { sys::xs_spin_lock(self.paging().field(PoolLock)) };
         PoolGuard(PoolView(self))
     }
 
@@ -56,30 +99,19 @@ impl Domain {
     /// Empty pool (`p2m_init`); nobody else can reach the domain.
     pub(crate) fn init_pool(&self) {
         // SAFETY: the domain is being created.
-        unsafe { sys::xs_spin_lock_init(self.pool_lock()) };
+        unsafe { sys::xs_spin_lock_init(self.paging().field(PoolLock)) };
         // SAFETY: the domain is being created.
         unsafe { sys::xs_init_page_list_head(self.pool_freelist()) };
     }
 
-    fn pool_lock(&self) -> *mut sys::spinlock_t {
-        let pool = self.paging_ptr();
-        // SAFETY: a place inside the live structure.
-        unsafe { &raw mut (*pool).lock }
+    #[inline(always)]
+    fn pool_freelist(&self) -> &Opaque<sys::page_list_head> {
+        self.paging().field(PoolFreelist)
     }
 
-    fn pool_freelist(&self) -> *mut sys::page_list_head {
-        let pool = self.paging_ptr();
-        // SAFETY: a place inside the live structure.
-        unsafe { &raw mut (*pool).p2m_freelist }
-    }
-
+    #[inline(always)]
     fn pool_total(&self) -> &AtomicU64 {
-        let pool = self.paging_ptr();
-        // SAFETY: a place inside the live structure.
-        let total = unsafe { &raw mut (*pool).p2m_total_pages };
-        // SAFETY: aligned, lives as long as the domain; readers without the
-        // lock are why it is an atomic (ACCESS_ONCE in C).
-        unsafe { AtomicU64::from_ptr(total) }
+        self.paging().field(PoolTotal)
     }
 }
 
@@ -91,23 +123,21 @@ impl PoolView<'_> {
 
     /// Whether no page of the pool is free.
     pub fn is_empty(&self) -> bool {
-        // SAFETY: the pool's lock is held.
-        unsafe { sys::xs_page_list_empty(self.0.pool_freelist()) }
+        sys::xs_page_list_empty(self.0.pool_freelist())
     }
 
     /// Takes a free page out, for use as a table or to give it back to the
     /// heap. Does not change the total.
-    fn pop(&mut self) -> Option<Page> {
+    fn pop(&mut self) -> Option<FreePage> {
         // SAFETY: the pool's lock is held.
         let page = unsafe { sys::xs_page_list_remove_head(self.0.pool_freelist()) };
-        // SAFETY: null or a page of the list.
-        unsafe { Page::from_ptr(page) }
+        page.map(|page| FreePage(Page::from_c(page)))
     }
 
-    /// Puts a page in; it must be in no other list. Does not change the total.
-    pub(crate) fn push(&mut self, page: Page) {
-        // SAFETY: the pool's lock is held; the page is the caller's.
-        unsafe { sys::xs_page_list_add_tail(page.as_ptr(), self.0.pool_freelist()) };
+    /// Puts a page in. Does not change the total.
+    pub(crate) fn push(&mut self, page: FreePage) {
+        // SAFETY: the pool's lock is held; the page is in no other list.
+        unsafe { sys::xs_page_list_add_tail(page.0.c(), self.0.pool_freelist()) };
     }
 
     /// Adds a page from the heap. Says whether there was one.
@@ -134,7 +164,7 @@ impl PoolView<'_> {
 impl Drop for PoolGuard<'_> {
     fn drop(&mut self) {
         // SAFETY: taken by `lock_pool`.
-        unsafe { sys::xs_spin_unlock(self.0 .0.pool_lock()) };
+        unsafe { sys::xs_spin_unlock(self.0 .0.paging().field(PoolLock)) };
     }
 }
 
@@ -162,8 +192,8 @@ const SPARE_PAGES: usize = 16;
 ///
 /// # Invariants
 ///
-/// The pages are of one pool, on no list, and used by nobody; the first word of each is
-/// null or points to the next.
+/// The pages are those of [`FreePage`]s of one pool; the first word of each is `None`
+/// or the next one.
 #[derive(Default)]
 pub(crate) struct Spare {
     first: Cell<Option<Page>>,
@@ -179,25 +209,20 @@ impl Spare {
     }
 
     /// One that was taken ahead.
-    fn pop(&self) -> Option<Page> {
+    fn pop(&self) -> Option<FreePage> {
         let page = self.first.get()?;
-        // SAFETY: a page of the pool, which is nobody's but this value's.
-        let word = unsafe { page.first_word() }?;
-        // SAFETY: `keep` has written it.
-        let next = unsafe { word.as_ptr().cast::<*mut sys::page_info>().read() };
-        // SAFETY: null, or a page that was kept before.
-        self.first.set(unsafe { Page::from_ptr(next) });
-        Some(page)
+        let next = page.first_word()?.cast::<Option<Page>>();
+        // SAFETY: `keep` has written it, to a page that is nobody's but this value's.
+        self.first.set(unsafe { next.read() });
+        Some(FreePage(page))
     }
 
     /// Keeps a page of the pool.
-    fn keep(&self, page: Page) -> Option<()> {
-        let next = self.first.get().map_or(core::ptr::null_mut(), Page::as_ptr);
-        // SAFETY: as in `pop`.
-        let word = unsafe { page.first_word() }?;
+    fn keep(&self, page: FreePage) -> Option<()> {
+        let next = page.0.first_word()?.cast::<Option<Page>>();
         // SAFETY: the first eight bytes of a page that is nobody's.
-        unsafe { word.as_ptr().cast::<*mut sys::page_info>().write(next) };
-        self.first.set(Some(page));
+        unsafe { next.write(self.first.get()) };
+        self.first.set(Some(page.0));
         Some(())
     }
 
@@ -209,7 +234,7 @@ impl Spare {
     }
 
     /// A free page, from here or from the pool.
-    pub(crate) fn take(&self, domain: &Domain) -> Option<Page> {
+    pub(crate) fn take(&self, domain: &Domain) -> Option<FreePage> {
         let taken = self.taken.get();
         self.taken.set(taken + 1);
         if let Some(page) = self.pop() {
@@ -228,25 +253,20 @@ impl Spare {
 
 /// A page of the heap that is counted to no domain, but coloured for
 /// `domain`.
-pub(crate) fn heap_page(domain: &Domain) -> Option<Page> {
-    // SAFETY: allocates.
-    let page = unsafe { sys::alloc_domheap_pages(domain.as_ptr(), 0, sys::XS_MEMF_no_owner) };
-    // SAFETY: null or the page.
-    unsafe { Page::from_ptr(page) }
+pub(crate) fn heap_page(domain: &Domain) -> Option<FreePage> {
+    let page = sys::alloc_domheap_pages(Some(domain.c()), 0, sys::XS_MEMF_no_owner);
+    page.map(|page| FreePage(Page::from_c(page)))
 }
 
 /// Gives such a page back.
-pub(crate) fn free_heap_page(page: Page) {
-    // SAFETY: came from `heap_page` and is the caller's to free.
-    unsafe { sys::free_domheap_pages(page.as_ptr(), 0) };
+pub(crate) fn free_heap_page(page: FreePage) {
+    // SAFETY: came from `heap_page`, and nobody can reach it.
+    unsafe { sys::free_domheap_pages(page.0.c(), 0) };
 }
 
 /// 2^`order` zeroed pages for a root, cleaned to memory (`p2m_allocate_root`).
 pub(crate) fn alloc_root(order: u32) -> Option<Page> {
-    // SAFETY: allocates.
-    let root = unsafe { sys::alloc_domheap_pages(core::ptr::null_mut(), order, 0) };
-    // SAFETY: null or the first page.
-    let root = unsafe { Page::from_ptr(root) }?;
+    let root = Page::from_c(sys::alloc_domheap_pages(None, order, 0)?);
     for page in (0..1 << order).filter_map(|n| root.nth(n)) {
         // SAFETY: just allocated.
         unsafe { page.clear_and_clean() };
@@ -261,5 +281,5 @@ pub(crate) fn alloc_root(order: u32) -> Option<Page> {
 /// No VTTBR and no IOMMU holds it any more, and the TLBs have forgotten it.
 pub(crate) unsafe fn free_root(root: Page, order: u32) {
     // SAFETY: by the caller's promise nobody can reach the pages.
-    unsafe { sys::free_domheap_pages(root.as_ptr(), order) };
+    unsafe { sys::free_domheap_pages(root.c(), order) };
 }

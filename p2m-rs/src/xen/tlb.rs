@@ -28,8 +28,12 @@ use crate::types::vttbr::Vttbr;
 use crate::xen::cpu::{self, IrqsOff};
 use crate::xen::globals::empty_root;
 
-/// Another VTTBR_EL2 on this CPU, the old one on drop. No guest context may
-/// be entered and no interrupt taken in between.
+/// Another VTTBR_EL2 on this CPU, the old one on drop.
+///
+/// # Invariants
+///
+/// Interrupts are masked, and no walk of the guest's is in flight, for as long as there
+/// is one; `old` is what was loaded before.
 struct OtherVttbr {
     old: Vttbr,
     _irqs: IrqsOff,
@@ -94,8 +98,7 @@ pub(crate) fn flush_vmid(vttbr: Vttbr) {
 pub(crate) fn flush_range(vttbr: Vttbr, first: u64, end: u64, granule: Level) {
     let (pages, order) = (end.saturating_sub(first), granule.order());
     let count = pages.div_ceil(granule.pages());
-    // SAFETY: reads what the boot found.
-    let by_range = || unsafe { sys::xs_has_tlb_range() };
+    let by_range = sys::xs_has_tlb_range;
     let extent = if count == 1 || count <= MAX_BY_IPA && !by_range() {
         Extent::Ipas {
             first,
@@ -116,8 +119,7 @@ pub(crate) fn flush_range(vttbr: Vttbr, first: u64, end: u64, granule: Level) {
 /// What is in VTTBR_EL2, if that is not `vttbr`.
 #[inline(always)]
 fn another_vttbr(vttbr: Vttbr) -> Option<Vttbr> {
-    // SAFETY: Xen runs at EL2.
-    let current = Vttbr::from_bits(unsafe { arch::read_vttbr_el2() });
+    let current = Vttbr::from_bits(arch::read_vttbr_el2());
     (current != vttbr).then_some(current)
 }
 
@@ -140,20 +142,13 @@ fn flush_other(vttbr: Vttbr, extent: &Extent, current: Vttbr) {
 #[inline(always)]
 fn flush_current(extent: Extent) {
     match extent {
-        // SAFETY: invalidates what can be read from the tables again.
-        Extent::Vmid => unsafe { sys::xs_flush_guest_tlb() },
+        Extent::Vmid => sys::xs_flush_guest_tlb(),
         Extent::Ipas {
             first,
             count,
             order,
-        } => {
-            // SAFETY: as above.
-            unsafe { sys::xs_flush_guest_tlb_by_ipa(first, count, order) }
-        }
-        Extent::Range { first, pages } => {
-            // SAFETY: as above.
-            unsafe { sys::xs_flush_guest_tlb_range(first, pages) }
-        }
+        } => sys::xs_flush_guest_tlb_by_ipa(first, count, order),
+        Extent::Range { first, pages } => sys::xs_flush_guest_tlb_range(first, pages),
     }
 }
 
@@ -171,14 +166,12 @@ pub(crate) fn stores_are_visible() {
 /// What this CPU holds of stage 1 for the VMID in VTTBR_EL2; what it holds of
 /// stage 2 stays.
 pub(crate) fn flush_current_stage1_locally() {
-    // SAFETY: as in `flush_vmid`.
-    unsafe { arch::flush_stage1_local() };
+    arch::flush_stage1_local();
 }
 
 /// This CPU's entries of all guests.
 pub(crate) fn flush_all_guests_locally() {
-    // SAFETY: as in `flush_vmid`.
-    unsafe { sys::xs_flush_all_guests_tlb_local() };
+    sys::xs_flush_all_guests_tlb_local();
 }
 
 /// Loads VTTBR_EL2 for the context that is being switched to.

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! `struct vcpu`, as far as the p2m is concerned.
 
-use core::cell::UnsafeCell;
+use core::cell::Cell;
 
 use xen_sys as sys;
+use xen_sys::arch;
 
-use crate::xen::cpu;
 use crate::xen::domain::Domain;
 
 /// No vCPU's number (`INVALID_VCPU_ID`): in `last_vcpu_ran`, nobody yet.
@@ -14,23 +14,26 @@ use crate::xen::domain::Domain;
 pub const NO_VCPU: u8 = sys::XS_INVALID_VCPU_ID as u8;
 static_assertions::const_assert!(sys::XS_INVALID_VCPU_ID <= u8::MAX as u32);
 
-/// A vCPU, owned by C. The caller of an exported function keeps it alive.
-#[repr(transparent)]
-pub struct Vcpu(UnsafeCell<sys::vcpu>);
+structure! {
+    /// A vCPU (`struct vcpu`), owned by C.
+    ///
+    /// # Invariants
+    ///
+    /// Every reference is to a vCPU whose structure lives as long as the reference: the
+    /// caller of an exported function keeps it. It does not prove that the vCPU runs, nor
+    /// that this CPU is where it does.
+    Vcpu(vcpu)
+}
+
+sys::fields! {
+    VcpuId: vcpu.vcpu_id as Cell<i32>, "never changes";
+    VcpuDomain: vcpu.domain as Cell<*mut sys::domain>, "never changes";
+    Sctlr: vcpu.arch.sctlr as Cell<u64>, "of the CPU that switches to or from the vCPU";
+    Hcr: vcpu.arch.hcr_el2 as Cell<u64>, "of the CPU that the vCPU runs on";
+    NeedFlushToRam: vcpu.arch.need_flush_to_ram as Cell<bool>, "of the CPU that the vCPU runs on";
+}
 
 impl Vcpu {
-    /// The vCPU that C hands in.
-    ///
-    /// # Safety
-    ///
-    /// `vcpu` points to a vCPU that stays alive for `'a`.
-    #[inline(always)]
-    pub unsafe fn from_ptr<'a>(vcpu: *mut sys::vcpu) -> &'a Self {
-        // SAFETY: repr(transparent) over an UnsafeCell; live by the caller's
-        // promise.
-        unsafe { &*vcpu.cast::<Self>() }
-    }
-
     /// The vCPU that runs on this CPU (`current`).
     ///
     /// # Safety
@@ -38,73 +41,60 @@ impl Vcpu {
     /// The vCPU stays alive for `'a`.
     pub(crate) unsafe fn current<'a>() -> &'a Self {
         // SAFETY: never null; live by the caller's promise.
-        unsafe { Self::from_ptr(cpu::current_vcpu()) }
-    }
-
-    /// For C.
-    #[inline(always)]
-    pub fn as_ptr(&self) -> *mut sys::vcpu {
-        self.0.get()
+        unsafe { Self::from_ptr(sys::current_vcpu()) }
     }
 
     /// Its number in its domain.
     pub fn id(&self) -> i32 {
-        let c = self.as_ptr();
-        // SAFETY: a live structure; the id never changes.
-        unsafe { (*c).vcpu_id }
+        self.c().field(VcpuId).get()
     }
 
     /// Its domain.
     #[inline(always)]
     pub fn domain(&self) -> &Domain {
-        let c = self.as_ptr();
-        // SAFETY: a live structure; the domain never changes.
-        let domain = unsafe { (*c).domain };
         // SAFETY: a domain outlives its vCPUs.
-        unsafe { Domain::from_ptr(domain) }
+        unsafe { Domain::from_ptr(self.c().field(VcpuDomain).get()) }
     }
 
     /// Whether it runs on this CPU now.
     #[inline(always)]
     pub fn is_current(&self) -> bool {
-        self.as_ptr() == cpu::current_vcpu()
+        self.c().as_ptr() == sys::current_vcpu()
     }
 
     /// Whether it is a CPU's idle vCPU, which has no guest context.
     pub fn is_idle(&self) -> bool {
-        // SAFETY: looks at the live structure.
-        unsafe { sys::is_idle_vcpu(self.as_ptr()) }
+        sys::is_idle_vcpu(self.c())
     }
 
-    /// The saved SCTLR_EL1.
-    pub(crate) fn sctlr(&self) -> u64 {
-        let c = self.as_ptr();
-        // SAFETY: a live structure; only this vCPU's CPU touches the field.
-        unsafe { (*c).arch.sctlr }
+    /// Saves the SCTLR_EL1 that is loaded.
+    pub(crate) fn save_sctlr(&self) {
+        self.c().field(Sctlr).set(arch::read_sctlr_el1());
     }
 
-    /// Saves SCTLR_EL1.
-    pub(crate) fn set_sctlr(&self, sctlr: u64) {
-        let c = self.as_ptr();
-        // SAFETY: as for `sctlr`.
-        unsafe { (*c).arch.sctlr = sctlr };
+    /// Loads the SCTLR_EL1 that was saved.
+    pub(crate) fn load_sctlr(&self) {
+        // SAFETY: the vCPU's own value, of a register that is the guest's.
+        unsafe { arch::write_sctlr_el1(self.c().field(Sctlr).get()) };
     }
 
     /// HCR_EL2 of this vCPU.
-    pub(crate) fn hcr(&self) -> u64 {
-        let c = self.as_ptr();
-        // SAFETY: a live structure; only this vCPU's CPU touches the field.
-        unsafe { (*c).arch.hcr_el2 }
+    fn hcr(&self) -> u64 {
+        self.c().field(Hcr).get()
+    }
+
+    /// Loads HCR_EL2.
+    pub(crate) fn load_hcr(&self) {
+        // SAFETY: the vCPU's own value, which Xen has made.
+        unsafe { arch::write_hcr_el2(self.hcr()) };
     }
 
     /// Changes HCR_EL2, in the structure and in the register
     /// (`vcpu_hcr_set_flags`, `vcpu_hcr_clear_flags`).
     fn set_current_hcr(&self, hcr: u64) {
         debug_assert!(self.is_current());
-        let c = self.as_ptr();
-        // SAFETY: as for `hcr`.
-        unsafe { (*c).arch.hcr_el2 = hcr };
-        cpu::write_hcr(hcr);
+        self.c().field(Hcr).set(hcr);
+        self.load_hcr();
     }
 
     /// Whether writes of the guest's virtual memory controls trap (HCR.TVM).
@@ -123,16 +113,12 @@ impl Vcpu {
 
     /// Whether guest RAM must be cleaned to memory before the guest runs on.
     pub fn need_flush_to_ram(&self) -> bool {
-        let c = self.as_ptr();
-        // SAFETY: a live structure; only this vCPU's CPU touches the field.
-        unsafe { (*c).arch.need_flush_to_ram }
+        self.c().field(NeedFlushToRam).get()
     }
 
     /// Sets [`Self::need_flush_to_ram`].
     pub fn set_need_flush_to_ram(&self, need: bool) {
-        let c = self.as_ptr();
-        // SAFETY: as for `need_flush_to_ram`.
-        unsafe { (*c).arch.need_flush_to_ram = need };
+        self.c().field(NeedFlushToRam).set(need);
     }
 
     /// Whether the guest has its MMU and data cache on
@@ -140,6 +126,6 @@ impl Vcpu {
     pub fn has_cache_enabled(&self) -> bool {
         debug_assert!(self.is_current());
         let both = u64::from(sys::XS_SCTLR_M_C);
-        cpu::read_sctlr_el1() & both == both
+        arch::read_sctlr_el1() & both == both
     }
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Names for domains and vCPUs: the fields of their C structures that tests and checkers read, and the
-//! few that the rest of Xen writes.
+//! few that the rest of Xen writes; and what gives a pointer to a function of Xen's that takes a reference.
 
-use xen_sys::{domain, p2m_domain, page_info, vcpu};
+use xen_sys::{domain, p2m_domain, page_info, vcpu, Opaque};
 
 /// A domain of a [`World`](crate::World); valid as long as the world is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -164,4 +164,78 @@ impl Vcpu {
         set_hcr: u64 = arch.hcr_el2);
     write!(/// As after a set/way operation.
         set_need_flush_to_ram: bool = arch.need_flush_to_ram);
+}
+
+/// The structure behind a pointer of this world.
+// Tests have no other pointers than those that the harness gives.
+#[allow(clippy::not_unsafe_ptr_arg_deref)]
+pub fn live<'a, T>(it: *mut T) -> &'a Opaque<T> {
+    assert!(!it.is_null());
+    // SAFETY: a world keeps its structures for as long as anybody has a pointer to them.
+    unsafe { Opaque::from_ptr(it) }
+}
+
+/// What may be given for a parameter of type `T`: xen-sys takes references where C's pointers
+/// are never null.
+pub trait Given<T> {
+    /// The parameter.
+    fn given(self) -> T;
+}
+
+impl<T> Given<T> for T {
+    fn given(self) -> T {
+        self
+    }
+}
+
+impl<'a, T> Given<&'a Opaque<T>> for *mut T {
+    fn given(self) -> &'a Opaque<T> {
+        live(self)
+    }
+}
+
+impl<'a, T> Given<Option<&'a Opaque<T>>> for *mut T {
+    fn given(self) -> Option<&'a Opaque<T>> {
+        (!self.is_null()).then(|| live(self))
+    }
+}
+
+impl Given<*const std::ffi::c_void> for *mut std::ffi::c_void {
+    fn given(self) -> *const std::ffi::c_void {
+        self
+    }
+}
+
+/// What a function answers.
+pub trait Answer {
+    /// To C.
+    type Raw;
+    /// The answer as C has it.
+    fn raw(self) -> Self::Raw;
+}
+
+macro_rules! answers {
+    ($($ty:ty)*) => {$(
+        impl Answer for $ty {
+            type Raw = Self;
+            fn raw(self) -> Self {
+                self
+            }
+        }
+    )*};
+}
+answers!(() bool i32 u32 u64);
+
+impl<T> Answer for *mut T {
+    type Raw = Self;
+    fn raw(self) -> Self {
+        self
+    }
+}
+
+impl<T> Answer for Option<&Opaque<T>> {
+    type Raw = *mut T;
+    fn raw(self) -> *mut T {
+        self.map_or(std::ptr::null_mut(), Opaque::as_ptr)
+    }
 }

@@ -7,6 +7,7 @@ use xen_sys::{domain, gfn_t, p2m_type_t, paddr_t, page_info, vaddr_t, vcpu};
 
 use super::with;
 use crate::ground::abi::p2mt;
+use crate::ground::handles::live;
 
 /// An implementation's `p2m_get_page_from_gfn()`.
 pub type PageFromGfn = unsafe extern "C" fn(*mut domain, gfn_t, *mut p2m_type_t) -> *mut page_info;
@@ -43,7 +44,7 @@ pub unsafe fn guest_walk(
             return false;
         }
         // SAFETY: the reference that was just taken.
-        unsafe { xen_sys::put_page(page) };
+        unsafe { xen_sys::put_page(live(page)) };
         if !p2mt::is_ram(t) {
             return false;
         }

@@ -66,10 +66,10 @@ impl Domain {
         // SAFETY: the world keeps the structure alive.
         let lock = unsafe { &raw mut (*self.0).arch.paging.lock };
         // SAFETY: initialised by p2m_init().
-        unsafe { xen_sys::xs_spin_lock(lock) };
+        unsafe { xen_sys::xs_spin_lock(crate::ground::handles::live(lock)) };
         let rc = call!(p2m_set_allocation(self.0, pages, null_mut()));
         // SAFETY: taken above.
-        unsafe { xen_sys::xs_spin_unlock(lock) };
+        unsafe { xen_sys::xs_spin_unlock(crate::ground::handles::live(lock)) };
         rc
     }
 
@@ -130,10 +130,10 @@ impl Domain {
         // SAFETY: the world keeps the structure alive.
         let lock = unsafe { &raw mut (*self.p2m()).lock };
         // SAFETY: initialised by p2m_init().
-        unsafe { xen_sys::xs_read_lock(lock) };
+        unsafe { xen_sys::xs_read_lock(crate::ground::handles::live(lock)) };
         let result = body();
         // SAFETY: taken above.
-        unsafe { xen_sys::xs_read_unlock(lock) };
+        unsafe { xen_sys::xs_read_unlock(crate::ground::handles::live(lock)) };
         result
     }
 
@@ -142,7 +142,7 @@ impl Domain {
         // SAFETY: the world keeps the structure alive.
         let lock = unsafe { &raw mut (*self.p2m()).lock };
         // SAFETY: initialised by p2m_init().
-        unsafe { xen_sys::xs_write_lock(lock) };
+        unsafe { xen_sys::xs_write_lock(crate::ground::handles::live(lock)) };
         let result = body();
         call!(p2m_write_unlock(self.p2m()));
         result
@@ -247,15 +247,14 @@ impl Page {
     /// Its frame.
     #[must_use]
     pub fn mfn(self) -> Mfn {
-        // SAFETY: a page that the mock gave.
-        unsafe { xen_sys::xs_page_to_mfn(self.0) }
+        xen_sys::xs_page_to_mfn(crate::ground::handles::live(self.0))
     }
 
     /// Drops the reference; the frame.
     pub fn put(self) -> Mfn {
         let mfn = self.mfn();
         // SAFETY: the reference that came with it.
-        unsafe { xen_sys::put_page(self.0) };
+        unsafe { xen_sys::put_page(crate::ground::handles::live(self.0)) };
         mfn
     }
 }

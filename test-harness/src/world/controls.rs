@@ -265,16 +265,25 @@ impl World {
 
     /// Moves a table page to the pool, as the p2m does when it frees one.
     pub fn give_back_table(&self, d: Domain, mfn: Mfn) {
-        // SAFETY: looks a page up.
-        let pg = unsafe { xen_sys::xs_mfn_to_page(mfn) };
+        let pg = xen_sys::xs_mfn_to_page(mfn);
         // SAFETY: a place in a live structure.
         let pages = unsafe { &raw mut (*d.0).arch.p2m.pages };
         // SAFETY: a place in a live structure.
         let free = unsafe { &raw mut (*d.0).arch.paging.p2m_freelist };
         // SAFETY: as above.
-        unsafe { xen_sys::xs_page_list_del(pg, pages) };
+        unsafe {
+            xen_sys::xs_page_list_del(
+                crate::ground::handles::live(pg),
+                crate::ground::handles::live(pages),
+            )
+        };
         // SAFETY: as above.
-        unsafe { xen_sys::xs_page_list_add_tail(pg, free) };
+        unsafe {
+            xen_sys::xs_page_list_add_tail(
+                crate::ground::handles::live(pg),
+                crate::ground::handles::live(free),
+            )
+        };
     }
 
     /// Free pages in a domain's pool.

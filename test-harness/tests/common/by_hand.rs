@@ -7,8 +7,10 @@ use xen_sys as sys;
 /// Calls a mock function.
 macro_rules! xen {
     ($name:ident($($argument:expr),*)) => {{
+        #[allow(unused_unsafe)] // some are safe to call
         // SAFETY: the mock copes with any argument; pointers are live.
-        unsafe { sys::$name($($argument),*) }
+        let answer = unsafe { sys::$name($(test_harness::Given::given($argument)),*) };
+        test_harness::Answer::raw(answer)
     }};
 }
 

@@ -9,6 +9,6 @@ pub(crate) mod diff;
 pub(crate) mod doctor;
 mod gates;
 mod own_tree;
-#[cfg(test)]
-mod readme;
 pub(crate) mod test;
+#[cfg(test)]
+mod unsafe_blocks;

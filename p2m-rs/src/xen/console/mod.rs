@@ -5,13 +5,16 @@
 //! A text that a guest can cause carries `XENLOG_GUEST` (`<G>`) and so is
 //! rate-limited (XSA-141).
 
+mod printk;
+
 use core::ffi::c_uint;
 
 use xen_sys as sys;
 
+use printk::Format;
+
 use crate::types::addr::{Gfn, Gva, Maddr, Mfn};
 use crate::types::errno::Errno;
-use crate::xen::cpu;
 use crate::xen::domain::Domain;
 use crate::xen::iommu::IotlbFlush;
 use crate::xen::page::Page;
@@ -30,12 +33,11 @@ const _: () = {
     assert!(same(b"<G>", sys::XENLOG_GUEST));
 };
 
-/// `printk` with arguments that match the format by inspection.
+/// `printk` with arguments that match the format ([`Format`] sees to that).
 macro_rules! print {
     ($format:literal $(, $argument:expr)* $(,)?) => {
-        // SAFETY: the arguments have the C types that the conversions of the
-        // format, right there, name.
-        unsafe { sys::printk!($format $(, $argument)*) }
+        // Inferred from the arguments, and looked at when this is compiled.
+        Format::print(const { Format::new($format) }, ($($argument,)*))
     };
 }
 
@@ -79,30 +81,30 @@ pub fn stage2_shape(levels: u32, root_order: u32, vtcr: u64) {
 /// `setup_virt_paging`: the machine or a driver wants an IPA size for which
 /// there is no table shape.
 pub fn panic_unsupported_ipa_bits(ipa_bits: u32) -> ! {
-    // SAFETY: as for `print!`.
+    // SAFETY: `%u` takes a u32.
     unsafe { sys::panic_xen!(c"%u-bit P2M is not supported\n", ipa_bits) }
 }
 
 /// `setup_virt_paging`: no memory at boot.
 pub fn panic_no_empty_root() -> ! {
-    // SAFETY: as for `print!`.
+    // SAFETY: there is no conversion.
     unsafe { sys::panic_xen!(c"Unable to allocate root table for ARM64_WORKAROUND_AT_SPECULATE\n") }
 }
 
 /// `BUG()`: Xen cannot go on. Says why.
 pub fn bug(why: &str) -> ! {
     let (length, why) = text(why);
-    print!(c"<0>p2m: BUG: %.*s\n", length, why);
-    // SAFETY: ends in Xen's crash handler.
-    unsafe { sys::xs_bug() }
+    // SAFETY: `%.*s` takes the two parts of a text.
+    unsafe { sys::printk!(c"<0>p2m: BUG: %.*s\n", length, why) };
+    sys::xs_bug()
 }
 
 /// A Rust panic, at `line` of `file`.
 pub fn rust_panic(file: &str, line: u32) -> ! {
     let (length, file) = text(file);
-    print!(c"<0>p2m: Rust panic at %.*s:%u\n", length, file, line);
-    // SAFETY: ends in Xen's crash handler.
-    unsafe { sys::xs_bug() }
+    // SAFETY: `%.*s` takes the two parts of a text, `%u` a u32.
+    unsafe { sys::printk!(c"<0>p2m: Rust panic at %.*s:%u\n", length, file, line) };
+    sys::xs_bug()
 }
 
 /// `p2m_alloc_vmid`.
@@ -149,7 +151,7 @@ pub fn p2m_statistics(mappings: [u64; 3], shattered: [u64; 2]) {
 /// `dump_p2m_lookup`.
 pub fn p2m_lookup_of(domain: &Domain, address: u64, root: Page) {
     print!(c"dom%d IPA 0x%016lx\n", c_uint::from(domain.id()), address);
-    print!(c"P2M @ %p mfn:%#05lx\n", root.as_ptr(), root.mfn().raw());
+    print!(c"P2M @ %p mfn:%#05lx\n", root, root.mfn().raw());
 }
 
 /// `map_dev_mmio_page`.
@@ -157,7 +159,7 @@ pub fn cannot_map_mmio(domain: &Domain, mfn: Mfn) {
     print!(
         c"<G><0>Unable to map MFN %#05lx in %pd\n",
         mfn.raw(),
-        domain.as_ptr()
+        domain
     );
 }
 
@@ -182,19 +184,18 @@ pub fn kept_for_devices(domain: &Domain, gfn: Gfn) {
 }
 
 /// `p2m_flush_vm`.
-pub fn cannot_clean_p2m(rc: i32) {
+pub fn cannot_clean_p2m(vcpu: &Vcpu, rc: i32) {
     print!(
         c"<G><1>%pv P2M has not been correctly cleaned (rc = %d)\n",
-        cpu::current_vcpu(),
-        rc
+        vcpu, rc
     );
 }
 
 /// `p2m_set_way_flush` with tables that an IOMMU shares.
-pub fn set_way_with_shared_tables() {
+pub fn set_way_with_shared_tables(vcpu: &Vcpu) {
     print!(
         c"<G><0>%pv The cache should be flushed by VA rather than by set/way.\n",
-        cpu::current_vcpu()
+        vcpu
     );
 }
 
@@ -209,8 +210,7 @@ pub(crate) fn iotlb_flush_failed(
     if domain.is_shutting_down() {
         return;
     }
-    // SAFETY: counts a print against the rate limit.
-    if unsafe { sys::printk_ratelimit() } != 0 {
+    if sys::printk_ratelimit() != 0 {
         print!(
             c"<0>d%d: IOMMU IOTLB flush failed: %d, dfn %lx, page count %lu flags %x\n",
             c_uint::from(domain.id()),
@@ -227,12 +227,9 @@ pub(crate) fn iotlb_flush_failed(
 pub(crate) fn domain_crash_called() {
     let place = core::panic::Location::caller();
     let (length, file) = text(place.file());
-    print!(
-        c"<0>domain_crash called from %.*s:%u\n",
-        length,
-        file,
-        place.line()
-    );
+    let line = place.line();
+    // SAFETY: `%.*s` takes the two parts of a text, `%u` a u32.
+    unsafe { sys::printk!(c"<0>domain_crash called from %.*s:%u\n", length, file, line) };
 }
 
 /// A text for `%.*s`.
@@ -246,7 +243,7 @@ pub fn no_stage1_translation(vcpu: &Vcpu, gva: Gva) {
     if cfg!(debug_assertions) {
         print!(
             c"<G><3>p2m.c: %pv: Failed to walk page-table va %#016lx\n",
-            vcpu.as_ptr(),
+            vcpu,
             gva.raw()
         );
     }
@@ -255,11 +252,7 @@ pub fn no_stage1_translation(vcpu: &Vcpu, gva: Gva) {
 /// `get_page_from_gva`: the address translates to no page. Debug builds only.
 pub fn invalid_mfn(vcpu: &Vcpu, mfn: Mfn) {
     if cfg!(debug_assertions) {
-        print!(
-            c"<G><3>p2m.c: %pv: Invalid MFN %#05lx\n",
-            vcpu.as_ptr(),
-            mfn.raw()
-        );
+        print!(c"<G><3>p2m.c: %pv: Invalid MFN %#05lx\n", vcpu, mfn.raw());
     }
 }
 
@@ -270,7 +263,7 @@ pub fn cannot_get_page(vcpu: &Vcpu, hardware: Maddr) {
     if cfg!(debug_assertions) {
         print!(
             c"<G><3>p2m.c: %pv: Failing to acquire the MFN %#05lx\n",
-            vcpu.as_ptr(),
+            vcpu,
             hardware.mfn().raw()
         );
     }
@@ -282,7 +275,7 @@ pub fn no_access_monitor(vcpu: &Vcpu) {
     if cfg!(debug_assertions) {
         print!(
             c"<G><2>mem_access.c: %pv Memory access permissions failure, no vm_event listener VCPU %d, dom %d\n",
-            vcpu.as_ptr(),
+            vcpu,
             vcpu.id(),
             c_uint::from(vcpu.domain().id())
         );

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! What an exported function wants of its caller, as data: [`Export`], and [`exports!`](crate::exports!),
+//! which makes a table of them and compares it with the functions.
+
+use core::mem::MaybeUninit;
+
+use xen_sys as sys;
+
+use crate::p2m::lock::{ReadLockedByC, WriteLockedByC};
+use crate::p2m::token::CalledUnlocked;
+use crate::xen::domain::Domain;
+use crate::xen::pool::PoolLockedByC;
+use crate::xen::target::VouchedMfn;
+use crate::xen::vcpu::Vcpu;
+
+/// Which locks the caller holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Holds {
+    /// Whatever it likes, but what is taken inside.
+    Any,
+    /// No p2m lock.
+    NoP2mLock,
+    /// The p2m lock, for reading or writing.
+    P2mLock,
+    /// The p2m lock, for writing.
+    P2mWriteLock,
+    /// The paging lock.
+    PagingLock,
+}
+
+/// Which lock is taken inside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Takes {
+    /// None.
+    Nothing,
+    /// The p2m lock, for reading.
+    Read,
+    /// The p2m lock, for writing.
+    Write,
+    /// Both, one after the other.
+    ReadThenWrite,
+    /// The paging lock.
+    Paging,
+    /// The lock of the VMIDs.
+    Vmids,
+}
+
+/// An exported function.
+#[derive(Clone, Copy, Debug)]
+pub struct Export {
+    /// The C file that it is from.
+    pub file: &'static str,
+    /// Its name.
+    pub name: &'static str,
+    /// What its caller holds.
+    pub holds: Holds,
+    /// What it takes.
+    pub takes: Takes,
+    /// The Rust function that does it; empty for what Arm does not have.
+    pub calls: &'static str,
+}
+
+/// A type of an exported function's parameter.
+pub trait Parameter {
+    /// What it says of the caller's locks.
+    const HOLDS: Holds = Holds::Any;
+}
+
+macro_rules! parameters {
+    ($($ty:ty $(=> $holds:ident)?;)*) => {$(
+        impl Parameter for $ty {
+            $(const HOLDS: Holds = Holds::$holds;)?
+        }
+    )*};
+}
+
+parameters! {
+    ReadLockedByC<'_> => P2mLock;
+    WriteLockedByC<'_> => P2mWriteLock;
+    PoolLockedByC<'_> => PagingLock;
+    &Domain;
+    &Vcpu;
+    &sys::Opaque<sys::cpu_user_regs>;
+    VouchedMfn;
+    u64;
+    u32;
+    bool;
+    sys::hsr;
+    &mut u64;
+    &mut MaybeUninit<u32>;
+    *mut core::ffi::c_void;
+    *const core::ffi::c_void;
+}
+
+impl<A> Parameter for CalledUnlocked<'_, A> {
+    const HOLDS: Holds = Holds::NoP2mLock;
+}
+
+impl<T> Parameter for super::Out<'_, T> {}
+
+/// A type of exported functions.
+pub trait Function {
+    /// What its parameters say of the caller's locks.
+    const HOLDS: Holds;
+}
+
+/// What two parameters say.
+const fn both(one: Holds, other: Holds) -> Holds {
+    match (one, other) {
+        (holds, Holds::Any) | (Holds::Any, holds) => holds,
+        _ => panic!("two parameters speak of locks"),
+    }
+}
+
+macro_rules! functions {
+    ($($($a:ident)*;)*) => {$(
+        impl<R, $($a: Parameter),*> Function for unsafe extern "C" fn($($a),*) -> R {
+            const HOLDS: Holds = {
+                let holds = Holds::Any;
+                $(let holds = both(holds, $a::HOLDS);)*
+                holds
+            };
+        }
+    )*};
+}
+functions! {
+    ;
+    A;
+    A B;
+    A B C;
+    A B C D;
+    A B C D E;
+    A B C D E F;
+    A B C D E F G;
+}
+
+/// Whether the parameters say the same as the table.
+pub const fn agrees<F: Function + Copy>(_: F, holds: Holds) -> bool {
+    F::HOLDS as u8 == holds as u8
+}
+
+/// Declares the exported functions of one C file: parameters, what the caller holds, what
+/// is taken inside, the function that does it.
+///
+/// That the lock state is what the types of the parameters say, and that there is such a
+/// function, is checked wherever this is compiled. In the build for the hypervisor the
+/// whole prototype is compared with the header's (`header`), if C declares one (else
+/// `own`).
+#[macro_export]
+macro_rules! exports {
+    ($(#[$meta:meta])* $table:ident = $file:literal, $module:ident: $(
+        $from:ident $name:ident($($a:ident),*): $holds:ident, $takes:ident $(=> $calls:expr)?;
+    )*) => {
+        $(#[$meta])*
+        pub const $table: &[$crate::ffi::contract::Export] = &[$($crate::ffi::contract::Export {
+            file: $file,
+            name: stringify!($name),
+            holds: $crate::ffi::contract::Holds::$holds,
+            takes: $crate::ffi::contract::Takes::$takes,
+            calls: concat!($(stringify!($calls))?),
+        }),*];
+
+        const _: () = {$(
+            assert!(
+                $crate::ffi::contract::agrees(
+                    $module::$name as unsafe extern "C" fn($(xen_sys::infer!($a)),*) -> _,
+                    $crate::ffi::contract::Holds::$holds,
+                ),
+                concat!(stringify!($name), ": its parameters say something else of locks")
+            );
+            $(let _ = $calls;)?
+            $crate::exports!(@$from $module $name $($a)*);
+        )*};
+    };
+    (@header $module:ident $name:ident $($a:ident)*) => {
+        #[cfg(target_os = "none")]
+        xen_sys::same_prototype(
+            $module::$name as unsafe extern "C" fn($(xen_sys::infer!($a)),*) -> _,
+            xen_sys::prototypes::$name as unsafe extern "C" fn($(xen_sys::infer!($a)),*) -> _,
+        );
+    };
+    (@own $module:ident $name:ident $($a:ident)*) => {};
+}

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! The exported functions of `p2m.c` and `mmu/p2m.c`, as data ([`exports!`]). Those
+//! of `mem_access.c` are in mem_access-rs. docs/exports.md shows them all; a test compares
+//! it, and the functions that there are, with this.
+
+use super::{mmu_p2m, p2m};
+use crate::guest::{cache, context, fault, gva};
+use crate::lifecycle::{self, allocation, dump, setup, vmid};
+use crate::map::{self, insert, lookup};
+use crate::p2m::lock::WriteLockedByC;
+use crate::xen::pool::PoolView;
+
+exports! {
+    /// Those of `p2m.c`.
+    P2M = "p2m.c", p2m:
+    header p2m_write_unlock(p): P2mWriteLock, Nothing => WriteLockedByC::unlock;
+    header memory_type_changed(d): Any, Nothing;
+    header p2m_lookup(d, gfn, t): NoP2mLock, Read => lookup::lookup;
+    header p2m_get_page_from_gfn(d, gfn, t): NoP2mLock, Read => lookup::get_page_from_gfn;
+    header guest_physmap_mark_populate_on_demand(d, gfn, order): Any, Nothing;
+    header p2m_pod_decrease_reservation(d, gfn, order): Any, Nothing;
+    header p2m_insert_mapping(d, start_gfn, nr, mfn, t): NoP2mLock, Write => map::insert_mapping;
+    header map_regions_p2mt(d, gfn, nr, mfn, p2mt): NoP2mLock, Write => map::insert_mapping;
+    header unmap_regions_p2mt(d, gfn, nr, mfn): NoP2mLock, Write => map::remove_mapping;
+    header map_mmio_regions(d, start_gfn, nr, mfn): NoP2mLock, Write => map::insert_mapping;
+    header unmap_mmio_regions(d, start_gfn, nr, mfn): NoP2mLock, Write => map::remove_mapping;
+    header map_dev_mmio_page(d, gfn, mfn): NoP2mLock, Write => map::insert_mapping;
+    header guest_physmap_add_entry(d, gfn, mfn, order, t): NoP2mLock, Write => map::insert_mapping;
+    header guest_physmap_remove_page(d, gfn, mfn, order): NoP2mLock, Write => map::remove_mapping;
+    header set_foreign_p2m_entry(d, fd, gfn, mfn): NoP2mLock, Write => map::insert_mapping;
+    header p2m_vmid_allocator_init(): Any, Vmids => vmid::init;
+    header p2m_alloc_vmid(d): Any, Vmids => vmid::alloc;
+    header p2m_free_vmid(d): Any, Vmids => vmid::free;
+    header p2m_cache_flush_range(d, pstart, end): NoP2mLock, Read => cache::flush_range;
+    header p2m_set_way_flush(v, regs, hsr): Any, Nothing => cache::set_way;
+    header p2m_toggle_cache(v, was_enabled): Any, Nothing => cache::toggle;
+    header gfn_to_mfn(d, gfn): NoP2mLock, Read => lookup::lookup;
+    header get_page_from_gva(v, va, flags): NoP2mLock, Read => gva::get_page_from_gva;
+    header p2m_restrict_ipa_bits(ipa_bits): Any, Nothing => setup::restrict_ipa_bits;
+}
+
+exports! {
+    /// Those of `mmu/p2m.c`.
+    MMU_P2M = "mmu/p2m.c", mmu_p2m:
+    header arch_get_paging_mempool_size(d, size): Any, Nothing => allocation::mempool_size;
+    header p2m_set_allocation(d, pages, preempted): PagingLock, Nothing => PoolView::set_size;
+    header arch_set_paging_mempool_size(d, size): Any, Paging => allocation::set_mempool_size;
+    header p2m_teardown_allocation(d): Any, Paging => allocation::teardown;
+    header p2m_dump_info(d): NoP2mLock, Read => dump::info;
+    header dump_p2m_lookup(d, addr): Any, Nothing => dump::lookup;
+    header p2m_save_state(p): Any, Nothing => context::save;
+    header p2m_restore_state(n): Any, Nothing => context::restore;
+    header p2m_force_tlb_flush_sync(p): P2mWriteLock, Nothing => WriteLockedByC::force_tlb_flush_sync;
+    header p2m_tlb_flush_sync(p): P2mWriteLock, Nothing => WriteLockedByC::tlb_flush_sync;
+    header p2m_get_entry(p, gfn, t, a, page_order, valid): P2mLock, Nothing => lookup::get_entry;
+    header p2m_set_entry(p, sgfn, nr, smfn, t, a): P2mWriteLock, Nothing => insert::insert;
+    header p2m_clear_root_pages(p): NoP2mLock, Write => lifecycle::clear_root_pages;
+    header p2m_domain_creation_finished(d): NoP2mLock, Write => fault::creation_finished;
+    header p2m_resolve_translation_fault(d, gfn): NoP2mLock, Write => fault::resolve;
+    header p2m_teardown(d): NoP2mLock, Write => lifecycle::teardown;
+    header p2m_final_teardown(d): Any, Paging => lifecycle::final_teardown;
+    header p2m_init(d): NoP2mLock, Write => lifecycle::init;
+    header relinquish_p2m_mapping(d): NoP2mLock, Write => lifecycle::relinquish;
+    header p2m_flush_vm(v): NoP2mLock, ReadThenWrite => cache::flush_vm;
+    header setup_virt_paging(): Any, Vmids => setup::all_cpus;
+    own xen_p2m_setup_virt_paging_one(data): Any, Nothing => setup::this_cpu;
+}
