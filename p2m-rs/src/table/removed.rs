@@ -14,6 +14,11 @@ use crate::xen::page::{put_pages, Page};
 /// An entry, or a run of leaves, as it was before it was cleared or replaced. This value owns
 /// what the entry owned, and must be released under the lock by
 /// `map::release::release`.
+///
+/// # Invariants
+///
+/// The entries are in no table any more, and there is no second value for them. It does not
+/// prove that the TLBs, or an IOMMU, have forgotten them.
 #[must_use = "owns references or a subtree: release it"]
 pub(crate) struct Removed {
     pte: Pte,
@@ -33,6 +38,11 @@ pub(crate) enum Owned {
 }
 
 /// A leaf, or a run of leaves, that was removed from its table.
+///
+/// # Invariants
+///
+/// As of [`Removed`]; the leaves are of a table of `level`, and a foreign one owns a
+/// reference to each of its pages.
 #[must_use = "owns references"]
 pub(crate) struct RemovedLeaf {
     pte: Pte,
@@ -41,6 +51,12 @@ pub(crate) struct RemovedLeaf {
 }
 
 /// A table that no entry points to any more.
+///
+/// # Invariants
+///
+/// Only this value can free the table, which is in `page`, and what is below it. It does not
+/// prove that no walk is in it: a walk may be under way, and walk caches may hold it until
+/// the flush.
 #[must_use = "owns a subtree"]
 pub(crate) struct RemovedTable {
     page: Page,

@@ -55,6 +55,11 @@ fn same(one: [u64; GROUP], other: [u64; GROUP]) -> bool {
 }
 
 /// The entries of a table that are still to be read or written.
+///
+/// # Invariants
+///
+/// There are `left` entries from `at` on, of a table as [`Table`]'s invariants say; `at`
+/// itself need not be the begin of one.
 struct Rest<'v> {
     /// The first of these entries, as if a table began there.
     at: Table<'v>,

@@ -19,6 +19,12 @@ use crate::types::pte::Pte;
 use crate::xen::globals::{root_page_order, root_pages};
 
 /// A walk from the root down: the table that it has reached.
+///
+/// # Invariants
+///
+/// Bits 47:12 of `pointer` are the address of a table of the tree whose entries span
+/// 2^`order` pages each, and which is not freed during `'v`: a lock of its p2m is held. It
+/// does not prove that the entry that led there is still what it was.
 #[derive(Clone, Copy)]
 pub(crate) struct Walk<'v> {
     /// Bits 47:12 are the table's address: this is the entry that pointed to the table, or
@@ -152,6 +158,11 @@ impl<'v> Table<'v> {
 }
 
 /// The place of one entry, kept as a [`Table`] whose first entry it is.
+///
+/// # Invariants
+///
+/// The first entry is one of a table as [`Table`]'s invariants say. It does not prove that
+/// there is another entry after it, nor of which level they are.
 #[derive(Clone, Copy)]
 pub(crate) struct Place<'v>(Table<'v>);
 
