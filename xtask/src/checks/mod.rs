@@ -8,6 +8,8 @@ mod dependencies;
 pub(crate) mod diff;
 pub(crate) mod doctor;
 mod gates;
+#[cfg(test)]
+mod markdown;
 mod own_tree;
 pub(crate) mod test;
 #[cfg(test)]

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Prose in Markdown is wrapped, and its links lead somewhere.
+
+use std::path::{Path, PathBuf};
+
+use crate::base::files::read_text;
+use crate::base::paths::Paths;
+
+/// Columns of a line of prose.
+const COLUMNS: usize = 120;
+
+/// Folders with Markdown, below the root; the first is the root itself, without what is below it.
+const FOLDERS: [&str; 4] = ["", "docs", "patches", "test-harness"];
+
+/// Files that commands write, with lines as long as their data.
+const GENERATED: [&str; 2] = ["docs/bench.md", "docs/agreement.md"];
+
+/// The lines that are too long, by number: of prose, not of tables or code.
+fn too_long(text: &str) -> Vec<usize> {
+    prose(text)
+        .filter(|(_, line)| line.chars().count() > COLUMNS)
+        .map(|(number, _)| number)
+        .collect()
+}
+
+/// The lines that are neither a table's nor code, with their numbers.
+fn prose(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let mut in_code = false;
+    (1..).zip(text.lines()).filter(move |(_, line)| {
+        let is_fence = line.trim_start().starts_with("```");
+        in_code ^= is_fence;
+        !in_code && !is_fence && !line.starts_with('|')
+    })
+}
+
+/// The targets of links to files: `[text](target)`, without what follows a `#`.
+fn targets(text: &str) -> impl Iterator<Item = &str> {
+    text.split("](")
+        .skip(1)
+        .filter_map(|rest| rest.split([')', ' ', '\n']).next())
+        .filter(|target| !target.contains("://") && !target.starts_with('#'))
+        .map(|target| target.split('#').next().unwrap_or(target))
+}
+
+/// All Markdown that belongs to the project.
+fn files(root: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for folder in FOLDERS {
+        let entries = std::fs::read_dir(root.join(folder)).into_iter().flatten();
+        let paths = entries.flatten().map(|entry| entry.path());
+        found.extend(paths.filter(|path| path.extension().is_some_and(|e| e == "md")));
+    }
+    found
+}
+
+#[test]
+fn prose_in_markdown_is_wrapped() -> anyhow::Result<()> {
+    let root = Paths::find()?.root().to_path_buf();
+    let files = files(&root);
+    assert!(files.len() > 10, "{files:?}");
+    for file in files {
+        let name = file.strip_prefix(&root)?.display().to_string();
+        if !GENERATED.contains(&name.as_str()) {
+            let lines = too_long(&read_text(&file)?);
+            assert!(
+                lines.is_empty(),
+                "{name}: lines {lines:?} are longer than {COLUMNS} columns"
+            );
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn each_link_to_a_file_leads_to_one() -> anyhow::Result<()> {
+    let root = Paths::find()?.root().to_path_buf();
+    for file in files(&root) {
+        let text = read_text(&file)?;
+        let folder = file.parent().unwrap_or(&root);
+        for target in targets(&text) {
+            let exists = folder.join(target).exists();
+            assert!(exists, "{}: {target} is not there", file.display());
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn only_prose_is_too_long() {
+    let long = "x ".repeat(61);
+    let text = format!("{long}\n| {long}\n```\n{long}\n```\nshort\n{long}\n");
+    assert_eq!(too_long(&text), [1, 7]);
+}
+
+#[test]
+fn a_link_is_its_target() {
+    let text = "[a](b.md) and [c](d/e.rs#L3), [f](https://example.org/g), [h](#i)";
+    assert_eq!(targets(text).collect::<Vec<_>>(), ["b.md", "d/e.rs"]);
+}
