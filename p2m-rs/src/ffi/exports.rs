@@ -8,7 +8,6 @@ use crate::guest::{cache, context, fault, gva};
 use crate::lifecycle::{self, allocation, dump, setup, vmid};
 use crate::map::{self, insert, lookup};
 use crate::p2m::lock::WriteLockedByC;
-use crate::xen::pool::PoolView;
 
 exports! {
     /// Those of `p2m.c`.
@@ -43,7 +42,7 @@ exports! {
     /// Those of `mmu/p2m.c`.
     MMU_P2M = "mmu/p2m.c", mmu_p2m:
     header arch_get_paging_mempool_size(d, size): Any, Nothing => allocation::mempool_size;
-    header p2m_set_allocation(d, pages, preempted): PagingLock, Nothing => PoolView::set_size;
+    header p2m_set_allocation(d, pages, preempted): PagingLock, Nothing => allocation::set_allocation;
     header arch_set_paging_mempool_size(d, size): Any, Paging => allocation::set_mempool_size;
     header p2m_teardown_allocation(d): Any, Paging => allocation::teardown;
     header p2m_dump_info(d): NoP2mLock, Read => dump::info;

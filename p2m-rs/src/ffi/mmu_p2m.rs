@@ -41,7 +41,7 @@ pub extern "C" fn p2m_set_allocation(
         None => Preemption::Forbidden,
         Some(_) => Preemption::Allowed,
     };
-    let result = d.with(|pool| pool.set_size(pages, preemption));
+    let result = d.with(|pool| allocation::set_allocation(pool, pages, preemption));
     if result == Err(Errno::ERESTART) {
         output(preempted, true);
     }

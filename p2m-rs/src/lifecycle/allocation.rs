@@ -21,30 +21,28 @@ pub enum Preemption {
     Forbidden,
 }
 
-impl PoolView<'_> {
-    /// Sets the size of the pool to `pages` pages (`p2m_set_allocation`).
-    ///
-    /// # Errors
-    ///
-    /// [`Errno::ENOMEM`]: the heap is empty, or the pool has fewer free pages than should be
-    /// removed. [`Errno::ERESTART`]: preempted. The pool keeps the size that was reached.
-    pub fn set_size(&mut self, pages: u64, preemption: Preemption) -> Result {
-        while self.total() != pages {
-            if self.total() < pages {
-                if !self.grow() {
-                    console::no_page_for_pool();
-                    return Err(Errno::ENOMEM);
-                }
-            } else if !self.shrink() {
-                console::no_free_page_in_pool();
+/// `p2m_set_allocation`: sets the size of the pool to `pages` pages.
+///
+/// # Errors
+///
+/// [`Errno::ENOMEM`]: the heap is empty, or the pool has fewer free pages than should be
+/// removed. [`Errno::ERESTART`]: preempted. The pool keeps the size that was reached.
+pub fn set_allocation(pool: &mut PoolView<'_>, pages: u64, preemption: Preemption) -> Result {
+    while pool.total() != pages {
+        if pool.total() < pages {
+            if !pool.grow() {
+                console::no_page_for_pool();
                 return Err(Errno::ENOMEM);
             }
-            if preemption == Preemption::Allowed && cpu::general_preempt_check() {
-                return Err(Errno::ERESTART);
-            }
+        } else if !pool.shrink() {
+            console::no_free_page_in_pool();
+            return Err(Errno::ENOMEM);
         }
-        Ok(())
+        if preemption == Preemption::Allowed && cpu::general_preempt_check() {
+            return Err(Errno::ERESTART);
+        }
     }
+    Ok(())
 }
 
 /// `arch_get_paging_mempool_size`: the size of the pool in bytes, free and used pages.
@@ -57,23 +55,23 @@ pub fn mempool_size(domain: &Domain) -> u64 {
 /// # Errors
 ///
 /// [`Errno::EINVAL`] if `bytes` is not a multiple of the page size, otherwise those of
-/// [`PoolView::set_size`].
+/// [`set_allocation`].
 pub fn set_mempool_size(domain: &Domain, bytes: u64) -> Result {
     if bytes & (PAGE_SIZE - 1) != 0 {
         return Err(Errno::EINVAL);
     }
     let pages = bytes >> PAGE_SHIFT;
-    domain.lock_pool().set_size(pages, Preemption::Allowed)
+    set_allocation(&mut domain.lock_pool(), pages, Preemption::Allowed)
 }
 
 /// `p2m_teardown_allocation`: gives all pages back to the heap.
 ///
 /// # Errors
 ///
-/// Those of [`PoolView::set_size`].
+/// Those of [`set_allocation`].
 pub fn teardown(domain: &Domain) -> Result {
     let mut pool = domain.lock_pool();
-    let result = pool.set_size(0, Preemption::Allowed);
+    let result = set_allocation(&mut pool, 0, Preemption::Allowed);
     // UPSTREAM-DEFECT: B19: this assertion fails if pages of the pool are still in use.
     debug_assert!(result == Err(Errno::ERESTART) || pool.total() == 0);
     result

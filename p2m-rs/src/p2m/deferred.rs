@@ -42,7 +42,7 @@ pub(crate) enum Stale {
 }
 
 impl Stale {
-    /// The smallest range that holds both.
+    /// The smallest value that covers both.
     fn union(self, other: Self) -> Self {
         match (self, other) {
             (Self::Nothing, one) | (one, Self::Nothing) => one,
@@ -81,11 +81,11 @@ pub(crate) struct Deferred<'l> {
 }
 
 impl<'l> Deferred<'l> {
-    /// Of a p2m, with the flush that C's flag says is needed.
+    /// The deferred work of a p2m: at first only the flush that C's `need_flush` asks for.
     ///
     /// # Safety
     ///
-    /// The write lock is held for `'l`, and there is no other value for the same p2m.
+    /// The write lock is held for `'l`, and no other `Deferred` of the p2m exists.
     #[inline(always)]
     pub(super) unsafe fn of(p2m: &'l P2m) -> Self {
         Self {
@@ -106,19 +106,19 @@ impl<'l> Deferred<'l> {
         self.pages.p2m()
     }
 
-    /// Pages for new tables, and those of removed ones.
+    /// The pages of new and of removed tables.
     #[inline(always)]
     pub(crate) fn pages(&self) -> &TablePages<'l> {
         &self.pages
     }
 
-    /// Stores to reachable entries were made: walkers must see them before the
-    /// lock is released.
+    /// Defers a barrier: stores to reachable entries were made, which walkers must see before
+    /// the lock is released.
     pub(crate) fn defer_barrier(&self) {
         self.barrier.set(true);
     }
 
-    /// Entries of `level` in `gfn .. gfn + pages` were live and have changed.
+    /// Defers a flush: live entries of `level` in `gfn .. gfn + pages` have changed.
     pub(crate) fn defer_flush(&self, gfn: Gfn, pages: u64, level: Level) {
         let first = gfn.raw() & !(level.pages() - 1);
         let stale = Stale::Range {
@@ -129,33 +129,32 @@ impl<'l> Deferred<'l> {
         self.stale.set(self.stale.get().union(stale));
     }
 
-    /// Any entry may have been live and have changed.
+    /// Defers a flush of the whole VMID: any live entry may have changed.
     pub(crate) fn defer_whole_flush(&self) {
         self.stale.set(Stale::All);
     }
 
-    /// Whether TLBs may hold what the tables do not say any more.
+    /// Whether TLBs may hold stale entries.
     #[inline]
     pub(crate) fn is_flush_needed(&self) -> bool {
         self.stale.get() != Stale::Nothing
     }
 
-    /// Walkers see all stores from here on (DSB ISHST), if there were any.
+    /// Does the deferred barrier, if there is one (DSB ISHST): walkers see all stores made so far.
     pub(crate) fn barrier(&self) {
         if self.barrier.replace(false) {
             tlb::stores_are_visible();
         }
     }
 
-    /// All stores so far are visible to everybody (DSB SY), before a device is
-    /// told about them.
+    /// Makes all stores so far visible to all observers (DSB SY), before an IOTLB flush.
     pub(crate) fn barrier_for_devices(&self) {
         self.barrier.set(false);
         tlb::all_stores_are_complete();
     }
 
-    /// Flushes what TLBs may hold of entries that have changed, if anything
-    /// (`p2m_tlb_flush_sync`). The flush begins with a barrier.
+    /// Does the deferred flush, if there is one (`p2m_tlb_flush_sync`). The flush begins with a
+    /// barrier.
     #[inline]
     pub(crate) fn tlb_flush_sync(&self) {
         if self.is_flush_needed() {
@@ -179,7 +178,7 @@ impl<'l> Deferred<'l> {
         }
     }
 
-    /// Flushes all that TLBs hold for the domain, needed or not
+    /// Flushes all TLB entries of the VMID, even if no flush is deferred
     /// (`p2m_force_tlb_flush_sync`).
     pub(crate) fn force_tlb_flush_sync(&self) {
         self.barrier.set(false);
@@ -188,14 +187,14 @@ impl<'l> Deferred<'l> {
         self.p2m().set_need_flush(false);
     }
 
-    /// Does everything before the lock is released: when table pages run out, or many
-    /// removed ones wait.
+    /// Does all deferred work without releasing the lock, when table pages run out or many
+    /// removed tables are to be freed.
     #[inline(never)]
     pub(crate) fn finish_early(&mut self) {
         self.finish();
     }
 
-    /// Does everything, at the unlock.
+    /// Does all deferred work, before the unlock.
     #[inline(always)]
     pub(super) fn finish(&mut self) {
         self.tlb_flush_sync();
@@ -205,8 +204,8 @@ impl<'l> Deferred<'l> {
         }
     }
 
-    /// At the end of a function that C called with the lock held: a flush of
-    /// the whole VMID is left to C's unlock, all else is done.
+    /// Does the deferred work at the end of a function that C called with the lock held, but
+    /// leaves a flush of the whole VMID to C's unlock if no removed table needs it now.
     pub(super) fn leave_to_c(&mut self) {
         if self.stale.get() == Stale::All && !self.pages.any_removed() {
             self.stale.set(Stale::Nothing);

@@ -142,7 +142,7 @@ impl WriteLockedByC<'_> {
 }
 
 impl ReadView {
-    /// Of a p2m whose lock is held as long as `p2m` is borrowed.
+    /// The view of a p2m whose lock is held as long as `p2m` is borrowed.
     #[inline(always)]
     fn of(p2m: &P2m) -> &Self {
         // SAFETY: repr(transparent), and the same lifetime.
@@ -157,11 +157,11 @@ impl ReadView {
 }
 
 impl<'l> WriteView<'l> {
-    /// Of a p2m.
+    /// The view of a p2m.
     ///
     /// # Safety
     ///
-    /// The write lock is held for `'l`, and there is no other view of the same p2m.
+    /// The write lock is held for `'l`, and no other `WriteView` of the p2m exists.
     #[inline(always)]
     unsafe fn of(p2m: &'l P2m) -> Self {
         // SAFETY: by the caller's promise.
@@ -169,7 +169,7 @@ impl<'l> WriteView<'l> {
         Self { deferred }
     }
 
-    /// Work that must be done before the unlock.
+    /// The deferred work, which is done before the unlock.
     #[inline(always)]
     pub(crate) fn deferred(&self) -> &Deferred<'l> {
         &self.deferred

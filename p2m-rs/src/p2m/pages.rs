@@ -17,8 +17,8 @@ use crate::xen::domain::Domain;
 use crate::xen::page::Page;
 use crate::xen::pool::{free_heap_page, heap_page, FreePage, Spare};
 
-/// As many removed tables may wait as `p2m_teardown` frees between two looks whether to
-/// preempt.
+/// The number of removed tables that count as many: what `p2m_teardown` frees between two
+/// preemption checks.
 const MANY_TABLES: usize = 512;
 
 /// A page for a table.
@@ -37,12 +37,12 @@ impl TablePage {
         self.0
     }
 
-    /// The page of a table that was taken out of the tree.
+    /// The page of a table that was removed from the tree.
     ///
     /// # Safety
     ///
-    /// The page was a `TablePage` once, and no table points to it any more. Unless the
-    /// TLBs have forgotten it, it goes nowhere but to [`TablePages::free_later`].
+    /// The page was a `TablePage` before, and no entry of the tree points to it any more. Unless
+    /// the TLBs were flushed since, the caller passes it to [`TablePages::free_later`] only.
     pub(crate) unsafe fn from_removed(page: Page) -> Self {
         Self(page)
     }
@@ -62,11 +62,11 @@ pub(crate) struct TablePages<'l> {
 }
 
 impl<'l> TablePages<'l> {
-    /// Of a p2m.
+    /// The table pages of a p2m.
     ///
     /// # Safety
     ///
-    /// The write lock is held for `'l`, and there is no other value for the same p2m.
+    /// The write lock is held for `'l`, and no other `TablePages` of the p2m exists.
     #[inline(always)]
     pub(super) unsafe fn of(p2m: &'l P2m) -> Self {
         Self {
@@ -105,8 +105,8 @@ impl<'l> TablePages<'l> {
         self.give_back(self.unlist(page));
     }
 
-    /// Keeps the page of a table that was taken out of the tree until the TLBs have
-    /// forgotten it: moves it to the end of the list.
+    /// Defers the freeing of a removed table's page until after the TLB flush: moves the page to
+    /// the end of the list.
     pub(crate) fn free_later(&self, page: TablePage) {
         let page = self.unlist(page).into_page();
         // SAFETY: the write lock is held; just taken off.
@@ -114,13 +114,13 @@ impl<'l> TablePages<'l> {
         self.removed.set(self.removed.get() + 1);
     }
 
-    /// Whether removed tables wait to be freed.
+    /// Whether there are removed tables to free.
     pub(crate) fn any_removed(&self) -> bool {
         self.removed.get() > 0
     }
 
-    /// Whether so many removed tables wait that freeing them takes as long as other work
-    /// between two looks whether to preempt.
+    /// Whether there are so many removed tables to free that freeing them takes as long as other
+    /// work between two preemption checks.
     pub(crate) fn many_removed(&self) -> bool {
         self.removed.get() >= MANY_TABLES
     }
@@ -131,8 +131,8 @@ impl<'l> TablePages<'l> {
         self.any_removed() || self.spare.is_any()
     }
 
-    /// Frees the tables that were removed, and gives back what was taken ahead: the
-    /// pool is locked once. The TLBs have forgotten the tables.
+    /// Frees the removed tables, and gives the spare pages back, with one lock of the
+    /// pool. The caller has flushed the TLBs.
     #[inline(never)]
     pub(super) fn finish(&self) {
         let domain = self.p2m.domain();
@@ -155,13 +155,12 @@ impl<'l> TablePages<'l> {
         }
     }
 
-    /// Frees one page of the list, whatever table it is. Says whether there
-    /// was one.
+    /// Frees the first page of the list. Returns whether there was one.
     ///
     /// # Safety
     ///
-    /// No table of the list can be reached: the root is empty and the TLBs
-    /// were flushed since.
+    /// No table of the list can be reached: the root is empty, and the TLBs
+    /// were flushed since it was emptied.
     pub(crate) unsafe fn free_any(&self) -> bool {
         // SAFETY: the write lock is held.
         let Some(page) = (unsafe { sys::xs_page_list_remove_head(self.list()) }) else {
@@ -199,7 +198,7 @@ impl P2m {
         sys::xs_page_list_empty(self.c().field(Pages))
     }
 
-    /// Readies the list of pages (`p2m_init`).
+    /// Initialises the list of pages (`p2m_init`).
     pub(crate) fn init_pages(&self) {
         // SAFETY: the domain is being created; nobody else can reach it.
         unsafe { sys::xs_init_page_list_head(self.c().field(Pages)) };

@@ -29,7 +29,8 @@ static_assertions::assert_not_impl_any!(Unlocked<'static>: Send, Sync, Clone, Co
 ///
 /// # Safety
 ///
-/// The calling CPU holds no p2m lock: only for functions that C calls without it.
+/// The calling CPU holds no p2m lock. So this is only for exported functions that C calls
+/// without a p2m lock.
 #[inline(always)]
 pub unsafe fn unlocked_entry<R>(f: impl for<'c> FnOnce(&mut Unlocked<'c>) -> R) -> R {
     nesting::check_none();

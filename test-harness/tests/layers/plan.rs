@@ -79,12 +79,7 @@ pub(crate) const PLANS: &[Plan] = &[
             &["guest", "lifecycle"],
             &["ffi"],
         ],
-        extended: &[Extension {
-            name: "PoolView",
-            folder: "lifecycle",
-            reason:
-                "how a pool gets its size is what a domain's life is about, and asks for preemption",
-        }],
+        extended: &[],
     },
     Plan {
         name: "mem_access-rs",
