@@ -61,7 +61,7 @@ static bool one_group(unsigned long mfn, unsigned long nr)
     const unsigned long group = min(PDX_GROUP_COUNT + 0UL, 1UL << MAX_ORDER);
     unsigned long last = mfn + nr - 1;
 
-    return !((mfn ^ last) & ~(group - 1)) &&
+    return nr <= group && !((mfn ^ last) & ~(group - 1)) &&
            mfn_valid(_mfn(mfn)) && mfn_valid(_mfn(last));
 }
 

@@ -6,7 +6,7 @@
 //! cause may be a restriction of the page or of the pages with the guest's stage-1 tables
 //! (Xen commit bf3872d566: "to side-step potential translation errors"), or a clear valid
 //! bit. Xen gets the page all the same, if the guest's tables and the
-//! page's type allow it; [`p2m_rs::guest::gva`] says why nothing else counts.
+//! page's type allow it; `guest/gva.rs` of p2m-rs says why nothing else counts.
 // UPSTREAM-DEFECT: B17: no event tells the monitor.
 #![forbid(unsafe_code)]
 

@@ -22,7 +22,7 @@
 #![forbid(unsafe_code)]
 
 use p2m_rs::map::lookup::lookup;
-use p2m_rs::p2m::reentry::{domain_crash, has_monitor, send_access_event, AccessEvent};
+use p2m_rs::p2m::reentry::{domain_crash, has_monitor, send_access_event, AccessEvent, Delivery};
 use p2m_rs::p2m::token::{current_vcpu, Unlocked};
 use p2m_rs::p2m::P2m;
 use p2m_rs::types::access::P2mAccess;
@@ -120,10 +120,13 @@ pub fn check(cx: &mut Unlocked<'_>, fault: Fault) -> Verdict {
     if access == P2mAccess::N2rwx {
         relax(cx, p2m, fault.ipa, P2mAccess::Rwx);
     }
-    if has_monitor(domain) {
+    if has_monitor(cx) {
         // The vCPU waits for the monitor's answer, but not if the access was lifted already.
-        let sync = access != P2mAccess::N2rwx;
-        if !send_access_event(cx, vcpu, sync, event(fault)) {
+        let delivery = match access {
+            P2mAccess::N2rwx => Delivery::Async,
+            _ => Delivery::Sync,
+        };
+        if !send_access_event(cx, delivery, event(fault)) {
             domain_crash(cx, domain);
         }
     } else if p2m.access_required() {

@@ -23,7 +23,7 @@
 //!
 //! 1. What must not happen does not compile, where types can say it. A p2m lock under a p2m
 //!    lock, a live entry that changes without break-before-make, a reference that is dropped
-//!    before the IOMMU has forgotten the page: each is a type error. What types cannot say is
+//!    without an IOTLB flush: each is a type error. What types cannot say is
 //!    written beside the type.
 //! 2. A guest is hostile, and so may be its backend and its device. There is no panic and no
 //!    unbounded loop or recursion, and the work between two preemption checks is bounded.
@@ -33,7 +33,7 @@
 //!    be observed, and each defect that is kept is marked where it stands.
 //! 5. `unsafe` stays at the border: one operation a block, with a reason that a sceptic
 //!    accepts, in few files. Above `xen/`, `p2m/` and `table/`, and below `ffi/`, the code is
-//!    safe but for the two places where a domain's tables end.
+//!    safe but for where a p2m begins and ends.
 //! 6. Work is deferred and done once: a call goes down the tables once, and one barrier and
 //!    one flush, at the unlock, cover all that it changed.
 //! 7. The general path of each verb is simple enough to be read in one sitting. A fast path
@@ -41,8 +41,8 @@
 #![cfg_attr(target_os = "none", no_std)]
 
 pub mod ffi;
-pub mod guest;
-pub mod lifecycle;
+mod guest;
+mod lifecycle;
 pub mod map;
 pub mod p2m;
 pub mod table;

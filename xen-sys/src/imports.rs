@@ -150,11 +150,15 @@ imports! {
     safe fn xs_invalidate_icache();
     /// Safe: invalidates what is read from the tables again, of the VMID in VTTBR_EL2.
     safe fn xs_flush_guest_tlb();
-    /// Safe: as `xs_flush_guest_tlb`, less of it.
-    safe fn xs_flush_guest_tlb_by_ipa(gfn: u64, count: u64, order: c_uint);
-    /// Safe: as `xs_flush_guest_tlb`, less of it. What it invalidates are these frames
-    /// if `nr` is below 2^21 and none is above 2^37, else it may be others.
-    safe fn xs_flush_guest_tlb_range(gfn: u64, nr: u64);
+    /// # Safety
+    /// `order` is that of a level: a shift by 64 or more has no meaning in C.
+    unsafe fn xs_flush_guest_tlb_by_ipa(gfn: u64, count: u64, order: c_uint);
+    /// What it invalidates are these frames if `nr` is below 2^21 and none is above 2^37,
+    /// else it may be others.
+    ///
+    /// # Safety
+    /// `xs_has_tlb_range()`: without FEAT_TLBIRANGE the instruction is undefined.
+    unsafe fn xs_flush_guest_tlb_range(gfn: u64, nr: u64);
     /// Safe: reads what the boot has found.
     safe fn xs_has_tlb_range() -> bool;
     /// Safe: as `xs_flush_guest_tlb`, of all VMIDs on this CPU.

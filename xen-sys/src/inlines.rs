@@ -12,9 +12,9 @@ use crate::{
 };
 
 crate::fields! {
-    VcpuDomain: vcpu.domain as Cell<*mut domain>, "never changes";
-    DomainNumber: domain.domain_id as Cell<u16>, "never changes";
-    DomainOptions: domain.options as Cell<c_uint>, "never changes";
+    unsafe VcpuDomain: vcpu.domain as Cell<*mut domain>, "never changes";
+    unsafe DomainNumber: domain.domain_id as Cell<u16>, "never changes";
+    unsafe DomainOptions: domain.options as Cell<c_uint>, "never changes";
 }
 
 /// `this_cpu(variable)`: Xen keeps the offset of a CPU's area in TPIDR_EL2.

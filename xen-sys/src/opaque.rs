@@ -96,11 +96,14 @@ unsafe impl<C> ViewOf<C> for Opaque<C> {}
 /// why that is sound. Whether the view fits the field's type is checked here; where the
 /// field is, the compiler knows.
 ///
+/// Each row says `unsafe`, since what the reason claims is not checked, and the lint against
+/// unsafe code does not see the implementation in a macro of another crate.
+///
 /// A `Cell` is for what only one CPU can access at a time, or none writes any more; the
 /// reason says so. All else is an atomic.
 #[macro_export]
 macro_rules! fields {
-    ($($name:ident: $of:ident . $($place:ident).+ as $view:ty, $why:literal;)*) => {$(
+    ($(unsafe $name:ident: $of:ident . $($place:ident).+ as $view:ty, $why:literal;)*) => {$(
         #[doc = concat!("`", stringify!($of), ".", stringify!($($place).+), "`: ", $why, ".")]
         #[derive(Clone, Copy)]
         struct $name;

@@ -154,7 +154,8 @@ pub extern "C" fn p2m_set_entry(
 #[no_mangle]
 pub unsafe extern "C" fn p2m_clear_root_pages(p: CalledUnlocked<'_, &P2m>) {
     let (mut cx, p) = p.enter();
-    lifecycle::clear_root_pages(&mut cx, p);
+    // SAFETY: as promised to this function.
+    unsafe { lifecycle::clear_root_pages(&mut cx, p) };
 }
 
 /// The domain is about to run for the first time.
@@ -182,7 +183,8 @@ pub extern "C" fn p2m_resolve_translation_fault(
 #[no_mangle]
 pub unsafe extern "C" fn p2m_teardown(d: CalledUnlocked<'_, &Domain>) -> c_int {
     let (mut cx, d) = d.enter();
-    to_c(lifecycle::teardown(&mut cx, P2m::host_of(d)))
+    // SAFETY: as promised to this function.
+    to_c(unsafe { lifecycle::teardown(&mut cx, P2m::host_of(d)) })
 }
 
 /// Frees what is left.
@@ -192,7 +194,8 @@ pub unsafe extern "C" fn p2m_teardown(d: CalledUnlocked<'_, &Domain>) -> c_int {
 /// Nobody else can reach the domain any more.
 #[no_mangle]
 pub unsafe extern "C" fn p2m_final_teardown(d: &Domain) {
-    lifecycle::final_teardown(d);
+    // SAFETY: as promised to this function.
+    unsafe { lifecycle::final_teardown(d) };
 }
 
 /// Readies a new domain's p2m: 0, -EBUSY, -ENOMEM.
@@ -203,7 +206,8 @@ pub unsafe extern "C" fn p2m_final_teardown(d: &Domain) {
 #[no_mangle]
 pub unsafe extern "C" fn p2m_init(d: CalledUnlocked<'_, &Domain>) -> c_int {
     let (mut cx, d) = d.enter();
-    to_c(lifecycle::init(&mut cx, d))
+    // SAFETY: as promised to this function.
+    to_c(unsafe { lifecycle::init(&mut cx, d) })
 }
 
 /// Unmaps everything of a dying domain: 0, -ERESTART.

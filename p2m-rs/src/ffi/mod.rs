@@ -16,7 +16,8 @@
 //! | [`VouchedMfn`](crate::xen::target::VouchedMfn) | vouches for the frames |
 //! | [`Out`] | wants an answer there, or null for no |
 //!
-//! None of them can be made in Rust. A function that is `unsafe` relies on more than its
+//! Those that stand for a lock cannot be made in Rust, and a [`VouchedMfn`] only by unsafe
+//! code. A function that is `unsafe` relies on more than its
 //! arguments say, and documents it. [`exports`] has the whole of it as data.
 //!
 //! The prototypes are in asm/p2m.h, asm/mmu/p2m.h, xen/p2m-common.h and xen/domain.h.

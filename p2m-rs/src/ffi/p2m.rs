@@ -268,7 +268,7 @@ pub unsafe extern "C" fn p2m_alloc_vmid(d: &Domain) -> c_int {
 /// The domain will not run again.
 #[no_mangle]
 pub unsafe extern "C" fn p2m_free_vmid(d: &Domain) {
-    vmid::free(d);
+    vmid::free(P2m::host_of(d));
 }
 
 /// Cleans the RAM in `*pstart .. end`: 0, -ERESTART with `*pstart` moved on.

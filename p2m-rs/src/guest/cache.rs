@@ -63,7 +63,7 @@ const AT_ONCE: u64 = BUDGET / PAGE_COST;
 /// # Errors
 ///
 /// [`Errno::ERESTART`]: a softirq is pending; `*start` is the frame to continue at.
-pub fn flush_range(cx: &mut Unlocked<'_>, p2m: &P2m, start: &mut Gfn, end: Gfn) -> Result {
+pub(crate) fn flush_range(cx: &mut Unlocked<'_>, p2m: &P2m, start: &mut Gfn, end: Gfn) -> Result {
     let p2m = p2m.read(cx);
     let end = end.min(p2m.max_mapped_gfn().add(1));
     let mut gfn = (*start).max(p2m.lowest_mapped_gfn());
@@ -180,7 +180,7 @@ impl Drop for Run {
 
 /// Whether [`set_way`] emulated the instruction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SetWay {
+pub(crate) enum SetWay {
     /// Yes.
     Emulated,
     /// No: the guest must get an undefined instruction exception.
@@ -188,7 +188,7 @@ pub enum SetWay {
 }
 
 /// `p2m_set_way_flush`: a trapped set/way operation of the current vCPU.
-pub fn set_way(vcpu: &Vcpu) -> SetWay {
+pub(crate) fn set_way(vcpu: &Vcpu) -> SetWay {
     debug_assert!(vcpu.is_current());
     if vcpu.domain().iommu_shares_tables() {
         console::set_way_with_shared_tables(vcpu);
@@ -203,7 +203,7 @@ pub fn set_way(vcpu: &Vcpu) -> SetWay {
 
 /// `p2m_toggle_cache`: the current vCPU wrote one of the trapped controls;
 /// `was_enabled` says whether its caches were on before.
-pub fn toggle(vcpu: &Vcpu, was_enabled: bool) {
+pub(crate) fn toggle(vcpu: &Vcpu, was_enabled: bool) {
     debug_assert!(vcpu.is_current());
     let now_enabled = vcpu.has_cache_enabled();
     // If the caches are turned on, they must not hold stale lines; if they are turned off,
@@ -219,7 +219,7 @@ pub fn toggle(vcpu: &Vcpu, was_enabled: bool) {
 /// `p2m_flush_vm`: cleans the RAM of the current vCPU's domain, then invalidates the root, so
 /// that tracking what the guest touches begins anew, as in C. Interrupts must be enabled; the
 /// vCPU may be descheduled.
-pub fn flush_vm(cx: &mut Unlocked<'_>, vcpu: &Vcpu) {
+pub(crate) fn flush_vm(cx: &mut Unlocked<'_>, vcpu: &Vcpu) {
     debug_assert!(vcpu.is_current());
     debug_assert!(cpu::irqs_enabled());
     debug_assert!(vcpu.need_flush_to_ram());

@@ -26,7 +26,7 @@ use crate::xen::tlb;
 use crate::xen::vcpu::{Vcpu, NO_VCPU};
 
 /// `p2m_save_state`: the vCPU stops running on this CPU.
-pub fn save(vcpu: &Vcpu) {
+pub(crate) fn save(vcpu: &Vcpu) {
     cpu::wait_for_walks();
     vcpu.save_sctlr();
     // With the AT speculation erratum, nothing may fill the TLBs while the
@@ -38,7 +38,7 @@ pub fn save(vcpu: &Vcpu) {
 }
 
 /// `p2m_restore_state`: the vCPU starts running on this CPU.
-pub fn restore(vcpu: &Vcpu) {
+pub(crate) fn restore(vcpu: &Vcpu) {
     if vcpu.is_idle() {
         return;
     }

@@ -27,7 +27,7 @@ use crate::xen::domain::Domain;
 /// `p2m_domain_creation_finished`: begins to track what the guest touches.
 ///
 /// Nothing is tracked where an IOMMU shares the tables: a device's fault cannot be resolved.
-pub fn creation_finished(cx: &mut Unlocked<'_>, domain: &Domain) {
+pub(crate) fn creation_finished(cx: &mut Unlocked<'_>, domain: &Domain) {
     if !domain.iommu_shares_tables() {
         invalidate_root(cx, P2m::host_of(domain));
     }
@@ -50,7 +50,7 @@ pub(crate) fn invalidate_root(cx: &mut Unlocked<'_>, p2m: &P2m) {
 /// mapping is valid now, or was valid already (another CPU had broken an entry
 /// for a moment). One fault sets the valid bits of all entries of the walk. (C restores one
 /// level per fault, so that a touched page costs as many faults as there are levels.)
-pub fn resolve(cx: &mut Unlocked<'_>, p2m: &P2m, gfn: Gfn) -> bool {
+pub(crate) fn resolve(cx: &mut Unlocked<'_>, p2m: &P2m, gfn: Gfn) -> bool {
     let write = p2m.write(cx);
     if gfn > write.max_mapped_gfn() {
         return false;

@@ -33,7 +33,7 @@ use crate::xen::vcpu::Vcpu;
 /// The page that `gva` of the current vCPU translates to, with a reference,
 /// if the guest may access it as `flags` say. `None` for any other vCPU: its
 /// registers are not loaded.
-pub fn get_page_from_gva(
+pub(crate) fn get_page_from_gva(
     cx: &mut Unlocked<'_>,
     vcpu: &Vcpu,
     gva: Gva,

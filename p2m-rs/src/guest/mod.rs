@@ -3,7 +3,7 @@
 //! context switches.
 #![forbid(unsafe_code)]
 
-pub mod cache;
-pub mod context;
-pub mod fault;
-pub mod gva;
+pub(crate) mod cache;
+pub(crate) mod context;
+pub(crate) mod fault;
+pub(crate) mod gva;

@@ -14,7 +14,7 @@ use crate::xen::pool::PoolView;
 
 /// Whether the caller can be preempted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Preemption {
+pub(crate) enum Preemption {
     /// Stop when preemption is due, and return [`Errno::ERESTART`].
     Allowed,
     /// Continue to the end.
@@ -27,7 +27,11 @@ pub enum Preemption {
 ///
 /// [`Errno::ENOMEM`]: the heap is empty, or the pool has fewer free pages than should be
 /// removed. [`Errno::ERESTART`]: preempted. The pool keeps the size that was reached.
-pub fn set_allocation(pool: &mut PoolView<'_>, pages: u64, preemption: Preemption) -> Result {
+pub(crate) fn set_allocation(
+    pool: &mut PoolView<'_>,
+    pages: u64,
+    preemption: Preemption,
+) -> Result {
     while pool.total() != pages {
         if pool.total() < pages {
             if !pool.grow() {
@@ -46,7 +50,7 @@ pub fn set_allocation(pool: &mut PoolView<'_>, pages: u64, preemption: Preemptio
 }
 
 /// `arch_get_paging_mempool_size`: the size of the pool in bytes, free and used pages.
-pub fn mempool_size(domain: &Domain) -> u64 {
+pub(crate) fn mempool_size(domain: &Domain) -> u64 {
     domain.pool_pages() << PAGE_SHIFT
 }
 
@@ -56,7 +60,7 @@ pub fn mempool_size(domain: &Domain) -> u64 {
 ///
 /// [`Errno::EINVAL`] if `bytes` is not a multiple of the page size, otherwise those of
 /// [`set_allocation`].
-pub fn set_mempool_size(domain: &Domain, bytes: u64) -> Result {
+pub(crate) fn set_mempool_size(domain: &Domain, bytes: u64) -> Result {
     if bytes & (PAGE_SIZE - 1) != 0 {
         return Err(Errno::EINVAL);
     }
@@ -69,7 +73,7 @@ pub fn set_mempool_size(domain: &Domain, bytes: u64) -> Result {
 /// # Errors
 ///
 /// Those of [`set_allocation`].
-pub fn teardown(domain: &Domain) -> Result {
+pub(crate) fn teardown(domain: &Domain) -> Result {
     let mut pool = domain.lock_pool();
     let result = set_allocation(&mut pool, 0, Preemption::Allowed);
     // UPSTREAM-DEFECT: B19: this assertion fails if pages of the pool are still in use.

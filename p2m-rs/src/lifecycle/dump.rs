@@ -13,7 +13,7 @@ use crate::xen::domain::Domain;
 use crate::xen::globals::{p2m_root_level, root_pages};
 
 /// `p2m_dump_info`: prints the number of mappings of each size.
-pub fn info(cx: &mut Unlocked<'_>, domain: &Domain) {
+pub(crate) fn info(cx: &mut Unlocked<'_>, domain: &Domain) {
     let p2m = P2m::host_of(domain);
     console::p2m_mappings_of(domain, p2m.vmid());
     let p2m = p2m.read(cx);
@@ -28,7 +28,7 @@ pub fn info(cx: &mut Unlocked<'_>, domain: &Domain) {
 
 /// `dump_p2m_lookup`: prints the walk of one address. It takes no lock,
 /// as in C, so that it works whatever state Xen is in.
-pub fn lookup(domain: &Domain, address: u64) {
+pub(crate) fn lookup(domain: &Domain, address: u64) {
     let Some(root) = P2m::host_of(domain).root() else {
         return;
     };

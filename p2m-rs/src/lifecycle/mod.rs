@@ -8,10 +8,10 @@
 //! ([`clear_root_pages`]), and table pages are freed ([`teardown`]). Last,
 //! [`final_teardown`] frees the pool, the root and the VMID without preemption (XSA-410).
 
-pub mod allocation;
-pub mod dump;
-pub mod setup;
-pub mod vmid;
+pub(crate) mod allocation;
+pub(crate) mod dump;
+pub(crate) mod setup;
+pub(crate) mod vmid;
 
 use core::sync::atomic::Ordering::Relaxed;
 
@@ -40,28 +40,42 @@ const PREEMPT_EVERY: u64 = 512;
 ///
 /// [`Errno::EBUSY`] if no VMID is free, [`Errno::ENOMEM`] if there is no memory for a root. The
 /// caller then calls [`final_teardown`], which handles a p2m after any failure (XSA-181).
-pub fn init(cx: &mut Unlocked<'_>, domain: &Domain) -> Result {
+///
+/// # Safety
+///
+/// The domain is being created: nobody else can reach it or its p2m yet.
+pub(crate) unsafe fn init(cx: &mut Unlocked<'_>, domain: &Domain) -> Result {
     let p2m = P2m::host_of(domain);
-    p2m.init_lock();
-    p2m.init_pages();
-    domain.init_pool();
+    // SAFETY: as promised to this function.
+    unsafe { p2m.init_lock() };
+    // SAFETY: as promised to this function.
+    unsafe { p2m.init_pages() };
+    // SAFETY: as promised to this function.
+    unsafe { domain.init_pool() };
     // An IOMMU that shares the tables may not snoop the caches.
     p2m.init_fields(domain.is_iommu_enabled() && !domain.has_coherent_iommu_walk());
     for last in cpu::all_possible().filter_map(|cpu| p2m.last_vcpu_ran(cpu)) {
         last.store(NO_VCPU, Relaxed);
     }
     // From here on, final_teardown tears the p2m down.
-    p2m.set_domain(Some(domain));
+    // SAFETY: as promised to this function.
+    unsafe { p2m.set_domain(Some(domain)) };
     vmid::alloc(domain)?;
-    alloc_table(cx, p2m)
+    // SAFETY: as promised to this function.
+    unsafe { alloc_table(cx, p2m) }
 }
 
 /// `p2m_alloc_table`: allocates an empty root, and flushes the TLB entries of the VMID's
 /// previous owner.
-fn alloc_table(cx: &mut Unlocked<'_>, p2m: &P2m) -> Result {
+///
+/// # Safety
+///
+/// That of [`init`].
+unsafe fn alloc_table(cx: &mut Unlocked<'_>, p2m: &P2m) -> Result {
     let root = alloc_root(p2m_root_order().load(Relaxed)).ok_or(Errno::ENOMEM)?;
-    p2m.set_root(Some(root));
-    p2m.set_vttbr(Vttbr::new(root.mfn(), p2m.vmid()));
+    let vttbr = Vttbr::new(root.mfn(), p2m.vmid());
+    // SAFETY: as promised to this function; the root was just allocated for this p2m.
+    unsafe { p2m.set_tables(Some(root), vttbr) };
     p2m.write(cx).deferred().force_tlb_flush_sync();
     Ok(())
 }
@@ -76,7 +90,7 @@ fn alloc_table(cx: &mut Unlocked<'_>, p2m: &P2m) -> Result {
 /// a device still reach a page, that page keeps its references for ever; the
 /// rest of the domain is freed. (C returns the error, and the domain
 /// stays for ever with all its memory.)
-pub fn relinquish(cx: &mut Unlocked<'_>, domain: &Domain) -> Result {
+pub(crate) fn relinquish(cx: &mut Unlocked<'_>, domain: &Domain) -> Result {
     if !domain.is_dying() {
         console::bug("relinquish of a domain that is not dying");
     }
@@ -145,7 +159,11 @@ fn relinquish_step(write: &mut WriteView<'_>, gfn: Gfn) -> (Gfn, Outcome) {
 /// `p2m_clear_root_pages`: empties the root and flushes the TLBs, so that no walk reaches a
 /// table. The domain will not run again and its devices were deassigned; the flush is done all
 /// the same.
-pub fn clear_root_pages(cx: &mut Unlocked<'_>, p2m: &P2m) {
+///
+/// # Safety
+///
+/// The domain will not run again, and its devices are gone.
+pub(crate) unsafe fn clear_root_pages(cx: &mut Unlocked<'_>, p2m: &P2m) {
     let mut write = p2m.write(cx);
     clear_root(&mut write);
     write.deferred().force_tlb_flush_sync();
@@ -156,14 +174,15 @@ pub fn clear_root_pages(cx: &mut Unlocked<'_>, p2m: &P2m) {
 /// # Errors
 ///
 /// [`Errno::ERESTART`]: preempted; call again.
-pub fn teardown(cx: &mut Unlocked<'_>, p2m: &P2m) -> Result {
-    free_tables(&p2m.write(cx))
-}
-
-fn free_tables(write: &WriteView<'_>) -> Result {
+///
+/// # Safety
+///
+/// [`clear_root_pages`] was called before: the root is empty and the TLBs were flushed since.
+pub(crate) unsafe fn teardown(cx: &mut Unlocked<'_>, p2m: &P2m) -> Result {
+    let write = p2m.write(cx);
     let mut count = 0;
-    // SAFETY: domain_relinquish_resources() empties the root and flushes
-    // (`clear_root_pages`) before it calls `p2m_teardown`.
+    // SAFETY: as promised to this function. (domain_relinquish_resources() empties the root
+    // and flushes before it calls `p2m_teardown`.)
     while unsafe { write.deferred().pages().free_any() } {
         count += 1;
         if count % PREEMPT_EVERY == 0 && cpu::hypercall_preempt_check() {
@@ -175,7 +194,11 @@ fn free_tables(write: &WriteView<'_>) -> Result {
 
 /// `p2m_final_teardown`: frees what is left, before the domain structure is freed. It is also
 /// called after [`init`] failed at any point, or was never called.
-pub fn final_teardown(domain: &Domain) {
+///
+/// # Safety
+///
+/// Nobody else can reach the domain any more, and this CPU holds no view of its p2m.
+pub(crate) unsafe fn final_teardown(domain: &Domain) {
     let p2m = P2m::host_of(domain);
     if p2m.domain().is_none() {
         return;
@@ -191,8 +214,9 @@ pub fn final_teardown(domain: &Domain) {
         // owner of the VMID runs (`alloc_table`).
         unsafe { free_root(root, p2m_root_order().load(Relaxed)) };
     }
-    p2m.set_root(None);
-    p2m.set_vttbr(Vttbr::NONE);
-    vmid::free(domain);
-    p2m.set_domain(None);
+    // SAFETY: as promised to this function.
+    unsafe { p2m.set_tables(None, Vttbr::NONE) };
+    vmid::free(p2m);
+    // SAFETY: as promised to this function.
+    unsafe { p2m.set_domain(None) };
 }

@@ -66,13 +66,13 @@ const PA_RANGES: [PaRange; 8] = [
 
 /// `p2m_restrict_ipa_bits`: a driver supports no more than `ipa_bits`. Drivers call this before
 /// [`all_cpus`].
-pub fn restrict_ipa_bits(ipa_bits: u32) {
+pub(crate) fn restrict_ipa_bits(ipa_bits: u32) {
     p2m_ipa_bits().fetch_min(ipa_bits, Relaxed);
 }
 
 /// `setup_virt_paging`: the boot CPU sets stage 2 up for all CPUs that are online. CPUs that
 /// come up later call [`this_cpu`].
-pub fn all_cpus(on_other_cpus: unsafe extern "C" fn(*mut core::ffi::c_void)) {
+pub(crate) fn all_cpus(on_other_cpus: unsafe extern "C" fn(*mut core::ffi::c_void)) {
     console::implementation();
     Page::ready();
     let pa_bits = PA_RANGES.get(cpu::pa_range()).map_or(0, PaRange::pa_bits);
@@ -124,7 +124,7 @@ fn shape_for(ipa_bits: u32) -> (u32, &'static PaRange) {
 }
 
 /// `setup_virt_paging_one`: sets stage 2 up on this CPU.
-pub fn this_cpu() {
+pub(crate) fn this_cpu() {
     cpu::load_vtcr();
     // With the AT speculation erratum, the TLBs must hold nothing of EL1 until
     // a vCPU runs: stage 2 is enabled now, with the empty root, which translates nothing.

@@ -16,7 +16,7 @@ use crate::xen::domain::Domain;
 use crate::xen::globals::{max_vmid, vmids};
 
 /// `p2m_vmid_allocator_init`: reserves VMID 0, at boot, before any domain exists.
-pub fn init() {
+pub(crate) fn init() {
     vmids().reserve(P2m::INVALID_VMID);
 }
 
@@ -25,7 +25,7 @@ pub fn init() {
 /// # Errors
 ///
 /// [`Errno::EBUSY`] if all VMIDs are in use.
-pub fn alloc(domain: &Domain) -> Result {
+pub(crate) fn alloc(domain: &Domain) -> Result {
     let Some(vmid) = vmids().take(max_vmid().load(Relaxed)) else {
         console::vmid_pool_exhausted(domain);
         return Err(Errno::EBUSY);
@@ -36,8 +36,8 @@ pub fn alloc(domain: &Domain) -> Result {
 
 /// `p2m_free_vmid`: gives the domain's VMID back, if it has one. TLB entries
 /// with this VMID may remain; the next owner flushes them before first use.
-pub fn free(domain: &Domain) {
-    let vmid = P2m::host_of(domain).vmid();
+pub(crate) fn free(p2m: &P2m) {
+    let vmid = p2m.vmid();
     if vmid != P2m::INVALID_VMID {
         vmids().give_back(vmid);
     }

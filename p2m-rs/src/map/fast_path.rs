@@ -11,7 +11,7 @@
 //! | [`remove`] | one call unmaps one page |
 //! | [`set_access`] | one call changes the access of one page |
 
-use super::insert::{account, replace, Insertion};
+use super::insert::{count_and_note, replace, Insertion};
 use super::release::Released;
 use super::remove::{clear_run, owns_nothing};
 use super::set_access::{self as general, AccessChange, Position, Restart};
@@ -41,18 +41,18 @@ pub(super) fn insert(
     let level = Level::of_pages(nr).filter(|&level| insertion.fits(level, 0, level.pages()));
     let walk = level.and_then(|level| Walk::towards(write, gfn, level));
     let (Some(level), Some(walk)) = (level, walk) else {
-        return Ok(insertion.run(write, nr)?);
+        return Ok(insertion.insert_all(write, nr)?);
     };
     if walk.order() != level.order() {
         let outcome = match insert_in_new(write, walk.table(), gfn, &insertion, nr) {
             Some(outcome) => outcome,
-            None => insertion.run(write, nr),
+            None => insertion.insert_all(write, nr),
         };
         return Ok(outcome?);
     }
     let (table, leaf) = (walk.table_of(level), insertion.leaf(0, level));
     if !domain.is_iommu_enabled() && table.fill_one(write, gfn, leaf) {
-        account(write, level, gfn, 1);
+        count_and_note(write, level, gfn, 1);
     } else {
         replace(write, table, gfn, 1, leaf);
     }

@@ -50,7 +50,7 @@ pub fn insert(
     access: P2mAccess,
 ) -> Result {
     write.refuse_if_dying()?;
-    Ok(Insertion::new(write, gfn, target, access).run(write, nr)?)
+    Ok(Insertion::new(write, gfn, target, access).insert_all(write, nr)?)
 }
 
 /// A range of guest frames and what to map there. Offsets count pages from `gfn`.
@@ -137,10 +137,10 @@ impl PartialUpdate for Insertion {
 impl Insertion {
     /// Maps the first `nr` pages of the range.
     #[inline(never)]
-    pub(super) fn run(&self, write: &mut WriteView<'_>, nr: u64) -> Outcome {
+    pub(super) fn insert_all(&self, write: &mut WriteView<'_>, nr: u64) -> Outcome {
         let mut done = 0;
         let outcome = loop {
-            let more = self.run_from(write, done, nr);
+            let more = self.insert_from(write, done, nr);
             done += more.pages;
             match more.outcome {
                 // Out of table pages: free the removed tables, and try again.
@@ -159,7 +159,7 @@ impl Insertion {
         outcome
     }
 
-    fn run_from(&self, write: &WriteView<'_>, start: u64, end: u64) -> Progress {
+    fn insert_from(&self, write: &WriteView<'_>, start: u64, end: u64) -> Progress {
         let mut at = start;
         while at < end {
             let gfn = self.gfn(at);
@@ -181,7 +181,7 @@ impl Insertion {
         let level = table.level();
         let mut pending = Pending::none(write, table);
         let (mut at, mut index) = (start, Some(level.index(self.gfn(start))));
-        while let Some(entry) = index.filter(|_| at < end) {
+        while let Some(first) = index.filter(|_| at < end) {
             let gfn = self.gfn(at);
             let more = if self.fits(level, at, end - at) {
                 Progress::done(self.map_run(write, table, at, end))
@@ -193,7 +193,7 @@ impl Insertion {
             if more.outcome.is_err() {
                 return Progress::of(at - start, more.outcome);
             }
-            index = entry.advanced((level.offset(gfn) + more.pages) >> level.order());
+            index = first.advanced((level.offset(gfn) + more.pages) >> level.order());
         }
         Progress::done(at - start)
     }
@@ -206,7 +206,7 @@ impl Insertion {
         let (leaf, most) = (self.leaf(at, level), (end - at) >> level.order());
         let filled = table.fill_empty(write, first, most, leaf);
         if filled > 0 {
-            account(write, level, gfn, filled);
+            count_and_note(write, level, gfn, filled);
             return filled << level.order();
         }
         replace(write, table, gfn, most, leaf) << level.order()
@@ -276,7 +276,7 @@ impl Insertion {
         if end - at == above.pages() && self.fits(level, at, end - at) {
             let leaf = self.leaf(at, level);
             let new = NewTable::full(page, level, leaf);
-            account(write, level, gfn, (end - at) >> level.order());
+            count_and_note(write, level, gfn, (end - at) >> level.order());
             return (Some(new), Progress::done(end - at));
         }
         let mut new = NewTable::empty(page, level);
@@ -301,7 +301,7 @@ impl Insertion {
                 let count = (end - at) >> level.order();
                 let leaf = self.leaf(at, level);
                 new.fill(index, count, leaf);
-                account(write, level, gfn, count);
+                count_and_note(write, level, gfn, count);
                 at += count << level.order();
                 continue;
             }
@@ -345,7 +345,7 @@ pub(super) fn replace(
     };
     let (removed, flushed) = table.replace(write, gfn, most, leaf);
     let count = removed.count();
-    account(write, level, gfn, count);
+    count_and_note(write, level, gfn, count);
     match flushed {
         // The new mapping exists and owns the caller's reference (B11), but a device
         // may still reach the old pages: keep their references for ever.
@@ -359,7 +359,7 @@ pub(super) fn replace(
 }
 
 /// Adds `count` new leaves of `level` from `gfn` on to the p2m's statistics and bounds.
-pub(super) fn account(write: &WriteView<'_>, level: Level, gfn: Gfn, count: u64) {
+pub(super) fn count_and_note(write: &WriteView<'_>, level: Level, gfn: Gfn, count: u64) {
     write.count_mapped(level, count);
     write.note_mapped(gfn, gfn.add((count << level.order()) - 1));
 }

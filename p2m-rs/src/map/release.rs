@@ -105,7 +105,7 @@ impl<'v> Released<'v> {
     pub(crate) fn add(&mut self, leaf: RemovedLeaf, flushed: IotlbFlushed) {
         self.note(&leaf);
         if leaf.ty().is_some_and(P2mType::is_foreign) {
-            self.put_foreign(leaf, flushed);
+            self.flush_and_put(leaf, flushed);
         }
     }
 
@@ -122,7 +122,7 @@ impl<'v> Released<'v> {
     }
 
     #[inline(never)]
-    fn put_foreign(&self, leaf: RemovedLeaf, flushed: IotlbFlushed) {
+    fn flush_and_put(&self, leaf: RemovedLeaf, flushed: IotlbFlushed) {
         // One flush covers all entries that were removed together.
         if self.write.refuse_if_dying().is_ok() {
             self.write.deferred().tlb_flush_sync();

@@ -72,19 +72,19 @@ pub(crate) fn remove_any(write: &mut WriteView<'_>, gfn: Gfn, nr: u64) -> Outcom
 fn remove_in(write: &WriteView<'_>, table: Table<'_>, start: Gfn, pages: u64) -> Progress {
     let level = table.level();
     let (mut done, mut index) = (0, Some(level.index(start)));
-    while let Some(entry) = index.filter(|_| done < pages) {
+    while let Some(first) = index.filter(|_| done < pages) {
         let gfn = start.add(done);
         let (rest, span) = (pages - done, level.pages_from(gfn));
         let more = if is_whole(level, gfn, rest) {
-            clear_run(write, table, entry, gfn, rest >> level.order())
+            clear_run(write, table, first, gfn, rest >> level.order())
         } else {
-            remove_below(write, table, entry, gfn, rest.min(span))
+            remove_below(write, table, first, gfn, rest.min(span))
         };
         done += more.pages;
         if more.outcome.is_err() {
             return Progress::of(done, more.outcome);
         }
-        index = entry.advanced((level.offset(gfn) + more.pages) >> level.order());
+        index = first.advanced((level.offset(gfn) + more.pages) >> level.order());
     }
     Progress::done(done)
 }

@@ -46,7 +46,7 @@ pub fn set_access(
 ) -> Result<u64> {
     let change = AccessChange::new(first, pages, access);
     let mut position = Position::new(restart);
-    change.run(write, &mut position)?;
+    change.change_all(write, &mut position)?;
     Ok(position.done.min(pages))
 }
 
@@ -153,7 +153,7 @@ enum Step {
 /// The change in tables of the tree.
 impl AccessChange {
     /// Changes the range to its end, or to the point where the caller should be preempted.
-    fn run(&self, write: &mut WriteView<'_>, position: &mut Position) -> Outcome {
+    fn change_all(&self, write: &mut WriteView<'_>, position: &mut Position) -> Outcome {
         while position.done < self.pages {
             let gfn = self.first.add(position.done);
             if let Some(level) = hole_beyond_max(write, gfn) {
@@ -280,7 +280,7 @@ impl AccessChange {
             return Ok(Step::Stop);
         }
         let is_left = position.done - before < level.pages_from(gfn);
-        match table.next(table.load(index)) {
+        match table.below(index) {
             Some(below) if is_left => self.change_in(write, below, position),
             _ => Ok(Step::On),
         }

@@ -136,7 +136,7 @@ pub(crate) fn split<'v>(
     let new = NewTable::split_of(page, table.load(index), part);
     // If the IOTLB flush failed, stale entries still lead to the frames mapped now.
     let _logged = table.link(write, gfn, new);
-    table.next(table.load(index)).ok_or(NO_TABLE)
+    table.below(index).ok_or(NO_TABLE)
 }
 
 /// Allocates a page for the table that replaces a block of `level`. Returns the level of the

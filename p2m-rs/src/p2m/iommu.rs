@@ -15,9 +15,9 @@ use crate::xen::iommu::IotlbFlush;
 ///
 /// # Invariants
 ///
-/// The domain has no IOMMU, or an IOTLB flush has succeeded under this lock. It does not
-/// prove *which* frames that flush was for: who makes one uses it at once, for those
-/// that were flushed.
+/// The domain has no IOMMU, or no entry that changed could be in its TLB, or an IOTLB flush
+/// has succeeded under this lock. It does not prove *which* frames that was about: whoever
+/// makes one uses it at once, for those.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct IotlbFlushed(());
 

@@ -212,9 +212,13 @@ pub struct WriteGuard<'g> {
 }
 
 impl P2m {
-    /// Readies the lock (`p2m_init`).
-    pub(crate) fn init_lock(&self) {
-        // SAFETY: the domain is being created; nobody else can reach it.
+    /// Initialises the lock (`p2m_init`).
+    ///
+    /// # Safety
+    ///
+    /// Nobody else can reach the p2m yet, and this CPU holds no view of it.
+    pub(crate) unsafe fn init_lock(&self) {
+        // SAFETY: as promised to this function.
         unsafe { sys::xs_rwlock_init(self.c().field(Lock)) };
     }
 

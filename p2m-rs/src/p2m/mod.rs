@@ -40,23 +40,23 @@ structure! {
 }
 
 sys::fields! {
-    HostP2m: domain.arch.p2m as Opaque<sys::p2m_domain>, "a place";
-    Lock: p2m_domain.lock as Opaque<sys::rwlock_t>, "a place";
-    Pages: p2m_domain.pages as Opaque<sys::page_list_head>, "a place";
-    Owner: p2m_domain.domain as Cell<*mut sys::domain>, "written by p2m_init and p2m_final_teardown, which run alone";
-    Root: p2m_domain.root as Cell<*mut sys::page_info>, "written by p2m_init and p2m_final_teardown, which run alone";
-    Vmid: p2m_domain.vmid as Cell<u16>, "written by p2m_init, which runs alone";
-    VttbrEl2: p2m_domain.vttbr as AtomicU64, "read without the lock by context switches";
-    MaxMappedGfn: p2m_domain.max_mapped_gfn as AtomicU64, "written under the write lock";
-    LowestMappedGfn: p2m_domain.lowest_mapped_gfn as AtomicU64, "written under the write lock";
-    CleanPte: p2m_domain.clean_pte as AtomicBool, "written by p2m_init";
-    NeedFlush: p2m_domain.need_flush as AtomicBool, "under the write lock";
-    Mappings: p2m_domain.stats.mappings as [AtomicU64; 4], "written under the write lock";
-    Shattered: p2m_domain.stats.shattered as [AtomicU64; 4], "written under the write lock";
-    AccessRequired: p2m_domain.access_required as AtomicBool, "read without a lock";
-    MemAccessEnabled: p2m_domain.mem_access_enabled as AtomicBool, "read without the lock, and only ever set";
-    DefaultAccess: p2m_domain.default_access as AtomicU32, "under the lock";
-    LastVcpuRan: p2m_domain.last_vcpu_ran as [AtomicU8; sys::XS_NR_CPUS as usize], "each CPU has its own";
+    unsafe HostP2m: domain.arch.p2m as Opaque<sys::p2m_domain>, "a place";
+    unsafe Lock: p2m_domain.lock as Opaque<sys::rwlock_t>, "a place";
+    unsafe Pages: p2m_domain.pages as Opaque<sys::page_list_head>, "a place";
+    unsafe Owner: p2m_domain.domain as Cell<*mut sys::domain>, "written by p2m_init and p2m_final_teardown, which run alone";
+    unsafe Root: p2m_domain.root as Cell<*mut sys::page_info>, "written by p2m_init and p2m_final_teardown, which run alone";
+    unsafe Vmid: p2m_domain.vmid as Cell<u16>, "written by p2m_init, which runs alone";
+    unsafe VttbrEl2: p2m_domain.vttbr as AtomicU64, "read without the lock by context switches";
+    unsafe MaxMappedGfn: p2m_domain.max_mapped_gfn as AtomicU64, "written under the write lock";
+    unsafe LowestMappedGfn: p2m_domain.lowest_mapped_gfn as AtomicU64, "written under the write lock";
+    unsafe CleanPte: p2m_domain.clean_pte as AtomicBool, "written by p2m_init";
+    unsafe NeedFlush: p2m_domain.need_flush as AtomicBool, "under the write lock";
+    unsafe Mappings: p2m_domain.stats.mappings as [AtomicU64; 4], "written under the write lock";
+    unsafe Shattered: p2m_domain.stats.shattered as [AtomicU64; 4], "written under the write lock";
+    unsafe AccessRequired: p2m_domain.access_required as AtomicBool, "read without a lock";
+    unsafe MemAccessEnabled: p2m_domain.mem_access_enabled as AtomicBool, "read without the lock, and only ever set";
+    unsafe DefaultAccess: p2m_domain.default_access as AtomicU32, "under the lock";
+    unsafe LastVcpuRan: p2m_domain.last_vcpu_ran as [AtomicU8; sys::XS_NR_CPUS as usize], "each CPU has its own";
 }
 
 impl P2m {
@@ -77,7 +77,11 @@ impl P2m {
 
     /// Sets or clears the back pointer, whose presence says that "trivial"
     /// initialisation is complete.
-    pub(crate) fn set_domain(&self, domain: Option<&Domain>) {
+    ///
+    /// # Safety
+    ///
+    /// Nobody else can reach the p2m yet, or any more.
+    pub(crate) unsafe fn set_domain(&self, domain: Option<&Domain>) {
         let domain = domain.map_or(core::ptr::null_mut(), |domain| domain.c().as_ptr());
         self.c().field(Owner).set(domain);
     }
@@ -89,10 +93,16 @@ impl P2m {
         (!root.is_null()).then(|| Page::from_c(unsafe { Opaque::from_ptr(root) }))
     }
 
-    /// Sets the root.
-    pub(crate) fn set_root(&self, root: Option<Page>) {
+    /// Sets the root, and VTTBR_EL2's value, which names it too.
+    ///
+    /// # Safety
+    ///
+    /// Nobody else can reach the p2m yet, or any more. Both are of one root, which was
+    /// allocated for this p2m and is as large as all roots, or both say that there is none.
+    pub(crate) unsafe fn set_tables(&self, root: Option<Page>, vttbr: Vttbr) {
         let root = root.map_or(core::ptr::null_mut(), |root| root.c().as_ptr());
         self.c().field(Root).set(root);
+        self.c().field(VttbrEl2).store(vttbr.bits(), Relaxed);
     }
 
     /// The VMID; `INVALID_VMID` (0) if there is none.
@@ -109,11 +119,6 @@ impl P2m {
     #[inline(always)]
     pub fn vttbr(&self) -> Vttbr {
         Vttbr::from_bits(self.c().field(VttbrEl2).load(Relaxed))
-    }
-
-    /// Sets VTTBR_EL2's value.
-    pub(crate) fn set_vttbr(&self, vttbr: Vttbr) {
-        self.c().field(VttbrEl2).store(vttbr.bits(), Relaxed);
     }
 
     /// Whether mem_access has ever restricted an access. Racy without the
@@ -148,7 +153,7 @@ impl P2m {
 
     /// Leaves a TLB flush to C's unlock, or notes that it is done ([`deferred`]); under the
     /// write lock.
-    pub(crate) fn set_need_flush(&self, need: bool) {
+    pub(in crate::p2m) fn set_need_flush(&self, need: bool) {
         self.c().field(NeedFlush).store(need, Relaxed);
     }
 

@@ -199,8 +199,12 @@ impl P2m {
     }
 
     /// Initialises the list of pages (`p2m_init`).
-    pub(crate) fn init_pages(&self) {
-        // SAFETY: the domain is being created; nobody else can reach it.
+    ///
+    /// # Safety
+    ///
+    /// Nobody else can reach the p2m yet, and it has no tables.
+    pub(crate) unsafe fn init_pages(&self) {
+        // SAFETY: as promised to this function.
         unsafe { sys::xs_init_page_list_head(self.c().field(Pages)) };
     }
 }

@@ -7,7 +7,7 @@ use core::sync::atomic::{AtomicPtr, Ordering::Relaxed};
 
 use xen_sys as sys;
 
-use super::token::Unlocked;
+use super::token::{current_vcpu, Unlocked};
 use super::translate::Gv2mFlags;
 use crate::types::addr::{Gva, Ipa};
 use crate::xen::console;
@@ -17,7 +17,7 @@ use crate::xen::page::{Page, PageRef};
 use crate::xen::vcpu::Vcpu;
 
 sys::fields! {
-    VmEventMonitor: domain.vm_event_monitor as AtomicPtr<sys::vm_event_domain>, "set by another CPU; lives as long as the domain";
+    unsafe VmEventMonitor: domain.vm_event_monitor as AtomicPtr<sys::vm_event_domain>, "set by another CPU; what it points to is freed only while the domain is paused";
 }
 
 /// What the guest's own tables say of an address.
@@ -89,7 +89,8 @@ pub fn domain_crash(_cx: &mut Unlocked<'_>, domain: &Domain) {
 }
 
 /// Runs what waits on this CPU (`do_softirq`): may schedule, that is run
-/// anything.
+/// anything. Not under any lock, which the token does not say of other kinds of locks, and
+/// with interrupts enabled: its one caller, `guest::cache::flush_vm`, is called so.
 pub fn do_softirq(_cx: &mut Unlocked<'_>) {
     debug_assert!(cpu::irqs_enabled());
     // SAFETY: no lock is held and interrupts are enabled.
@@ -107,24 +108,30 @@ pub struct AccessEvent {
     pub flags: u32,
 }
 
-/// Whether the domain has a monitor. Takes no lock.
-pub fn has_monitor(domain: &Domain) -> bool {
+/// Whether the current vCPU's domain has a monitor. Takes no lock.
+pub fn has_monitor(cx: &Unlocked<'_>) -> bool {
+    let domain = current_vcpu(cx).domain();
     let ring = domain.c().field(VmEventMonitor).load(Relaxed);
-    // SAFETY: the domain's own, or null.
+    // SAFETY: null, or a ring of this domain's. It is freed (vm_event_disable) only while
+    // the domain is paused, that is while none of its vCPUs is in Xen's code here.
     unsafe { sys::vm_event_check_ring(ring) }
 }
 
-/// Sends a mem_access event (`monitor_traps`); with `sync` the vCPU pauses
-/// until the monitor answers. Says whether it could be sent.
+/// Whether the vCPU waits for the monitor's answer to its event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Delivery {
+    /// It is paused until the answer.
+    Sync,
+    /// It goes on.
+    Async,
+}
+
+/// Sends a mem_access event of the current vCPU (`monitor_traps`). Says whether it could
+/// be sent.
 ///
 /// The request is built on the stack, where C allocates it: there is no event
 /// to lose for want of memory.
-pub fn send_access_event(
-    _cx: &mut Unlocked<'_>,
-    vcpu: &Vcpu,
-    sync: bool,
-    event: AccessEvent,
-) -> bool {
+pub fn send_access_event(cx: &mut Unlocked<'_>, delivery: Delivery, event: AccessEvent) -> bool {
     // SAFETY: all zeroes is a valid vm_event_st: integers and unions of them.
     let mut request: sys::vm_event_st = unsafe { core::mem::zeroed() };
     request.reason = sys::VM_EVENT_REASON_MEM_ACCESS;
@@ -135,7 +142,8 @@ pub fn send_access_event(
         flags: event.flags,
         _pad: 0,
     };
+    let vcpu = current_vcpu(cx).c();
     // SAFETY: the current vCPU, no p2m lock held; the request is copied into
     // the ring before the call returns.
-    unsafe { sys::monitor_traps(vcpu.c(), sync, &mut request) >= 0 }
+    unsafe { sys::monitor_traps(vcpu, delivery == Delivery::Sync, &mut request) >= 0 }
 }

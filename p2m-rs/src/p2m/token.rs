@@ -14,8 +14,8 @@ use crate::xen::vcpu::Vcpu;
 ///
 /// # Invariants
 ///
-/// While a token exists that is not borrowed, the CPU that it was created on holds no p2m
-/// lock, neither one that this code took nor one that its C caller took.
+/// While a token exists that is not borrowed, the CPU that this chain of calls runs on holds
+/// no p2m lock that the chain took, neither this code nor its C caller.
 ///
 /// A token is not `Send` (it speaks of this CPU), not `Copy`, and has no safe constructor. Its
 /// lifetime is invariant, so a token cannot leave the exported function that created it.
@@ -42,8 +42,9 @@ pub unsafe fn unlocked_entry<R>(f: impl for<'c> FnOnce(&mut Unlocked<'c>) -> R) 
 ///
 /// # Invariants
 ///
-/// This CPU holds no p2m lock, and there is no token, when the exported function begins
-/// that has this value. There is no constructor: C passes one, as what is inside.
+/// This CPU holds no p2m lock, and there is no token that is not borrowed, when the exported
+/// function begins that has this value. (A software walk comes back into an exported function
+/// while the token of the outer call is borrowed.) There is no constructor: C passes one, as what is inside.
 #[repr(transparent)]
 pub struct CalledUnlocked<'c, A>(A, PhantomData<Unlocked<'c>>);
 

@@ -25,6 +25,7 @@ impl Table<'_> {
     /// deferred. Returns whether the leaf was written.
     #[inline]
     pub(crate) fn fill_one(self, write: &WriteView<'_>, gfn: Gfn, leaf: Pte) -> bool {
+        debug_assert!(leaf.kind(self.level) == Kind::Leaf);
         let index = self.level.index(gfn);
         if self.load(index) != Pte::EMPTY || write.deferred().is_flush_needed() {
             return false;
@@ -45,6 +46,7 @@ impl Table<'_> {
         limit: u64,
         leaf: Pte,
     ) -> u64 {
+        debug_assert!(leaf.kind(self.level) == Kind::Leaf);
         if self.load(first) != Pte::EMPTY {
             return 0;
         }
@@ -98,6 +100,7 @@ impl Table<'_> {
         limit: u64,
         leaf: Pte,
     ) -> (Removed, Outcome<IotlbFlushed>) {
+        debug_assert!(leaf.kind(self.level) == Kind::Leaf);
         let first = self.level.index(gfn);
         let old = self.load(first);
         debug_assert!(limit == 1 || old.kind(self.level) == Kind::Leaf);

@@ -13,7 +13,8 @@
 //! Table::replace ─────────────────► Removed        break, flush, make
 //! Table::link                                      a new table: break (of a leaf), flush, make
 //! Table::clear, take_run ─────────► Removed        flush deferred
-//! Place::validate, Table::clear_valid_bits           the valid bit alone
+//! Place::validate, Table::clear_valid_bits         the valid bit alone
+//! clear_root                                       all of the root; flush deferred
 //! Pending ────── map / link ──────► Removed        break: valid bit clear
 //!              └─ complete                         one flush for all; make
 //! ```
@@ -185,17 +186,22 @@ impl<'v> Table<'v> {
         match pte.kind(self.level) {
             Kind::Empty => Entry::Empty,
             Kind::Leaf => Entry::Leaf(pte),
-            Kind::Table(_) => self.next(pte).map_or(Entry::Empty, Entry::Table),
+            Kind::Table(mfn) => self.next(mfn).map_or(Entry::Empty, Entry::Table),
         }
     }
 
-    /// The table that `pte`, an entry of this table, points to, if it does
-    /// (`p2m_next_level`).
+    /// The table that the entry points to, if it does (`p2m_next_level`).
     #[inline(always)]
-    pub(crate) fn next(self, pte: Pte) -> Option<Self> {
-        let Kind::Table(mfn) = pte.kind(self.level) else {
-            return None;
-        };
+    pub(crate) fn below(self, index: TableIndex) -> Option<Self> {
+        match self.entry(index) {
+            Entry::Table(below) => Some(below),
+            Entry::Empty | Entry::Leaf(_) => None,
+        }
+    }
+
+    /// The table in the frame that an entry of this table was just found to point to.
+    #[inline(always)]
+    fn next(self, mfn: Mfn) -> Option<Self> {
         let below = self.level.next()?;
         // SAFETY: a table entry of the tree points to a table, which is freed
         // only after the entry is gone and with an exclusive view, so not

@@ -31,11 +31,11 @@ pub fn all_possible() -> impl Iterator<Item = usize> {
 ///
 /// Made and dropped on the same CPU, the last one first; the value is what
 /// `local_irq_save` returned.
-pub struct IrqsOff(u64);
+pub(crate) struct IrqsOff(u64);
 
 impl IrqsOff {
     /// Masks interrupts (`local_irq_save`).
-    pub fn mask() -> Self {
+    pub(crate) fn mask() -> Self {
         Self(arch::local_irq_save())
     }
 }

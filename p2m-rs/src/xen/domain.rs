@@ -20,10 +20,10 @@ structure! {
 }
 
 sys::fields! {
-    DomainId: domain.domain_id as Cell<u16>, "never changes";
-    IsDying: domain.is_dying as AtomicU32, "set by another CPU, and only ever further on";
-    IsShuttingDown: domain.is_shutting_down as AtomicBool, "set by another CPU; either value is handled";
-    Paging: domain.arch.paging as sys::Opaque<sys::paging_domain>, "a place";
+    unsafe DomainId: domain.domain_id as Cell<u16>, "never changes";
+    unsafe IsDying: domain.is_dying as AtomicU32, "set by another CPU, and only ever further on";
+    unsafe IsShuttingDown: domain.is_shutting_down as AtomicBool, "set by another CPU; either value is handled";
+    unsafe Paging: domain.arch.paging as sys::Opaque<sys::paging_domain>, "a place";
 }
 
 impl Domain {

@@ -16,9 +16,9 @@ use crate::xen::domain::Domain;
 use crate::xen::page::Page;
 
 sys::fields! {
-    PoolLock: paging_domain.lock as Opaque<sys::spinlock_t>, "a place";
-    PoolFreelist: paging_domain.p2m_freelist as Opaque<sys::page_list_head>, "a place";
-    PoolTotal: paging_domain.p2m_total_pages as AtomicU64, "read without the lock too (ACCESS_ONCE in C)";
+    unsafe PoolLock: paging_domain.lock as Opaque<sys::spinlock_t>, "a place";
+    unsafe PoolFreelist: paging_domain.p2m_freelist as Opaque<sys::page_list_head>, "a place";
+    unsafe PoolTotal: paging_domain.p2m_total_pages as AtomicU64, "read without the lock too (ACCESS_ONCE in C)";
 }
 
 /// A page that is nobody's but the holder's: for a table, for the pool or for the heap.
@@ -84,7 +84,7 @@ impl PoolLockedByC<'_> {
 
 impl Domain {
     /// Takes the pool's lock.
-    pub fn lock_pool(&self) -> PoolGuard<'_> {
+    pub(crate) fn lock_pool(&self) -> PoolGuard<'_> {
         // SAFETY: initialised by p2m_init; nothing that is called under it
         // takes it again.
         unsafe { sys::xs_spin_lock(self.paging().field(PoolLock)) };
@@ -96,11 +96,15 @@ impl Domain {
         self.pool_total().load(Relaxed)
     }
 
-    /// Empty pool (`p2m_init`); nobody else can reach the domain.
-    pub(crate) fn init_pool(&self) {
-        // SAFETY: the domain is being created.
+    /// Initialises an empty pool (`p2m_init`).
+    ///
+    /// # Safety
+    ///
+    /// Nobody else can reach the domain yet, and its pool has no pages.
+    pub(crate) unsafe fn init_pool(&self) {
+        // SAFETY: as promised to this function.
         unsafe { sys::xs_spin_lock_init(self.paging().field(PoolLock)) };
-        // SAFETY: the domain is being created.
+        // SAFETY: as promised to this function.
         unsafe { sys::xs_init_page_list_head(self.pool_freelist()) };
     }
 

@@ -51,7 +51,6 @@ impl Target {
 /// The caller vouches for the frames that it asks to map from this one on, as
 /// [`Target::vouched`] says. C passes one to an exported function.
 #[repr(transparent)]
-#[derive(Clone, Copy)]
 pub struct VouchedMfn(sys::mfn_t);
 
 // SAFETY: `repr(transparent)`; what it says of the frames is the contract of the function
@@ -69,11 +68,12 @@ impl VouchedMfn {
     }
 
     /// The frame; `None` for INVALID_MFN.
-    pub fn mfn(self) -> Option<Mfn> {
+    pub fn mfn(&self) -> Option<Mfn> {
         Mfn::from_c(self.0)
     }
 
-    /// `nr` frames.
+    /// `nr` frames of type `t`: those that the same call names, for it is for them that the
+    /// caller vouches. Uses the promise up, since it may come with references.
     ///
     /// # Errors
     ///

@@ -147,8 +147,14 @@ fn flush_current(extent: Extent) {
             first,
             count,
             order,
-        } => sys::xs_flush_guest_tlb_by_ipa(first, count, order),
-        Extent::Range { first, pages } => sys::xs_flush_guest_tlb_range(first, pages),
+        } => {
+            // SAFETY: the order of a level.
+            unsafe { sys::xs_flush_guest_tlb_by_ipa(first, count, order) }
+        }
+        Extent::Range { first, pages } => {
+            // SAFETY: `flush_range` chooses this only with FEAT_TLBIRANGE.
+            unsafe { sys::xs_flush_guest_tlb_range(first, pages) }
+        }
     }
 }
 

@@ -26,11 +26,11 @@ structure! {
 }
 
 sys::fields! {
-    VcpuId: vcpu.vcpu_id as Cell<i32>, "never changes";
-    VcpuDomain: vcpu.domain as Cell<*mut sys::domain>, "never changes";
-    Sctlr: vcpu.arch.sctlr as Cell<u64>, "of the CPU that switches to or from the vCPU";
-    Hcr: vcpu.arch.hcr_el2 as Cell<u64>, "of the CPU that the vCPU runs on";
-    NeedFlushToRam: vcpu.arch.need_flush_to_ram as Cell<bool>, "of the CPU that the vCPU runs on";
+    unsafe VcpuId: vcpu.vcpu_id as Cell<i32>, "never changes";
+    unsafe VcpuDomain: vcpu.domain as Cell<*mut sys::domain>, "never changes";
+    unsafe Sctlr: vcpu.arch.sctlr as Cell<u64>, "of the CPU that switches to or from the vCPU";
+    unsafe Hcr: vcpu.arch.hcr_el2 as Cell<u64>, "of the CPU that the vCPU runs on";
+    unsafe NeedFlushToRam: vcpu.arch.need_flush_to_ram as Cell<bool>, "of the CPU that the vCPU runs on";
 }
 
 impl Vcpu {
