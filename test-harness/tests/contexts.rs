@@ -6,7 +6,6 @@
 
 mod common;
 use std::ptr::null_mut;
-use std::sync::atomic::Ordering::Relaxed;
 
 use common::{guest, p2mt, plain, ram, world};
 use test_harness::symbols as c;
@@ -50,11 +49,9 @@ fn setup_virt_paging_chooses_the_shape_and_sets_every_cpu_up() {
             }
             .root();
             assert_eq!(pages, 1 << order);
-            assert_eq!(p2m_rs::xen::globals::p2m_root_order().load(Relaxed), order);
-            assert_eq!(p2m_rs::xen::globals::p2m_root_level().load(Relaxed), level);
-            assert_eq!(p2m_rs::xen::globals::p2m_ipa_bits().load(Relaxed), ipa_bits);
             let vmids = if vmid16 { 1 << 16 } else { 1 << 8 };
-            assert_eq!(p2m_rs::xen::globals::max_vmid().load(Relaxed), vmids);
+            let exported = p2m_rs::xen::globals::exported_for_test();
+            assert_eq!(exported, [ipa_bits, vmids, order, level]);
             let said = w.console().concat();
             assert!(said.contains(&format!("{ipa_bits}-bit IPA")), "{said}");
         }
@@ -70,7 +67,7 @@ fn a_driver_may_restrict_the_address_space_and_a_hot_plugged_cpu_follows() {
     call!(p2m_restrict_ipa_bits(40));
     call!(p2m_restrict_ipa_bits(44)); // wider again: no
     w.setup_virt_paging();
-    assert_eq!(p2m_rs::xen::globals::p2m_ipa_bits().load(Relaxed), 40);
+    assert_eq!(p2m_rs::xen::globals::exported_for_test()[0], 40);
     let vtcr = w.registers(0).1;
     w.on_cpu(5, || {
         // SAFETY: a register of the model.

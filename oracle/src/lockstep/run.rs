@@ -307,11 +307,5 @@ fn word_difference(domain: usize, unequal: Unequal) -> Difference {
 
 /// As [`xen_c::globals`].
 fn rust_globals() -> [u32; 4] {
-    use std::sync::atomic::Ordering::Relaxed;
-    [
-        p2m_rs::xen::globals::p2m_ipa_bits().load(Relaxed),
-        p2m_rs::xen::globals::max_vmid().load(Relaxed),
-        p2m_rs::xen::globals::p2m_root_order().load(Relaxed),
-        p2m_rs::xen::globals::p2m_root_level().load(Relaxed),
-    ]
+    p2m_rs::xen::globals::exported_for_test()
 }

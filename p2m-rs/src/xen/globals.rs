@@ -41,7 +41,7 @@ macro_rules! machine_wide {
         $(
             $(#[$meta])*
             #[inline(always)]
-            pub fn $name() -> &'static $ty {
+            pub(crate) fn $name() -> &'static $ty {
                 #[cfg(target_os = "none")]
                 return &storage::$name;
                 #[cfg(not(target_os = "none"))]
@@ -96,6 +96,18 @@ pub fn reset_for_test() {
     STORAGE.set(Storage::new());
 }
 
+/// What C and drivers see of what `setup_virt_paging` has decided: `p2m_ipa_bits`,
+/// `max_vmid`, `p2m_root_order` and `p2m_root_level`.
+#[cfg(not(target_os = "none"))]
+pub fn exported_for_test() -> [u32; 4] {
+    [
+        p2m_ipa_bits().load(Relaxed),
+        max_vmid().load(Relaxed),
+        p2m_root_order().load(Relaxed),
+        p2m_root_level().load(Relaxed),
+    ]
+}
+
 /// A handle on the calling thread's machine, for [`attach_for_test`].
 #[cfg(not(target_os = "none"))]
 #[derive(Clone, Copy)]
@@ -115,17 +127,17 @@ pub fn attach_for_test(machine: Machine) {
 
 /// Lookup level of the root (`P2M_ROOT_LEVEL`).
 #[inline(always)]
-pub fn root_level() -> Level {
+pub(crate) fn root_level() -> Level {
     Level::from_number(p2m_root_level().load(Relaxed))
 }
 
 /// Number of pages of the root (`P2M_ROOT_PAGES`).
 #[inline(always)]
-pub fn root_pages() -> u64 {
+pub(crate) fn root_pages() -> u64 {
     1 << p2m_root_order().load(Relaxed)
 }
 
 /// The empty root's frame (`empty_root_mfn`).
-pub fn empty_root() -> Mfn {
+pub(crate) fn empty_root() -> Mfn {
     Mfn::new(empty_root_mfn().load(Relaxed))
 }
