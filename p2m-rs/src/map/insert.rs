@@ -262,13 +262,13 @@ impl Insertion {
     // UPSTREAM-DEFECT: B9: running out of memory is reported as -ENOENT, and what the
     // same call has mapped stays mapped. B10: an intermediate table that becomes
     // empty again may be kept.
-    pub(super) fn build(
+    pub(super) fn build<'w>(
         &self,
-        write: &WriteView<'_>,
+        write: &'w WriteView<'_>,
         above: Level,
         at: u64,
         end: u64,
-    ) -> (Option<NewTable>, Progress) {
+    ) -> (Option<NewTable<'w>>, Progress) {
         let (Some(level), Some(page)) = (above.next(), write.deferred().pages().alloc()) else {
             return (None, Progress::failed(Failure::NoTable(Errno::ENOENT)));
         };
@@ -285,10 +285,10 @@ impl Insertion {
     }
 
     /// Maps `start .. end` in `new`, which is empty.
-    fn build_parts(
+    fn build_parts<'w>(
         &self,
-        write: &WriteView<'_>,
-        new: &mut NewTable,
+        write: &'w WriteView<'_>,
+        new: &mut NewTable<'w>,
         start: u64,
         end: u64,
     ) -> Progress {

@@ -18,7 +18,7 @@ use crate::types::pte::Pte;
 use crate::xen::page::{pages_before_xen_heap, Page};
 
 /// Releases whatever the removed entry owned. The IOTLB holds the entry no more.
-pub(crate) fn release(write: &WriteView<'_>, removed: Removed, flushed: IotlbFlushed) {
+pub(crate) fn release(write: &WriteView<'_>, removed: Removed<'_>, flushed: IotlbFlushed) {
     match removed.into_owned() {
         Owned::Nothing => (),
         Owned::Leaf(leaf) => Released::at(write, leaf.level()).add(leaf, flushed),
@@ -26,7 +26,7 @@ pub(crate) fn release(write: &WriteView<'_>, removed: Removed, flushed: IotlbFlu
     }
 }
 
-fn release_table(write: &WriteView<'_>, table: RemovedTable, flushed: IotlbFlushed) {
+fn release_table(write: &WriteView<'_>, table: RemovedTable<'_>, flushed: IotlbFlushed) {
     let mut released = Released::at(write, table.level());
     table.free(write, flushed, |owned| match owned {
         Owned::Nothing => (),
@@ -37,7 +37,11 @@ fn release_table(write: &WriteView<'_>, table: RemovedTable, flushed: IotlbFlush
 
 /// Releases a mapping that was replaced by another mapping of the same frame: its
 /// references are dropped (B3), but the page stays mapped at the same guest frame.
-pub(crate) fn release_same_frame(write: &WriteView<'_>, removed: Removed, flushed: IotlbFlushed) {
+pub(crate) fn release_same_frame(
+    write: &WriteView<'_>,
+    removed: Removed<'_>,
+    flushed: IotlbFlushed,
+) {
     if let Owned::Leaf(leaf) = removed.into_owned() {
         write.count_unmapped(leaf.level(), leaf.count());
         // If only permissions changed, the flush is still deferred. It must precede the
@@ -51,7 +55,7 @@ pub(crate) fn release_same_frame(write: &WriteView<'_>, removed: Removed, flushe
 
 /// Keeps what the entry owned for ever, since a device may still reach it. For
 /// the guest and in the statistics the mapping is gone.
-pub(crate) fn leak(write: &WriteView<'_>, removed: Removed) {
+pub(crate) fn leak(write: &WriteView<'_>, removed: Removed<'_>) {
     match removed.into_owned() {
         Owned::Nothing => (),
         Owned::Leaf(leaf) => Released::at(write, leaf.level()).note(&leaf),
@@ -94,7 +98,7 @@ impl<'v> Released<'v> {
 
     /// Adds a mapping without references.
     #[inline]
-    pub(crate) fn add_plain(&mut self, leaf: RemovedLeaf) {
+    pub(crate) fn add_plain(&mut self, leaf: RemovedLeaf<'_>) {
         debug_assert!(!leaf.ty().is_some_and(P2mType::is_foreign));
         self.note(&leaf);
     }
@@ -102,7 +106,7 @@ impl<'v> Released<'v> {
     /// Adds a mapping and drops its references (`p2m_put_l2_superpage`,
     /// `p2m_put_l3_page`).
     #[inline]
-    pub(crate) fn add(&mut self, leaf: RemovedLeaf, flushed: IotlbFlushed) {
+    pub(crate) fn add(&mut self, leaf: RemovedLeaf<'_>, flushed: IotlbFlushed) {
         self.note(&leaf);
         if leaf.ty().is_some_and(P2mType::is_foreign) {
             self.flush_and_put(leaf, flushed);
@@ -111,7 +115,7 @@ impl<'v> Released<'v> {
 
     /// Adds a mapping, but keeps its references.
     #[inline]
-    fn note(&mut self, leaf: &RemovedLeaf) {
+    fn note(&mut self, leaf: &RemovedLeaf<'_>) {
         self.count += leaf.count();
         if leaf.ty().is_some_and(P2mType::is_ram) {
             self.any_ram = true;
@@ -122,7 +126,7 @@ impl<'v> Released<'v> {
     }
 
     #[inline(never)]
-    fn flush_and_put(&self, leaf: RemovedLeaf, flushed: IotlbFlushed) {
+    fn flush_and_put(&self, leaf: RemovedLeaf<'_>, flushed: IotlbFlushed) {
         // One flush covers all entries that were removed together.
         if self.write.refuse_if_dying().is_ok() {
             self.write.deferred().tlb_flush_sync();
@@ -131,7 +135,7 @@ impl<'v> Released<'v> {
     }
 
     /// Adds a mapping of one page, `page`, that owns no reference.
-    pub(crate) fn add_page(&mut self, leaf: RemovedLeaf, page: Page) {
+    pub(crate) fn add_page(&mut self, leaf: RemovedLeaf<'_>, page: Page) {
         debug_assert!(!leaf.ty().is_some_and(P2mType::is_foreign));
         self.count += 1;
         self.any_ram |= leaf.ty().is_some_and(P2mType::is_ram);

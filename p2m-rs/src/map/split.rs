@@ -42,14 +42,14 @@ const NO_TABLE: Failure = Failure::NoTable(Errno::ENOMEM);
 /// Builds a table that replaces `block`, a block of `level`, with `update` applied to the
 /// `pages` pages from `start` on, or to a prefix of them if table pages run out. `None` if that
 /// prefix is empty.
-pub(crate) fn split_with(
-    write: &WriteView<'_>,
+pub(crate) fn split_with<'w>(
+    write: &'w WriteView<'_>,
     block: Pte,
     level: Level,
     start: Gfn,
     pages: u64,
     update: &dyn PartialUpdate,
-) -> (Option<NewTable>, Progress) {
+) -> (Option<NewTable<'w>>, Progress) {
     let (part, page) = match split_page(write, level) {
         Ok(split) => split,
         Err(failure) => return (None, Progress::failed(failure)),
@@ -145,7 +145,7 @@ pub(crate) fn split<'v>(
 /// # Errors
 ///
 /// [`Failure::NoTable`]; nothing has changed.
-fn split_page(write: &WriteView<'_>, level: Level) -> Outcome<(Level, TablePage)> {
+fn split_page<'w>(write: &'w WriteView<'_>, level: Level) -> Outcome<(Level, TablePage<'w>)> {
     let part = level.next().ok_or(NO_TABLE)?;
     let page = write.deferred().pages().alloc().ok_or(NO_TABLE)?;
     write.count_shattered(level, 1);

@@ -7,6 +7,7 @@
 //! released: until the flush a walk may be in the table, and walk caches may hold it.
 
 use core::cell::Cell;
+use core::marker::PhantomData;
 
 use xen_sys as sys;
 use xen_sys::Opaque;
@@ -26,12 +27,13 @@ const MANY_TABLES: usize = 512;
 /// # Invariants
 ///
 /// The page is on the list of pages of the p2m that it was allocated for, and no entry of the
-/// tree points to it. A `TablePage` proves nothing about the page's
+/// tree points to it. It is gone before the view is, through which it was allocated: so it
+/// cannot be freed under the lock of another p2m. A `TablePage` proves nothing about the page's
 /// contents, which are whatever the last user left.
 #[must_use = "an unused table page must be given back"]
-pub struct TablePage(Page);
+pub struct TablePage<'w>(Page, PhantomData<&'w P2m>);
 
-impl TablePage {
+impl TablePage<'_> {
     /// The page.
     pub fn page(&self) -> Page {
         self.0
@@ -44,7 +46,7 @@ impl TablePage {
     /// The page was a `TablePage` before, and no entry of the tree points to it any more. Unless
     /// the TLBs were flushed since, the caller passes it to [`TablePages::free_later`] only.
     pub(crate) unsafe fn from_removed(page: Page) -> Self {
-        Self(page)
+        Self(page, PhantomData)
     }
 }
 
@@ -83,7 +85,7 @@ impl<'l> TablePages<'l> {
     }
 
     /// A page for a new table (`p2m_alloc_page`).
-    pub(crate) fn alloc(&self) -> Option<TablePage> {
+    pub(crate) fn alloc(&self) -> Option<TablePage<'_>> {
         let domain = self.p2m.domain()?;
         let page = if domain.is_hardware_domain() {
             let page = heap_page(domain);
@@ -97,17 +99,17 @@ impl<'l> TablePages<'l> {
         let page = page.into_page();
         // SAFETY: the write lock is held; the page is in no list.
         unsafe { sys::xs_page_list_add(page.c(), self.list()) };
-        Some(TablePage(page))
+        Some(TablePage(page, PhantomData))
     }
 
     /// Gives back a page that no table has ever pointed to (`p2m_free_page`).
-    pub(crate) fn free(&self, page: TablePage) {
+    pub(crate) fn free(&self, page: TablePage<'_>) {
         self.give_back(self.unlist(page));
     }
 
     /// Defers the freeing of a removed table's page until after the TLB flush: moves the page to
     /// the end of the list.
-    pub(crate) fn free_later(&self, page: TablePage) {
+    pub(crate) fn free_later(&self, page: TablePage<'_>) {
         let page = self.unlist(page).into_page();
         // SAFETY: the write lock is held; just taken off.
         unsafe { sys::xs_page_list_add_tail(page.c(), self.list()) };
@@ -144,7 +146,7 @@ impl<'l> TablePages<'l> {
             let Some(page) = (unsafe { sys::xs_page_list_last(self.list()) }) else {
                 break;
             };
-            let page = self.unlist(TablePage(Page::from_c(page)));
+            let page = self.unlist(TablePage(Page::from_c(page), PhantomData));
             match &mut pool {
                 Some(pool) => pool.push(page),
                 None => free_heap_page(page),
@@ -172,7 +174,7 @@ impl<'l> TablePages<'l> {
     }
 
     /// Takes a page off the list.
-    fn unlist(&self, page: TablePage) -> FreePage {
+    fn unlist(&self, page: TablePage<'_>) -> FreePage {
         // SAFETY: the write lock is held; every TablePage is in this list.
         unsafe { sys::xs_page_list_del(page.0.c(), self.list()) };
         // SAFETY: a FreePage before it was a TablePage; in no list, and in no tree.

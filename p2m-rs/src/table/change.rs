@@ -20,7 +20,7 @@ use crate::xen::iommu::IotlbFlush;
 /// how long a guest may find an entry broken, and the work between two preemption checks.
 pub(super) const MOST: usize = ENTRIES / 2;
 
-impl Table<'_> {
+impl<'v> Table<'v> {
     /// Writes `leaf` to the entry for `gfn`, if that entry is empty and no flush is
     /// deferred. Returns whether the leaf was written.
     #[inline]
@@ -65,7 +65,7 @@ impl Table<'_> {
     }
 }
 
-impl Table<'_> {
+impl<'v> Table<'v> {
     /// Clears the run of leaves that begins at `first`, `limit` leaves at most. `None` if there
     /// is no leaf at `first`. The caller defers the flush if the leaves were live.
     pub(crate) fn take_run(
@@ -73,7 +73,7 @@ impl Table<'_> {
         _write: &WriteView<'_>,
         first: TableIndex,
         limit: u64,
-    ) -> Option<(RemovedLeaf, Unreported)> {
+    ) -> Option<(RemovedLeaf<'v>, Unreported)> {
         let leaf = self.load(first);
         if leaf.kind(self.level) != Kind::Leaf {
             return None;
@@ -99,7 +99,7 @@ impl Table<'_> {
         gfn: Gfn,
         limit: u64,
         leaf: Pte,
-    ) -> (Removed, Outcome<IotlbFlushed>) {
+    ) -> (Removed<'v>, Outcome<IotlbFlushed>) {
         debug_assert!(leaf.kind(self.level) == Kind::Leaf);
         let first = self.level.index(gfn);
         let old = self.load(first);
@@ -144,7 +144,7 @@ impl Table<'_> {
     ///
     /// Those of the IOTLB flushes; the table is linked all the same.
     #[inline(never)]
-    pub(crate) fn link(self, write: &WriteView<'_>, gfn: Gfn, new: NewTable) -> Outcome {
+    pub(crate) fn link(self, write: &WriteView<'_>, gfn: Gfn, new: NewTable<'_>) -> Outcome {
         let index = self.level.index(gfn);
         let old = self.load(index);
         debug_assert!(self.level.next() == Some(new.level()));
@@ -178,7 +178,7 @@ impl Table<'_> {
     /// Clears the entry for `gfn` (`p2m_remove_pte`); if it is a leaf, clears the run that it
     /// begins, `limit` entries at most. Entries are cleared even if their valid bit is clear
     /// (XSA-393). A flush is deferred if they were live.
-    pub(crate) fn clear(self, write: &WriteView<'_>, gfn: Gfn, limit: u64) -> Removed {
+    pub(crate) fn clear(self, write: &WriteView<'_>, gfn: Gfn, limit: u64) -> Removed<'v> {
         let index = self.level.index(gfn);
         let removed = match self.take_run(write, index, limit) {
             Some((leaves, unreported)) => {
@@ -198,7 +198,7 @@ impl Table<'_> {
     }
 
     /// Writes the entry, without a barrier. Returns what the old entry owned.
-    pub(super) fn swap(self, index: TableIndex, pte: Pte) -> Removed {
+    pub(super) fn swap(self, index: TableIndex, pte: Pte) -> Removed<'v> {
         let old = self.load(index);
         self.store(index, pte);
         Removed::run(old, self.level, 1)

@@ -19,16 +19,16 @@ use crate::types::pte::{Kind, Pte};
 /// that will point to the table. A `NewTable` does not prove that its entries are visible to
 /// walkers: that takes [`Self::complete`] and a barrier.
 #[must_use = "a new table must be linked or given back"]
-pub(crate) struct NewTable {
-    page: TablePage,
-    table: Table<'static>,
+pub(crate) struct NewTable<'w> {
+    page: TablePage<'w>,
+    table: Table<'w>,
     /// The entry that will point to the table.
     pointer: Pte,
 }
 
-impl NewTable {
+impl<'w> NewTable<'w> {
     /// A table of `level` whose entries are all empty (`p2m_create_table`).
-    pub(crate) fn empty(page: TablePage, level: Level) -> Self {
+    pub(crate) fn empty(page: TablePage<'w>, level: Level) -> Self {
         let new = Self::uninitialised(page, level);
         // SAFETY: the page is this table's alone.
         unsafe { sys::xs_clear_page(new.table.entries.cast()) };
@@ -36,18 +36,18 @@ impl NewTable {
     }
 
     /// A table of `level` with `leaf` and the leaves that map the frames after it.
-    pub(crate) fn full(page: TablePage, level: Level, leaf: Pte) -> Self {
+    pub(crate) fn full(page: TablePage<'w>, level: Level, leaf: Pte) -> Self {
         let mut new = Self::uninitialised(page, level);
         new.fill(TableIndex::FIRST, ENTRIES as u64, leaf);
         new
     }
 
     /// A table of `level` that maps the same as `block`, in 512 parts.
-    pub(crate) fn split_of(page: TablePage, block: Pte, level: Level) -> Self {
+    pub(crate) fn split_of(page: TablePage<'w>, block: Pte, level: Level) -> Self {
         Self::full(page, level, block.child(0, level))
     }
 
-    fn uninitialised(page: TablePage, level: Level) -> Self {
+    fn uninitialised(page: TablePage<'w>, level: Level) -> Self {
         let mfn = page.page().mfn();
         // SAFETY: the page is this table's alone, until it is linked; then it
         // is the tree's, and this value is gone.

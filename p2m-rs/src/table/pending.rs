@@ -62,7 +62,7 @@ impl<'v> Pending<'v> {
 
     /// Replaces entry `index`, the index of `gfn`, by a pointer to a new
     /// table. Returns what the old entry owned.
-    pub(crate) fn link(&mut self, index: TableIndex, gfn: Gfn, new: NewTable) -> Removed {
+    pub(crate) fn link(&mut self, index: TableIndex, gfn: Gfn, new: NewTable<'_>) -> Removed<'v> {
         new.complete(self.write);
         self.succeed(index, gfn, new.into_pointer())
     }
@@ -74,7 +74,12 @@ impl<'v> Pending<'v> {
     /// # Errors
     ///
     /// Those of [`Table::link`].
-    pub(crate) fn replace_block(&mut self, index: TableIndex, gfn: Gfn, new: NewTable) -> Outcome {
+    pub(crate) fn replace_block(
+        &mut self,
+        index: TableIndex,
+        gfn: Gfn,
+        new: NewTable<'_>,
+    ) -> Outcome {
         if self.write.has_iommu() {
             return self.table.link(self.write, gfn, new);
         }
@@ -84,13 +89,13 @@ impl<'v> Pending<'v> {
 
     /// Replaces entry `index`, the index of `gfn`, by a leaf. Returns what the old entry
     /// owned.
-    pub(crate) fn map(&mut self, index: TableIndex, gfn: Gfn, leaf: Pte) -> Removed {
+    pub(crate) fn map(&mut self, index: TableIndex, gfn: Gfn, leaf: Pte) -> Removed<'v> {
         debug_assert!(matches!(leaf.kind(self.table.level), Kind::Leaf));
         self.succeed(index, gfn, leaf)
     }
 
     /// Breaks entry `index`: writes its successor with the valid bit clear.
-    fn succeed(&mut self, index: TableIndex, gfn: Gfn, successor: Pte) -> Removed {
+    fn succeed(&mut self, index: TableIndex, gfn: Gfn, successor: Pte) -> Removed<'v> {
         if self.count == MOST {
             self.complete();
         }

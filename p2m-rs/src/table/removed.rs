@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! [`Removed`]: what an entry owned, after the entry was removed from its table.
 
+use core::marker::PhantomData;
+
 use super::Table;
 use crate::p2m::iommu::IotlbFlushed;
 use crate::p2m::lock::WriteView;
@@ -20,21 +22,22 @@ use crate::xen::page::{put_pages, Page};
 /// The entries are in no table any more, and there is no second value for them. It does not
 /// prove that the TLBs, or an IOMMU, have forgotten them.
 #[must_use = "owns references or a subtree: release it"]
-pub(crate) struct Removed {
+pub(crate) struct Removed<'w> {
     pte: Pte,
     level: Level,
     /// The length of the run of leaves of which `pte` was the first, or 1.
     count: u64,
+    _lock: PhantomData<&'w ()>,
 }
 
 /// What a [`Removed`] owns.
-pub(crate) enum Owned {
+pub(crate) enum Owned<'w> {
     /// Nothing.
     Nothing,
     /// A mapping's references.
-    Leaf(RemovedLeaf),
+    Leaf(RemovedLeaf<'w>),
     /// A table and everything below it.
-    Table(RemovedTable),
+    Table(RemovedTable<'w>),
 }
 
 /// A leaf, or a run of leaves, that was removed from its table.
@@ -44,10 +47,11 @@ pub(crate) enum Owned {
 /// As of [`Removed`]; the leaves are of a table of `level`, and a foreign one owns a
 /// reference to each of its pages.
 #[must_use = "owns references"]
-pub(crate) struct RemovedLeaf {
+pub(crate) struct RemovedLeaf<'w> {
     pte: Pte,
     level: Level,
     count: u64,
+    _lock: PhantomData<&'w ()>,
 }
 
 /// A table that no entry points to any more.
@@ -58,16 +62,21 @@ pub(crate) struct RemovedLeaf {
 /// prove that no walk is in it: a walk may be under way, and walk caches may hold it until
 /// the flush.
 #[must_use = "owns a subtree"]
-pub(crate) struct RemovedTable {
+pub(crate) struct RemovedTable<'w> {
     page: Page,
-    table: Table<'static>,
+    table: Table<'w>,
 }
 
-impl Removed {
+impl<'w> Removed<'w> {
     /// For `count` entries that were just removed from a table of `level`: a run of leaves of
     /// which `pte` was the first, or one entry of any kind.
     pub(super) fn run(pte: Pte, level: Level, count: u64) -> Self {
-        Self { pte, level, count }
+        Self {
+            pte,
+            level,
+            count,
+            _lock: PhantomData,
+        }
     }
 
     /// The number of entries that were removed.
@@ -109,8 +118,10 @@ impl Removed {
 
     /// What the entry owned.
     #[inline]
-    pub(crate) fn into_owned(self) -> Owned {
-        let Self { pte, level, count } = self;
+    pub(crate) fn into_owned(self) -> Owned<'w> {
+        let Self {
+            pte, level, count, ..
+        } = self;
         match pte.kind(level) {
             Kind::Empty => Owned::Nothing,
             Kind::Leaf => Owned::Leaf(RemovedLeaf::run(pte, level, count)),
@@ -119,7 +130,7 @@ impl Removed {
     }
 
     #[inline(never)]
-    fn into_table(self, mfn: Mfn) -> Option<RemovedTable> {
+    fn into_table(self, mfn: Mfn) -> Option<RemovedTable<'w>> {
         let below = self.level.next()?;
         // SAFETY: an entry of the tree pointed to this table, and this value is
         // all that is left of the entry: the table is only freed through it.
@@ -129,15 +140,20 @@ impl Removed {
     }
 }
 
-impl RemovedLeaf {
+impl<'w> RemovedLeaf<'w> {
     /// For `count` leaves that were just removed from a table of `level`: a run of which
     /// `pte` was the first.
     pub(super) fn run(pte: Pte, level: Level, count: u64) -> Self {
-        Self { pte, level, count }
+        Self {
+            pte,
+            level,
+            count,
+            _lock: PhantomData,
+        }
     }
 
     /// These leaves as a [`Removed`].
-    pub(super) fn into_removed(self) -> Removed {
+    pub(super) fn into_removed(self) -> Removed<'w> {
         Removed::run(self.pte, self.level, self.count)
     }
 
@@ -183,10 +199,10 @@ impl RemovedLeaf {
     }
 }
 
-impl RemovedTable {
+impl<'w> RemovedTable<'w> {
     /// Passes what the table's entries own to `each`. The table itself
     /// stays on the list of pages, and is freed at teardown.
-    pub(crate) fn leak(self, each: impl Fn(Removed)) {
+    pub(crate) fn leak(self, each: impl Fn(Removed<'w>)) {
         for index in TableIndex::all() {
             each(Removed::run(self.table.load(index), self.table.level, 1));
         }
@@ -201,7 +217,7 @@ impl RemovedTable {
         self,
         write: &WriteView<'_>,
         flushed: IotlbFlushed,
-        mut each: impl FnMut(Owned),
+        mut each: impl FnMut(Owned<'w>),
     ) {
         let Table { level, .. } = self.table;
         let mut at = Some(TableIndex::FIRST);
