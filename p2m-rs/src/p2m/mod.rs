@@ -86,7 +86,10 @@ impl P2m {
         self.c().field(Owner).set(domain);
     }
 
-    /// First page of the root, which may be several concatenated pages.
+    /// First page of the root, which may be several concatenated pages: for those who clear,
+    /// print or free it. The field is what C and drivers know, and is null until the root is
+    /// allocated. Walks begin with [`Self::vttbr`], as the MMU's do, which needs no look into
+    /// the frame table.
     pub fn root(&self) -> Option<Page> {
         let root = self.c().field(Root).get();
         // SAFETY: a page that p2m_init allocated.
