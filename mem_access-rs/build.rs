@@ -1,13 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Says whether the Xen tree has mem_access, which xen-sys read from its headers.
-//!
-//! Without it (Arm's default) this crate is compiled all the same and left out of
-//! the archive by its root; only the checks of prototypes have nothing to check.
+//! Passes on what xen-sys found out about the Xen tree (`xen-sys/build/facts.rs`): whether
+//! mem_access is part of it. Without (Arm's default) this crate is empty.
 
 fn main() {
-    println!("cargo:rerun-if-env-changed=DEP_XEN_MEM_ACCESS");
-    println!("cargo:rustc-check-cfg=cfg(config_mem_access)");
-    if std::env::var("DEP_XEN_MEM_ACCESS").as_deref() == Ok("true") {
-        println!("cargo:rustc-cfg=config_mem_access");
+    for cfg in cfgs("DEP_XEN_CFG_KNOWN") {
+        println!("cargo:rustc-check-cfg=cfg({cfg})");
     }
+    for cfg in cfgs("DEP_XEN_CFG") {
+        println!("cargo:rustc-cfg={cfg}");
+    }
+}
+
+fn cfgs(variable: &str) -> Vec<String> {
+    println!("cargo:rerun-if-env-changed={variable}");
+    let value = std::env::var(variable).unwrap_or_default();
+    value.split_whitespace().map(str::to_owned).collect()
 }

@@ -9,6 +9,7 @@
 #include <xen/init.h>
 
 #include "instructions.h"
+#include "pdx.h"
 
 #ifdef CONFIG_ARCH_MAP_DOMAIN_PAGE
 # error "xen-sys relies on Arm64's direct map: map_domain_page() must not need an unmap"
@@ -29,11 +30,6 @@ bool xs_rw_is_write_locked(const rwlock_t *l) { return rw_is_write_locked(l); }
 bool xs_spin_is_locked(const spinlock_t *l) { return spin_is_locked(l); }
 bool xs_local_irq_is_enabled(void) { return local_irq_is_enabled(); }
 
-bool xs_page_list_empty(const struct page_list_head *head)
-{
-    return page_list_empty(head);
-}
-
 bool xs_domain_is_paused(const struct domain *d)
 {
     return atomic_read(&d->pause_count);
@@ -52,9 +48,11 @@ struct page_info *xs_page_of(mfn_t mfn)
 }
 
 /*
- * Are these frames neighbours in the frame table and in the direct map, too? The
- * frame table's holes, and the hole in machine addresses that both leave out,
- * are of whole groups; so it is enough that both ends are in one.
+ * Are these frames neighbours in the frame table and in the direct map, too?
+ * Within 2^MAX_ORDER frames the difference of two pages is that of their
+ * frames: the heap relies on it, whatever kind of compression there is (see
+ * common/pdx.c). And which pages there are is known by the group; so it is
+ * enough that both ends are in one and valid.
  */
 static bool one_group(unsigned long mfn, unsigned long nr)
 {
@@ -131,12 +129,8 @@ uint64_t *xs_map_domain_page(mfn_t mfn) { return map_domain_page(mfn); }
 /* What maddr_to_virt() adds to an address; 0 if there is more to do. */
 uint64_t xs_directmap_offset(void)
 {
-#ifdef CONFIG_PDX_COMPRESSION
-    if ( pfn_pdx_hole_shift )
-        return 0;
-#endif
-
-    return XENHEAP_VIRT_START - (directmap_base_pdx << PAGE_SHIFT);
+    return pdx_leaves_a_hole_out()
+           ? 0 : XENHEAP_VIRT_START - (directmap_base_pdx << PAGE_SHIFT);
 }
 
 void xs_clear_page(void *page) { clear_page(page); }
@@ -144,6 +138,11 @@ void xs_clear_page(void *page) { clear_page(page); }
 void xs_init_page_list_head(struct page_list_head *head)
 {
     INIT_PAGE_LIST_HEAD(head);
+}
+
+bool xs_page_list_empty(const struct page_list_head *head)
+{
+    return page_list_empty(head);
 }
 
 void xs_page_list_add(struct page_info *pg, struct page_list_head *head)
@@ -295,7 +294,11 @@ void xs_ioreq_mapcache_invalidate(struct domain *d)
 
 void xs_inject_undef_exception(struct cpu_user_regs *regs, union hsr hsr)
 {
+#ifdef SET_WAY_HSR
     inject_undef_exception(regs, hsr);
+#else
+    inject_undef_exception(regs);
+#endif
 }
 
 bool xs_iommu_coherent_walk(struct domain *d)
@@ -327,6 +330,17 @@ bool xs_cpuinfo_vmid_16_bits(void)
 {
     return system_cpuinfo.mm64.vmid_bits == MM64_VMID_16_BITS_SUPPORT;
 }
+
+bool xs_domain_is_shutting_down(const struct domain *d)
+{
+#ifdef SHUTDOWN_STATE
+    return d->shutdown_state != DOMSHUTDOWN_none;
+#else
+    return d->is_shutting_down;
+#endif
+}
+
+bool xs_printk_ratelimit(void) { return printk_ratelimit(); }
 
 void noreturn xs_bug(void)
 {

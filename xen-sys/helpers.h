@@ -90,8 +90,10 @@ bool xs_general_preempt_check(void);
 
 /* Domains and vCPUs. */
 bool xs_domain_is_paused(const struct domain *d);
+bool xs_domain_is_shutting_down(const struct domain *d);
 bool xs_iomem_access_permitted(const struct domain *d, mfn_t mfn);
 void xs_ioreq_mapcache_invalidate(struct domain *d);
+/* @hsr is for releases whose function takes it. */
 void xs_inject_undef_exception(struct cpu_user_regs *regs, union hsr hsr);
 
 /* IOMMU. */
@@ -104,7 +106,13 @@ int xs_iommu_iotlb_flush(struct domain *d, unsigned long dfn,
 unsigned int xs_cpuinfo_pa_range(void);
 bool xs_cpuinfo_vmid_16_bits(void);
 
+bool xs_printk_ratelimit(void);
 void noreturn xs_bug(void);
+
+/* Up to 4.18 a macro of p2m.c's own. */
+#ifndef INVALID_VMID
+# define INVALID_VMID 0
+#endif
 
 /*
  * Constants of this tree: bindgen turns the

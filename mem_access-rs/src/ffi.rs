@@ -21,11 +21,7 @@ use crate::settings::{self, Progress, Range};
 use crate::violation::{self, Fault, FaultKind, Verdict};
 use crate::xenmem::XenmemAccess;
 
-// Without mem_access in the configuration two of them are static inlines of the header,
-// and nothing of this crate is linked.
-#[cfg(any(config_mem_access, not(target_os = "none")))]
 use crate::ffi;
-#[cfg(any(config_mem_access, not(target_os = "none")))]
 p2m_rs::exports! {
     /// Those of `mem_access.c`. (`p2m_set_mem_access_multi` takes guest handles, which are
     /// structures of one pointer in C and pointers here: the same to the ABI, not to the

@@ -11,13 +11,19 @@
 //! - [`xenmem`] has the public interface's type of an access;
 //! - [`ffi`] has the symbols that C calls.
 //!
-//! The lock rule and its types are those of p2m-rs.
+//! The lock rule and its types are those of p2m-rs. Where Xen is configured without mem_access
+//! the crate is empty.
 #![cfg_attr(target_os = "none", no_std)]
 
+#[cfg(config_mem_access)]
 pub mod check_and_get_page;
-#[cfg(target_os = "none")]
+#[cfg(all(config_mem_access, target_os = "none"))]
 mod checks;
+#[cfg(config_mem_access)]
 pub mod ffi;
+#[cfg(config_mem_access)]
 pub mod settings;
+#[cfg(config_mem_access)]
 pub mod violation;
+#[cfg(config_mem_access)]
 pub mod xenmem;

@@ -22,7 +22,8 @@
 #![forbid(unsafe_code)]
 
 use p2m_rs::map::lookup::lookup;
-use p2m_rs::p2m::reentry::{domain_crash, has_monitor, send_access_event, AccessEvent, Delivery};
+use p2m_rs::p2m::monitor::{has_monitor, send_access_event, AccessEvent, Delivery};
+use p2m_rs::p2m::reentry::domain_crash;
 use p2m_rs::p2m::token::{current_vcpu, Unlocked};
 use p2m_rs::p2m::P2m;
 use p2m_rs::types::access::P2mAccess;

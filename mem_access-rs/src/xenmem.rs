@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 use p2m_rs::types::access::P2mAccess;
+use p2m_rs::xen::release::{access_from_c, default_access};
 
 /// An access in a request of a monitor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,15 +15,13 @@ pub enum XenmemAccess {
     Default,
 }
 
-/// The value of `XENMEM_access_default`, one above the last access.
-pub(crate) const DEFAULT: u64 = P2mAccess::RPw as u64 + 1;
-
 impl XenmemAccess {
     /// Converts C's value; `None` for values that no access has.
     pub fn from_c(value: u64) -> Option<Self> {
-        match value {
-            DEFAULT => Some(Self::Default),
-            _ => P2mAccess::from_c(value).map(Self::Is),
+        if value == default_access() {
+            Some(Self::Default)
+        } else {
+            access_from_c(value).map(Self::Is)
         }
     }
 }

@@ -25,7 +25,7 @@ fn text(path: &str) -> String {
     std::fs::read_to_string(path).unwrap()
 }
 
-/// The functions of a file that C can call, in order.
+/// The functions of a file that C can call, in order: in every release, or where a cfg says so.
 fn exported(path: &str) -> Vec<String> {
     let file = syn::parse_file(&text(path)).unwrap();
     let functions = file.items.into_iter().filter_map(|item| match item {
@@ -33,7 +33,11 @@ fn exported(path: &str) -> Vec<String> {
         _ => None,
     });
     functions
-        .filter(|f| f.attrs.iter().any(|a| a.path().is_ident("no_mangle")))
+        .filter(|f| {
+            f.attrs
+                .iter()
+                .any(|a| a.path().is_ident("no_mangle") || a.path().is_ident("cfg_attr"))
+        })
         .map(|f| f.sig.ident.to_string())
         .collect()
 }
@@ -45,8 +49,35 @@ fn every_exported_function_is_in_the_table_in_the_same_order() {
         ("p2m-rs/src/ffi/mmu_p2m.rs", MMU_P2M),
         ("mem_access-rs/src/ffi.rs", MEM_ACCESS),
     ] {
-        let names: Vec<_> = table.iter().map(|e| e.name.to_owned()).collect();
+        let rows = table.iter().filter(|e| e.form.is_empty());
+        let names: Vec<_> = rows.map(|e| e.name.to_owned()).collect();
         assert_eq!(exported(path), names, "{path}");
+    }
+    let rows = [P2M, MMU_P2M].into_iter().flatten();
+    let forms: Vec<_> = rows
+        .map(|e| e.form.to_owned())
+        .filter(|f| !f.is_empty())
+        .collect();
+    assert_eq!(exported("p2m-rs/src/ffi/forms.rs"), forms);
+}
+
+/// In which releases a cfg holds: `xen-sys/build/facts.rs` asks the headers for it.
+fn releases(when: &str) -> &'static str {
+    match when {
+        "" => "all",
+        "teardown_bool" => "4.17",
+        "declared_p2m_invalidate_root" => "4.17, 4.18",
+        "declared_dump_p2m_lookup" | "set_way_hsr" => "4.17 to 4.20",
+        "set_allocation_pointer" => "4.17 to 4.22",
+        "declared_p2m_clear_root_pages" | "teardown_plain" => "from 4.18",
+        "declared_p2m_domain_creation_finished"
+        | "declared_p2m_force_tlb_flush_sync"
+        | "declared_p2m_vmid_allocator_init"
+        | "declared_p2m_alloc_vmid"
+        | "declared_p2m_free_vmid" => "from 4.19",
+        "set_way_plain" => "from 4.21",
+        "set_allocation_bool" => "from 4.23",
+        other => panic!("in which releases is {other} so?"),
     }
 }
 
@@ -74,8 +105,9 @@ const fn takes(takes: Takes) -> &'static str {
 /// The table as docs/exports.md has it.
 fn shown() -> String {
     let mut lines = vec![
-        "| function | C file | the caller holds | it takes | the work is done by |".to_owned(),
-        "|---|---|---|---|---|".to_owned(),
+        "| function | C file | releases | the caller holds | it takes | the work is done by |"
+            .to_owned(),
+        "|---|---|---|---|---|---|".to_owned(),
     ];
     for e in [P2M, MMU_P2M, MEM_ACCESS].into_iter().flatten() {
         let calls = match e.calls {
@@ -83,9 +115,10 @@ fn shown() -> String {
             calls => format!("`{}`", calls.replace(' ', "")),
         };
         lines.push(format!(
-            "| `{}` | `{}` | {} | {} | {calls} |",
+            "| `{}` | `{}` | {} | {} | {} | {calls} |",
             e.name,
             e.file,
+            releases(e.when),
             holds(e.holds),
             takes(e.takes)
         ));
@@ -274,6 +307,7 @@ const SCENES: &[Scene] = &[
         call!(p2m_final_teardown(new.pointer()))
     },
     |_, d, _| call!(p2m_domain_creation_finished(d.pointer())),
+    |_, d, _| call!(p2m_invalidate_root(d.p2m())),
     |_, d, _| call!(p2m_resolve_translation_fault(d.pointer(), 0)),
     |_, _, v| {
         v.set_need_flush_to_ram(true);

@@ -76,15 +76,18 @@ fn prototype(signature: &syn::Signature) -> Prototype {
 /// The list.
 fn imports() -> BTreeMap<String, Prototype> {
     let text = text(&root().join("xen-sys/src/imports.rs"));
-    let (_, list) = text.split_once("\nimports! {").unwrap();
-    let list = list.replace("unsafe fn ", "fn ").replace("safe fn ", "fn ");
-    let list = format!("extern \"C\" {{ {list}");
-    let list: syn::ItemForeignMod = syn::parse_str(&list).unwrap();
-    let functions = list.items.iter().map(|item| match item {
-        syn::ForeignItem::Fn(f) => (f.sig.ident.to_string(), prototype(&f.sig)),
-        _ => panic!("not a function"),
-    });
-    functions.collect()
+    let mut all = BTreeMap::new();
+    for list in text.split("\nimports! {").skip(1) {
+        let (list, _) = list.split_once("\n}").unwrap();
+        let list = list.replace("unsafe fn ", "fn ").replace("safe fn ", "fn ");
+        let list = format!("extern \"C\" {{ {list} }}");
+        let list: syn::ItemForeignMod = syn::parse_str(&list).unwrap();
+        all.extend(list.items.iter().map(|item| match item {
+            syn::ForeignItem::Fn(f) => (f.sig.ident.to_string(), prototype(&f.sig)),
+            _ => panic!("not a function"),
+        }));
+    }
+    all
 }
 
 /// Functions that are the hypervisor's alone.

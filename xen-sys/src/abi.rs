@@ -33,6 +33,10 @@ unsafe impl<T> SameAbi<*mut T> for &mut MaybeUninit<T> {}
 unsafe impl<T> SameAbi<*mut T> for Option<&mut MaybeUninit<T>> {}
 
 /// A function pointer type that may stand for the C function pointer type `C`.
+#[diagnostic::on_unimplemented(
+    message = "this tree's headers declare the function with another prototype than xen-p2m knows",
+    label = "the header has `{C}`, and this is `{Self}`"
+)]
 pub trait SamePrototype<C> {}
 
 macro_rules! prototypes {

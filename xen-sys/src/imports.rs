@@ -196,6 +196,8 @@ imports! {
 
     // Domains and vCPUs.
 
+    /// Safe: reads a field that another CPU may set; either value is handled.
+    safe fn xs_domain_is_shutting_down(d: &Opaque<domain>) -> bool;
     /// Safe: reads a counter.
     safe fn xs_domain_is_paused(d: &Opaque<domain>) -> bool;
     /// Safe: asks a range set, which has a lock of its own and takes no other.
@@ -226,13 +228,6 @@ imports! {
         root_level: c_uint,
         nr_root_tables: c_uint,
     );
-    /// # Safety
-    /// Null, or a ring of a domain that is alive.
-    unsafe fn vm_event_check_ring(ved: *mut vm_event_domain) -> bool;
-    /// # Safety
-    /// No p2m lock is held. The current vCPU.
-    unsafe fn monitor_traps(v: &Opaque<vcpu>, sync: bool, req: &mut vm_event_st) -> c_int;
-
     // IOMMU.
 
     /// Safe: reads a bit of the domain's.
@@ -257,5 +252,17 @@ imports! {
     /// Safe: ends in Xen's crash handler.
     safe fn xs_bug() -> !;
     /// Safe: counts a print against the rate limit.
-    safe fn printk_ratelimit() -> c_int;
+    safe fn xs_printk_ratelimit() -> bool;
+}
+
+// Without mem_access there are no monitors, and where these are functions nothing defines
+// them.
+#[cfg(any(config_mem_access, not(target_os = "none")))]
+imports! {
+    /// # Safety
+    /// Null, or a ring of a domain that is alive.
+    unsafe fn vm_event_check_ring(ved: *mut vm_event_domain) -> bool;
+    /// # Safety
+    /// No p2m lock is held. The current vCPU.
+    unsafe fn monitor_traps(v: &Opaque<vcpu>, sync: bool, req: &mut vm_event_st) -> c_int;
 }

@@ -25,7 +25,6 @@ same_offset! {
     domain, domain_id => STRUCT_DOMAIN_DOMAIN_ID;
     domain, options => STRUCT_DOMAIN_OPTIONS;
     domain, is_dying => STRUCT_DOMAIN_IS_DYING;
-    domain, is_shutting_down => STRUCT_DOMAIN_IS_SHUTTING_DOWN;
     domain, vm_event_monitor => STRUCT_DOMAIN_VM_EVENT_MONITOR;
     domain, arch.p2m => STRUCT_DOMAIN_ARCH_P2M;
     domain, arch.paging => STRUCT_DOMAIN_ARCH_PAGING;

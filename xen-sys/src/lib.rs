@@ -21,9 +21,11 @@
 #![cfg_attr(target_os = "none", no_std)]
 
 pub mod abi;
+pub mod facts;
 pub mod imports;
 mod opaque;
 pub use abi::{same_prototype, SameAbi, SamePrototype};
+pub use facts::{facts, Facts};
 pub use imports::*;
 pub use opaque::{Field, Opaque, ViewOf};
 

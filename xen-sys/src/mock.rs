@@ -198,10 +198,6 @@ pub const XS_INVALID_VMID: xs_const = 0;
 pub const XS_VTCR_BASE: xs_const = 1 << 31 | 3 << 12 | 1 << 10 | 1 << 8;
 pub const XS_VTCR_VS: xs_const = 1 << 19;
 
-pub mod config {
-    pub const MEM_ACCESS: bool = true;
-}
-
 // What is no call in the hypervisor; and what the harness and Xen's own C, next to which
 // the oracle runs, call beside that.
 unsafe extern "C" {
@@ -244,6 +240,8 @@ model! {
 unsafe extern "Rust" {
     /// Stands for the variadic `printk`.
     pub fn xs_mock_printk(format: &CStr, arguments: &[PrintkArg]);
+    /// What the machine's release is like.
+    pub safe fn xs_mock_facts() -> crate::Facts;
     /// Stands for the variadic `panic`.
     pub fn xs_mock_panic(format: &CStr, arguments: &[PrintkArg]) -> !;
 }

@@ -46,11 +46,6 @@ pub mod prototypes {
     include!(concat!(env!("OUT_DIR"), "/prototypes.rs"));
 }
 
-/// The options of Xen's configuration that the Rust code looks at.
-pub mod config {
-    include!(concat!(env!("OUT_DIR"), "/config.rs"));
-}
-
 pub use bindings::*;
 
 /// A list of pages; on Arm an ordinary list, by a macro.

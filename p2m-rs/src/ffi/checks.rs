@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! What Rust and C must agree on, checked against the tree's headers when the
 //! archive is built: values that cross the border. (Of prototypes:
-//! [`crate::exports!`].)
+//! [`crate::exports!`]. Of `r_pw`, which not every release has: `xen-sys/build/facts.rs`.)
 
 use static_assertions::const_assert_eq;
 use xen_sys as sys;
@@ -39,7 +39,6 @@ same_value! {
     P2mAccess::Rwx => p2m_access_rwx;
     P2mAccess::Rx2rw => p2m_access_rx2rw;
     P2mAccess::N2rwx => p2m_access_n2rwx;
-    P2mAccess::RPw => p2m_access_r_pw;
 
     MemoryAttributes::DEVICE.mattr => XS_MATTR_DEV;
     MemoryAttributes::NON_CACHEABLE.mattr => XS_MATTR_MEM_NC;

@@ -52,6 +52,11 @@ pub struct Export {
     pub file: &'static str,
     /// Its name.
     pub name: &'static str,
+    /// The cfg that says whether a tree's headers declare it so (`xen-sys/build/facts.rs`);
+    /// empty if those of every release do.
+    pub when: &'static str,
+    /// Which of `ffi/forms.rs` it is, if it has more than one form.
+    pub form: &'static str,
     /// What its caller holds.
     pub holds: Holds,
     /// What it takes.
@@ -145,39 +150,52 @@ pub const fn agrees<F: Function + Copy>(_: F, holds: Holds) -> bool {
 /// That the lock state is what the types of the parameters say, and that there is such a
 /// function, is checked wherever this is compiled. In the build for the hypervisor the
 /// whole prototype is compared with the header's (`header`), if C declares one (else
-/// `own`).
+/// `own`). A row with a cfg is for the trees where it holds; where a function has more than
+/// one form, `as` says which of `ffi/forms.rs` it is.
 #[macro_export]
 macro_rules! exports {
     ($(#[$meta:meta])* $table:ident = $file:literal, $module:ident: $(
-        $from:ident $name:ident($($a:ident),*): $holds:ident, $takes:ident $(=> $calls:expr)?;
+        $(#[cfg($when:ident)])?
+        $from:ident $name:ident $(as $form:ident)? ($($a:ident),*):
+            $holds:ident, $takes:ident $(=> $calls:expr)?;
     )*) => {
         $(#[$meta])*
-        pub const $table: &[$crate::ffi::contract::Export] = &[$($crate::ffi::contract::Export {
+        pub const $table: &[$crate::ffi::contract::Export] = &[$(
+            $(#[cfg($when)])?
+            $crate::ffi::contract::Export {
             file: $file,
             name: stringify!($name),
+            when: concat!($(stringify!($when))?),
+            form: concat!($(stringify!($form))?),
             holds: $crate::ffi::contract::Holds::$holds,
             takes: $crate::ffi::contract::Takes::$takes,
             calls: concat!($(stringify!($calls))?),
         }),*];
 
-        const _: () = {$(
+        $(
+        $(#[cfg($when)])?
+        const _: () = {
             assert!(
                 $crate::ffi::contract::agrees(
-                    $module::$name as unsafe extern "C" fn($(xen_sys::infer!($a)),*) -> _,
+                    $crate::exports!(@function $module $name $($form)?) as unsafe extern "C" fn($(xen_sys::infer!($a)),*) -> _,
                     $crate::ffi::contract::Holds::$holds,
                 ),
                 concat!(stringify!($name), ": its parameters say something else of locks")
             );
             $(let _ = $calls;)?
-            $crate::exports!(@$from $module $name $($a)*);
-        )*};
+            $crate::exports!(@$from $module $name ($($form)?) $($a)*);
+        };
+        )*
     };
-    (@header $module:ident $name:ident $($a:ident)*) => {
+    (@function $module:ident $name:ident) => { $module::$name };
+    (@function $module:ident $name:ident $form:ident) => { $crate::ffi::forms::$form };
+    (@header $module:ident $name:ident ($($form:ident)?) $($a:ident)*) => {
         #[cfg(target_os = "none")]
         xen_sys::same_prototype(
-            $module::$name as unsafe extern "C" fn($(xen_sys::infer!($a)),*) -> _,
+            $crate::exports!(@function $module $name $($form)?)
+                as unsafe extern "C" fn($(xen_sys::infer!($a)),*) -> _,
             xen_sys::prototypes::$name as unsafe extern "C" fn($(xen_sys::infer!($a)),*) -> _,
         );
     };
-    (@own $module:ident $name:ident $($a:ident)*) => {};
+    (@own $module:ident $name:ident () $($a:ident)*) => {};
 }

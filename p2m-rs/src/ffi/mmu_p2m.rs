@@ -7,18 +7,17 @@ use xen_sys as sys;
 
 use super::{output, Out};
 use crate::guest::{cache, context, fault};
-use crate::lifecycle::allocation::{self, Preemption};
+use crate::lifecycle::allocation;
 use crate::lifecycle::{self, dump, setup};
 use crate::map::{insert, lookup, remove};
 use crate::p2m::lock::{ReadLockedByC, WriteLockedByC};
 use crate::p2m::token::CalledUnlocked;
 use crate::p2m::P2m;
-use crate::types::access::P2mAccess;
 use crate::types::addr::{Gfn, Mfn};
 use crate::types::errno::{to_c, Errno};
 use crate::types::p2m_type::P2mType;
 use crate::xen::domain::Domain;
-use crate::xen::pool::PoolLockedByC;
+use crate::xen::release::access_from_c;
 use crate::xen::target::VouchedMfn;
 use crate::xen::vcpu::Vcpu;
 
@@ -27,25 +26,6 @@ use crate::xen::vcpu::Vcpu;
 pub extern "C" fn arch_get_paging_mempool_size(d: &Domain, size: Out<'_, u64>) -> c_int {
     output(size, allocation::mempool_size(d));
     0
-}
-
-/// Sets the pool's size in pages; the caller holds the paging lock. With
-/// `preempted` non-null it may stop with -ERESTART.
-#[no_mangle]
-pub extern "C" fn p2m_set_allocation(
-    d: PoolLockedByC<'_>,
-    pages: c_ulong,
-    preempted: Out<'_, bool>,
-) -> c_int {
-    let preemption = match preempted {
-        None => Preemption::Forbidden,
-        Some(_) => Preemption::Allowed,
-    };
-    let result = d.with(|pool| allocation::set_allocation(pool, pages, preemption));
-    if result == Err(Errno::ERESTART) {
-        output(preempted, true);
-    }
-    to_c(result)
 }
 
 /// Sets the pool's size in bytes: 0, -EINVAL, -ENOMEM, -ERESTART.
@@ -68,7 +48,7 @@ pub extern "C" fn p2m_dump_info(d: CalledUnlocked<'_, &Domain>) {
 }
 
 /// Prints the walk of an address.
-#[no_mangle]
+#[cfg_attr(declared_dump_p2m_lookup, no_mangle)]
 pub extern "C" fn dump_p2m_lookup(d: &Domain, addr: sys::paddr_t) {
     dump::lookup(d, addr);
 }
@@ -94,7 +74,7 @@ pub unsafe extern "C" fn p2m_restore_state(n: &Vcpu) {
 }
 
 /// Flushes the domain's TLB entries now.
-#[no_mangle]
+#[cfg_attr(declared_p2m_force_tlb_flush_sync, no_mangle)]
 pub extern "C" fn p2m_force_tlb_flush_sync(p: WriteLockedByC<'_>) {
     p.force_tlb_flush_sync();
 }
@@ -139,7 +119,7 @@ pub extern "C" fn p2m_set_entry(
 ) -> c_int {
     let gfn = Gfn::new(sgfn);
     let target = smfn.mfn().map(|_| smfn.target(nr, t));
-    let access = P2mAccess::from_c(a.into()).ok_or(Errno::EINVAL);
+    let access = access_from_c(a.into()).ok_or(Errno::EINVAL);
     to_c(p.with(|view| match target {
         Some(target) => insert::insert(view, gfn, nr, target?, access?),
         None => remove::remove(view, gfn, nr),
@@ -151,7 +131,7 @@ pub extern "C" fn p2m_set_entry(
 /// # Safety
 ///
 /// The domain will not run again, and its devices are gone.
-#[no_mangle]
+#[cfg_attr(declared_p2m_clear_root_pages, no_mangle)]
 pub unsafe extern "C" fn p2m_clear_root_pages(p: CalledUnlocked<'_, &P2m>) {
     let (mut cx, p) = p.enter();
     // SAFETY: as promised to this function.
@@ -159,10 +139,17 @@ pub unsafe extern "C" fn p2m_clear_root_pages(p: CalledUnlocked<'_, &P2m>) {
 }
 
 /// The domain is about to run for the first time.
-#[no_mangle]
+#[cfg_attr(declared_p2m_domain_creation_finished, no_mangle)]
 pub extern "C" fn p2m_domain_creation_finished(d: CalledUnlocked<'_, &Domain>) {
     let (mut cx, d) = d.enter();
     fault::creation_finished(&mut cx, d);
+}
+
+/// The domain is about to run for the first time, and no IOMMU shares its tables.
+#[cfg_attr(declared_p2m_invalidate_root, no_mangle)]
+pub extern "C" fn p2m_invalidate_root(p: CalledUnlocked<'_, &P2m>) {
+    let (mut cx, p) = p.enter();
+    fault::invalidate_root(&mut cx, p);
 }
 
 /// Whether the guest may try the faulting access again.
@@ -175,27 +162,16 @@ pub extern "C" fn p2m_resolve_translation_fault(
     fault::resolve(&mut cx, P2m::host_of(d), Gfn::new(gfn))
 }
 
-/// Frees the tables of a dying domain: 0, -ERESTART.
-///
-/// # Safety
-///
-/// `p2m_clear_root_pages` was called before: no walk finds a table.
-#[no_mangle]
-pub unsafe extern "C" fn p2m_teardown(d: CalledUnlocked<'_, &Domain>) -> c_int {
-    let (mut cx, d) = d.enter();
-    // SAFETY: as promised to this function.
-    to_c(unsafe { lifecycle::teardown(&mut cx, P2m::host_of(d)) })
-}
-
 /// Frees what is left.
 ///
 /// # Safety
 ///
 /// Nobody else can reach the domain any more.
 #[no_mangle]
-pub unsafe extern "C" fn p2m_final_teardown(d: &Domain) {
+pub unsafe extern "C" fn p2m_final_teardown(d: CalledUnlocked<'_, &Domain>) {
+    let (mut cx, d) = d.enter();
     // SAFETY: as promised to this function.
-    unsafe { lifecycle::final_teardown(d) };
+    unsafe { lifecycle::final_teardown(&mut cx, d) };
 }
 
 /// Readies a new domain's p2m: 0, -EBUSY, -ENOMEM.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Every symbol that C calls, a file for each C file, in the C's order; and what they
-//! share.
+//! Every symbol that C calls, a file for each C file, in the C's order; those whose prototype
+//! differs between releases, in [`forms`]; and what they share.
 //!
 //! A body converts, calls, converts back. What its caller promises is in the types of its
 //! arguments, which may stand for those of the header's prototype ([`xen_sys::SameAbi`]
@@ -33,6 +33,7 @@ mod checks;
 #[macro_use]
 pub mod contract;
 pub mod exports;
+pub mod forms;
 pub mod mmu_p2m;
 pub mod p2m;
 

@@ -246,7 +246,7 @@ pub extern "C" fn set_foreign_p2m_entry(
 /// # Safety
 ///
 /// At boot.
-#[no_mangle]
+#[cfg_attr(declared_p2m_vmid_allocator_init, no_mangle)]
 pub unsafe extern "C" fn p2m_vmid_allocator_init() {
     vmid::init();
 }
@@ -256,7 +256,7 @@ pub unsafe extern "C" fn p2m_vmid_allocator_init() {
 /// # Safety
 ///
 /// The domain is being created, and has none.
-#[no_mangle]
+#[cfg_attr(declared_p2m_alloc_vmid, no_mangle)]
 pub unsafe extern "C" fn p2m_alloc_vmid(d: &Domain) -> c_int {
     to_c(vmid::alloc(d))
 }
@@ -266,7 +266,7 @@ pub unsafe extern "C" fn p2m_alloc_vmid(d: &Domain) -> c_int {
 /// # Safety
 ///
 /// The domain will not run again.
-#[no_mangle]
+#[cfg_attr(declared_p2m_free_vmid, no_mangle)]
 pub unsafe extern "C" fn p2m_free_vmid(d: &Domain) {
     vmid::free(P2m::host_of(d));
 }
@@ -283,23 +283,6 @@ pub extern "C" fn p2m_cache_flush_range(
     let result = cache::flush_range(&mut cx, P2m::host_of(d), &mut start, Gfn::new(end));
     *pstart = start.raw();
     to_c(result)
-}
-
-/// The current vCPU's set/way operation trapped.
-///
-/// # Safety
-///
-/// The current vCPU, and the registers that its trap has saved.
-#[no_mangle]
-pub unsafe extern "C" fn p2m_set_way_flush(
-    v: &Vcpu,
-    regs: &sys::Opaque<sys::cpu_user_regs>,
-    hsr: sys::hsr,
-) {
-    if cache::set_way(v) == cache::SetWay::Undefined {
-        // SAFETY: the current vCPU's registers, by the caller's promise.
-        unsafe { sys::xs_inject_undef_exception(regs, hsr) };
-    }
 }
 
 /// The current vCPU turned its caches on or off, or did neither.

@@ -5,21 +5,13 @@
 //! These functions hold the paging lock, as [`PoolView`] shows, and never the p2m lock.
 #![forbid(unsafe_code)]
 
+use super::preemption::Preemption;
 use crate::types::addr::{PAGE_SHIFT, PAGE_SIZE};
 use crate::types::errno::{Errno, Result};
 use crate::xen::console;
 use crate::xen::cpu;
 use crate::xen::domain::Domain;
 use crate::xen::pool::PoolView;
-
-/// Whether the caller can be preempted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Preemption {
-    /// Stop when preemption is due, and return [`Errno::ERESTART`].
-    Allowed,
-    /// Continue to the end.
-    Forbidden,
-}
 
 /// `p2m_set_allocation`: sets the size of the pool to `pages` pages.
 ///

@@ -7,14 +7,17 @@
 //! ([`relinquish`]), the root is cleared and the TLBs are flushed
 //! ([`clear_root_pages`]), and table pages are freed ([`teardown`]). Last,
 //! [`final_teardown`] frees the pool, the root and the VMID without preemption (XSA-410).
+//! Who calls what differs between releases; [`crate::xen::release`] knows it.
 
 pub(crate) mod allocation;
 pub(crate) mod dump;
+pub(crate) mod preemption;
 pub(crate) mod setup;
 pub(crate) mod vmid;
 
 use core::sync::atomic::Ordering::Relaxed;
 
+use self::preemption::Preemption;
 use crate::map::remove::{clear_run, remove_any};
 use crate::p2m::lock::WriteView;
 use crate::p2m::token::Unlocked;
@@ -29,6 +32,7 @@ use crate::xen::cpu;
 use crate::xen::domain::Domain;
 use crate::xen::globals::p2m_root_order;
 use crate::xen::pool::{alloc_root, free_root};
+use crate::xen::release;
 use crate::xen::vcpu::NO_VCPU;
 
 /// The number of steps between two preemption checks.
@@ -38,8 +42,8 @@ const PREEMPT_EVERY: u64 = 512;
 ///
 /// # Errors
 ///
-/// [`Errno::EBUSY`] if no VMID is free, [`Errno::ENOMEM`] if there is no memory for a root. The
-/// caller then calls [`final_teardown`], which handles a p2m after any failure (XSA-181).
+/// [`Errno::EBUSY`] if no VMID is free, [`Errno::ENOMEM`] if there is no memory for a root or
+/// for the first pages of the pool. The caller then calls [`final_teardown`], which handles a p2m after any failure (XSA-181).
 ///
 /// # Safety
 ///
@@ -62,7 +66,14 @@ pub(crate) unsafe fn init(cx: &mut Unlocked<'_>, domain: &Domain) -> Result {
     unsafe { p2m.set_domain(Some(domain)) };
     vmid::alloc(domain)?;
     // SAFETY: as promised to this function.
-    unsafe { alloc_table(cx, p2m) }
+    unsafe { alloc_table(cx, p2m) }?;
+    match release::pages_for_creation() {
+        0 => Ok(()),
+        pages => {
+            let mut pool = domain.lock_pool();
+            allocation::set_allocation(&mut pool, pages, Preemption::Forbidden)
+        }
+    }
 }
 
 /// `p2m_alloc_table`: allocates an empty root, and flushes the TLB entries of the VMID's
@@ -169,7 +180,8 @@ pub(crate) unsafe fn clear_root_pages(cx: &mut Unlocked<'_>, p2m: &P2m) {
     write.deferred().force_tlb_flush_sync();
 }
 
-/// `p2m_teardown`: frees all tables but the root, which must be empty.
+/// `p2m_teardown`: frees all tables but the root, which must be empty. Where nobody empties it
+/// before ([`release::teardown_clears_root`]) it does so itself.
 ///
 /// # Errors
 ///
@@ -177,15 +189,28 @@ pub(crate) unsafe fn clear_root_pages(cx: &mut Unlocked<'_>, p2m: &P2m) {
 ///
 /// # Safety
 ///
-/// [`clear_root_pages`] was called before: the root is empty and the TLBs were flushed since.
-pub(crate) unsafe fn teardown(cx: &mut Unlocked<'_>, p2m: &P2m) -> Result {
+/// The domain will not run again, and its devices are gone. [`clear_root_pages`] was called
+/// before, where the release has it.
+pub(crate) unsafe fn teardown(cx: &mut Unlocked<'_>, p2m: &P2m, preemption: Preemption) -> Result {
+    if release::teardown_clears_root() {
+        // Nothing to free; perhaps there is not even a root.
+        if p2m.has_no_table_pages() {
+            return Ok(());
+        }
+        // SAFETY: as promised to this function.
+        unsafe { clear_root_pages(cx, p2m) };
+    }
     let write = p2m.write(cx);
     let mut count = 0;
-    // SAFETY: as promised to this function. (domain_relinquish_resources() empties the root
-    // and flushes before it calls `p2m_teardown`.)
+    // SAFETY: the root is empty and the TLBs were flushed since: just now, or before as
+    // promised to this function. The domain is dying or was never finished, so nothing has
+    // been mapped in between.
     while unsafe { write.deferred().pages().free_any() } {
         count += 1;
-        if count % PREEMPT_EVERY == 0 && cpu::hypercall_preempt_check() {
+        if preemption == Preemption::Allowed
+            && count % PREEMPT_EVERY == 0
+            && cpu::hypercall_preempt_check()
+        {
             return Err(Errno::ERESTART);
         }
     }
@@ -198,10 +223,15 @@ pub(crate) unsafe fn teardown(cx: &mut Unlocked<'_>, p2m: &P2m) -> Result {
 /// # Safety
 ///
 /// Nobody else can reach the domain any more, and this CPU holds no view of its p2m.
-pub(crate) unsafe fn final_teardown(domain: &Domain) {
+pub(crate) unsafe fn final_teardown(cx: &mut Unlocked<'_>, domain: &Domain) {
     let p2m = P2m::host_of(domain);
     if p2m.domain().is_none() {
         return;
+    }
+    if release::final_teardown_frees_tables() {
+        // SAFETY: as promised to this function.
+        let result = unsafe { teardown(cx, p2m, Preemption::Forbidden) };
+        debug_assert!(result == Ok(()));
     }
     debug_assert!(p2m.has_no_table_pages());
     // UPSTREAM-DEFECT: B19: no preemption here, however large the pool is.

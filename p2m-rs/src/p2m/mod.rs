@@ -12,6 +12,8 @@ pub(crate) mod deferred;
 pub mod fields;
 pub(crate) mod iommu;
 pub mod lock;
+#[cfg(config_mem_access)]
+pub mod monitor;
 pub mod pages;
 pub mod reentry;
 pub mod token;

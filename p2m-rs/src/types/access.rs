@@ -32,7 +32,8 @@ pub enum P2mAccess {
     /// None; becomes unrestricted on any access, with an event that does not
     /// pause the vCPU.
     N2rwx = 9,
-    /// Read; on x86 page-table walks may write as well.
+    /// Read; on x86 page-table walks may write as well. Not every release has it
+    /// ([`Facts::r_pw`](xen_sys::Facts)).
     RPw = 10,
 }
 

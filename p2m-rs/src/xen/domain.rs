@@ -2,7 +2,7 @@
 //! `struct domain`, as far as the p2m is concerned.
 
 use core::cell::Cell;
-use core::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
+use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use xen_sys as sys;
 
@@ -22,7 +22,6 @@ structure! {
 sys::fields! {
     unsafe DomainId: domain.domain_id as Cell<u16>, "never changes";
     unsafe IsDying: domain.is_dying as AtomicU32, "set by another CPU, and only ever further on";
-    unsafe IsShuttingDown: domain.is_shutting_down as AtomicBool, "set by another CPU; either value is handled";
     unsafe Paging: domain.arch.paging as sys::Opaque<sys::paging_domain>, "a place";
 }
 
@@ -46,7 +45,7 @@ impl Domain {
 
     /// Whether the domain has crashed or shut down, or is about to.
     pub(crate) fn is_shutting_down(&self) -> bool {
-        self.c().field(IsShuttingDown).load(Relaxed)
+        sys::xs_domain_is_shutting_down(self.c())
     }
 
     /// The hardware domain takes its tables from the heap, without limit.

@@ -55,6 +55,12 @@ macro_rules! machine_wide {
         #[link_section = ".data.read_mostly"]
         pub(super) static $name: $ty = $init;
     };
+    // The same, where the headers declare it: up to 4.18 C has it as a static of its own.
+    (@static declared $name:ident: $ty:ty = $init:expr) => {
+        #[cfg_attr(declared_max_vmid, no_mangle)]
+        #[link_section = ".data.read_mostly"]
+        pub(super) static $name: $ty = $init;
+    };
     (@static private $name:ident: $ty:ty = $init:expr) => {
         pub(super) static $name: $ty = $init;
     };
@@ -68,7 +74,7 @@ machine_wide! {
     /// Bits of an IPA. Drivers may lower it before `setup_virt_paging`.
     exported p2m_ipa_bits: AtomicU32 = AtomicU32::new(sys::XS_PADDR_BITS);
     /// Number of VMIDs.
-    exported max_vmid: AtomicU32 = AtomicU32::new(MAX_VMID_8_BIT);
+    declared max_vmid: AtomicU32 = AtomicU32::new(MAX_VMID_8_BIT);
     /// log2 of the frames that one page of the root spans.
     private root_page_order: AtomicU32 = AtomicU32::new(0);
     /// VTCR_EL2's value, for every CPU.

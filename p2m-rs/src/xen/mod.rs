@@ -54,6 +54,7 @@ pub mod globals;
 pub mod iommu;
 pub mod page;
 pub mod pool;
+pub mod release;
 pub mod target;
 pub mod tlb;
 pub mod vcpu;

@@ -1,6 +1,33 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! What kind of machine a test wants.
 
+use xen_sys::Facts;
+
+// What the C of each release is like, as `xen-sys/build/facts.rs` finds it in the headers.
+
+/// Xen 4.17.
+pub const XEN_4_17: Facts = Facts {
+    creation_maps: true,
+    root_is_cleared_apart: false,
+    r_pw: false,
+};
+
+/// Xen 4.18 and 4.19.
+pub const XEN_4_18: Facts = Facts {
+    creation_maps: false,
+    root_is_cleared_apart: true,
+    ..XEN_4_17
+};
+
+/// Xen 4.20 and later.
+pub const XEN_4_20: Facts = Facts {
+    r_pw: true,
+    ..XEN_4_18
+};
+
+/// All of them.
+pub const RELEASES: [Facts; 3] = [XEN_4_17, XEN_4_18, XEN_4_20];
+
 /// How devices see a domain's stage 2.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Iommu {
@@ -16,6 +43,8 @@ pub enum Iommu {
 /// A machine; `..Config::default()` for what a test does not care about.
 #[derive(Debug, Clone, Copy)]
 pub struct Config {
+    /// The release of Xen whose C is the model: one of [`RELEASES`].
+    pub release: Facts,
     /// Size of the intermediate physical address space: 32, 36, 40, 42, 44 or 48.
     pub ipa_bits: u32,
     /// 16-bit VMIDs instead of 8-bit ones.
@@ -45,6 +74,7 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
+            release: XEN_4_20,
             ipa_bits: 40,
             vmid16: false,
             iommu: Iommu::Off,

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! The C prototypes of what is under test, as Xen 4.20's headers have them.
+//! The C prototypes of what is under test, as Xen 4.20's headers have them, and
+//! the forms of other releases.
 //!
 //! Tests call the code only through these: the C ABI is the interface.
 
@@ -73,6 +74,8 @@ unsafe extern "C" {
     pub fn p2m_free_vmid(d: *mut domain);
     pub fn p2m_cache_flush_range(d: *mut domain, pstart: *mut gfn_t, end: gfn_t) -> c_int;
     pub fn p2m_set_way_flush(v: *mut vcpu, regs: *mut cpu_user_regs, hsr: hsr);
+    /// `p2m_set_way_flush()` from 4.21 on.
+    pub fn p2m_set_way_flush_plain(v: *mut vcpu, regs: *mut cpu_user_regs);
     pub fn p2m_toggle_cache(v: *mut vcpu, was_enabled: bool);
     pub fn gfn_to_mfn(d: *mut domain, gfn: gfn_t) -> mfn_t;
     pub fn get_page_from_gva(v: *mut vcpu, va: vaddr_t, flags: c_ulong) -> *mut page_info;
@@ -81,6 +84,8 @@ unsafe extern "C" {
     // mmu/p2m.c
     pub fn arch_get_paging_mempool_size(d: *mut domain, size: *mut u64) -> c_int;
     pub fn p2m_set_allocation(d: *mut domain, pages: c_ulong, preempted: *mut bool) -> c_int;
+    /// `p2m_set_allocation()` from 4.23 on.
+    pub fn p2m_set_allocation_bool(d: *mut domain, pages: c_ulong, can_preempt: bool) -> c_int;
     pub fn arch_set_paging_mempool_size(d: *mut domain, size: u64) -> c_int;
     pub fn p2m_teardown_allocation(d: *mut domain) -> c_int;
     pub fn p2m_dump_info(d: *mut domain);
@@ -107,8 +112,12 @@ unsafe extern "C" {
     ) -> c_int;
     pub fn p2m_clear_root_pages(p2m: *mut p2m_domain);
     pub fn p2m_domain_creation_finished(d: *mut domain);
+    /// What 4.17 and 4.18 have instead.
+    pub fn p2m_invalidate_root(p2m: *mut p2m_domain);
     pub fn p2m_resolve_translation_fault(d: *mut domain, gfn: gfn_t) -> bool;
     pub fn p2m_teardown(d: *mut domain) -> c_int;
+    /// `p2m_teardown()` of 4.17.
+    pub fn p2m_teardown_bool(d: *mut domain, allow_preemption: bool) -> c_int;
     pub fn p2m_final_teardown(d: *mut domain);
     pub fn p2m_init(d: *mut domain) -> c_int;
     pub fn relinquish_p2m_mapping(d: *mut domain) -> c_int;

@@ -23,6 +23,14 @@ extern "C" fn xs_domain_is_paused(d: *const domain) -> bool {
     with(|m, _| m.domains.by_address(d.addr()).is_some_and(|d| d.paused))
 }
 
+/// # Safety
+/// `d` points to a domain.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn xs_domain_is_shutting_down(d: *const domain) -> bool {
+    // SAFETY: the caller's promise.
+    unsafe { (*d).is_shutting_down }
+}
+
 #[unsafe(no_mangle)]
 extern "C" fn xs_iomem_access_permitted(d: *const domain, mfn: mfn_t) -> bool {
     with(|m, _| {

@@ -13,4 +13,5 @@ mod monitor;
 mod page;
 mod printk;
 mod radix;
+mod release;
 mod stop;

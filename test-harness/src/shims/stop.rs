@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! The console, and the ends of the world.
 
-use std::ffi::{c_int, c_uint, CStr};
+use std::ffi::{c_uint, CStr};
 
 use xen_sys::{paddr_t, PrintkArg};
 
@@ -46,8 +46,8 @@ extern "C" fn xs_bug() -> ! {
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn printk_ratelimit() -> c_int {
-    with(|m, _| c_int::from(!m.devices.printk_limited))
+extern "C" fn xs_printk_ratelimit() -> bool {
+    with(|m, _| !m.devices.printk_limited)
 }
 
 #[unsafe(no_mangle)]

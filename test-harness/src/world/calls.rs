@@ -213,9 +213,13 @@ impl Domain {
         call!(p2m_clear_root_pages(self.p2m()));
     }
 
-    /// `p2m_teardown()`.
+    /// `p2m_teardown()`, as `domain_relinquish_resources()` of the release calls it.
     pub fn teardown(self) -> i32 {
-        call!(p2m_teardown(self.0))
+        if with(|m, _| m.config.release.creation_maps) {
+            call!(p2m_teardown_bool(self.0, true))
+        } else {
+            call!(p2m_teardown(self.0))
+        }
     }
 
     /// `p2m_teardown_allocation()`.

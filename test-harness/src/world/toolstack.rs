@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! What Xen's hypercalls do with a domain, and its traps with a fault.
 
-use xen_sys::npfec;
+use xen_sys::{npfec, Facts};
 
 use super::calls::call;
 use super::World;
@@ -27,8 +27,14 @@ impl World {
         bytes
     }
 
+    /// What the machine's release of Xen is like.
+    #[must_use]
+    pub fn facts(&self) -> Facts {
+        self.locked(|m| m.config.release)
+    }
+
     /// Kills a domain the way `domain_relinquish_resources()` and
-    /// `arch_domain_destroy()` do, with every continuation.
+    /// `arch_domain_destroy()` of the release do, with every continuation.
     pub fn destroy(&self, d: Domain) {
         d.set_dying_state(1);
         let until_done = |what: &str, step: &dyn Fn() -> i32| loop {
@@ -39,7 +45,9 @@ impl World {
             }
         };
         until_done("relinquish_p2m_mapping()", &|| d.relinquish());
-        d.clear_root();
+        if self.facts().root_is_cleared_apart {
+            d.clear_root();
+        }
         until_done("p2m_teardown()", &|| d.teardown());
         until_done("p2m_teardown_allocation()", &|| d.teardown_pool());
         d.final_teardown();

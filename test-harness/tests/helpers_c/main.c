@@ -34,9 +34,9 @@ static const char *checking;
 
 /* The machine. */
 #define FRAMES 8192UL
-unsigned int pfn_pdx_hole_shift, max_order = 9, nr_cpu_ids = 4, cpu_possible_map = 0xff;
+unsigned int max_order = 9, nr_cpu_ids = 4, cpu_possible_map = 0xff;
 unsigned int system_state = 1;
-unsigned long pfn_pdx_bottom_mask = ~0UL, pfn_top_mask, group_count = 1024, max_page = FRAMES;
+unsigned long group_count = 1024, max_page = FRAMES;
 unsigned long frametable_base_pdx, directmap_base_pdx;
 bool group_valid[64], softirq, event;
 struct page_info frame_table[FRAMES];
@@ -72,19 +72,63 @@ static unsigned long any(unsigned long below)
     return seed % below;
 }
 
-/* @kind 0: no hole; 1: frames from 4096 on are at 65536; 2: groups are missing; 3: groups
- * that are smaller than the largest allocation; 4: the table begins at frame 2048. */
-static void machine(unsigned int kind)
+/* Half of the frames are elsewhere, and the frame table leaves out what is between. */
+#if defined(PDX_BY_OFFSET)
+unsigned int pfn_index_shift;
+unsigned long pfn_pdx_lookup[CONFIG_PDX_NR_LOOKUP], pfn_bases[CONFIG_PDX_NR_LOOKUP];
+unsigned long pdx_region_size = ~0UL;
+
+/* The second half begins at @second; or 0, and nothing is left out. */
+static bool leave_out(unsigned long second)
 {
-    pfn_pdx_hole_shift = kind == 1 ? 4 : 0;
-    pfn_pdx_bottom_mask = kind == 1 ? 4095 : ~0UL;
-    pfn_top_mask = kind == 1 ? ~65535UL : 0;
-    max_page = kind == 1 ? 131072 : FRAMES;
+    pfn_index_shift = second ? 16 : 0;
+    pdx_region_size = second ? 4096 : ~0UL;
+    for ( unsigned int i = 0; i < CONFIG_PDX_NR_LOOKUP; i++ )
+    {
+        pfn_pdx_lookup[i] = 0;
+        pfn_bases[i] = second && i ? ~0UL : 0;
+    }
+    if ( second )
+    {
+        pfn_bases[1] = second;
+        pfn_pdx_lookup[1] = second - 4096;
+    }
+
+    return second;
+}
+#elif defined(PDX_BY_MASK)
+unsigned int pfn_pdx_hole_shift;
+unsigned long pfn_pdx_bottom_mask = ~0UL, pfn_top_mask;
+
+static bool leave_out(unsigned long second)
+{
+    bool hole = second == 65536;
+
+    pfn_pdx_hole_shift = hole ? 4 : 0;
+    pfn_pdx_bottom_mask = hole ? 4095 : ~0UL;
+    pfn_top_mask = hole ? ~65535UL : 0;
+
+    return hole;
+}
+#else
+static bool leave_out(unsigned long second) { return false; }
+#endif
+
+/* @kind 0: no hole; 1: frames from 4096 on are at 65536; 2: groups are missing; 3: groups
+ * that are smaller than the largest allocation; 4: the table begins at frame 2048; 5: as 1,
+ * but from the middle of a group on. Says whether there is a hole. */
+static bool machine(unsigned int kind)
+{
+    bool hole = leave_out(kind == 1 ? 65536 : kind == 5 ? 65536 + 100 : 0);
+
+    max_page = hole ? 131072 : FRAMES;
     group_count = kind == 3 ? 256 : 1024;
     frametable_base_pdx = directmap_base_pdx = kind == 4 ? 2048 : 0;
     for ( unsigned int i = 0; i < 64; i++ )
         group_valid[i] = kind != 2 || i % 3 != 1;
     memset(frame_table, 0, sizeof(frame_table));
+
+    return hole;
 }
 
 static unsigned long any_frame(void)
@@ -108,9 +152,9 @@ static void pages(void)
     {
         unsigned long mfn, nr, i, before;
 
-        if ( n % 12000 == 0 )
+        if ( n % 10000 == 0 )
         {
-            machine(n / 12000);
+            machine(n / 10000);
             memset(puts_due, 0, sizeof(puts_due));
         }
         mfn = any_frame();
@@ -143,8 +187,8 @@ static void cleaning(void)
     {
         unsigned long mfn, nr, i, at = 0;
 
-        if ( n % 800 == 0 )
-            machine(n / 800);
+        if ( n % 700 == 0 )
+            machine(n / 700);
         mfn = any_frame();
         nr = any(20);
         dcache_line_bytes = 16UL << any(9);
@@ -184,14 +228,14 @@ static void cleaning(void)
 
 static void direct_map(void)
 {
-    for ( unsigned int kind = 0; kind < 5; kind++ )
+    for ( unsigned int kind = 0; kind < 6; kind++ )
     {
+        bool hole = machine(kind);
         uint64_t offset;
 
-        machine(kind);
         directmap_base_pdx = kind ? 512 * kind : 0;
         offset = xs_directmap_offset();
-        HOLDS((offset == 0) == (kind == 1), "machine %u", kind);
+        HOLDS((offset == 0) == hole, "machine %u", kind);
         for ( unsigned long mfn = directmap_base_pdx; offset && mfn < FRAMES; mfn += 13 )
             HOLDS(offset + (mfn << PAGE_SHIFT) == (uint64_t)map_domain_page(mfn), "%#lx", mfn);
         HOLDS(xs_map_domain_page(700) == map_domain_page(700), "%u", kind);
@@ -404,7 +448,22 @@ static void wrappers(void)
     SAME(xs_gva_to_ma_par(8, 1), "gva_to_ma_par", 8, 1);
     SAME(xs_gva_to_ipa(8, &ipa, 1), "gva_to_ipa", 8, 1);
     HOLDS(ipa == 9, "the IPA");
+#ifdef SET_WAY_HSR
     SAME(xs_inject_undef_exception(&regs, (union hsr){ 4 }), "inject_undef_exception", &regs, 4);
+#else
+    SAME(xs_inject_undef_exception(&regs, (union hsr){ 4 }), "inject_undef_exception", &regs, 0);
+#endif
+    HOLDS(xs_printk_ratelimit() == true, "printed");
+    for ( unsigned int state = 0; state < 3; state++ )
+    {
+#ifdef SHUTDOWN_STATE
+        struct domain d = { .shutdown_state = state };
+#else
+        struct domain d = { .is_shutting_down = state };
+#endif
+
+        HOLDS(xs_domain_is_shutting_down(&d) == (state != 0), "state %u", state);
+    }
     page.xenheap = true;
     HOLDS(xs_is_xen_heap_page(&page), "is");
     page.xenheap = false;

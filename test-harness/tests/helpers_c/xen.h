@@ -30,7 +30,15 @@ typedef uint64_t paddr_t, vaddr_t;
 typedef struct { int l; } rwlock_t, spinlock_t;
 struct page_list_head { struct page_info *first, *last; };
 struct page_info { unsigned int puts; bool xenheap; struct page_info *next; };
-struct domain { bool iommu, ioreq; int pause_count; };
+struct domain {
+    bool iommu, ioreq;
+    int pause_count;
+#ifdef SHUTDOWN_STATE
+    unsigned char shutdown_state;
+#else
+    bool is_shutting_down;
+#endif
+};
 struct vcpu { bool idle; };
 struct cpu_user_regs { int r; };
 union hsr { unsigned int bits; };
@@ -53,20 +61,37 @@ union hsr { unsigned int bits; };
 #define local_irq_is_enabled() (NOTE("local_irq_is_enabled", 0, 0), true)
 #define atomic_read(v) (*(v))
 
-/* The frame table, with a hole that both it and the direct map leave out. */
+/*
+ * The frame table, with a hole that both it and the direct map leave out, in the
+ * manner of each kind of compression.
+ */
 #define PAGE_SHIFT 12
 #define PAGE_SIZE (1UL << PAGE_SHIFT)
 #define XENHEAP_VIRT_START 0x800000000000UL
-#define CONFIG_PDX_COMPRESSION 1
-extern unsigned int pfn_pdx_hole_shift, max_order;
-extern unsigned long pfn_pdx_bottom_mask, pfn_top_mask, group_count, max_page;
+extern unsigned int max_order;
+extern unsigned long group_count, max_page;
 extern unsigned long frametable_base_pdx, directmap_base_pdx;
 extern bool group_valid[];
 extern struct page_info frame_table[];
 #define PDX_GROUP_COUNT group_count
 #define MAX_ORDER max_order
-#define mfn_to_pdx(mfn) (((mfn) & pfn_pdx_bottom_mask) | (((mfn) & pfn_top_mask) >> pfn_pdx_hole_shift))
-#define in_hole(mfn) (((mfn) & ~(pfn_pdx_bottom_mask | pfn_top_mask)) != 0)
+#if defined(PDX_BY_OFFSET)
+# define CONFIG_PDX_NR_LOOKUP 32
+extern unsigned int pfn_index_shift;
+extern unsigned long pfn_pdx_lookup[], pfn_bases[], pdx_region_size;
+# define PFN_TBL_IDX(pfn) ((pfn) >> pfn_index_shift & (CONFIG_PDX_NR_LOOKUP - 1))
+# define mfn_to_pdx(mfn) ((mfn) - pfn_pdx_lookup[PFN_TBL_IDX(mfn)])
+# define in_hole(mfn) ((mfn) < pfn_bases[PFN_TBL_IDX(mfn)] || \
+                       (mfn) - pfn_bases[PFN_TBL_IDX(mfn)] >= pdx_region_size)
+#elif defined(PDX_BY_MASK)
+extern unsigned int pfn_pdx_hole_shift;
+extern unsigned long pfn_pdx_bottom_mask, pfn_top_mask;
+# define mfn_to_pdx(mfn) (((mfn) & pfn_pdx_bottom_mask) | (((mfn) & pfn_top_mask) >> pfn_pdx_hole_shift))
+# define in_hole(mfn) (((mfn) & ~(pfn_pdx_bottom_mask | pfn_top_mask)) != 0)
+#else
+# define mfn_to_pdx(mfn) (mfn)
+# define in_hole(mfn) false
+#endif
 #define __mfn_valid(mfn) \
     ((mfn) < max_page && !in_hole(mfn) && group_valid[mfn_to_pdx(mfn) / group_count])
 #define mfn_valid(mfn) (mfn_to_pdx(mfn) >= frametable_base_pdx && __mfn_valid(mfn))
@@ -123,7 +148,13 @@ bool hypercall_preempt_check(void);
 #define domain_has_ioreq_server(d) ((d)->ioreq)
 #define ioreq_request_mapcache_invalidate(d) NOTE("ioreq_request_mapcache_invalidate", d, 0)
 #define iomem_access_permitted(d, start, end) (NOTE("iomem_access_permitted", start, end), true)
-#define inject_undef_exception(regs, hsr) NOTE("inject_undef_exception", regs, (hsr).bits)
+#ifdef SET_WAY_HSR
+# define inject_undef_exception(regs, hsr) NOTE("inject_undef_exception", regs, (hsr).bits)
+#else
+# define inject_undef_exception(regs) NOTE("inject_undef_exception", regs, 0)
+#endif
+#define printk_ratelimit() (NOTE("printk_ratelimit", 0, 0), 2)
+#define DOMSHUTDOWN_none 0
 #define IOMMU_FEAT_COHERENT_WALK 0
 #define iommu_has_feature(d, feature) ((d)->iommu)
 #define iommu_use_hap_pt(d) ((d)->iommu)

@@ -210,7 +210,7 @@ pub(crate) fn iotlb_flush_failed(
     if domain.is_shutting_down() {
         return;
     }
-    if sys::printk_ratelimit() != 0 {
+    if sys::xs_printk_ratelimit() {
         print!(
             c"<0>d%d: IOMMU IOTLB flush failed: %d, dfn %lx, page count %lu flags %x\n",
             c_uint::from(domain.id()),

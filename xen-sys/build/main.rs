@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Binds the configured Xen tree when the target is the hypervisor.
+//!
+//! Xen's make runs this through cargo and says in the environment where the
+//! tree is and with which flags it compiles its own C:
+//!
+//! | variable | meaning |
+//! |---|---|
+//! | `XEN_P2M_OBJTREE` | where the tree is configured and built: `xen/`, or another directory |
+//! | `XEN_P2M_CC`, `XEN_P2M_AR` | the compiler and archiver that make uses |
+//! | `XEN_P2M_CFLAGS` | the compiler's flags, paths being relative to the above |
+//!
+//! Five products go to `OUT_DIR`: `bindings.rs` and `prototypes.rs` (bindgen, that is
+//! clang's view of the headers: types and values; functions), `gcc_layout.rs` (the compiler's
+//! own view of the fields that Rust touches; `layout.rs` asserts that both agree), `facts.rs`
+//! (what differs between releases of Xen, [`facts`]) and `libxen_helpers.a`.
+//! For any other target nothing is done: the mock is plain Rust.
+//!
+//! What the crates that depend on this one have to compile for this tree they read as cfgs
+//! from `DEP_XEN_CFG`, and all that there can be from `DEP_XEN_CFG_KNOWN`: the forms of
+//! prototypes and the declared functions of [`facts`], and `config_mem_access`.
+
+mod bindings;
+mod compiler;
+mod facts;
+mod layout;
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use bindings::Bindings;
+use compiler::Compiler;
+use facts::Facts;
+
+fn main() {
+    println!("cargo:rerun-if-changed=build");
+    println!("cargo:rerun-if-changed=helpers.c");
+    println!("cargo:rerun-if-changed=helpers.h");
+    println!("cargo:rerun-if-changed=pdx.h");
+    println!("cargo:rerun-if-changed=instructions.h");
+    println!("cargo:rerun-if-changed=src/imports.rs");
+    for name in [
+        "XEN_P2M_OBJTREE",
+        "XEN_P2M_CC",
+        "XEN_P2M_AR",
+        "XEN_P2M_CFLAGS",
+    ] {
+        println!("cargo:rerun-if-env-changed={name}");
+    }
+    let known = facts::all_cfgs().join(" ");
+    let cfgs = if env::var("CARGO_CFG_TARGET_OS").as_deref() == Ok("none") {
+        match bind_tree() {
+            Ok(facts) => facts.cfgs().join(" "),
+            Err(message) => {
+                eprintln!("xen-sys: {message}");
+                std::process::exit(1);
+            }
+        }
+    } else {
+        // On the host there is every form of every prototype, and mem_access.
+        known.clone()
+    };
+    println!("cargo:rustc-check-cfg=cfg(config_mem_access)");
+    if cfgs.split(' ').any(|cfg| cfg == facts::MEM_ACCESS) {
+        println!("cargo:rustc-cfg={}", facts::MEM_ACCESS);
+    }
+    println!("cargo:cfg={cfgs}");
+    println!("cargo:cfg_known={known}");
+}
+
+/// Everything that depends on the Xen tree; returns what was found out about it.
+fn bind_tree() -> Result<Facts, String> {
+    let tree = PathBuf::from(variable("XEN_P2M_OBJTREE")?);
+    let config = tree.join("include/generated/autoconf.h");
+    if !config.is_file() {
+        return Err(format!(
+            "{} is not a configured Xen tree (no {}); run make there, it calls cargo by itself",
+            tree.display(),
+            config.display()
+        ));
+    }
+    println!("cargo:rerun-if-changed={}", config.display());
+    let out = PathBuf::from(variable("OUT_DIR")?);
+    let here = PathBuf::from(variable("CARGO_MANIFEST_DIR")?);
+    let compiler = Compiler::from_environment(&tree, &here)?;
+
+    let answers = facts::ask(&compiler, &out)?;
+    let bindings = Bindings::of(&compiler, &here)?;
+    let facts = Facts::of(answers, &bindings);
+    for header in compiler.headers(&facts.cfgs())? {
+        println!("cargo:rerun-if-changed={header}");
+    }
+    compiler.build_helpers(&facts.cfgs())?;
+    write(&out.join("gcc_layout.rs"), &layout::of(&compiler, &out)?)?;
+    write(&out.join("bindings.rs"), bindings.types())?;
+    write(&out.join("prototypes.rs"), bindings.prototypes())?;
+    write(&out.join("facts.rs"), &facts.constants())?;
+    Ok(facts)
+}
+
+fn variable(name: &str) -> Result<String, String> {
+    env::var(name).map_err(|_| {
+        format!("{name} is not set: the hypervisor's archive is built by make in a patched Xen tree (see README.md)")
+    })
+}
+
+fn write(path: &Path, text: &str) -> Result<(), String> {
+    fs::write(path, text).map_err(|e| format!("cannot write {}: {e}", path.display()))
+}
