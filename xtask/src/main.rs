@@ -74,6 +74,6 @@ fn run(cli: &Cli) -> Result<bool> {
         Action::Diff(args) => selftest::run(&paths, progress, args),
         Action::Bench(args) => bench::run(&paths, progress, args),
         Action::Coverage => coverage::run(&paths, progress),
-        Action::Doctor => Ok(doctor::run(&paths)),
+        Action::Doctor => Ok(doctor::run()),
     }
 }

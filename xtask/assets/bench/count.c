@@ -2,7 +2,7 @@
 /*
  * A plugin for QEMU (API version 1: QEMU 6.0 to 8.2) that counts what Xen does between two
  * markers: instructions, barriers, TLB and cache maintenance by kind, and stores to pages and
- * words that were announced. patches/xen-4.20, p2m-bench/region.c, is the other side.
+ * words that were announced. patches/xen, p2m-bench/region.c, is the other side.
  *
  *   -plugin count.so,out=FILE,from=ADDRESS,to=ADDRESS,softirq=ADDRESS
  *

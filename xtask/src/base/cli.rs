@@ -69,6 +69,8 @@ pub(crate) enum Extra {
     LivepatchAndColoring,
     /// As few as there may be of what is counted by CPU.
     TwoCpus,
+    /// No memory access: Arm's default configuration.
+    NoMemAccess,
 }
 
 /// Which Xen to build.

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! What this machine has, what it lacks, and the one line that mends it.
 
-use crate::base::paths::Paths;
 use crate::base::table::{self, Row};
 use crate::host::rust_toolchain;
 use crate::host::tools::{self, Use, QEMU, TOOLS};
@@ -9,7 +8,7 @@ use crate::host::{packages, sources};
 use crate::xen::release;
 
 /// Prints the table; true when nothing is missing.
-pub(crate) fn run(paths: &Paths) -> bool {
+pub(crate) fn run() -> bool {
     let mut rows: Vec<Row> = TOOLS
         .iter()
         .map(|tool| {
@@ -33,17 +32,7 @@ pub(crate) fn run(paths: &Paths) -> bool {
         "Debian mirror",
         sources::mirror().map_err(|error| error.to_string()),
     ));
-    let patches = release::supported(paths).map_or_else(
-        |error| Err(error.to_string()),
-        |found| {
-            Ok(found
-                .iter()
-                .map(ToString::to_string)
-                .collect::<Vec<_>>()
-                .join(", "))
-        },
-    );
-    rows.push(Row::of("Xen releases with patches", patches));
+    rows.push(Row::info("Xen releases that are tested", release::all()));
     table::print("This machine", &rows);
     match tools::missing(&[Use::Build, Use::Rust, Use::Boot]) {
         Ok(packages) if packages.is_empty() => {}

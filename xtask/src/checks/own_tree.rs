@@ -127,8 +127,8 @@ fn into_git(tree: &Path, log: &Path) -> Result<()> {
 
 /// `--xen-tree` must see that this tree has the series.
 fn recognised(paths: &Paths, tree: &Path) -> Result<String, String> {
-    let left = Series::of(paths, release::DEFAULT)
-        .and_then(|series| Ok((series.len(), series.missing_from(tree)?.len())));
+    let left =
+        Series::find(paths).and_then(|series| Ok((series.len(), series.missing_from(tree)?.len())));
     match left {
         Ok((all, 0)) => Ok(format!("all {all} recognised as applied")),
         Ok((all, left)) => Err(format!("{left} of {all} not recognised as applied")),

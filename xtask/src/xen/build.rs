@@ -10,7 +10,7 @@ use std::process::Command;
 
 use anyhow::{bail, Context, Result};
 
-use super::config::Fragment;
+use super::config::{self, Fragment};
 use super::image;
 use super::patches::Series;
 use super::release;
@@ -100,16 +100,12 @@ pub(crate) fn build(paths: &Paths, progress: Progress, args: &BuildArgs) -> Resu
         None => release::DEFAULT,
     };
     if let Some(tree) = &user_tree {
-        release::require_supported(paths, tree, version)?;
+        release::require_supported(tree, version)?;
     }
-    let mut series = Series::of(paths, version)?;
+    let mut series = Series::find(paths)?;
     if args.extra == Some(Extra::OldLocking) {
         series.add(paths.patches().join(OLD_LOCKING));
     }
-    if args.p2m == P2m::Rust && series.is_empty() {
-        bail!("patches/xen-{version} has no patches, so Xen cannot take the Rust p2m: use --p2m c");
-    }
-    let patched = !series.is_empty();
     if let Some(tree) = &user_tree {
         series = missing_from(progress, &series, tree)?;
         series.require_untouched(tree)?;
@@ -133,7 +129,7 @@ pub(crate) fn build(paths: &Paths, progress: Progress, args: &BuildArgs) -> Resu
         name,
     };
     make_tree(paths, progress, &xen.tree, &source, &series)?;
-    let mut fragment = Fragment::new(version, args.p2m, args.debug, patched);
+    let mut fragment = Fragment::new(config::mem_access_option(&xen.tree)?, args.p2m, args.debug);
     if let Some(extra) = args.extra {
         fragment.add(extra);
     }
@@ -179,6 +175,7 @@ fn name(release: Version, args: &BuildArgs, user_tree: Option<&Path>) -> String 
         Some(Extra::Ubsan) => "-ubsan",
         Some(Extra::LivepatchAndColoring) => "-livepatch-coloring",
         Some(Extra::TwoCpus) => "-2cpus",
+        Some(Extra::NoMemAccess) => "-plain",
     };
     let base = format!("{release}-{}-{kind}{extra}", args.p2m);
     match user_tree {

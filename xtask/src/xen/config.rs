@@ -1,13 +1,36 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Xen's configuration: what is asked for, and checking that Kconfig granted it.
 
+use std::path::Path;
+
 use anyhow::{bail, Result};
 
 use crate::base::cli::{Extra, P2m};
-use crate::base::version::Version;
+use crate::base::files;
 
 /// The option that takes the Rust archive instead of the C files.
 const RUST: &str = "CONFIG_ARM_P2M_RUST";
+
+/// The option for memory access and its events: the later name first, since 4.21.
+const MEM_ACCESS: [&str; 2] = ["CONFIG_VM_EVENT", "CONFIG_MEM_ACCESS"];
+
+/// Which of the names a tree's Kconfig has.
+pub(crate) fn mem_access_option(tree: &Path) -> Result<&'static str> {
+    let kconfig = tree.join("xen/common/Kconfig");
+    let text = files::read_text(&kconfig)?;
+    let found = MEM_ACCESS.into_iter().find(|option| {
+        let entry = option.replacen("CONFIG_", "config ", 1);
+        text.lines().any(|line| line.trim() == entry)
+    });
+    match found {
+        Some(option) => Ok(option),
+        None => bail!(
+            "{} has neither {}: this tree's memory access is of no known kind",
+            kconfig.display(),
+            MEM_ACCESS.join(" nor ")
+        ),
+    }
+}
 
 /// Options and the values they must have.
 #[derive(Clone, Debug)]
@@ -41,24 +64,26 @@ impl Value {
 }
 
 impl Fragment {
-    /// For a release, a p2m, and with or without Xen's debug checks.
-    pub(crate) fn new(release: Version, p2m: P2m, debug: bool, patched: bool) -> Self {
-        // Memory access is off by default on Arm; its option got another name in 4.21.
-        let mem_access = if release >= Version::new(4, 21) {
-            "CONFIG_VM_EVENT"
-        } else {
-            "CONFIG_MEM_ACCESS"
-        };
-        let mut options = vec![(mem_access, Value::On), ("CONFIG_DEBUG", Value::of(debug))];
-        if patched {
-            options.push((RUST, Value::of(p2m == P2m::Rust)));
-        }
-        Self(options)
+    /// For a p2m, with or without Xen's debug checks. Memory access, under the name that the tree has for it,
+    /// is off by default on Arm; here it is on.
+    pub(crate) fn new(mem_access: &'static str, p2m: P2m, debug: bool) -> Self {
+        Self(vec![
+            (mem_access, Value::On),
+            ("CONFIG_DEBUG", Value::of(debug)),
+            (RUST, Value::of(p2m == P2m::Rust)),
+        ])
     }
 
     /// With what a test needs.
     pub(crate) fn add(&mut self, extra: Extra) {
         let on: &[&str] = match extra {
+            Extra::NoMemAccess => {
+                let options = self.0.iter_mut();
+                options
+                    .filter(|(name, _)| MEM_ACCESS.contains(name))
+                    .for_each(|(_, value)| *value = Value::Off);
+                &[]
+            }
             Extra::Selftest => &["CONFIG_P2M_SELFTEST", "CONFIG_EXPERT", "CONFIG_ARM_SMMU_V3"],
             Extra::Bench => &["CONFIG_P2M_BENCH"],
             Extra::OldLocking => &[],
@@ -114,26 +139,42 @@ impl Fragment {
 
 #[cfg(test)]
 mod tests {
-    use super::Fragment;
+    use super::{mem_access_option, Fragment};
     use crate::base::cli::{Extra, P2m};
-    use crate::base::version::Version;
+    use crate::base::files::{create_dir, write};
 
-    const V4_20: Version = Version::new(4, 20);
+    const OPTION: &str = "CONFIG_MEM_ACCESS";
 
     #[test]
     fn text_for_kconfig() {
-        let fragment = Fragment::new(V4_20, P2m::C, false, true);
+        let mut fragment = Fragment::new(OPTION, P2m::C, false);
         assert_eq!(
             fragment.text(),
             "CONFIG_MEM_ACCESS=y\n# CONFIG_DEBUG is not set\n# CONFIG_ARM_P2M_RUST is not set\n"
         );
-        let later = Fragment::new(Version::new(4, 21), P2m::Rust, true, true);
-        assert!(later.text().contains("CONFIG_VM_EVENT=y\nCONFIG_DEBUG=y\n"));
+        fragment.add(Extra::NoMemAccess);
+        assert!(fragment
+            .text()
+            .starts_with("# CONFIG_MEM_ACCESS is not set\n# CONFIG_DEBUG"));
+    }
+
+    #[test]
+    fn memory_access_has_the_name_that_the_tree_has_for_it() -> anyhow::Result<()> {
+        let dir = tempfile::tempdir()?;
+        let kconfig = dir.path().join("xen/common/Kconfig");
+        create_dir(&dir.path().join("xen/common"))?;
+        write(&kconfig, "config MEM_ACCESS_ALWAYS_ON\n\tbool\n")?;
+        assert!(mem_access_option(dir.path()).is_err());
+        write(&kconfig, "config A\nconfig MEM_ACCESS\n\tbool\n")?;
+        assert_eq!(mem_access_option(dir.path())?, "CONFIG_MEM_ACCESS");
+        write(&kconfig, "config A\nconfig VM_EVENT\n\tbool\n")?;
+        assert_eq!(mem_access_option(dir.path())?, "CONFIG_VM_EVENT");
+        Ok(())
     }
 
     #[test]
     fn a_number_must_be_the_one_asked_for() {
-        let mut fragment = Fragment::new(V4_20, P2m::C, false, false);
+        let mut fragment = Fragment::new(OPTION, P2m::C, false);
         fragment.add(Extra::TwoCpus);
         assert!(fragment.text().ends_with("CONFIG_NR_CPUS=2\n"));
         let granted = "CONFIG_MEM_ACCESS=y\nCONFIG_NR_CPUS=2\n";
@@ -143,7 +184,7 @@ mod tests {
 
     #[test]
     fn what_kconfig_dropped_is_noticed() {
-        let fragment = Fragment::new(V4_20, P2m::Rust, false, true);
+        let fragment = Fragment::new(OPTION, P2m::Rust, false);
         let granted = "CONFIG_MEM_ACCESS=y\n# CONFIG_DEBUG is not set\nCONFIG_ARM_P2M_RUST=y\n";
         assert!(fragment.check(granted).is_ok());
         assert!(fragment

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! The patch series of one Xen release: which files it touches, and applying it.
+//! The patch series, which is one for all releases of Xen: which files it touches, and applying it.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -11,21 +11,20 @@ use super::diff;
 use crate::base::command;
 use crate::base::files::{self, Fingerprint};
 use crate::base::paths::Paths;
-use crate::base::version::Version;
 
 /// What the first patch adds to Kconfig.
 const OPTION: &str = "ARM_P2M_RUST";
 
-/// `patches/xen-<release>/*.patch`, in order.
+/// `patches/xen/*.patch`, in order.
 #[derive(Clone, Debug)]
 pub(crate) struct Series {
     patches: Vec<PathBuf>,
 }
 
 impl Series {
-    /// Reads the names; the folder of a release without patches yet is an empty series.
-    pub(crate) fn of(paths: &Paths, release: Version) -> Result<Self> {
-        let mut patches = files::sorted_entries(&paths.patches().join(format!("xen-{release}")))?;
+    /// Reads the names.
+    pub(crate) fn find(paths: &Paths) -> Result<Self> {
+        let mut patches = files::sorted_entries(&paths.patches().join("xen"))?;
         patches.retain(|path| path.extension().is_some_and(|ext| ext == "patch"));
         Ok(Self { patches })
     }
@@ -33,11 +32,6 @@ impl Series {
     /// Adds a patch at the end.
     pub(crate) fn add(&mut self, patch: PathBuf) {
         self.patches.push(patch);
-    }
-
-    /// No patches?
-    pub(crate) fn is_empty(&self) -> bool {
-        self.patches.is_empty()
     }
 
     /// How many patches?
@@ -82,8 +76,12 @@ impl Series {
 
     /// Is the first patch still to come, although the tree has its option?
     fn is_there_in_another_state(&self, tree: &Path) -> Result<bool> {
-        let kconfig = fs::read_to_string(tree.join("xen/arch/arm/Kconfig")).unwrap_or_default();
-        let Some(first) = self.patches.first().filter(|_| kconfig.contains(OPTION)) else {
+        // Earlier states of the series had it in the first.
+        let there = ["Kconfig", "Kconfig.p2m"].iter().any(|name| {
+            fs::read_to_string(tree.join("xen/arch/arm").join(name))
+                .is_ok_and(|kconfig| kconfig.contains(OPTION))
+        });
+        let Some(first) = self.patches.first().filter(|_| there) else {
             return Ok(false);
         };
         Ok(files::read_text(first)?.contains(&format!("+config {OPTION}")))
@@ -195,16 +193,16 @@ mod tests {
         let tree = dir.path().join("tree");
         create_dir(&tree)?;
         write(&tree.join("Kconfig"), "one\ntwo\n")?;
-        assert!(!series.missing_from(&tree)?.is_empty());
+        assert_ne!(series.missing_from(&tree)?.len(), 0);
         series.apply(&paths, &tree)?;
         assert_eq!(read_text(&tree.join("Kconfig"))?, "one\nnew\noption\ntwo\n");
-        assert!(series.missing_from(&tree)?.is_empty());
+        assert_eq!(series.missing_from(&tree)?.len(), 0);
         // As somebody may have merged it by hand.
         write(&tree.join("Kconfig"), "one\nthree\nnew\noption\nfour\n")?;
-        assert!(series.missing_from(&tree)?.is_empty());
+        assert_eq!(series.missing_from(&tree)?.len(), 0);
         // Half of it is not it.
         write(&tree.join("Kconfig"), "one\nnew\nfour\n")?;
-        assert!(!series.missing_from(&tree)?.is_empty());
+        assert_ne!(series.missing_from(&tree)?.len(), 0);
         Ok(())
     }
 

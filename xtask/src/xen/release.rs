@@ -6,7 +6,6 @@ use std::path::Path;
 use anyhow::{bail, Context, Result};
 
 use crate::base::files;
-use crate::base::paths::Paths;
 use crate::base::version::Version;
 
 /// What is built when the user brings no tree of their own.
@@ -57,28 +56,33 @@ pub(crate) fn of_tree(tree: &Path) -> Result<Version> {
         .with_context(|| format!("{} does not say which Xen it is", makefile.display()))
 }
 
-/// The releases that have a folder below `patches/`, oldest first.
-pub(crate) fn supported(paths: &Paths) -> Result<Vec<Version>> {
-    let mut found: Vec<Version> = files::sorted_entries(&paths.patches())?
-        .iter()
-        .filter_map(|dir| dir.file_name()?.to_str()?.strip_prefix("xen-"))
-        .filter_map(Version::find_in)
-        .collect();
-    found.sort_unstable();
-    Ok(found)
+/// The releases that are tested, oldest first, as the archive's own build script has them. The last is what
+/// Xen's staging says that it is.
+pub(crate) const RELEASES: [Version; 7] = [
+    Version::new(4, 17),
+    Version::new(4, 18),
+    Version::new(4, 19),
+    Version::new(4, 20),
+    Version::new(4, 21),
+    Version::new(4, 22),
+    Version::new(4, 23),
+];
+
+/// `4.17, 4.18, ...`
+pub(crate) fn all() -> String {
+    let names: Vec<String> = RELEASES.iter().map(ToString::to_string).collect();
+    names.join(", ")
 }
 
-/// Fails, naming what is supported, when there are no patches for a release.
-pub(crate) fn require_supported(paths: &Paths, tree: &Path, release: Version) -> Result<()> {
-    let supported = supported(paths)?;
-    if supported.contains(&release) {
+/// Fails, naming those that are, for a release that is not tested: that it builds proves nothing.
+pub(crate) fn require_supported(tree: &Path, release: Version) -> Result<()> {
+    if RELEASES.contains(&release) {
         return Ok(());
     }
-    let names: Vec<String> = supported.iter().map(ToString::to_string).collect();
     bail!(
-        "{} is Xen {release}, for which there are no patches: use a tree of Xen {}",
+        "{} is Xen {release}, for which this p2m is not tested: use a tree of Xen {}",
         tree.display(),
-        names.join(" or ")
+        all()
     )
 }
 
@@ -98,8 +102,39 @@ fn parse(makefile: &str) -> Option<Version> {
 
 #[cfg(test)]
 mod tests {
-    use super::parse;
+    use super::{all, parse, require_supported, RELEASES};
+    use crate::base::files::read_text;
+    use crate::base::paths::Paths;
     use crate::base::version::Version;
+    use std::path::Path;
+
+    #[test]
+    fn the_archive_is_for_the_same_releases() -> anyhow::Result<()> {
+        let script = read_text(&Paths::find()?.root().join("build.rs"))?;
+        let list = script
+            .split_once("const RELEASES: &[&str] = &[")
+            .and_then(|(_, rest)| rest.split_once("];"))
+            .map(|(list, _)| list.replace(['"', '\n'], " "));
+        let list: Vec<Version> = list
+            .unwrap_or_default()
+            .split(',')
+            .filter_map(Version::find_in)
+            .collect();
+        assert_eq!(list, RELEASES);
+        Ok(())
+    }
+
+    #[test]
+    fn an_unknown_release_is_refused_by_a_sentence() {
+        let tree = Path::new("/tree");
+        assert!(require_supported(tree, Version::new(4, 17)).is_ok());
+        assert!(require_supported(tree, Version::new(4, 23)).is_ok());
+        for unknown in [Version::new(4, 16), Version::new(4, 24)] {
+            let said = require_supported(tree, unknown).map_err(|error| error.to_string());
+            let said = said.err().unwrap_or_default();
+            assert!(said.contains(&format!("/tree is Xen {unknown}")) && said.contains(&all()));
+        }
+    }
 
     #[test]
     fn release_from_the_makefile() {

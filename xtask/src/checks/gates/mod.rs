@@ -158,7 +158,14 @@ fn not_linked(xen: &BuiltXen) -> Result<Result<String, String>> {
             &["arch/arm/mmu/p2m.o"][..],
         ),
     ] {
-        let text = crate::base::files::read_text(&xen.tree.join(list))?;
+        let list = xen.tree.join(list);
+        if list.ends_with("mmu/.built_in.o.cmd")
+            && !xen.tree.join("xen/arch/arm/mmu/p2m.c").is_file()
+        {
+            // One p2m.c for all, up to 4.18.
+            continue;
+        }
+        let text = crate::base::files::read_text(&list)?;
         linked.extend(
             objects
                 .iter()

@@ -7,19 +7,36 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 
 use crate::base::command;
+use crate::base::files::read_text;
 use crate::base::paths::Paths;
 use crate::base::progress::Progress;
 use crate::host::tools::CROSS;
 use crate::xen::build::BuiltXen;
 use crate::xen::image;
 
-/// Compiles them; mem_access.o only where the configuration has it.
-pub(super) fn compile(paths: &Paths, progress: Progress, xen: &BuiltXen) -> Result<Vec<PathBuf>> {
-    let config = crate::base::files::read_text(&xen.tree.join("xen/.config"))?;
-    let mut goals = vec!["arch/arm/p2m.o", "arch/arm/mmu/p2m.o"];
-    if config.lines().any(|line| line == "CONFIG_MEM_ACCESS=y") {
+/// Those that the tree's make would link with the option off: the releases up to 4.18 have one p2m.c, and build
+/// mem_access.c always.
+fn goals(xen: &Path) -> Result<Vec<&'static str>> {
+    let mut goals = vec!["arch/arm/p2m.o"];
+    if xen.join("arch/arm/mmu/p2m.c").is_file() {
+        goals.push("arch/arm/mmu/p2m.o");
+    }
+    let makefile = read_text(&xen.join("arch/arm/Makefile"))?;
+    let condition = makefile
+        .lines()
+        .find_map(|line| line.strip_suffix(" += mem_access.o")?.strip_prefix("obj-"))
+        .context("arch/arm/Makefile does not say when it builds mem_access.o")?;
+    let option = condition.trim_start_matches("$(").trim_end_matches(')');
+    let config = read_text(&xen.join(".config"))?;
+    if option == "y" || config.lines().any(|line| line == format!("{option}=y")) {
         goals.push("arch/arm/mem_access.o");
     }
+    Ok(goals)
+}
+
+/// Compiles them.
+pub(super) fn compile(paths: &Paths, progress: Progress, xen: &BuiltXen) -> Result<Vec<PathBuf>> {
+    let goals = goals(&xen.tree.join("xen"))?;
     let task = progress.start("Compiling the C objects to compare with");
     let mut make = command::bound("make");
     make.arg("-C")
@@ -78,4 +95,34 @@ fn text_bytes(object: &Path, wanted: impl Fn(&str) -> bool) -> Result<u32> {
                 .with_context(|| format!("cannot read the size in `{line}`"))
         })
         .sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::goals;
+    use crate::base::files::{create_dir, write};
+
+    #[test]
+    fn what_the_tree_would_link() -> anyhow::Result<()> {
+        let dir = tempfile::tempdir()?;
+        let xen = dir.path();
+        let (p2m, mmu, access) = (
+            "arch/arm/p2m.o",
+            "arch/arm/mmu/p2m.o",
+            "arch/arm/mem_access.o",
+        );
+        create_dir(&xen.join("arch/arm/mmu"))?;
+        write(&xen.join(".config"), "CONFIG_X=y\n")?;
+        write(&xen.join("arch/arm/Makefile"), "obj-y += mm.o\n")?;
+        assert!(goals(xen).is_err());
+        write(&xen.join("arch/arm/Makefile"), "obj-y += mem_access.o\n")?;
+        assert_eq!(goals(xen)?, [p2m, access]);
+        write(&xen.join("arch/arm/mmu/p2m.c"), "")?;
+        for (option, built) in [("VM_EVENT", vec![p2m, mmu]), ("X", vec![p2m, mmu, access])] {
+            let line = format!("obj-$(CONFIG_{option}) += mem_access.o\n");
+            write(&xen.join("arch/arm/Makefile"), line)?;
+            assert_eq!(goals(xen)?, built);
+        }
+        Ok(())
+    }
 }
