@@ -6,6 +6,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::version::Version;
+
 /// Build, boot and test Xen/Arm with its p2m code in Rust.
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask")]
@@ -69,8 +71,27 @@ pub(crate) enum Extra {
     LivepatchAndColoring,
     /// As few as there may be of what is counted by CPU.
     TwoCpus,
-    /// No memory access: Arm's default configuration.
-    NoMemAccess,
+}
+
+/// Which Xen's source.
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct SourceArgs {
+    /// Your own Xen tree, which is copied and never changed [default: Debian's source package of Xen 4.20]
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["release", "xen_git"])]
+    pub(crate) xen_tree: Option<PathBuf>,
+    /// A release of Xen: 4.17 and 4.20 are in Debian, those between and after them in a clone (--xen-git)
+    #[arg(long, value_name = "X.YY", value_parser = release)]
+    pub(crate) release: Option<Version>,
+    /// A clone of xen.git, which is only read: the tip of the release's branch there is taken
+    #[arg(long, value_name = "PATH", requires = "release")]
+    pub(crate) xen_git: Option<PathBuf>,
+}
+
+impl SourceArgs {
+    /// What the user said nothing about.
+    pub(crate) fn is_default(&self) -> bool {
+        self.xen_tree.is_none() && self.release.is_none()
+    }
 }
 
 /// Which Xen to build.
@@ -82,9 +103,9 @@ pub(crate) struct BuildArgs {
     /// Build Xen with CONFIG_DEBUG=y (slower, with its assertions)
     #[arg(long)]
     pub(crate) debug: bool,
-    /// Your own Xen tree, which is copied and never changed [default: Debian's source package]
-    #[arg(long, value_name = "PATH")]
-    pub(crate) xen_tree: Option<PathBuf>,
+    /// Of what.
+    #[command(flatten)]
+    pub(crate) source: SourceArgs,
     /// For a test.
     #[arg(skip)]
     pub(crate) extra: Option<Extra>,
@@ -96,7 +117,7 @@ impl BuildArgs {
         Self {
             p2m,
             debug: false,
-            xen_tree: None,
+            source: SourceArgs::default(),
             extra: None,
         }
     }
@@ -175,9 +196,9 @@ pub(crate) struct DiffArgs {
     /// Plant a mistake in the C (oracle/src/edits/mutations.rs), which must be found; `all`: each in turn
     #[arg(long, value_name = "NAME", requires = "host")]
     pub(crate) mutation: Option<String>,
-    /// Your own Xen tree [default: Debian's source package]
-    #[arg(long, value_name = "PATH")]
-    pub(crate) xen_tree: Option<PathBuf>,
+    /// Of which Xen.
+    #[command(flatten)]
+    pub(crate) source: SourceArgs,
 }
 
 /// What to count.
@@ -192,9 +213,9 @@ pub(crate) struct BenchArgs {
     /// QEMU's CPU model
     #[arg(long, value_name = "NAME", default_value = "max")]
     pub(crate) cpu: String,
-    /// Your own Xen tree [default: Debian's source package]
-    #[arg(long, value_name = "PATH")]
-    pub(crate) xen_tree: Option<PathBuf>,
+    /// Of which Xen.
+    #[command(flatten)]
+    pub(crate) source: SourceArgs,
 }
 
 /// A part of a row's name, which goes on Xen's command line.
@@ -206,6 +227,13 @@ fn part(text: &str) -> Result<String, String> {
     } else {
         Err("not a part of a row's name: letters, digits and dashes".to_owned())
     }
+}
+
+/// `4.17`: not a point release, of which the newest is meant.
+fn release(text: &str) -> Result<Version, String> {
+    Version::find_in(text)
+        .filter(|version| version.to_string() == text)
+        .ok_or_else(|| "not a release such as 4.17".to_owned())
 }
 
 /// A number, also in the form in which a seed is shown.
@@ -233,7 +261,7 @@ impl DiffArgs {
             machine: Vec::new(),
             replay: None,
             mutation: None,
-            xen_tree: None,
+            source: SourceArgs::default(),
         }
     }
 
@@ -263,10 +291,26 @@ impl BootArgs {
 #[cfg(test)]
 mod tests {
     use super::Cli;
-    use clap::CommandFactory;
+    use clap::{CommandFactory, Parser};
 
     #[test]
     fn definition_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn one_source_at_a_time() {
+        let parse = |args: &[&str]| Cli::try_parse_from([&["xtask"], args].concat()).is_ok();
+        assert!(parse(&["boot", "--release", "4.17"]));
+        assert!(parse(&["boot", "--release", "4.19", "--xen-git", "/clone"]));
+        assert!(!parse(&["boot", "--release", "4.17.1"]));
+        assert!(!parse(&[
+            "boot",
+            "--release",
+            "4.17",
+            "--xen-tree",
+            "/tree"
+        ]));
+        assert!(!parse(&["boot", "--xen-git", "/clone"]));
     }
 }

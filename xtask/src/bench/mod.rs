@@ -87,7 +87,7 @@ pub(crate) fn run(paths: &Paths, progress: Progress, args: &BenchArgs) -> Result
     )?;
     // The floors are for this CPU's shape of the root.
     let published = only.is_none() && plugin.is_some() && args.cpu == "max";
-    if published && args.xen_tree.is_none() {
+    if published && args.source.is_default() {
         let own = rust.compilers()?;
         let short = compilers::short(&own).to_owned();
         let others = compilers::others(paths, progress, &rust, request, &dir)?;
@@ -102,7 +102,7 @@ fn built(paths: &Paths, progress: Progress, args: &BenchArgs, p2m: P2m) -> Resul
     let args = BuildArgs {
         p2m,
         debug: false,
-        xen_tree: args.xen_tree.clone(),
+        source: args.source.clone(),
         extra: Some(Extra::Bench),
     };
     build::build(paths, progress, &args)

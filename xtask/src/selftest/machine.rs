@@ -112,7 +112,7 @@ pub(super) fn built(
 ) -> Result<BuiltXen> {
     let args = BuildArgs {
         debug,
-        xen_tree: args.xen_tree.clone(),
+        source: args.source.clone(),
         extra: Some(Extra::Selftest),
         ..BuildArgs::of(p2m)
     };

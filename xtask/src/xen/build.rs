@@ -13,8 +13,7 @@ use anyhow::{bail, Context, Result};
 use super::config::{self, Fragment};
 use super::image;
 use super::patches::Series;
-use super::release;
-use super::source::Source;
+use super::source::{Chosen, Source};
 use crate::base::cli::{BuildArgs, Extra, P2m};
 use crate::base::command;
 use crate::base::files::{self, Fingerprint};
@@ -94,19 +93,13 @@ pub(crate) fn cargo_target(xen: &BuiltXen, toolchain: &Toolchain) -> String {
 
 /// Builds what the arguments ask for, installing what is missing.
 pub(crate) fn build(paths: &Paths, progress: Progress, args: &BuildArgs) -> Result<BuiltXen> {
-    let user_tree = args.xen_tree.as_deref().map(absolute).transpose()?;
-    let version = match &user_tree {
-        Some(tree) => release::of_tree(tree)?,
-        None => release::DEFAULT,
-    };
-    if let Some(tree) = &user_tree {
-        release::require_supported(tree, version)?;
-    }
+    let chosen = Chosen::by(&args.source)?;
+    let version = chosen.release();
     let mut series = Series::find(paths)?;
     if args.extra == Some(Extra::OldLocking) {
         series.add(paths.patches().join(OLD_LOCKING));
     }
-    if let Some(tree) = &user_tree {
+    if let Chosen::Tree(tree, _) = &chosen {
         series = missing_from(progress, &series, tree)?;
         series.require_untouched(tree)?;
     }
@@ -115,11 +108,8 @@ pub(crate) fn build(paths: &Paths, progress: Progress, args: &BuildArgs) -> Resu
         P2m::C => None,
         P2m::Rust => Some(rust_toolchain::require()?),
     };
-    let source = match &user_tree {
-        Some(tree) => Source::Tree(tree.clone()),
-        None => Source::download(paths, progress, version)?,
-    };
-    let name = name(version, args, user_tree.as_deref());
+    let name = name(args, &chosen);
+    let source = chosen.source(paths, progress)?;
     let xen = BuiltXen {
         release: version,
         p2m: args.p2m,
@@ -158,13 +148,9 @@ fn missing_from(progress: Progress, series: &Series, tree: &Path) -> Result<Seri
     Ok(missing)
 }
 
-fn absolute(path: &Path) -> Result<PathBuf> {
-    path.canonicalize()
-        .with_context(|| format!("there is no Xen tree at {}", path.display()))
-}
-
 /// `4.20-rust-release`; a user's tree adds a hash of where it is.
-fn name(release: Version, args: &BuildArgs, user_tree: Option<&Path>) -> String {
+fn name(args: &BuildArgs, chosen: &Chosen) -> String {
+    let release = chosen.release();
     let kind = if args.debug { "debug" } else { "release" };
     let extra = match args.extra {
         None => "",
@@ -175,12 +161,12 @@ fn name(release: Version, args: &BuildArgs, user_tree: Option<&Path>) -> String 
         Some(Extra::Ubsan) => "-ubsan",
         Some(Extra::LivepatchAndColoring) => "-livepatch-coloring",
         Some(Extra::TwoCpus) => "-2cpus",
-        Some(Extra::NoMemAccess) => "-plain",
     };
     let base = format!("{release}-{}-{kind}{extra}", args.p2m);
-    match user_tree {
-        None => base,
-        Some(tree) => {
+    match chosen {
+        Chosen::Debian(_) => base,
+        Chosen::Git { .. } => format!("{base}-git"),
+        Chosen::Tree(tree, _) => {
             let mut hash = Fingerprint::default();
             hash.add(tree.as_os_str().as_encoded_bytes());
             let hex = hash.hex();
@@ -302,26 +288,26 @@ pub(crate) fn jobs() -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::name;
+    use super::{name, Chosen};
     use crate::base::cli::{BuildArgs, Extra, P2m};
     use crate::base::version::Version;
-    use std::path::Path;
 
     #[test]
     fn names_tell_configurations_apart() {
         let mut args = BuildArgs::of(P2m::C);
-        let version = Version::new(4, 20);
-        assert_eq!(name(version, &args, None), "4.20-c-release");
+        let debian = Chosen::Debian(Version::new(4, 20));
+        assert_eq!(name(&args, &debian), "4.20-c-release");
         args.extra = Some(Extra::Selftest);
-        assert_eq!(name(version, &args, None), "4.20-c-release-selftest");
+        assert_eq!(name(&args, &debian), "4.20-c-release-selftest");
         args.extra = Some(Extra::OldLocking);
-        assert_eq!(name(version, &args, None), "4.20-c-release-oldlocking");
+        assert_eq!(name(&args, &debian), "4.20-c-release-oldlocking");
         args.extra = None;
         args.p2m = P2m::Rust;
         args.debug = true;
-        assert_eq!(name(version, &args, None), "4.20-rust-debug");
-        let one = name(version, &args, Some(Path::new("/a")));
-        let two = name(version, &args, Some(Path::new("/b")));
+        assert_eq!(name(&args, &debian), "4.20-rust-debug");
+        let own = |path: &str| Chosen::Tree(path.into(), Version::new(4, 20));
+        let one = name(&args, &own("/a"));
+        let two = name(&args, &own("/b"));
         assert!(one.starts_with("4.20-rust-debug-own-"));
         assert_ne!(one, two);
     }

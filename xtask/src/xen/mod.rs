@@ -6,6 +6,7 @@
 pub(crate) mod build;
 pub(crate) mod config;
 mod diff;
+pub(crate) mod git;
 pub(crate) mod image;
 pub(crate) mod patches;
 pub(crate) mod release;

@@ -22,7 +22,10 @@ pub(crate) fn debian_suite(release: Version) -> Result<&'static str> {
             major: 4,
             minor: 17,
         } => Ok("bookworm"),
-        other => bail!("no Debian release is known to have the tools of Xen {other}"),
+        other => bail!(
+            "no Debian release has Xen {other}; its source can be taken from a clone of xen.git \
+             (--release {other} --xen-git PATH) or from a tree (--xen-tree PATH)"
+        ),
     }
 }
 
@@ -35,12 +38,19 @@ pub(crate) struct PoolFile {
     pub(crate) sha256: &'static str,
 }
 
-/// The source that the patches of a release were made for and are tested with.
+/// The source of a release that the patches are tested with.
 pub(crate) fn tested_tarball(release: Version) -> Option<PoolFile> {
-    (release == DEFAULT).then_some(PoolFile {
-        path: "pool/main/x/xen/xen_4.20.3+127-gc42374a105.orig.tar.xz",
-        sha256: "df0831854a55a8f31cb3cb85036f2edc928e2ef098d77f815f5714bfafac68f3",
-    })
+    match (release.major, release.minor) {
+        (4, 17) => Some(PoolFile {
+            path: "pool/main/x/xen/xen_4.17.5+72-g01140da4e8.orig.tar.xz",
+            sha256: "53922f4d0a02c577f2ea9d63f65989cd88715779eebeed879ca1d314103ee06e",
+        }),
+        (4, 20) => Some(PoolFile {
+            path: "pool/main/x/xen/xen_4.20.3+127-gc42374a105.orig.tar.xz",
+            sha256: "df0831854a55a8f31cb3cb85036f2edc928e2ef098d77f815f5714bfafac68f3",
+        }),
+        _ => None,
+    }
 }
 
 /// The release of a Xen tree; fails with a clear sentence when it is not one.
@@ -75,18 +85,23 @@ pub(crate) fn all() -> String {
 }
 
 /// Fails, naming those that are, for a release that is not tested: that it builds proves nothing.
-pub(crate) fn require_supported(tree: &Path, release: Version) -> Result<()> {
+pub(crate) fn require_tested(release: Version) -> Result<()> {
     if RELEASES.contains(&release) {
         return Ok(());
     }
     bail!(
-        "{} is Xen {release}, for which this p2m is not tested: use a tree of Xen {}",
-        tree.display(),
+        "this p2m is not tested with Xen {release}: it is for {}",
         all()
     )
 }
 
-fn parse(makefile: &str) -> Option<Version> {
+/// The same for a tree.
+pub(crate) fn require_supported(tree: &Path, release: Version) -> Result<()> {
+    require_tested(release).with_context(|| format!("{} is Xen {release}", tree.display()))
+}
+
+/// What `xen/Makefile` says.
+pub(super) fn parse(makefile: &str) -> Option<Version> {
     let number = |name: &str| {
         makefile.lines().find_map(|line| {
             let (key, value) = line.split_once('=')?;
@@ -130,7 +145,7 @@ mod tests {
         assert!(require_supported(tree, Version::new(4, 17)).is_ok());
         assert!(require_supported(tree, Version::new(4, 23)).is_ok());
         for unknown in [Version::new(4, 16), Version::new(4, 24)] {
-            let said = require_supported(tree, unknown).map_err(|error| error.to_string());
+            let said = require_supported(tree, unknown).map_err(|error| format!("{error:#}"));
             let said = said.err().unwrap_or_default();
             assert!(said.contains(&format!("/tree is Xen {unknown}")) && said.contains(&all()));
         }

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Xen's source: Debian's upstream tarball, or a copy of the user's own tree.
+//! Xen's source: Debian's upstream tarball, what a clone has of a release, or a copy of the user's own tree.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{bail, Context, Result};
 
+use super::git::Branch;
 use super::release;
+use crate::base::cli::SourceArgs;
 use crate::base::command;
 use crate::base::files::{self, Fingerprint};
 use crate::base::paths::Paths;
@@ -14,11 +16,71 @@ use crate::base::progress::Progress;
 use crate::base::version::Version;
 use crate::host::archive::Archive;
 
+/// What the user chose.
+#[derive(Clone, Debug)]
+pub(crate) enum Chosen {
+    /// A release that Debian has.
+    Debian(Version),
+    /// A release in a clone of xen.git.
+    Git {
+        /// Which.
+        release: Version,
+        /// Where in which clone.
+        branch: Branch,
+    },
+    /// A tree of theirs, and its release.
+    Tree(PathBuf, Version),
+}
+
+impl Chosen {
+    /// Looks at the tree or the clone; downloads nothing yet.
+    pub(crate) fn by(args: &SourceArgs) -> Result<Self> {
+        if let Some(tree) = &args.xen_tree {
+            let tree = tree
+                .canonicalize()
+                .with_context(|| format!("there is no Xen tree at {}", tree.display()))?;
+            let version = release::of_tree(&tree)?;
+            release::require_supported(&tree, version)?;
+            return Ok(Self::Tree(tree, version));
+        }
+        let version = args.release.unwrap_or(release::DEFAULT);
+        release::require_tested(version)?;
+        match &args.xen_git {
+            Some(clone) => Ok(Self::Git {
+                release: version,
+                branch: Branch::find(clone, version)?,
+            }),
+            None => {
+                release::debian_suite(version)?;
+                Ok(Self::Debian(version))
+            }
+        }
+    }
+
+    /// Its release.
+    pub(crate) fn release(&self) -> Version {
+        match self {
+            Self::Debian(release) | Self::Git { release, .. } | Self::Tree(_, release) => *release,
+        }
+    }
+
+    /// The source itself.
+    pub(crate) fn source(self, paths: &Paths, progress: Progress) -> Result<Source> {
+        match self {
+            Self::Debian(release) => Source::download(paths, progress, release),
+            Self::Git { release, branch } => Ok(Source::Git(release, branch)),
+            Self::Tree(tree, _) => Ok(Source::Tree(tree)),
+        }
+    }
+}
+
 /// Where a tree comes from.
 #[derive(Clone, Debug)]
 pub(crate) enum Source {
     /// Debian's tarball.
     Tarball(PathBuf),
+    /// A commit of a clone.
+    Git(Version, Branch),
     /// The user's tree, which is only read.
     Tree(PathBuf),
 }
@@ -55,6 +117,9 @@ impl Source {
             Self::Tarball(tarball) => {
                 hash.add_file(tarball)?;
             }
+            Self::Git(_, branch) => {
+                hash.add(&branch.commit);
+            }
             Self::Tree(tree) => {
                 // Names, sizes and times, as make and rsync do: reading it all takes longer.
                 for name in source_files(tree)? {
@@ -83,6 +148,7 @@ impl Source {
                 let name = name.split(".orig.").next().unwrap_or(name);
                 name.to_owned()
             }
+            Self::Git(release, branch) => format!("{release}, {branch}"),
             Self::Tree(_) => "a tree of the user's own".to_owned(),
         }
     }
@@ -99,6 +165,7 @@ impl Source {
                     .arg(dir),
                 &log,
             ),
+            Self::Git(_, branch) => branch.export(paths, dir, &log),
             Self::Tree(tree) => {
                 let list = files::scratch_dir(paths)?;
                 let list = list.path().join("files");

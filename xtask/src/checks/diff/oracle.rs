@@ -15,7 +15,7 @@ use crate::base::files::{self, Fingerprint};
 use crate::base::paths::Paths;
 use crate::base::progress::{Progress, Task};
 use crate::host::tools::{self, Use};
-use crate::xen::{release, source::Source};
+use crate::xen::source::{Chosen, Source};
 
 /// What one machine's run said.
 #[derive(Debug, Default)]
@@ -149,19 +149,16 @@ pub(super) fn build(
 
 /// Xen's source as it was released: no patch, no build.
 fn pristine(paths: &Paths, progress: Progress, args: &DiffArgs) -> Result<PathBuf> {
-    if let Some(tree) = &args.xen_tree {
-        release::of_tree(tree)?;
-        return tree
-            .canonicalize()
-            .with_context(|| format!("there is no Xen tree at {}", tree.display()));
-    }
-    let source = Source::download(paths, progress, release::DEFAULT)?;
+    let chosen = Chosen::by(&args.source)?;
+    let release = chosen.release();
+    let source = match chosen.source(paths, progress)? {
+        Source::Tree(tree) => return Ok(tree),
+        source => source,
+    };
     let mut hash = Fingerprint::default();
     source.fingerprint(&mut hash)?;
     let stamp = hash.hex();
-    let tree = paths
-        .xen_trees()
-        .join(format!("{}-source", release::DEFAULT));
+    let tree = paths.xen_trees().join(format!("{release}-source"));
     if !files::is_current(&tree, &stamp) {
         let task = progress.start("Unpacking Xen");
         files::make_whole(paths, &tree, &stamp, |scratch| {

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! A release in a clone of xen.git, which is only read.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use anyhow::{bail, Context, Result};
+
+use super::release;
+use crate::base::command;
+use crate::base::files;
+use crate::base::paths::Paths;
+use crate::base::version::Version;
+
+/// A commit, and how it was found.
+#[derive(Clone, Debug)]
+pub(crate) struct Branch {
+    clone: PathBuf,
+    /// `refs/heads/stable-4.19`, a remote's, or a tag.
+    name: String,
+    /// In full.
+    pub(crate) commit: String,
+}
+
+impl fmt::Display for Branch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = self.name.rsplit('/').next().unwrap_or(&self.name);
+        write!(f, "{name} {}", self.commit.get(..12).unwrap_or_default())
+    }
+}
+
+impl Branch {
+    /// The tip of a release: its stable branch; for what has none yet, the branch that says it is this
+    /// release. The clone's own branches may be older than those of the remote it was made from: the newest counts.
+    pub(crate) fn find(clone: &Path, release: Version) -> Result<Self> {
+        for name in [
+            &format!("stable-{release}"),
+            &format!("staging-{release}"),
+            "staging",
+            "master",
+        ] {
+            let refs = [
+                format!("refs/heads/{name}"),
+                format!("refs/remotes/*/{name}"),
+            ];
+            for (name, commit) in listed(clone, &refs)? {
+                let branch = Self {
+                    clone: clone.to_path_buf(),
+                    name,
+                    commit,
+                };
+                if branch.release()? == Some(release) {
+                    return Ok(branch);
+                }
+            }
+        }
+        bail!(
+            "{} has no branch of Xen {release}: stable-{release} is what xen.git calls it (`git fetch` in a clone \
+             with all branches), or staging before it is released",
+            clone.display()
+        )
+    }
+
+    /// What its Makefile says.
+    fn release(&self) -> Result<Option<Version>> {
+        let shown = format!("{}:xen/Makefile", self.commit);
+        let makefile = command::output(git(&self.clone).args(["show", &shown]))?;
+        Ok(release::parse(&makefile))
+    }
+
+    /// Puts its files into the empty folder `dir`.
+    pub(crate) fn export(&self, paths: &Paths, dir: &Path, log: &Path) -> Result<()> {
+        let scratch = files::scratch_dir(paths)?;
+        let packed = scratch.path().join("xen.tar");
+        command::logged(
+            git(&self.clone)
+                .args(["archive", "--format=tar", "--output"])
+                .arg(&packed)
+                .arg(&self.commit),
+            log,
+        )?;
+        command::logged(
+            command::bound("tar")
+                .args(["--extract", "--file"])
+                .arg(&packed)
+                .arg("--directory")
+                .arg(dir),
+            log,
+        )
+    }
+}
+
+/// Names and commits that match, the newest commit first.
+fn listed(clone: &Path, patterns: &[String]) -> Result<Vec<(String, String)>> {
+    let shown = command::output(
+        git(clone)
+            .args(["for-each-ref", "--sort=-committerdate"])
+            .arg("--format=%(refname) %(objectname) %(*objectname)")
+            .args(patterns),
+    )
+    .with_context(|| format!("{} is not a clone of xen.git", clone.display()))?;
+    Ok(shown
+        .lines()
+        .filter_map(|line| {
+            let mut words = line.split_whitespace();
+            let (name, object) = (words.next()?, words.next()?);
+            // An annotated tag is an object of its own, with the commit behind it.
+            Some((name.to_owned(), words.next().unwrap_or(object).to_owned()))
+        })
+        .collect())
+}
+
+fn git(clone: &Path) -> std::process::Command {
+    let mut git = command::clean("git");
+    git.arg("-C").arg(clone);
+    git
+}
