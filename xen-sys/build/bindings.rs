@@ -128,7 +128,7 @@ fn builder(compiler: &Compiler, here: &Path) -> Result<bindgen::Builder, String>
         .prepend_enum_name(false)
         .generate_cstr(true)
         .formatter(bindgen::Formatter::None)
-        .blocklist_type("gfn_t|mfn_t|u8")
+        .blocklist_type("gfn_t|mfn_t|u8_?")
         .raw_line("pub type gfn_t = ::core::ffi::c_ulong;")
         .raw_line("pub type mfn_t = ::core::ffi::c_ulong;")
         .raw_line("pub type u8_ = u8;");
