@@ -36,7 +36,7 @@ use base::cli::{Action, Cli};
 use base::paths::Paths;
 use base::progress::Progress;
 use base::{lock, table};
-use checks::{coverage, diff, doctor, test};
+use checks::{coverage, diff, doctor, known_c, test};
 
 fn main() -> ExitCode {
     match run(&Cli::parse()) {
@@ -74,6 +74,7 @@ fn run(cli: &Cli) -> Result<bool> {
         Action::Diff(args) => selftest::run(&paths, progress, args),
         Action::Bench(args) => bench::run(&paths, progress, args),
         Action::Coverage => coverage::run(&paths, progress),
+        Action::KnownC(args) => known_c::run(&paths, args).map(|()| true),
         Action::Doctor => Ok(doctor::run()),
     }
 }

@@ -24,9 +24,10 @@ pub(crate) fn final_teardown_frees_tables() -> bool {
     facts().creation_maps
 }
 
-/// Whether `p2m_teardown` empties the root, because nobody does it before.
+/// Whether `p2m_teardown` empties the root, because nobody does it before: no caller, or not
+/// `p2m_final_teardown`. (Between 4.17 and 4.18 there were some weeks of both.)
 pub(crate) fn teardown_clears_root() -> bool {
-    !facts().root_is_cleared_apart
+    !facts().root_is_cleared_apart || final_teardown_frees_tables()
 }
 
 /// An access from C's `p2m_access_t`; `None` for a value that has no meaning in this release.

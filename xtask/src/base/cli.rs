@@ -32,6 +32,8 @@ pub(crate) enum Action {
     Bench(BenchArgs),
     /// Measure how much of the p2m the host tests run through
     Coverage,
+    /// Compare the list of the C that the Rust has been compared with (build/known-c.txt) with a clone of xen.git
+    KnownC(KnownCArgs),
     /// Show what this machine has and what it lacks
     Doctor,
 }
@@ -155,6 +157,17 @@ pub(crate) struct TestArgs {
     /// Of the long form only these scenarios; may be repeated
     #[arg(long, value_name = "NAME", requires = "e2e")]
     pub(crate) only: Vec<String>,
+}
+
+/// Which C is known.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct KnownCArgs {
+    /// A clone of xen.git with all branches and tags, which is only read
+    #[arg(long, value_name = "PATH")]
+    pub(crate) xen_git: PathBuf,
+    /// Write the list, after what is new was compared with the Rust
+    #[arg(long)]
+    pub(crate) write: bool,
 }
 
 /// What to compare.

@@ -115,3 +115,23 @@ fn git(clone: &Path) -> std::process::Command {
     git.arg("-C").arg(clone);
     git
 }
+
+/// The commits of a release's tags, `RELEASE-4.19.0` and later.
+pub(crate) fn point_releases(clone: &Path, release: Version) -> Result<Vec<String>> {
+    let tags = listed(clone, &[format!("refs/tags/RELEASE-{release}.*")])?;
+    Ok(tags.into_iter().map(|(_, commit)| commit).collect())
+}
+
+/// A file of a commit; `None` if it has none of that name.
+pub(crate) fn file(clone: &Path, commit: &str, path: &str) -> Result<Option<String>> {
+    let name = format!("{commit}:{path}");
+    let exists = git(clone)
+        .args(["cat-file", "-e", &name])
+        .stderr(std::process::Stdio::null())
+        .status()
+        .with_context(|| format!("cannot run git in {}", clone.display()))?;
+    if !exists.success() {
+        return Ok(None);
+    }
+    command::output(git(clone).args(["show", &name])).map(Some)
+}
