@@ -4,22 +4,22 @@
 //! do, and the crate has its pure parts only.
 //!
 //! The C is taken as it is, but for its #include lines, which `c/shim.h` stands
-//! for, and the entries of `edits/fixes.rs`: each replaces a text that must occur
-//! exactly once. `XEN_P2M_ORACLE_MUTATION` names one of `edits/mutations.rs` to
-//! apply as well, which the comparison must then find.
+//! for, and the entries of `edits/fixes`. `XEN_P2M_ORACLE_WITHOUT` names entries
+//! to leave out, with commas between; `XEN_P2M_ORACLE_MUTATION` one of
+//! `edits/mutations.rs` to apply as well, which the comparison must then find.
 
 use std::path::{Path, PathBuf};
 use std::{env, fs, process};
 
-// Both are the library's, which has uses for all of it.
+// They are the library's, which has uses for all of it.
 #[allow(dead_code, unreachable_pub)]
-#[path = "src/edits/fixes.rs"]
-mod fixes;
-#[allow(dead_code, unreachable_pub)]
-#[path = "src/edits/mutations.rs"]
-mod mutations;
+#[path = "src/edits/mod.rs"]
+mod edits;
 
-/// The C files under comparison, below `xen/arch/arm/`.
+use edits::edit::{apply, Source};
+use edits::{facts, fixes, mutations};
+
+/// The C files under comparison, below `xen/arch/arm/`. Up to 4.18 all of mmu/p2m.c is in p2m.c.
 const SOURCES: [&str; 3] = ["p2m.c", "mmu/p2m.c", "mem_access.c"];
 
 /// Headers that are used as they are, in the order in which they need each
@@ -42,6 +42,7 @@ const ENUMERATIONS: [(&str, &str); 3] = [
 fn main() {
     println!("cargo:rustc-check-cfg=cfg(xen_c)");
     println!("cargo:rerun-if-env-changed=XEN_P2M_ORACLE_TREE");
+    println!("cargo:rerun-if-env-changed=XEN_P2M_ORACLE_WITHOUT");
     println!("cargo:rerun-if-env-changed=XEN_P2M_ORACLE_MUTATION");
     let Some(tree) = env::var_os("XEN_P2M_ORACLE_TREE") else {
         return;
@@ -56,29 +57,38 @@ fn main() {
 fn build(xen: &Path) -> Result<(), String> {
     let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("no OUT_DIR")?);
     let here = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").ok_or("no CARGO_MANIFEST_DIR")?);
-    let mutation = match env::var("XEN_P2M_ORACLE_MUTATION") {
-        Ok(name) => Some(
-            mutations::MUTATIONS
-                .iter()
-                .find(|m| m.name == name)
-                .ok_or(format!("there is no mutation called {name}"))?,
-        ),
-        Err(_) => None,
-    };
-
     write(&out.join("oracle_tree.h"), &headers(xen)?)?;
-    let mut compiler = cc::Build::new();
+    write(&out.join("oracle_fixes.h"), &constants())?;
+    let mut sources = Vec::new();
     for source in SOURCES {
         let path = xen.join("arch/arm").join(source);
-        let mut text = stripped(&path)?;
-        for fix in fixes::FIXES {
-            for edit in fix.edits.iter().filter(|edit| edit.file == source) {
-                text = replaced(&text, edit.from, edit.to, fix.id)?;
-            }
+        if source != "mmu/p2m.c" || path.exists() {
+            sources.push((source, stripped(&path)?));
         }
-        if let Some(m) = mutation.filter(|m| m.file == source) {
-            text = replaced(&text, m.from, m.to, m.name)?;
-        }
+    }
+    edit(&mut sources)?;
+    println!("cargo:rerun-if-changed=c");
+    let mut compiler = cc::Build::new();
+    compiler
+        .include(here.join("c"))
+        .include(&out)
+        .std("gnu99")
+        .opt_level(2)
+        .flag("-fno-strict-aliasing")
+        .flag("-Werror=implicit-function-declaration")
+        // Not warnings(false): that is -w, which silences -Werror, too.
+        .warnings(true)
+        .extra_warnings(false)
+        .flag("-Wno-all");
+    write(&out.join("oracle_facts.h"), "")?;
+    let known = known(&compiler, &out)?;
+    let defines: Vec<String> = known
+        .iter()
+        .map(|f| format!("#define FACT_{f} 1\n"))
+        .collect();
+    write(&out.join("oracle_facts.h"), &defines.concat())?;
+    println!("cargo:rustc-env=ORACLE_FACTS={}", known.join(","));
+    for (source, text) in sources {
         let file = out.join(source.replace('/', "_"));
         write(
             &file,
@@ -86,20 +96,79 @@ fn build(xen: &Path) -> Result<(), String> {
         )?;
         compiler.file(file);
     }
-    for file in ["shim.h", "rest.h", "prefix.h", "layout.c"] {
-        println!("cargo:rerun-if-changed=c/{file}");
-    }
     compiler
         .file(here.join("c/layout.c"))
-        .include(here.join("c"))
-        .include(&out)
-        .std("gnu99")
-        .opt_level(2)
-        .flag("-fno-strict-aliasing")
-        .flag("-Werror=implicit-function-declaration")
-        .warnings(false)
+        .file(here.join("c/mended.c"))
         .try_compile("xen_c")
         .map_err(|e| format!("Xen's C does not compile with the shim: {e}"))
+}
+
+/// The facts that are true of this tree.
+fn known(compiler: &cc::Build, out: &Path) -> Result<Vec<&'static str>, String> {
+    let tool = compiler.try_get_compiler().map_err(|e| e.to_string())?;
+    let compiles = |name: &str, text: &str| {
+        let file = out.join(format!("probe_{name}.c"));
+        write(
+            &file,
+            &format!("#define ORACLE_PROBE\n#include \"shim.h\"\n{text}\n"),
+        )?;
+        let mut command = tool.to_command();
+        let result = command.arg("-fsyntax-only").arg(&file).output();
+        result.map_err(|e| format!("cannot run the compiler: {e}"))
+    };
+    // What does not compile for another reason must not pass for a fact that is not true.
+    let nothing = compiles("nothing", "")?;
+    if !nothing.status.success() {
+        let complaint = String::from_utf8_lossy(&nothing.stderr).into_owned();
+        return Err(format!("this tree's headers do not compile: {complaint}"));
+    }
+    let mut known = Vec::new();
+    for fact in facts::FACTS {
+        if compiles(fact.name, fact.probe)?.status.success() {
+            known.push(fact.name);
+        }
+    }
+    Ok(known)
+}
+
+/// Mends the C, and plants the mistake that is asked for.
+fn edit(sources: &mut [Source]) -> Result<(), String> {
+    let without = env::var("XEN_P2M_ORACLE_WITHOUT").unwrap_or_default();
+    let without: Vec<&str> = without.split(',').filter(|id| !id.is_empty()).collect();
+    let is_known = |id: &str| fixes::all().any(|fix| fix.id == id);
+    if let Some(id) = without.iter().find(|id| !is_known(id)) {
+        let known: Vec<&str> = fixes::all().map(|fix| fix.id).collect();
+        return Err(format!(
+            "no edit of the C is called {id}: there are {}",
+            known.join(", ")
+        ));
+    }
+    let mut not_needed = Vec::new();
+    for fix in fixes::all().filter(|fix| !without.contains(&fix.id)) {
+        let mut done = false;
+        for edit in fix.edits {
+            done |= apply(sources, edit, fix.id)?;
+        }
+        if !done {
+            not_needed.push(fix.id);
+        }
+    }
+    println!("cargo:rustc-env=ORACLE_NOT_NEEDED={}", not_needed.join(","));
+    println!("cargo:rustc-env=ORACLE_WITHOUT={}", without.join(","));
+    if let Ok(name) = env::var("XEN_P2M_ORACLE_MUTATION") {
+        let mutation = mutations::MUTATIONS
+            .iter()
+            .find(|m| m.name == name)
+            .ok_or(format!("there is no mutation called {name}"))?;
+        apply(sources, &mutation.edit, &name)?;
+    }
+    Ok(())
+}
+
+/// The names that the C has for the entries.
+fn constants() -> String {
+    let names: Vec<String> = fixes::all().map(|fix| fixes::constant(fix.id)).collect();
+    format!("enum oracle_fix {{ {} }};\n", names.join(", "))
 }
 
 /// One header of the tree's headers, and of the parts of larger ones that are
@@ -123,12 +192,7 @@ fn headers(xen: &Path) -> Result<String, String> {
     // asm/p2m.h includes p2m-common.h in its middle.
     let p2m = fs_read(&xen.join("arch/arm/include/asm/p2m.h"))?;
     let common = stripped(&xen.join("include/xen/p2m-common.h"))?;
-    let with_common = replaced(
-        &p2m,
-        "#include <xen/p2m-common.h>\n",
-        &common,
-        "p2m-common.h",
-    )?;
+    let with_common = p2m.replace("#include <xen/p2m-common.h>\n", &common);
     all.push_str(&without_includes(&with_common));
     Ok(all)
 }
@@ -177,15 +241,6 @@ fn without_includes(text: &str) -> String {
         }
     });
     kept.collect()
-}
-
-fn replaced(text: &str, from: &str, to: &str, what: &str) -> Result<String, String> {
-    match text.matches(from).count() {
-        1 => Ok(text.replacen(from, to, 1)),
-        n => Err(format!(
-            "{what}: this tree has the text that is replaced {n} times instead of once:\n{from}"
-        )),
-    }
 }
 
 fn fs_read(path: &Path) -> Result<String, String> {

@@ -2,8 +2,6 @@
 /* What the Rust side of the oracle checks and sets. */
 #include "shim.h"
 
-bool oracle_in_place;
-
 /* As in xen-sys/src/mock.rs, in the order of layout.rs. */
 const size_t oracle_layout[] = {
     sizeof(struct domain),
@@ -39,18 +37,6 @@ void oracle_globals(unsigned int globals[4])
     globals[1] = max_vmid;
     globals[2] = p2m_root_order;
     globals[3] = p2m_root_level;
-}
-
-struct page_info *oracle_page_by_type(struct domain *d, gfn_t gfn, bool write)
-{
-    p2m_type_t t;
-    mfn_t mfn = p2m_get_entry(p2m_get_hostp2m(d), gfn, &t, NULL, NULL, NULL);
-    bool allowed = p2m_is_ram(t) && (!write || t == p2m_ram_rw);
-
-    if ( !allowed || !mfn_valid(mfn) )
-        return NULL;
-
-    return get_page(mfn_to_page(mfn), d) ? mfn_to_page(mfn) : NULL;
 }
 
 /*

@@ -263,14 +263,6 @@ static inline unsigned int find_first_zero_bit(const unsigned long *map, unsigne
     return i;
 }
 
-/* The page, with a reference, if its type allows the access ("buffers"). */
-struct page_info *oracle_page_by_type(struct domain *d, gfn_t gfn, bool write);
-
-/* p2m_set_mem_access() changes an entry in place: no reference changes hands. */
-extern bool oracle_in_place;
-/* Whether the mapping of a frame has the access already. */
-bool oracle_has_access(struct p2m_domain *p2m, gfn_t gfn, p2m_type_t t, p2m_access_t a);
-
 /*
  * Local variables:
  * mode: C

@@ -52,9 +52,6 @@ void __attribute__((__noreturn__)) oracle_stop(const char *what,
 #define BUG_ON(x) do { if ( x ) BUG(); } while ( 0 )
 #define panic(fmt, ...) oracle_stop("panic: " fmt, __FILE__, __LINE__)
 
-/* A defect that the build mends (fixes.rs) made a difference here. */
-void oracle_excused(unsigned int fix);
-
 /* errno, and what is printed. */
 #define ENOENT 2
 #define ESRCH 3
@@ -162,7 +159,12 @@ void xs_write_unlock(rwlock_t *l);
 #define write_unlock(l) xs_write_unlock(l)
 
 #include "oracle_tree.h"
+#include "oracle_facts.h"
+#ifndef ORACLE_PROBE
 #include "rest.h"
+#include "oracle_fixes.h"
+#include "mended.h"
+#endif
 
 #endif /* ORACLE_SHIM_H */
 

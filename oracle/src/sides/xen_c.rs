@@ -9,12 +9,12 @@ use std::mem::offset_of;
 use test_harness::guest_walk;
 use xen_sys::{arch_domain, arch_vcpu, domain, p2m_domain, paddr_t, vaddr_t, vcpu, vm_event_st};
 
-use crate::edits::fixes::FIXES;
+use crate::edits::fixes;
 use crate::sides::exports::C;
 
 thread_local! {
     static STACK_TOP: Cell<usize> = const { Cell::new(0) };
-    static EXCUSED: RefCell<Vec<u64>> = RefCell::new(vec![0; FIXES.len()]);
+    static EXCUSED: RefCell<Vec<u64>> = RefCell::new(vec![0; fixes::all().count()]);
 }
 
 unsafe extern "C" {

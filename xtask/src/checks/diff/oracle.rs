@@ -137,7 +137,8 @@ pub(super) fn build(
         .arg("--target-dir")
         .arg(&target)
         .current_dir(paths.root())
-        .env("XEN_P2M_ORACLE_TREE", &tree);
+        .env("XEN_P2M_ORACLE_TREE", &tree)
+        .env("XEN_P2M_ORACLE_WITHOUT", args.without.join(","));
     match mutation {
         Some(mutation) => cargo.env("XEN_P2M_ORACLE_MUTATION", mutation),
         None => cargo.env_remove("XEN_P2M_ORACLE_MUTATION"),
