@@ -23,7 +23,7 @@ use edits::{facts, fixes, mutations};
 const SOURCES: [&str; 3] = ["p2m.c", "mmu/p2m.c", "mem_access.c"];
 
 /// Headers that are used as they are, in the order in which they need each
-/// other, below `xen/`; asm/p2m.h comes after them.
+/// other, below `xen/`; asm/p2m.h comes after them. Up to 4.18 all of asm/mmu/p2m.h is in there.
 const HEADERS: [&str; 5] = [
     "include/xen/page-defs.h",
     "include/xen/typesafe.h",
@@ -67,6 +67,7 @@ fn build(xen: &Path) -> Result<(), String> {
         }
     }
     edit(&mut sources)?;
+    adapt(&mut sources)?;
     println!("cargo:rerun-if-changed=c");
     let mut compiler = cc::Build::new();
     compiler
@@ -103,30 +104,40 @@ fn build(xen: &Path) -> Result<(), String> {
         .map_err(|e| format!("Xen's C does not compile with the shim: {e}"))
 }
 
-/// The facts that are true of this tree.
+/// What the tree's headers say to [`facts::QUESTIONS`].
 fn known(compiler: &cc::Build, out: &Path) -> Result<Vec<&'static str>, String> {
     let tool = compiler.try_get_compiler().map_err(|e| e.to_string())?;
-    let compiles = |name: &str, text: &str| {
-        let file = out.join(format!("probe_{name}.c"));
-        write(
-            &file,
-            &format!("#define ORACLE_PROBE\n#include \"shim.h\"\n{text}\n"),
-        )?;
-        let mut command = tool.to_command();
-        let result = command.arg("-fsyntax-only").arg(&file).output();
-        result.map_err(|e| format!("cannot run the compiler: {e}"))
+    let file = out.join("fact.c");
+    // What the compiler has against it; nothing if it takes it.
+    let errors = |c: &str| {
+        let text = format!("#define ORACLE_PROBE\n#include \"shim.h\"\n{c}\n");
+        write(&file, &text)?;
+        let result = tool.to_command().arg("-fsyntax-only").arg(&file).output();
+        let output = result.map_err(|e| format!("cannot run the compiler: {e}"))?;
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+        Ok::<_, String>((!output.status.success()).then_some(errors))
     };
-    // What does not compile for another reason must not pass for a fact that is not true.
-    let nothing = compiles("nothing", "")?;
-    if !nothing.status.success() {
-        let complaint = String::from_utf8_lossy(&nothing.stderr).into_owned();
-        return Err(format!("this tree's headers do not compile: {complaint}"));
+    if let Some(errors) = errors("")? {
+        return Err(format!(
+            "this tree's headers do not compile with the shim:\n{errors}"
+        ));
     }
     let mut known = Vec::new();
-    for fact in facts::FACTS {
-        if compiles(fact.name, fact.probe)?.status.success() {
-            known.push(fact.name);
+    for question in facts::QUESTIONS {
+        let mut holds = Vec::new();
+        for answer in question.answers {
+            if errors(answer.c)?.is_none() {
+                holds.push(answer.name);
+            }
         }
+        let [only] = holds[..] else {
+            return Err(format!(
+                "the oracle does not know this Xen: {} is none of the {} that are known",
+                question.about,
+                question.answers.len()
+            ));
+        };
+        known.push(only);
     }
     Ok(known)
 }
@@ -165,6 +176,23 @@ fn edit(sources: &mut [Source]) -> Result<(), String> {
     Ok(())
 }
 
+/// What calls the C in one form, whatever the release's is, and must be in the file with what is
+/// static there.
+fn adapt(sources: &mut [Source]) -> Result<(), String> {
+    for (function, adapter) in [
+        ("p2m_alloc_vmid(struct domain *d)\n{", "vmid.h"),
+        (
+            "p2m_force_tlb_flush_sync(struct p2m_domain *p2m)\n{",
+            "lifecycle.h",
+        ),
+    ] {
+        let source = sources.iter_mut().find(|(_, text)| text.contains(function));
+        let (_, text) = source.ok_or(format!("no file of this Xen's C has {function}"))?;
+        text.push_str(&format!("#include \"{adapter}\"\n"));
+    }
+    Ok(())
+}
+
 /// The names that the C has for the entries.
 fn constants() -> String {
     let names: Vec<String> = fixes::all().map(|fix| fixes::constant(fix.id)).collect();
@@ -182,8 +210,14 @@ fn headers(xen: &Path) -> Result<String, String> {
     all.push_str(&lines(xen, "arch/arm/include/asm/processor.h", |line| {
         line.starts_with("#define VTCR_")
     })?);
+    all.push_str(&lines(xen, "arch/arm/include/asm/page.h", |line| {
+        line.starts_with("extern void dump_p2m_lookup(")
+    })?);
     for header in HEADERS {
-        all.push_str(&stripped(&xen.join(header))?);
+        let path = xen.join(header);
+        if !header.contains("/mmu/") || path.exists() {
+            all.push_str(&stripped(&path)?);
+        }
     }
     for (header, name) in ENUMERATIONS {
         all.push_str(&enumeration(xen, header, name)?);

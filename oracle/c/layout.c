@@ -22,24 +22,6 @@ const size_t oracle_layout[] = {
 };
 
 /*
- * Boot: the globals are as they were linked. setup_virt_paging() follows.
- */
-void oracle_reset(void)
-{
-    p2m_ipa_bits = PADDR_BITS;
-    max_vmid = MAX_VMID_8_BIT;
-}
-
-/* What the Rust has as globals, too. */
-void oracle_globals(unsigned int globals[4])
-{
-    globals[0] = p2m_ipa_bits;
-    globals[1] = max_vmid;
-    globals[2] = p2m_root_order;
-    globals[3] = p2m_root_level;
-}
-
-/*
  * Local variables:
  * mode: C
  * c-file-style: "BSD"

@@ -38,7 +38,7 @@ void oracle_table_walk(struct npfec *npfec, xenmem_access_t xma)
                          xma == XENMEM_access_wx;
     npfec->write_access = xma == XENMEM_access_r || xma == XENMEM_access_rx ||
                           xma == XENMEM_access_rx2rw;
-#ifdef FACT_R_PW
+#ifdef FACT_access_r_pw
     npfec->write_access |= xma == XENMEM_access_r_pw;
 #endif
     npfec->insn_fetch = 0;

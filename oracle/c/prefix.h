@@ -44,6 +44,7 @@
 #define p2m_set_entry c_p2m_set_entry
 #define p2m_clear_root_pages c_p2m_clear_root_pages
 #define p2m_domain_creation_finished c_p2m_domain_creation_finished
+#define p2m_invalidate_root c_p2m_invalidate_root
 #define p2m_resolve_translation_fault c_p2m_resolve_translation_fault
 #define p2m_teardown c_p2m_teardown
 #define p2m_final_teardown c_p2m_final_teardown

@@ -212,7 +212,9 @@ void __domain_crash(struct domain *d);
 #define iomem_access_permitted(d, start, end) xs_iomem_access_permitted(d, start)
 #define domain_has_ioreq_server(d) true
 #define ioreq_request_mapcache_invalidate(d) xs_ioreq_mapcache_invalidate(d)
-#define inject_undef_exception(regs, hsr) xs_inject_undef_exception(regs, hsr)
+/* With hsr up to 4.20. */
+#define inject_undef_exception(regs, ...) \
+    xs_inject_undef_exception(regs, (union hsr){ 0 })
 #define domain_crash(d) __domain_crash(d)
 bool xs_is_iommu_enabled(const struct domain *d);
 bool xs_iommu_coherent_walk(struct domain *d);

@@ -32,6 +32,7 @@
 #define __init
 #define __initconst
 #define __initcall(fn) static __attribute__((__used__)) int (*fn##_call)(void) = fn
+#define asm_inline asm
 #define likely(x) __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
 #define ACCESS_ONCE(x) (*(volatile typeof(x) *)&(x))
@@ -98,6 +99,7 @@ void __attribute__((__noreturn__)) oracle_stop(const char *what,
 
 typedef uint64_t paddr_t, vaddr_t, register_t;
 typedef uint16_t domid_t;
+typedef bool bool_t; /* up to 4.18 */
 /* <stdlib.h> has a register_t of its own. */
 void *calloc(size_t nmemb, size_t size);
 void free(void *p);

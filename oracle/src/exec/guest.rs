@@ -3,7 +3,7 @@
 //! run.
 
 use test_harness::{Preempt, Stage1Entry};
-use xen_sys::{hsr, npfec, vcpu};
+use xen_sys::{npfec, vcpu};
 
 use super::outcome::Outcome;
 use super::request::Request;
@@ -87,7 +87,7 @@ pub(super) fn set_way(r: Request<'_>) -> Outcome {
     if let Some((_, v)) = running(r) {
         call!(
             r.exports(),
-            p2m_set_way_flush(v, &mut xen_sys::cpu_user_regs::default(), hsr { bits: 0 })
+            p2m_set_way_flush(v, &mut xen_sys::cpu_user_regs::default())
         );
     }
     Vec::new()

@@ -23,7 +23,7 @@ pub(super) fn destroy(r: Request<'_>) -> Outcome {
     let mut outcome = prepared.through(side, || call!(f, relinquish_p2m_mapping(ptr)));
     // Not how often it stopped.
     outcome.truncate(1);
-    call!(f, p2m_clear_root_pages(side.p2m(d)));
+    call!(f, p2m_clear_root_pages(ptr));
     prepared.again(side);
     outcome.extend(prepared.through(side, || call!(f, p2m_teardown(ptr))));
     prepared.again(side);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! The exports twice: the Rust's, and the C's with their prefix.
+//! The exports twice: the Rust's, and the C's with their prefix, or in the form
+//! that they have here whatever the release's is (`c/vmid.h`, `c/lifecycle.h`).
 
 use std::ffi::{c_int, c_long, c_uint, c_ulong};
 
@@ -27,11 +28,34 @@ macro_rules! exports {
         }
 
         /// This project's.
-        pub(crate) static RUST: Exports = Exports { $($name: rust::$name,)* };
+        pub(crate) static RUST: Exports = Exports { $($name: ours::$name,)* };
 
         /// Xen's.
         pub(crate) static C: Exports = Exports { $($name: c::$name,)* };
     };
+}
+
+/// The Rust's exports, in the same form.
+mod ours {
+    use super::*;
+    pub(super) use test_harness::symbols::*;
+
+    pub(super) unsafe extern "C" fn p2m_set_allocation(d: *mut domain, pages: c_ulong) -> c_int {
+        // SAFETY: the caller's promise.
+        unsafe { rust::p2m_set_allocation(d, pages, std::ptr::null_mut()) }
+    }
+
+    pub(super) unsafe extern "C" fn p2m_set_way_flush(v: *mut vcpu, regs: *mut cpu_user_regs) {
+        // SAFETY: the caller's promise.
+        unsafe { rust::p2m_set_way_flush(v, regs, hsr { bits: 0 }) }
+    }
+
+    pub(super) unsafe extern "C" fn p2m_clear_root_pages(d: *mut domain) {
+        // SAFETY: a place in a live structure.
+        let p2m = unsafe { &raw mut (*d).arch.p2m };
+        // SAFETY: the caller's promise.
+        unsafe { rust::p2m_clear_root_pages(p2m) }
+    }
 }
 
 exports! {
@@ -50,29 +74,29 @@ exports! {
     guest_physmap_add_entry = "c_guest_physmap_add_entry" (*mut domain, gfn_t, mfn_t, c_ulong, p2m_type_t) -> c_int;
     guest_physmap_remove_page = "c_guest_physmap_remove_page" (*mut domain, gfn_t, mfn_t, c_uint) -> c_int;
     set_foreign_p2m_entry = "c_set_foreign_p2m_entry" (*mut domain, *const domain, c_ulong, mfn_t) -> c_int;
-    p2m_alloc_vmid = "c_p2m_alloc_vmid" (*mut domain) -> c_int;
-    p2m_free_vmid = "c_p2m_free_vmid" (*mut domain);
+    p2m_alloc_vmid = "oracle_alloc_vmid" (*mut domain) -> c_int;
+    p2m_free_vmid = "oracle_free_vmid" (*mut domain);
     p2m_cache_flush_range = "c_p2m_cache_flush_range" (*mut domain, *mut gfn_t, gfn_t) -> c_int;
-    p2m_set_way_flush = "c_p2m_set_way_flush" (*mut vcpu, *mut cpu_user_regs, hsr);
+    p2m_set_way_flush = "oracle_set_way_flush" (*mut vcpu, *mut cpu_user_regs);
     p2m_toggle_cache = "c_p2m_toggle_cache" (*mut vcpu, bool);
     gfn_to_mfn = "c_gfn_to_mfn" (*mut domain, gfn_t) -> mfn_t;
     get_page_from_gva = "c_get_page_from_gva" (*mut vcpu, vaddr_t, c_ulong) -> *mut page_info;
     arch_get_paging_mempool_size = "c_arch_get_paging_mempool_size" (*mut domain, *mut u64) -> c_int;
-    p2m_set_allocation = "c_p2m_set_allocation" (*mut domain, c_ulong, *mut bool) -> c_int;
+    p2m_set_allocation = "oracle_set_allocation" (*mut domain, c_ulong) -> c_int;
     arch_set_paging_mempool_size = "c_arch_set_paging_mempool_size" (*mut domain, u64) -> c_int;
     p2m_teardown_allocation = "c_p2m_teardown_allocation" (*mut domain) -> c_int;
     p2m_dump_info = "c_p2m_dump_info" (*mut domain);
-    dump_p2m_lookup = "c_dump_p2m_lookup" (*mut domain, paddr_t);
+    dump_p2m_lookup = "oracle_dump_p2m_lookup" (*mut domain, paddr_t);
     p2m_save_state = "c_p2m_save_state" (*mut vcpu);
     p2m_restore_state = "c_p2m_restore_state" (*mut vcpu);
-    p2m_force_tlb_flush_sync = "c_p2m_force_tlb_flush_sync" (*mut p2m_domain);
+    p2m_force_tlb_flush_sync = "oracle_force_tlb_flush_sync" (*mut p2m_domain);
     p2m_tlb_flush_sync = "c_p2m_tlb_flush_sync" (*mut p2m_domain);
     p2m_get_entry = "c_p2m_get_entry" (*mut p2m_domain, gfn_t, *mut p2m_type_t, *mut p2m_access_t, *mut c_uint, *mut bool) -> mfn_t;
     p2m_set_entry = "c_p2m_set_entry" (*mut p2m_domain, gfn_t, c_ulong, mfn_t, p2m_type_t, p2m_access_t) -> c_int;
-    p2m_clear_root_pages = "c_p2m_clear_root_pages" (*mut p2m_domain);
-    p2m_domain_creation_finished = "c_p2m_domain_creation_finished" (*mut domain);
+    p2m_clear_root_pages = "oracle_clear_root_pages" (*mut domain);
+    p2m_domain_creation_finished = "oracle_creation_finished" (*mut domain);
     p2m_resolve_translation_fault = "c_p2m_resolve_translation_fault" (*mut domain, gfn_t) -> bool;
-    p2m_teardown = "c_p2m_teardown" (*mut domain) -> c_int;
+    p2m_teardown = "oracle_teardown" (*mut domain) -> c_int;
     p2m_final_teardown = "c_p2m_final_teardown" (*mut domain);
     p2m_init = "c_p2m_init" (*mut domain) -> c_int;
     relinquish_p2m_mapping = "c_relinquish_p2m_mapping" (*mut domain) -> c_int;

@@ -170,10 +170,7 @@ impl Side {
         let lock = unsafe { &raw mut (*self.domain(n)).arch.paging.lock };
         // SAFETY: initialised by p2m_init().
         unsafe { xen_sys::xs_spin_lock(test_harness::live(lock)) };
-        let rc = call!(
-            self.exports,
-            p2m_set_allocation(self.domain(n), pages, std::ptr::null_mut())
-        );
+        let rc = call!(self.exports, p2m_set_allocation(self.domain(n), pages));
         // SAFETY: taken above.
         unsafe { xen_sys::xs_spin_unlock(test_harness::live(lock)) };
         rc
