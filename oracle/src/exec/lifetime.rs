@@ -3,6 +3,8 @@
 
 use super::outcome::{word, Outcome, Prepared};
 use super::request::Request;
+use crate::edits::facts;
+use crate::ops::machine::MMIO;
 use crate::sides::exports::call;
 use crate::sides::side::{Side, VCPUS};
 
@@ -36,14 +38,30 @@ pub(super) fn destroy(r: Request<'_>) -> Outcome {
     Prepared::default().set(side);
     renew(side, d);
     if fail != 0 {
-        side.world.fail_allocation(Some(1));
-        outcome.push(("p2m_init without memory", word(side.init(d))));
+        side.world.fail_allocation(Some(fail));
+        let rc = side.init(d);
+        outcome.push(("p2m_init without memory", word(rc)));
         side.world.fail_allocation(None);
+        if rc == 0 && facts::hold("teardown_bool") {
+            outcome.extend(interface(side, d));
+        }
         call!(f, p2m_final_teardown(ptr));
+        outcome.push(("heap", side.world.heap_in_use()));
         renew(side, d);
     }
     outcome.extend(create(side, d, pool));
     outcome
+}
+
+/// Up to 4.17, `arch_domain_create()` maps a GICv2's CPU interface. If it fails after that, then
+/// `p2m_final_teardown()` finds tables.
+fn interface(side: &Side, d: u64) -> Outcome {
+    let (gfn, pages) = (0x0801_0000 >> 12, 2);
+    let rc = call!(
+        side.exports,
+        map_mmio_regions(side.domain(d), gfn, pages, MMIO[0])
+    );
+    vec![("map_mmio_regions", word(rc))]
 }
 
 /// The structure as `alloc_domain_struct()` leaves it.

@@ -6,6 +6,7 @@
 //! caller in Xen does is left out: a type or an access that is none, an order
 //! above 30, an insertion of INVALID_MFN (docs/differences.md, "Small things").
 
+use crate::edits::facts;
 use crate::ops::frames::{blocks, Generator};
 use crate::ops::machine::{ram, Machine, G1, M2, MMIO, XENHEAP, XENHEAP_FRAMES};
 use crate::ops::op::{Kind, Op, MATCHING};
@@ -13,6 +14,10 @@ use crate::ops::rng::Rng;
 
 /// Operations of an episode.
 pub const LENGTH: u64 = 4000;
+
+/// Which allocation of a domain's creation fails: none; the root; the pool, where creation puts
+/// pages there; or none, and creation fails later.
+const FAILURES: [u64; 5] = [0, 0, 1, 9, 60];
 
 /// The operations of an episode.
 #[must_use]
@@ -72,10 +77,19 @@ pub fn episode(machine: Machine, seed: u64, episode: u64) -> Vec<Op> {
                 &[1 + g.rng.below(2), g.rng.below(2)],
             ));
         }
-        let (fail, state) = (g.rng.below(2), 1 + g.rng.below(2));
+        let (fail, state) = (g.rng.of(&FAILURES), 1 + g.rng.below(2));
         ops.push(Op::new(Kind::Destroy, &[d, 8, fail, state]));
     }
     ops
+}
+
+/// How many accesses mem_access has in this Xen.
+fn accesses() -> u64 {
+    if facts::hold("access_without_r_pw") {
+        10
+    } else {
+        11
+    }
 }
 
 /// What stops for pending work is often told that there is some.
@@ -119,7 +133,7 @@ impl Generator {
                 Op::new(Kind::AddEntry, &[d, gfn, mfn, order, t])
             }
             28..=30 => {
-                let access = self.set_access_value(11);
+                let access = self.set_access_value(accesses());
                 Op::new(Kind::SetEntry, &[d, gfn, nr, mfn, t, access])
             }
             31..=37 => {
@@ -210,9 +224,10 @@ impl Generator {
         } else {
             gfn
         };
-        let access = self.set_access_value(12);
+        // One more: the default.
+        let access = self.set_access_value(accesses() + 1);
         // A block would be put together again, or lifted as a block.
-        let nr = if access == 7 || access == 11 {
+        let nr = if access == 7 || access == accesses() {
             nr.min(63)
         } else {
             nr
@@ -226,7 +241,7 @@ impl Generator {
                 };
                 let mask = self.rng.of(&[0x3F, 0x3F, 0, u64::from(u32::MAX)]);
                 let access = if self.rng.one_in(30) {
-                    12 + self.rng.below(300)
+                    accesses() + 1 + self.rng.below(300)
                 } else {
                     access
                 };
@@ -299,7 +314,7 @@ impl Generator {
         if self.pages_only {
             for at in [gfn, tables] {
                 if self.rng.one_in(2) {
-                    let access = self.set_access_value(11);
+                    let access = self.set_access_value(accesses());
                     ops.push(Op::new(Kind::SetAccessFully, &[d, at, 1, access]));
                 }
             }
@@ -363,7 +378,7 @@ impl Generator {
             44..=51 => Op::new(Kind::Relinquish, &[d]),
             52 => {
                 let pool = self.rng.of(&[2, 8, 64, 64]);
-                let fail = u64::from(self.rng.one_in(3));
+                let fail = self.rng.of(&FAILURES);
                 Op::new(Kind::Destroy, &[d, pool, fail, 1 + self.rng.below(2)])
             }
             _ => Op::new(Kind::Run, &[self.rng.below(5)]),

@@ -122,7 +122,8 @@ operations! {
     Kill "kill" ["d", "state"];
     /// `relinquish_p2m_mapping`, until it is through.
     Relinquish "relinquish" ["d"];
-    /// The whole destruction, and a new p2m; with `fail`, its first `p2m_init` finds no memory.
+    /// The whole destruction, and a new p2m; with `fail`, first a creation that fails, at the
+    /// latest at that allocation.
     Destroy "destroy" ["d", "pool", "fail", "state"];
 }
 

@@ -47,6 +47,8 @@ impl Verdict {
         };
         match (self, other) {
             (Self::Differs(a), Self::Differs(b)) => symptom(a) == symptom(b),
+            // Not another ASSERT: a shorter list may do what no caller does.
+            (Self::Died(a), Self::Died(b)) => a.lines().next() == b.lines().next(),
             _ => std::mem::discriminant(self) == std::mem::discriminant(other),
         }
     }

@@ -41,10 +41,12 @@ pub fn work(machine: Machine, seed: u64, episodes: u64) -> Result<(), String> {
         .map(|(rule, count)| format!("{rule}:{count}"))
         .collect();
     println!(
-        "done operations={} fixes={} rules={}",
+        "done operations={} fixes={} rules={} mended={} without={}",
         tally.operations,
         fixes.join(","),
-        rules.join(",")
+        rules.join(","),
+        env!("ORACLE_NOT_NEEDED"),
+        env!("ORACLE_WITHOUT"),
     );
     Ok(())
 }

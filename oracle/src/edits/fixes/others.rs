@@ -2,9 +2,35 @@
 //! The differences that are no defects of the C, and those that have a name for a number.
 
 use super::Fix;
-use crate::edits::edit::{replace, Edit};
+use crate::edits::edit::{none_needed, replace, Edit};
 
 pub(super) const OTHERS: &[Fix] = &[
+    Fix {
+        id: "XSA-473",
+        what: "a foreign page to which no reference can be had is none, where the C stops at an ASSERT",
+        edits: &[Edit(&[
+            replace(
+                "
+        ASSERT(fdom != NULL);
+        ASSERT(fdom != d);
+        return page;",
+                "
+        if ( !fdom )
+        {
+            oracle_excused(FIX_XSA_473);
+            return NULL;
+        }
+        ASSERT(fdom != d);
+        return page;",
+            ),
+            none_needed(
+                "
+            if ( fdom != d )
+                return page;
+            ASSERT_UNREACHABLE();",
+            ),
+        ])],
+    },
     Fix {
         id: "buffers",
         what: "stage 1 and the type decide which page a hypercall gets with mem_access",

@@ -127,6 +127,15 @@ fn report(names: &[String], results: &BTreeMap<usize, Outcome>, compilers: Strin
     rows.push(Row::info("compilers", compilers));
     rows.push(Row::info("operations that agree", operations.to_string()));
     rows.push(Row::info("differences on purpose, by use", used.join(", ")));
+    for (list, name) in [
+        ("mended", "mended in this Xen's C already"),
+        ("without", "edits of the C left out"),
+    ] {
+        let found = results.values().map(|outcome| outcome.list(list));
+        if let Some(ids) = found.into_iter().find(|ids| !ids.is_empty()) {
+            rows.push(Row::info(name, ids.replace(',', ", ")));
+        }
+    }
     table::conclude("The Rust and Xen's C", &rows)
 }
 
@@ -149,12 +158,14 @@ mod tests {
     #[test]
     fn counts_of_a_summary() {
         let outcome = Outcome {
-            summary: "operations=7 fixes=B1:3,B12a:0 rules=".to_owned(),
+            summary: "operations=7 fixes=B1:3,B12a:0 rules= mended=B4c,B7 without=".to_owned(),
             ..Outcome::default()
         };
         assert_eq!(outcome.counts("operations"), [("operations".to_owned(), 7)]);
         let fixes = [("B1".to_owned(), 3), ("B12a".to_owned(), 0)];
         assert_eq!(outcome.counts("fixes"), fixes);
         assert!(outcome.counts("rules").is_empty());
+        assert_eq!(outcome.list("mended"), "B4c,B7");
+        assert_eq!(outcome.list("without"), "");
     }
 }

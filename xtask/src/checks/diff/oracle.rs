@@ -34,13 +34,18 @@ impl Outcome {
         }
     }
 
-    /// `operations=..`, `fixes=B1:3,B2:0`, as name and number.
-    pub(super) fn counts(&self, list: &str) -> Vec<(String, u64)> {
+    /// `mended=B1,B4c`, without the name.
+    pub(super) fn list(&self, name: &str) -> &str {
         let found = self
             .summary
             .split(' ')
-            .find_map(|word| word.strip_prefix(list)?.strip_prefix('='));
-        let entries = found.unwrap_or_default().split(',');
+            .find_map(|word| word.strip_prefix(name)?.strip_prefix('='));
+        found.unwrap_or_default()
+    }
+
+    /// `operations=..`, `fixes=B1:3,B2:0`, as name and number.
+    pub(super) fn counts(&self, list: &str) -> Vec<(String, u64)> {
+        let entries = self.list(list).split(',');
         entries
             .filter_map(|entry| {
                 let (name, count) = entry.split_once(':').unwrap_or((list, entry));
