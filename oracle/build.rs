@@ -59,15 +59,6 @@ fn build(xen: &Path) -> Result<(), String> {
     let here = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").ok_or("no CARGO_MANIFEST_DIR")?);
     write(&out.join("oracle_tree.h"), &headers(xen)?)?;
     write(&out.join("oracle_fixes.h"), &constants())?;
-    let mut sources = Vec::new();
-    for source in SOURCES {
-        let path = xen.join("arch/arm").join(source);
-        if source != "mmu/p2m.c" || path.exists() {
-            sources.push((source, stripped(&path)?));
-        }
-    }
-    edit(&mut sources)?;
-    adapt(&mut sources)?;
     println!("cargo:rerun-if-changed=c");
     let mut compiler = cc::Build::new();
     compiler
@@ -89,6 +80,15 @@ fn build(xen: &Path) -> Result<(), String> {
         .collect();
     write(&out.join("oracle_facts.h"), &defines.concat())?;
     println!("cargo:rustc-env=ORACLE_FACTS={}", known.join(","));
+    let mut sources = Vec::new();
+    for source in SOURCES {
+        let path = xen.join("arch/arm").join(source);
+        if source != "mmu/p2m.c" || path.exists() {
+            sources.push((source, stripped(&path)?));
+        }
+    }
+    edit(&mut sources)?;
+    adapt(&mut sources)?;
     for (source, text) in sources {
         let file = out.join(source.replace('/', "_"));
         write(
@@ -125,16 +125,17 @@ fn known(compiler: &cc::Build, out: &Path) -> Result<Vec<&'static str>, String> 
     let mut known = Vec::new();
     for question in facts::QUESTIONS {
         let mut holds = Vec::new();
+        let mut complaints = String::new();
         for answer in question.answers {
-            if errors(answer.c)?.is_none() {
-                holds.push(answer.name);
+            match errors(answer.c)? {
+                None => holds.push(answer.name),
+                Some(errors) => complaints.push_str(&errors),
             }
         }
         let [only] = holds[..] else {
             return Err(format!(
-                "the oracle does not know this Xen: {} is none of the {} that are known",
+                "this Xen's C cannot be compared: {}: not as in any release that is known\n{complaints}",
                 question.about,
-                question.answers.len()
             ));
         };
         known.push(only);
@@ -164,15 +165,17 @@ fn edit(sources: &mut [Source]) -> Result<(), String> {
             not_needed.push(fix.id);
         }
     }
-    println!("cargo:rustc-env=ORACLE_NOT_NEEDED={}", not_needed.join(","));
-    println!("cargo:rustc-env=ORACLE_WITHOUT={}", without.join(","));
     if let Ok(name) = env::var("XEN_P2M_ORACLE_MUTATION") {
         let mutation = mutations::MUTATIONS
             .iter()
             .find(|m| m.name == name)
             .ok_or(format!("there is no mutation called {name}"))?;
-        apply(sources, &mutation.edit, &name)?;
+        if !apply(sources, &mutation.edit, &name)? {
+            not_needed.push(mutation.name);
+        }
     }
+    println!("cargo:rustc-env=ORACLE_NOT_NEEDED={}", not_needed.join(","));
+    println!("cargo:rustc-env=ORACLE_WITHOUT={}", without.join(","));
     Ok(())
 }
 

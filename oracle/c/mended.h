@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the mended C calls (src/edits/fixes.rs). An edit is a line or two; what
+ * What the mended C calls (src/edits/fixes/). An edit is a line or two; what
  * is longer is here and in mended.c, or, where it needs what is static in the
  * p2m's file, in leaf.h and prune.h, which an edit includes there.
  */

@@ -237,13 +237,6 @@ int xs_iommu_iotlb_flush(struct domain *d, unsigned long dfn, unsigned long nr,
 #define MEM_ACCESS_FAULT_IN_GPT (1 << 5)
 bool vm_event_check_ring(struct vm_event_domain *ved);
 int monitor_traps(struct vcpu *v, bool sync, vm_event_request_t *req);
-struct page_info *p2m_mem_access_check_and_get_page(vaddr_t gva, unsigned long flag,
-                                                    const struct vcpu *v);
-long p2m_set_mem_access(struct domain *d, gfn_t gfn, uint32_t nr, uint32_t start,
-                        uint32_t mask, xenmem_access_t access, unsigned int altp2m_idx);
-int p2m_get_mem_access(struct domain *d, gfn_t gfn, xenmem_access_t *access,
-                       unsigned int altp2m_idx);
-struct page_info *get_page_from_gva(struct vcpu *v, vaddr_t va, unsigned long flags);
 
 /* The VMID bitmap. */
 static inline void set_bit(unsigned int nr, unsigned long *map)

@@ -163,6 +163,7 @@ void xs_write_unlock(rwlock_t *l);
 #include "oracle_tree.h"
 #include "oracle_facts.h"
 #ifndef ORACLE_PROBE
+#include "prototypes.h"
 #include "rest.h"
 #include "oracle_fixes.h"
 #include "mended.h"

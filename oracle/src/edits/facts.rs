@@ -22,6 +22,13 @@ pub struct Answer {
 /// Everything that is asked.
 pub const QUESTIONS: &[Question] = &[
     Question {
+        about: "the prototypes of the other exported functions (oracle/c/prototypes.h)",
+        answers: &[Answer {
+            name: "prototypes",
+            c: "#include \"prototypes.h\"",
+        }],
+    },
+    Question {
         about: "the prototype of p2m_set_way_flush()",
         answers: &[
             Answer {

@@ -2,7 +2,7 @@
 //! Mistakes planted in the C, each of which the comparison has to find: it is
 //! only worth something if it bites.
 
-use super::edit::{replace, Edit};
+use super::edit::{none_needed, replace, Edit};
 
 /// One planted mistake.
 pub struct Mutation {
@@ -76,5 +76,37 @@ pub const MUTATIONS: &[Mutation] = &[
             "       count += 10;",
             "       count += 11;",
         )]),
+    },
+    // What one release alone has is not planted in others.
+    Mutation {
+        name: "pages-for-creation",
+        edit: Edit(&[
+            replace(
+                "p2m_set_allocation(d, 16, NULL);",
+                "p2m_set_allocation(d, 15, NULL);",
+            ),
+            none_needed(
+                "
+    rc = p2m_alloc_table(d);
+    if ( rc )
+        return rc;
+
+    return 0;
+}",
+            ),
+        ]),
+    },
+    Mutation {
+        name: "final-teardown",
+        edit: Edit(&[
+            replace("    BUG_ON(p2m_teardown(d, false));\n", ""),
+            none_needed(
+                "
+     * where relinquish_p2m_mapping() has been called.
+     */
+
+    ASSERT(page_list_empty(&p2m->pages));",
+            ),
+        ]),
     },
 ];

@@ -209,7 +209,7 @@ pub(crate) struct DiffArgs {
     /// Plant a mistake in the C (oracle/src/edits/mutations.rs), which must be found; `all`: each in turn
     #[arg(long, value_name = "NAME", requires = "host")]
     pub(crate) mutation: Option<String>,
-    /// Leave an edit of the C out (oracle/src/edits/fixes), such as B3: what it mends must then be found, unless the tree's C has it mended; may be repeated
+    /// Leave an edit of the C out (oracle/src/edits/fixes/), such as B3: what it mends must then be found, unless the tree's C has it mended; may be repeated
     #[arg(long, value_name = "ID", requires = "host")]
     pub(crate) without: Vec<String>,
     /// Of which Xen.
