@@ -5,6 +5,9 @@ use std::fmt;
 use std::str::FromStr;
 
 use test_harness::{Config, Iommu};
+use xen_sys::Facts;
+
+use crate::edits::facts;
 
 /// Sizes of the IPA space: every shape of root.
 pub const SIZES: [u32; 6] = [32, 36, 40, 42, 44, 48];
@@ -72,6 +75,7 @@ impl Machine {
     #[must_use]
     pub fn config(self, at_speculate: bool, vmid16: bool, shares: bool) -> Config {
         Config {
+            release: release(),
             ipa_bits: self.ipa_bits,
             vmid16,
             iommu: self.iommu,
@@ -95,6 +99,15 @@ impl Machine {
     #[must_use]
     pub fn gfn_limit(self) -> u64 {
         self.config(false, false, false).gfn_limit()
+    }
+}
+
+/// What the Rust asks of its Xen, which is the one whose C this was built with.
+fn release() -> Facts {
+    Facts {
+        creation_maps: facts::hold("teardown_bool"),
+        root_is_cleared_apart: facts::hold("declared_p2m_clear_root_pages"),
+        r_pw: facts::hold("access_r_pw"),
     }
 }
 

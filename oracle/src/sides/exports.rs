@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! The exports twice: the Rust's, and the C's with their prefix, or in the form
-//! that they have here whatever the release's is (`c/vmid.h`, `c/lifecycle.h`).
+//! that they have here whatever the release's is (`ours.rs`; `c/vmid.h`, `c/lifecycle.h`).
 
 use std::ffi::{c_int, c_long, c_uint, c_ulong};
 
+use super::ours;
 use test_harness::symbols as rust;
 use xen_sys::{
-    cpu_user_regs, domain, gfn_t, hsr, mfn_t, npfec, p2m_access_t, p2m_domain, p2m_type_t, paddr_t,
+    cpu_user_regs, domain, gfn_t, mfn_t, npfec, p2m_access_t, p2m_domain, p2m_type_t, paddr_t,
     page_info, vaddr_t, vcpu, xenmem_access_t,
 };
-
 macro_rules! exports {
     ($($name:ident = $c:literal ($($argument:ty),*) $(-> $result:ty)?;)*) => {
         /// One implementation.
@@ -33,29 +33,6 @@ macro_rules! exports {
         /// Xen's.
         pub(crate) static C: Exports = Exports { $($name: c::$name,)* };
     };
-}
-
-/// The Rust's exports, in the same form.
-mod ours {
-    use super::*;
-    pub(super) use test_harness::symbols::*;
-
-    pub(super) unsafe extern "C" fn p2m_set_allocation(d: *mut domain, pages: c_ulong) -> c_int {
-        // SAFETY: the caller's promise.
-        unsafe { rust::p2m_set_allocation(d, pages, std::ptr::null_mut()) }
-    }
-
-    pub(super) unsafe extern "C" fn p2m_set_way_flush(v: *mut vcpu, regs: *mut cpu_user_regs) {
-        // SAFETY: the caller's promise.
-        unsafe { rust::p2m_set_way_flush(v, regs, hsr { bits: 0 }) }
-    }
-
-    pub(super) unsafe extern "C" fn p2m_clear_root_pages(d: *mut domain) {
-        // SAFETY: a place in a live structure.
-        let p2m = unsafe { &raw mut (*d).arch.p2m };
-        // SAFETY: the caller's promise.
-        unsafe { rust::p2m_clear_root_pages(p2m) }
-    }
 }
 
 exports! {
