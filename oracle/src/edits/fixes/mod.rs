@@ -38,11 +38,8 @@ pub fn constant(id: &str) -> String {
 
 /// Differences that need no edit, because the operations steer around them.
 pub const AVOIDED: &[(&str, &str)] = &[
-    ("B11", "no IOTLB flush fails; none in 4.20 does"),
-    (
-        "B6",
-        "its race: there is one thread; what begins introspection is `idle`",
-    ),
+    ("B11", "no IOTLB flush fails; none in Xen does"),
+    ("B6", "its race: there is one thread"),
     (
         "faults",
         "each fault is resolved as often as there are levels, and the last answer compared",
