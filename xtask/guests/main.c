@@ -139,6 +139,12 @@ void guest_main(const char *tree)
         role_punch();
     else if ( after(role, "share") )
         role_share();
+    else if ( after(role, "tick") )
+        for ( unsigned long n = 1; n < 1000; n++ )
+        {
+            wait(1);
+            say("tick: %u counts %u", argument("me", 1), n);
+        }
     else if ( after(role, "crash") )
         // Nothing is mapped there by Xen: a data abort, and then guest_fault.
         *(volatile uint64_t *)0x30000000UL = 1;

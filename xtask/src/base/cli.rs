@@ -30,6 +30,8 @@ pub(crate) enum Action {
     Diff(DiffArgs),
     /// Count what the Rust p2m and Xen's C do for each operation
     Bench(BenchArgs),
+    /// Take every release through it all: patches, builds, gates, self-test next to its own C, a boot
+    Releases(ReleasesArgs),
     /// Measure how much of the p2m the host tests run through
     Coverage,
     /// Compare the list of the C that the Rust has been compared with (build/known-c.txt) with a clone of xen.git
@@ -73,6 +75,8 @@ pub(crate) enum Extra {
     LivepatchAndColoring,
     /// As few as there may be of what is counted by CPU.
     TwoCpus,
+    /// No memory access: Arm's default configuration.
+    NoMemAccess,
 }
 
 /// Which Xen's source.
@@ -111,6 +115,9 @@ pub(crate) struct BuildArgs {
     /// For a test.
     #[arg(skip)]
     pub(crate) extra: Option<Extra>,
+    /// Without any patch, for a comparison: only with the C.
+    #[arg(skip)]
+    pub(crate) pristine: bool,
 }
 
 impl BuildArgs {
@@ -121,6 +128,7 @@ impl BuildArgs {
             debug: false,
             source: SourceArgs::default(),
             extra: None,
+            pristine: false,
         }
     }
 }
@@ -232,6 +240,20 @@ pub(crate) struct BenchArgs {
     /// Of which Xen.
     #[command(flatten)]
     pub(crate) source: SourceArgs,
+}
+
+/// Which releases to go through.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct ReleasesArgs {
+    /// A clone of xen.git, which is only read: the tip of each release's branch [default: 4.17 and 4.20, which Debian has]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) xen_git: Option<PathBuf>,
+    /// Only this release; may be repeated
+    #[arg(long, value_name = "X.YY", value_parser = release)]
+    pub(crate) only: Vec<Version>,
+    /// Write the releases that were run into the table of docs/releases.md
+    #[arg(long)]
+    pub(crate) write: bool,
 }
 
 /// A part of a row's name, which goes on Xen's command line.

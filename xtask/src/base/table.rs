@@ -2,6 +2,7 @@
 //! The table of results that a command ends with.
 
 use std::fmt;
+use std::time::{Duration, Instant};
 
 use comfy_table::{presets, ContentArrangement, Table};
 
@@ -85,6 +86,11 @@ pub(crate) fn conclude(title: &str, rows: &[Row]) -> bool {
     all_passed(rows)
 }
 
+/// Minutes, to the tenth.
+pub(crate) fn minutes(took: Duration) -> String {
+    format!("{:.1}", took.as_secs_f64() / 60.0)
+}
+
 /// The last line of a table.
 pub(crate) fn print_count(passed: usize, failed: usize) {
     println!("{passed} passed, {failed} failed");
@@ -96,6 +102,58 @@ pub(crate) fn print(title: &str, rows: &[Row]) {
         .iter()
         .map(|row| [row.name.clone(), row.status.to_string(), row.detail.clone()]);
     print_columns([title, "", ""], cells);
+}
+
+/// Rows, and how long each took. Of several that come from one run the first has the time of all.
+#[derive(Debug)]
+pub(crate) struct Timed {
+    rows: Vec<(Row, Option<Duration>)>,
+    since: Instant,
+    begin: Instant,
+}
+
+impl Timed {
+    /// The clock goes from here.
+    pub(crate) fn start() -> Self {
+        let now = Instant::now();
+        Self {
+            rows: Vec::new(),
+            since: now,
+            begin: now,
+        }
+    }
+
+    /// Rows of what was done since the last ones.
+    pub(crate) fn add(&mut self, rows: impl IntoIterator<Item = Row>) {
+        let mut took = Some(self.since.elapsed());
+        let rows = rows.into_iter().map(|row| (row, took.take()));
+        self.rows.extend(rows);
+        self.since = Instant::now();
+    }
+
+    /// Rows that know their time.
+    pub(crate) fn add_timed(&mut self, rows: impl IntoIterator<Item = (Row, Duration)>) {
+        let rows = rows.into_iter().map(|(row, took)| (row, Some(took)));
+        self.rows.extend(rows);
+        self.since = Instant::now();
+    }
+
+    /// How many came out so.
+    pub(crate) fn count(&self, status: Status) -> usize {
+        let rows = self.rows.iter();
+        rows.filter(|(row, _)| row.status == status).count()
+    }
+
+    /// Prints them, with their minutes, and how long it took in all.
+    pub(crate) fn print(&self, title: &str) {
+        let cells = self.rows.iter().map(|(row, took)| {
+            let took = took.map_or_else(String::new, minutes);
+            let status = row.status.to_string();
+            [row.name.clone(), status, took, row.detail.clone()]
+        });
+        let all = format!("{} min in all", minutes(self.begin.elapsed()));
+        print_columns([title, "", "min", &all], cells);
+    }
 }
 
 /// Prints a table of any number of columns to stdout.
@@ -116,4 +174,23 @@ pub(crate) fn print_columns<const N: usize>(
         table.add_row(row);
     }
     println!("{table}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{minutes, Row, Status, Timed};
+    use std::time::Duration;
+
+    #[test]
+    fn the_first_row_of_a_run_has_its_time() {
+        let mut timed = Timed::start();
+        let row = |name: &str| Row::info(name, String::new());
+        timed.add([row("a"), row("b")]);
+        timed.add_timed([(row("c"), Duration::from_secs(90))]);
+        let times: Vec<bool> = timed.rows.iter().map(|(_, took)| took.is_some()).collect();
+        assert_eq!(times, [true, false, true]);
+        assert_eq!(timed.count(Status::Info), 3);
+        let last = timed.rows.last().and_then(|(_, took)| took.map(minutes));
+        assert_eq!(last.as_deref(), Some("1.5"));
+    }
 }

@@ -100,10 +100,9 @@ pub(crate) fn run(paths: &Paths, progress: Progress, args: &BenchArgs) -> Result
 
 fn built(paths: &Paths, progress: Progress, args: &BenchArgs, p2m: P2m) -> Result<BuiltXen> {
     let args = BuildArgs {
-        p2m,
-        debug: false,
         source: args.source.clone(),
         extra: Some(Extra::Bench),
+        ..BuildArgs::of(p2m)
     };
     build::build(paths, progress, &args)
 }

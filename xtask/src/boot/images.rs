@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 
 use super::cpio::Cpio;
-use super::steps;
+use super::steps::{self, Step};
 use crate::base::files::{self, Fingerprint};
 use crate::base::paths::Paths;
 use crate::base::progress::Progress;
@@ -33,6 +33,9 @@ const DOM0_PARTS: &[&str] = &[
     "usr/sbin/depmod",
     "usr/sbin/modprobe",
 ];
+
+/// One program that is all commands.
+const BUSYBOX: &str = "usr/bin/busybox";
 
 /// Where the shared libraries are; of these only the files, and not the interpreters' folders.
 const LIBS: &str = "usr/lib/aarch64-linux-gnu";
@@ -96,6 +99,42 @@ pub(crate) fn prepare(paths: &Paths, progress: Progress, xen: &BuiltXen) -> Resu
     Ok(Images {
         kernel: packages.kernel()?,
         initrd: dir.join("dom0.cpio"),
+    })
+}
+
+/// A dom0 that has busybox and these steps, and no tools of Xen's.
+pub(crate) fn without_tools(paths: &Paths, progress: Progress, steps: &[Step]) -> Result<Images> {
+    let packages = Packages::fetch(paths, progress, release::DEFAULT)?;
+    let dir = paths.cache().join("initrd-no-tools");
+    let mut hash = Fingerprint::default();
+    hash.add(packages.kernel()?.as_os_str().as_encoded_bytes())
+        .add(INIT)
+        .add(include_bytes!("images.rs"));
+    for step in steps {
+        hash.add(step.name).add(step.script);
+    }
+    let stamp = hash.hex();
+    if !files::is_current(&dir, &stamp) {
+        files::make_whole(paths, &dir, &stamp, |scratch| {
+            let mut cpio = Cpio::new(Vec::new());
+            skeleton(&mut cpio)?;
+            cpio.tree(&packages.dom0.join(BUSYBOX), BUSYBOX)?;
+            cpio.file("init", 0o755, INIT)?;
+            scripts(&mut cpio, steps)?;
+            files::write(&scratch.join("dom0.cpio"), cpio.finish()?)
+        })?;
+    }
+    Ok(Images {
+        kernel: packages.kernel()?,
+        initrd: dir.join("dom0.cpio"),
+    })
+}
+
+/// The scripts of dom0's steps.
+fn scripts<W: std::io::Write>(cpio: &mut Cpio<W>, steps: &[Step]) -> Result<()> {
+    steps.iter().try_for_each(|step| {
+        let name = format!("xtask/steps/{}", step.name);
+        cpio.file(&name, 0o755, step.script.as_bytes())
     })
 }
 
@@ -204,13 +243,7 @@ impl Packages {
         cpio.file("init", 0o755, INIT)?;
         cpio.file("xtask/lib-xen-access", 0o644, XEN_ACCESS)?;
         cpio.tree(probe, "xtask/probe")?;
-        for step in steps::ALL {
-            cpio.file(
-                &format!("xtask/steps/{}", step.name),
-                0o755,
-                step.script.as_bytes(),
-            )?;
-        }
+        scripts(&mut cpio, steps::ALL)?;
         cpio.tree(&self.kernel()?, "guest/vmlinuz")?;
         cpio.file("guest/initrd", 0o644, &self.guest_initrd()?)?;
         cpio.file("guest/guest.cfg", 0o644, GUEST_CONFIG)?;

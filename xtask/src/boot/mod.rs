@@ -8,8 +8,10 @@ pub(crate) mod alone;
 pub(crate) mod console;
 pub(crate) mod cpio;
 pub(crate) mod cpu;
+pub(crate) mod dom0less;
 mod hang;
 pub(crate) mod images;
+mod no_tools;
 pub(crate) mod qemu;
 mod report;
 pub(crate) mod steps;
@@ -22,7 +24,7 @@ use crate::base::paths::Paths;
 use crate::base::progress::Progress;
 use crate::base::table::Row;
 use crate::host::tools::{self, Use};
-use crate::xen::{self, build::BuiltXen};
+use crate::xen::{self, build::BuiltXen, release};
 
 use console::Console;
 use steps::Step;
@@ -56,13 +58,19 @@ pub(crate) fn built(
     xen: &BuiltXen,
     steps: &[Step],
 ) -> Result<Outcome> {
-    let cpu = cpu::argument(&args.cpu)?;
-    let images = lock::alone(paths, progress, || images::prepare(paths, progress, xen))?;
     let dir = paths.run(&format!("{}-{}-smp{}", xen.name, args.cpu, args.smp));
-    let machine = qemu::Machine {
-        steps: steps.iter().map(|step| step.name.to_owned()).collect(),
-        ..qemu::Machine::plain(cpu, args.smp, xen, images)
-    };
+    let tools = release::has_tools(xen.release);
+    let steps = if tools { steps } else { no_tools::STEPS };
+    let machine = lock::alone(paths, progress, || {
+        if !tools {
+            return no_tools::machine(paths, progress, args, xen, &dir);
+        }
+        let images = images::prepare(paths, progress, xen)?;
+        Ok(qemu::Machine {
+            steps: steps.iter().map(|step| step.name.to_owned()).collect(),
+            ..qemu::Machine::plain(cpu::argument(&args.cpu)?, args.smp, xen, images)
+        })
+    })?;
     let title = format!("Xen {}, {} p2m, {}", xen.release, xen.p2m, args.cpu);
     let rows = lock::booting(&dir, || {
         if args.interactive {
@@ -74,13 +82,11 @@ pub(crate) fn built(
         let task = progress.start(format!("Booting {title}"));
         let ended = qemu::run(&machine, &log, limits, task)?;
         let mut rows = vec![Row::info("compilers", xen.compilers()?)];
-        rows.extend(report::rows(
-            &Console::read(&log)?,
-            &ended,
-            xen.p2m,
-            xen.debug,
-            steps,
-        ));
+        let console = Console::read(&log)?;
+        rows.extend(report::rows(&console, &ended, xen.p2m, xen.debug, steps));
+        if !tools {
+            rows.extend(no_tools::rows(&console));
+        }
         report::explain_failure(progress, &rows, &ended, &log);
         Ok(rows)
     })?;

@@ -12,6 +12,7 @@ pub(crate) mod known_c;
 #[cfg(test)]
 mod markdown;
 mod own_tree;
+pub(crate) mod releases;
 pub(crate) mod test;
 #[cfg(test)]
 mod unsafe_blocks;

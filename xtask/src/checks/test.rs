@@ -5,12 +5,12 @@ use std::process::{Command, Stdio};
 
 use anyhow::Result;
 
-use crate::base::cli::{BootArgs, DiffArgs, P2m, TestArgs};
+use crate::base::cli::{BootArgs, DiffArgs, P2m, SourceArgs, TestArgs};
 use crate::base::command;
 use crate::base::lock;
 use crate::base::paths::Paths;
 use crate::base::progress::Progress;
-use crate::base::table::{self, Row, Status};
+use crate::base::table::{self, Row, Status, Timed};
 use crate::base::version::Version;
 use crate::boot;
 use crate::checks::c_to_rust;
@@ -19,6 +19,7 @@ use crate::checks::dependencies;
 use crate::checks::diff;
 use crate::checks::gates;
 use crate::checks::own_tree;
+use crate::checks::releases;
 use crate::e2e;
 use crate::host::tools::{self, Use};
 use crate::selftest;
@@ -32,32 +33,45 @@ const XEN_OPS: u64 = 20_000;
 
 /// Runs the checks and prints the table; true when all passed.
 pub(crate) fn run(paths: &Paths, progress: Progress, args: &TestArgs) -> bool {
-    let mut rows = Vec::new();
+    let mut rows = Timed::start();
     if let Err(error) = tools::require(paths, progress, &[Use::Checks]) {
-        rows.push(Row::of("tools", Err(format!("{error:#}"))));
+        rows.add([Row::of("tools", Err(format!("{error:#}")))]);
     }
-    rows.extend([
-        cargo(paths, progress, "format", &["fmt", "--all", "--check"]),
-        cargo(paths, progress, "lints", &lints(cargo_version())),
-        cargo(paths, progress, "host tests", &["test", "--workspace"]),
-    ]);
-    rows.extend(dependencies::run(paths, progress));
+    for (name, args) in [
+        ("format", vec!["fmt", "--all", "--check"]),
+        ("lints", lints(cargo_version())),
+        ("host tests", vec!["test", "--workspace"]),
+    ] {
+        rows.add([cargo(paths, progress, name, &args)]);
+    }
+    rows.add(dependencies::run(paths, progress));
     if !args.host {
         let (xen, judged) = on_the_image(paths, progress);
-        rows.extend(judged);
-        rows.extend(compilers::run(paths, progress, xen.as_ref()));
-        rows.extend(own_tree::run(paths, progress));
-        rows.extend(compilers::configurations(paths, progress));
-        rows.push(booted(paths, progress));
-        rows.extend(compared(paths, progress));
-        rows.extend(e2e::short(paths, progress).unwrap_or_else(|error| {
+        rows.add(judged);
+        rows.add(compilers::run(paths, progress, xen.as_ref()));
+        rows.add(own_tree::run(paths, progress));
+        rows.add(compilers::configurations(paths, progress));
+        rows.add([booted(paths, progress)]);
+        for compare in [on_the_host, inside_xen, by_all_cpus] {
+            rows.add([compare(paths, progress)]);
+        }
+        rows.add_timed(releases::short(paths, progress, &older()));
+        rows.add(e2e::short(paths, progress).unwrap_or_else(|error| {
             vec![Row::of("end to end, short form", Err(format!("{error:#}")))]
         }));
     }
-    table::print("Tests", &rows);
-    let count = |status| rows.iter().filter(|row| row.status == status).count();
-    println!("{}", closing(count(Status::Pass), count(Status::Fail)));
-    table::all_passed(&rows)
+    rows.print("Tests");
+    let failed = rows.count(Status::Fail);
+    println!("{}", closing(rows.count(Status::Pass), failed));
+    failed == 0
+}
+
+/// The other release that Debian has, with its tools: Debian 12's.
+fn older() -> SourceArgs {
+    SourceArgs {
+        release: Some(Version::new(4, 17)),
+        ..SourceArgs::default()
+    }
 }
 
 fn closing(passed: usize, failed: usize) -> String {
@@ -141,36 +155,39 @@ fn booted(paths: &Paths, progress: Progress) -> Row {
     Row::of("boot", result)
 }
 
-/// The comparisons with Xen's C, in their short forms.
-fn compared(paths: &Paths, progress: Progress) -> [Row; 3] {
-    let row = |name: &str, result: Result<bool>, what: String| {
-        let judged = match result {
-            Ok(true) => Ok(what),
-            Ok(false) => Err(format!("no: {what}; the table above says more")),
-            Err(error) => Err(format!("{error:#}")),
-        };
-        Row::of(name, judged)
+/// A comparison with Xen's C, in its short form.
+fn compared(name: &str, result: Result<bool>, what: String) -> Row {
+    let judged = match result {
+        Ok(true) => Ok(what),
+        Ok(false) => Err(format!("no: {what}; the table above says more")),
+        Err(error) => Err(format!("{error:#}")),
     };
-    let host = DiffArgs::short(true, HOST_OPS);
-    let in_xen = DiffArgs::short(false, XEN_OPS);
+    Row::of(name, judged)
+}
+
+fn on_the_host(paths: &Paths, progress: Progress) -> Row {
+    compared(
+        "C and Rust agree",
+        diff::run(paths, progress, &DiffArgs::short(true, HOST_OPS)),
+        format!("{HOST_OPS} operations on the host, on all machines"),
+    )
+}
+
+fn inside_xen(paths: &Paths, progress: Progress) -> Row {
+    compared(
+        "C and Rust agree",
+        selftest::run(paths, progress, &DiffArgs::short(false, XEN_OPS)),
+        format!("{XEN_OPS} operations inside Xen"),
+    )
+}
+
+fn by_all_cpus(paths: &Paths, progress: Progress) -> Row {
     let stress = DiffArgs::stress(XEN_OPS);
-    [
-        row(
-            "C and Rust agree",
-            diff::run(paths, progress, &host),
-            format!("{HOST_OPS} operations on the host, on all machines"),
-        ),
-        row(
-            "C and Rust agree",
-            selftest::run(paths, progress, &in_xen),
-            format!("{XEN_OPS} operations inside Xen"),
-        ),
-        row(
-            "each CPU keeps its own",
-            selftest::run(paths, progress, &stress),
-            format!("{XEN_OPS} operations of {} CPUs on one domain", stress.smp),
-        ),
-    ]
+    compared(
+        "each CPU keeps its own",
+        selftest::run(paths, progress, &stress),
+        format!("{XEN_OPS} operations of {} CPUs on one domain", stress.smp),
+    )
 }
 
 #[cfg(test)]

@@ -1,70 +1,38 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! The machine's device tree with guests for Xen to make: what QEMU would have given, and our own
-//! nodes, put together by dtc.
+//! Two guests of static memory for Xen to make, and what they share.
 
 use std::ffi::OsString;
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
-use crate::base::command;
-use crate::base::files;
 use crate::base::paths::Paths;
-use crate::boot::qemu::{commas, Machine};
+use crate::boot::dom0less;
+use crate::boot::qemu::Machine;
 
 /// Our nodes.
 const NODES: &str = include_str!("../../assets/e2e/dom0less.dts");
 
-/// Where they say that the guests' images are, and that there is so much room for each.
-const IMAGES_AT: [u64; 2] = [0x7000_0000, 0x7010_0000];
-const ROOM: u64 = 0x10_0000;
-
-/// Makes the tree in `dir`; returns what QEMU needs to be told.
+/// Makes the device tree in `dir`; returns what QEMU needs to be told.
 pub(super) fn devices(
     paths: &Paths,
     machine: &Machine,
     guest: &Path,
     dir: &Path,
 ) -> Result<Vec<OsString>> {
-    let log = paths.log("e2e-device-tree");
-    let [plain, source, tree] = ["plain.dtb", "tree.dts", "tree.dtb"].map(|name| dir.join(name));
-    machine.dump_tree(&plain, &log)?;
-    let text = command::output(
-        command::clean("dtc")
-            .args(["-q", "-I", "dtb", "-O", "dts"])
-            .arg(&plain),
-    )?;
-    files::write(&source, text + NODES)?;
-    command::logged(
-        command::bound("dtc")
-            .args(["-q", "-I", "dts", "-O", "dtb", "-o"])
-            .arg(&tree)
-            .arg(&source),
-        &log,
-    )?;
-    // The whole of the room: Xen takes the size from the tree.
-    let image = dir.join("guest-padded");
-    let mut bytes =
-        std::fs::read(guest).with_context(|| format!("cannot read {}", guest.display()))?;
-    bytes.resize(usize::try_from(ROOM)?, 0);
-    files::write(&image, bytes)?;
-    let mut devices: Vec<OsString> = vec!["-dtb".into(), tree.into()];
-    for at in IMAGES_AT {
-        devices.push("-device".into());
-        devices.push(format!("loader,file={},addr={at:#x},force-raw=on", commas(&image)).into());
-    }
-    Ok(devices)
+    dom0less::devices(paths, machine, guest, NODES, dir)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{IMAGES_AT, NODES, ROOM};
+    use super::NODES;
+    use crate::boot::dom0less::images_are_there;
 
     #[test]
     fn the_images_are_where_the_nodes_say() {
-        for at in IMAGES_AT {
-            assert!(NODES.contains(&format!("module@{at:x}")));
-            assert!(NODES.contains(&format!("reg = <0x0 {at:#x} 0x0 {ROOM:#x}>")));
-        }
+        assert!(images_are_there(NODES));
+        assert!(!images_are_there(
+            &NODES.replace("module@70100000", "module@70200000")
+        ));
     }
 }

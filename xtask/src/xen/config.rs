@@ -77,6 +77,13 @@ impl Fragment {
     /// With what a test needs.
     pub(crate) fn add(&mut self, extra: Extra) {
         let on: &[&str] = match extra {
+            Extra::NoMemAccess => {
+                let options = self.0.iter_mut();
+                options
+                    .filter(|(name, _)| MEM_ACCESS.contains(name))
+                    .for_each(|(_, value)| *value = Value::Off);
+                &[]
+            }
             Extra::Selftest => &["CONFIG_P2M_SELFTEST", "CONFIG_EXPERT", "CONFIG_ARM_SMMU_V3"],
             Extra::Bench => &["CONFIG_P2M_BENCH"],
             Extra::OldLocking => &[],
@@ -140,11 +147,15 @@ mod tests {
 
     #[test]
     fn text_for_kconfig() {
-        let fragment = Fragment::new(OPTION, P2m::C, false);
+        let mut fragment = Fragment::new(OPTION, P2m::C, false);
         assert_eq!(
             fragment.text(),
             "CONFIG_MEM_ACCESS=y\n# CONFIG_DEBUG is not set\n# CONFIG_ARM_P2M_RUST is not set\n"
         );
+        fragment.add(Extra::NoMemAccess);
+        assert!(fragment
+            .text()
+            .starts_with("# CONFIG_MEM_ACCESS is not set\n# CONFIG_DEBUG"));
     }
 
     #[test]

@@ -61,6 +61,81 @@ impl Branch {
         )
     }
 
+    /// All tags of the tested releases, oldest first, and the tips of their branches.
+    pub(crate) fn all(clone: &Path) -> Result<Vec<Self>> {
+        let mut patterns = Vec::new();
+        for release in release::RELEASES {
+            patterns.push(format!("refs/tags/RELEASE-{release}.*"));
+            for kind in ["stable", "staging"] {
+                patterns.push(format!("refs/heads/{kind}-{release}"));
+                patterns.push(format!("refs/remotes/*/{kind}-{release}"));
+            }
+        }
+        for name in ["staging", "master"] {
+            patterns.push(format!("refs/heads/{name}"));
+            patterns.push(format!("refs/remotes/*/{name}"));
+        }
+        let mut found: Vec<Self> = Vec::new();
+        for (name, commit) in listed(clone, &patterns)? {
+            // A remote's branch and the clone's own, a tag and the tip that it is.
+            if found.iter().all(|branch| branch.commit != commit) {
+                let clone = clone.to_path_buf();
+                found.push(Self {
+                    clone,
+                    name,
+                    commit,
+                });
+            }
+        }
+        found.reverse();
+        Ok(found)
+    }
+
+    /// Applies patches with `git am` to each of some commits, in a clone of the clone's that has only the files
+    /// below `part`; says which do not take them. (`git am` knows no fuzz.)
+    pub(crate) fn take(
+        paths: &Paths,
+        clone: &Path,
+        all: &[Self],
+        patches: &[PathBuf],
+        part: &str,
+    ) -> Result<Vec<String>> {
+        let log = paths.log("git-am");
+        let scratch = files::scratch_dir(paths)?;
+        let dir = scratch.path().join("xen");
+        let mut command = command::bound("git");
+        command
+            .args(["clone", "--quiet", "--shared", "--no-checkout"])
+            .args([clone, &dir]);
+        command::logged(&mut command, &log)?;
+        let run = |args: &[&str]| {
+            let mut git = command::bound("git");
+            git.arg("-C").arg(&dir);
+            for setting in [
+                "user.name=xtask",
+                "user.email=xtask@localhost",
+                "commit.gpgsign=false",
+            ] {
+                git.args(["-c", setting]);
+            }
+            git.args(args);
+            if args.first() == Some(&"am") {
+                git.args(patches);
+            }
+            command::logged(&mut git, &log)
+        };
+        run(&["sparse-checkout", "set", "--no-cone", part])?;
+        let mut refused = Vec::new();
+        for branch in all {
+            run(&["checkout", "--quiet", "--force", "--detach", &branch.commit])?;
+            if run(&["am", "--quiet", "--no-3way"]).is_err() {
+                refused.push(branch.to_string());
+                run(&["am", "--abort"])?;
+            }
+        }
+        Ok(refused)
+    }
+
     /// What its Makefile says.
     fn release(&self) -> Result<Option<Version>> {
         let shown = format!("{}:xen/Makefile", self.commit);

@@ -16,7 +16,7 @@ use crate::base::paths::Paths;
 const OPTION: &str = "ARM_P2M_RUST";
 
 /// `patches/xen/*.patch`, in order.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Series {
     patches: Vec<PathBuf>,
 }
@@ -32,6 +32,11 @@ impl Series {
     /// Adds a patch at the end.
     pub(crate) fn add(&mut self, patch: PathBuf) {
         self.patches.push(patch);
+    }
+
+    /// The files.
+    pub(crate) fn files(&self) -> &[PathBuf] {
+        &self.patches
     }
 
     /// How many patches?

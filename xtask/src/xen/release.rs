@@ -29,6 +29,11 @@ pub(crate) fn debian_suite(release: Version) -> Result<&'static str> {
     }
 }
 
+/// Is there a Debian with tools for dom0? They must be of the hypervisor's release.
+pub(crate) fn has_tools(release: Version) -> bool {
+    debian_suite(release).is_ok()
+}
+
 /// A file of Debian's archive, by its path and hash.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct PoolFile {

@@ -15,17 +15,23 @@ use anyhow::Result;
 use crate::base::files::read_text;
 use crate::base::paths::Paths;
 use crate::base::table::Row;
+use crate::base::version::Version;
 use crate::xen::build::BuiltXen;
 
 /// The document.
 const DOCUMENT: &str = "docs/c-to-rust.md";
 
 /// The C files below `xen/arch/arm`; each has a section of its name.
-const FILES: [&str; 3] = ["p2m.c", "mmu/p2m.c", "mem_access.c"];
+const FILES: [&str; 3] = [WHOLE, SPLIT, "mem_access.c"];
+
+/// What was one file became two in 4.19.
+const WHOLE: &str = "p2m.c";
+const SPLIT: &str = "mmu/p2m.c";
 
 /// The document's rows against the C of a tree.
 pub(crate) fn complete(paths: &Paths, xen: &BuiltXen) -> Row {
-    let result = read(paths).and_then(|rows| against(&rows, &xen.tree.join("xen/arch/arm")));
+    let sources = xen.tree.join("xen/arch/arm");
+    let result = read(paths).and_then(|rows| against(&rows, xen.release, &sources));
     let result = result.unwrap_or_else(|error| Err(format!("{error:#}")));
     Row::of(DOCUMENT, result)
 }
@@ -43,6 +49,17 @@ struct Entry {
     function: String,
     /// `map/lookup.rs::lookup` ...; none for a function that is gone.
     places: Vec<String>,
+    /// "From 4.18", "Up to 4.20": the first and the last release that has the function.
+    since: Option<Version>,
+    until: Option<Version>,
+}
+
+impl Entry {
+    /// Does the C of this release have it?
+    fn is_for(&self, release: Version) -> bool {
+        self.since.is_none_or(|since| since <= release)
+            && self.until.is_none_or(|until| release <= until)
+    }
 }
 
 /// Reads ``| `p2m_lookup` | `map/lookup.rs::lookup` | ... |``.
@@ -60,10 +77,14 @@ fn entries(document: &str) -> Vec<Entry> {
         let Some(function) = quoted(function).into_iter().next() else {
             continue;
         };
+        let remark = cells.next().unwrap_or_default();
+        let release = |words: &str| Version::find_in(remark.split_once(words)?.1);
         all.push(Entry {
             section: section.clone(),
             function,
             places: quoted(places),
+            since: release("From "),
+            until: release("Up to "),
         });
     }
     all
@@ -75,12 +96,17 @@ fn quoted(cell: &str) -> Vec<String> {
     parts.map(str::to_owned).collect()
 }
 
-fn against(rows: &[Entry], sources: &Path) -> Result<Result<String, String>> {
-    let mut count = 0;
-    let mut wrong = Vec::new();
-    for file in FILES {
+/// Up to 4.18 there is one p2m.c, with what is in two files after.
+fn against(rows: &[Entry], release: Version, sources: &Path) -> Result<Result<String, String>> {
+    let (mut count, mut wrong) = (0, Vec::new());
+    let split = sources.join(SPLIT).is_file();
+    for file in FILES.into_iter().filter(|&file| split || file != SPLIT) {
         let defined = c::functions(&read_text(&sources.join(file))?);
-        let listed = rows.iter().filter(|row| row.section == file);
+        let is_here =
+            |section: &str| section == file || !split && file == WHOLE && section == SPLIT;
+        let listed = rows
+            .iter()
+            .filter(|row| is_here(&row.section) && row.is_for(release));
         let listed: BTreeSet<String> = listed.map(|row| row.function.clone()).collect();
         let missing = defined.difference(&listed);
         wrong.extend(missing.map(|name| format!("{file}: no row for {name}")));
@@ -100,6 +126,9 @@ mod tests {
     use super::{against, entries, read, rust, Entry, FILES};
     use crate::base::files::{read_text, write};
     use crate::base::paths::Paths;
+    use crate::base::version::Version;
+
+    const LATEST: Version = Version::new(4, 99);
 
     /// Where places are looked for that name no crate.
     const CRATE: &str = "p2m-rs/src";
@@ -114,6 +143,8 @@ mod tests {
             section: "p2m.c".to_owned(),
             function: function.to_owned(),
             places: places.iter().map(|&place| place.to_owned()).collect(),
+            since: None,
+            until: None,
         };
         let expected = [entry("f", &["a.rs::g", "b.rs::T::h"]), entry("k", &[])];
         assert_eq!(entries(document), expected);
@@ -130,13 +161,35 @@ mod tests {
             section: section.to_owned(),
             function: function.to_owned(),
             places: Vec::new(),
+            since: None,
+            until: None,
         };
         let mut rows: Vec<Entry> = FILES.iter().map(|file| row(file, "f")).collect();
-        assert!(against(&rows, tree.path())?.is_ok());
+        assert!(against(&rows, LATEST, tree.path())?.is_ok());
         rows.push(row("p2m.c", "g"));
-        assert!(against(&rows, tree.path())?.is_err_and(|e| e == "p2m.c: there is no g"));
+        assert!(against(&rows, LATEST, tree.path())?.is_err_and(|e| e == "p2m.c: there is no g"));
         rows.retain(|row| row.section != "mmu/p2m.c" && row.function == "f");
-        assert!(against(&rows, tree.path())?.is_err_and(|e| e == "mmu/p2m.c: no row for f"));
+        assert!(against(&rows, LATEST, tree.path())?.is_err_and(|e| e == "mmu/p2m.c: no row for f"));
+        Ok(())
+    }
+
+    #[test]
+    fn a_row_may_be_for_some_releases() -> anyhow::Result<()> {
+        let tree = tempfile::tempdir()?;
+        write(
+            &tree.path().join("p2m.c"),
+            "int f(void)\n{\n}\nint g(void)\n{\n}\n",
+        )?;
+        write(&tree.path().join("mem_access.c"), "")?;
+        let document =
+            "## `p2m.c`\n| `f` | gone | Up to 4.18. |\n## `mmu/p2m.c`\n| `g` | gone | |\n\
+                        | `h` | gone | From 4.19, it is said. |\n";
+        let rows = entries(document);
+        let of = |minor| against(&rows, Version::new(4, minor), tree.path());
+        // One file there: its functions may be in either section.
+        assert!(of(17)?.is_ok() && of(18)?.is_ok());
+        let wrong = "p2m.c: no row for f; p2m.c: there is no h";
+        assert_eq!(of(19)?, Err(wrong.to_owned()));
         Ok(())
     }
 

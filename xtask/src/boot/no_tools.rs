@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! A boot of a Xen for whose release no Debian has the tools: dom0 comes up and runs none, and beside it are two
+//! guests that Xen makes itself. dom0's kernel and busybox are those of the default release's Debian.
+
+use std::path::Path;
+
+use anyhow::Result;
+
+use super::console::{Console, StepRun};
+use super::images;
+use super::qemu::Machine;
+use super::steps::Step;
+use super::{cpu, dom0less};
+use crate::base::cli::BootArgs;
+use crate::base::paths::Paths;
+use crate::base::progress::Progress;
+use crate::base::table::Row;
+use crate::host::programs;
+use crate::xen::build::BuiltXen;
+
+/// The guests' nodes.
+const NODES: &str = include_str!("../../assets/no-tools/dom0less.dts");
+
+/// How often a guest must have counted.
+const TICKS: usize = 3;
+
+/// All that dom0 does.
+pub(super) const STEPS: &[Step] = &[Step {
+    name: "up",
+    title: "dom0 stays up",
+    script: include_str!("../../assets/no-tools/up"),
+    counts: true,
+    check: stays_up,
+}];
+
+/// What is booted, made in `dir`.
+pub(super) fn machine(
+    paths: &Paths,
+    progress: Progress,
+    args: &BootArgs,
+    xen: &BuiltXen,
+    dir: &Path,
+) -> Result<Machine> {
+    let images = images::without_tools(paths, progress, STEPS)?;
+    let mut machine = Machine {
+        steps: STEPS.iter().map(|step| step.name.to_owned()).collect(),
+        ..Machine::plain(cpu::argument(&args.cpu)?, args.smp, xen, images)
+    };
+    let guest = programs::guest(paths, &xen.tree, dir)?;
+    machine.devices = dom0less::devices(paths, &machine, &guest, NODES, dir)?;
+    Ok(machine)
+}
+
+/// A row for each guest.
+pub(super) fn rows(console: &Console) -> Vec<Row> {
+    (1..=2)
+        .map(|me| Row::of(&format!("dom0less guest {me} ticks"), ticks(console, me)))
+        .collect()
+}
+
+fn ticks(console: &Console, me: u32) -> Result<String, String> {
+    let words = format!("tick: {me} counts ");
+    let ticks: Vec<u64> = console
+        .lines
+        .iter()
+        .filter_map(|line| line.split_once(&words)?.1.trim().parse().ok())
+        .collect();
+    let rising = ticks.iter().zip(ticks.iter().skip(1)).all(|(a, b)| a < b);
+    match (ticks.first(), ticks.last()) {
+        (Some(first), Some(last)) if rising && ticks.len() >= TICKS => {
+            Ok(format!("counts from {first} to {last}"))
+        }
+        _ => Err(format!("not {TICKS} rising ticks: {ticks:?}")),
+    }
+}
+
+fn stays_up(run: &StepRun) -> Result<String, String> {
+    let seconds = run.number("seconds")?;
+    match run.rc {
+        Some(0) if seconds >= 15 => Ok(format!("runs no tools; {seconds} s")),
+        Some(0) => Err(format!("slept 15 s in {seconds} s")),
+        rc => Err(format!("its script did not come to its end: {rc:?}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{rows, stays_up, NODES};
+    use crate::base::table::Status;
+    use crate::boot::console::{Console, StepRun};
+    use crate::boot::dom0less::images_are_there;
+
+    #[test]
+    fn the_images_are_where_the_nodes_say() {
+        assert!(images_are_there(NODES));
+    }
+
+    #[test]
+    fn each_guest_must_count() {
+        let of = |text: &str| -> Vec<bool> {
+            let rows = rows(&Console::parse(text));
+            rows.iter().map(|row| row.status == Status::Pass).collect()
+        };
+        let one = "tick: 1 counts 1\n(XEN) x\n(d1) tick: 1 counts 2\ntick: 1 counts 3\n";
+        assert_eq!(of(""), [false, false]);
+        assert_eq!(of(one), [true, false]);
+        assert_eq!(
+            of(&format!("{one}{}", one.replace("tick: 1", "tick: 2"))),
+            [true, true]
+        );
+        assert_eq!(of(&one.replace("counts 3", "counts 2")), [false, false]);
+    }
+
+    #[test]
+    fn dom0_must_come_to_its_end_with_its_clock_going() {
+        let run = |rc, seconds: &str| StepRun {
+            rc,
+            values: [("seconds".to_owned(), seconds.to_owned())].into(),
+            ..StepRun::default()
+        };
+        assert!(stays_up(&run(Some(0), "15")).is_ok());
+        assert!(stays_up(&run(Some(0), "3")).is_err());
+        assert!(stays_up(&run(None, "15")).is_err());
+        assert!(stays_up(&StepRun::default()).is_err());
+    }
+}
