@@ -12,20 +12,20 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 /// The files, below `arch/arm/` of a tree's `xen/`; not every release has all.
-pub const FILES: [&str; 3] = ["p2m.c", "mmu/p2m.c", "mem_access.c"];
+pub(crate) const FILES: [&str; 3] = ["p2m.c", "mmu/p2m.c", "mem_access.c"];
 
 /// The list, one function a line: name and hash.
-pub const LIST: &str = include_str!("known-c.txt");
+pub(crate) const LIST: &str = include_str!("known-c.txt");
 
 /// The name that stands for what is outside of functions.
-pub const OUTSIDE: &str = "(outside)";
+pub(crate) const OUTSIDE: &str = "(outside)";
 
 /// A function's name and the hash of its text.
-pub type Function = (String, String);
+pub(crate) type Function = (String, String);
 
 /// The functions of a C file in Xen's style, where a body's braces stand at the begin of a line.
 /// Neither comments nor spaces nor `#include`s count.
-pub fn functions(text: &str) -> Vec<Function> {
+pub(crate) fn functions(text: &str) -> Vec<Function> {
     let text = without_comments(text);
     let mut found = Vec::new();
     let mut outside = String::new();
@@ -63,7 +63,7 @@ pub fn functions(text: &str) -> Vec<Function> {
 /// # Errors
 ///
 /// A file that is there but cannot be read.
-pub fn of_tree(xen: &Path) -> Result<Vec<Function>, String> {
+pub(crate) fn of_tree(xen: &Path) -> Result<Vec<Function>, String> {
     let mut all = Vec::new();
     for file in FILES {
         let path = xen.join("arch/arm").join(file);
@@ -77,7 +77,7 @@ pub fn of_tree(xen: &Path) -> Result<Vec<Function>, String> {
 }
 
 /// The names of those functions that no release has like that, each once.
-pub fn unknown(found: &[Function], list: &str) -> Vec<String> {
+pub(crate) fn unknown(found: &[Function], list: &str) -> Vec<String> {
     let known: BTreeSet<(&str, &str)> = list
         .lines()
         .filter_map(|line| line.split_once(' '))

@@ -68,10 +68,10 @@ impl Paths {
         self.target().join("xen")
     }
 
-    /// Cargo's output for the archive that the `make` of one Xen tree asks for. Trees do not
-    /// share it: the archive is made for one configuration.
-    pub(crate) fn p2m_target(&self, tree: &str) -> PathBuf {
-        self.target().join("xen-p2m").join(tree)
+    /// Cargo's output for the archives that the `make`s of Xen trees ask for. What is made for
+    /// one configuration is copied into its tree.
+    pub(crate) fn p2m_target(&self, name: &str) -> PathBuf {
+        self.target().join("xen-p2m").join(name)
     }
 
     /// What was booted and what it printed, one folder a configuration.

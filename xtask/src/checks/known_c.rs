@@ -13,8 +13,8 @@ use crate::base::paths::Paths;
 use crate::xen::git::{self, Branch};
 use crate::xen::release::RELEASES;
 
-// The library's, for the archive's build script, too, which has other uses of it.
-#[allow(dead_code, unreachable_pub)]
+// The archive's build script's, which has other uses of it.
+#[allow(dead_code)]
 #[path = "../../../build/known_c.rs"]
 mod list;
 

@@ -84,18 +84,25 @@ pub(crate) fn rebuild(
     make.compile(progress)
 }
 
-/// Cargo's target directory when a Xen is built again with a certain compiler: another compiler's output would be
-/// thrown away at each change.
+/// Cargo's target directory: one for all trees, for what takes the time (core, bindgen) is the same for each.
+/// Debug and release builds, and compilers, have their own, since cargo would throw away the output of the
+/// other at each change.
 pub(crate) fn cargo_target(xen: &BuiltXen, toolchain: &Toolchain) -> String {
-    Version::find_in(&toolchain.version)
-        .map_or_else(|| xen.name.clone(), |v| format!("{}-rust-{v}", xen.name))
+    let kind = if xen.debug { "debug" } else { "release" };
+    let compiler =
+        Version::find_in(&toolchain.version).map_or_else(String::new, |v| format!("-rust-{v}"));
+    format!("{kind}{compiler}")
 }
 
 /// Builds what the arguments ask for, installing what is missing.
 pub(crate) fn build(paths: &Paths, progress: Progress, args: &BuildArgs) -> Result<BuiltXen> {
     let chosen = Chosen::by(&args.source)?;
     let version = chosen.release();
-    let mut series = Series::find(paths)?;
+    let mut series = if args.pristine {
+        Series::default()
+    } else {
+        Series::find(paths)?
+    };
     if args.extra == Some(Extra::OldLocking) {
         series.add(paths.patches().join(OLD_LOCKING));
     }
@@ -127,7 +134,9 @@ pub(crate) fn build(paths: &Paths, progress: Progress, args: &BuildArgs) -> Resu
         paths,
         xen: &xen,
         toolchain: toolchain.as_ref(),
-        cargo_target: xen.name.clone(),
+        cargo_target: toolchain
+            .as_ref()
+            .map_or_else(String::new, |toolchain| cargo_target(&xen, toolchain)),
     };
     make.configure(progress, &fragment)?;
     make.compile(progress)?;
@@ -161,8 +170,10 @@ fn name(args: &BuildArgs, chosen: &Chosen) -> String {
         Some(Extra::Ubsan) => "-ubsan",
         Some(Extra::LivepatchAndColoring) => "-livepatch-coloring",
         Some(Extra::TwoCpus) => "-2cpus",
+        Some(Extra::NoMemAccess) => "-plain",
     };
-    let base = format!("{release}-{}-{kind}{extra}", args.p2m);
+    let pristine = if args.pristine { "-pristine" } else { "" };
+    let base = format!("{release}-{}-{kind}{extra}{pristine}", args.p2m);
     match chosen {
         Chosen::Debian(_) => base,
         Chosen::Git { .. } => format!("{base}-git"),

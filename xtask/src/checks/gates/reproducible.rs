@@ -41,8 +41,9 @@ pub(super) fn run(
         copy_sources(paths, &there)?;
         copy_entry(paths, &xen.tree, &copy.tree)?;
         remove(&copy.tree.join(ARCHIVE))?;
-        let output = there.p2m_target(&build::cargo_target(&copy, &toolchain));
-        copy_entry(paths, &paths.p2m_target(&xen.name), &output)?;
+        let name = build::cargo_target(&copy, &toolchain);
+        let output = there.p2m_target(&name);
+        copy_entry(paths, &paths.p2m_target(&name), &output)?;
         forget_crates(&output)?;
         build::rebuild(&there, progress, &copy, &toolchain)
     })?;
