@@ -5,9 +5,6 @@
 //! xen-sys binds the tree; here is only what decides about whole crates. For
 //! the host (no `target_os = "none"`) there is no tree and everything is in.
 
-#[path = "build/known_c.rs"]
-mod known_c;
-
 use std::path::Path;
 use std::{env, fs};
 
@@ -45,7 +42,6 @@ fn look_at_tree() -> Result<(), String> {
             RELEASES.join(", ")
         ));
     }
-    look_at_c(tree, &release)?;
     let objtree = env::var("XEN_P2M_OBJTREE").unwrap_or_else(|_| tree.display().to_string());
     let autoconf = Path::new(&objtree).join("include/generated/autoconf.h");
     println!("cargo:rerun-if-changed={}", autoconf.display());
@@ -63,32 +59,6 @@ fn look_at_tree() -> Result<(), String> {
         ));
     }
     Ok(())
-}
-
-/// Is the C that the archive takes the place of C that the Rust was compared with? A patch of
-/// the tree's owner there would be lost.
-fn look_at_c(tree: &Path, release: &str) -> Result<(), String> {
-    const ACCEPT: &str = "XEN_P2M_ACCEPT_C";
-    println!("cargo:rerun-if-env-changed={ACCEPT}");
-    for file in known_c::FILES {
-        println!(
-            "cargo:rerun-if-changed={}",
-            tree.join("arch/arm").join(file).display()
-        );
-    }
-    let accepted = env::var(ACCEPT).unwrap_or_default();
-    let mut unknown = known_c::unknown(&known_c::of_tree(tree)?, known_c::LIST);
-    unknown.retain(|name| !accepted.split_whitespace().any(|word| word == name));
-    if unknown.is_empty() {
-        return Ok(());
-    }
-    let names = unknown.join(" ");
-    Err(format!(
-        "the C of {} that this archive takes the place of is not that of any release: {names}. \
-         What was changed there would be lost, for the Rust does what the C of Xen {release} does. \
-         If that is what you want, say so with {ACCEPT}='{names}' in the environment of make",
-        tree.join("arch/arm").display()
-    ))
 }
 
 /// `4.20`, from the tree's Makefile.

@@ -6,6 +6,7 @@
 //!
 //! | variable | meaning |
 //! |---|---|
+//! | `XEN_P2M_TREE` | where the tree's sources are: `xen/` |
 //! | `XEN_P2M_OBJTREE` | where the tree is configured and built: `xen/`, or another directory |
 //! | `XEN_P2M_CC`, `XEN_P2M_AR` | the compiler and archiver that make uses |
 //! | `XEN_P2M_CFLAGS` | the compiler's flags, paths being relative to the above |
@@ -23,6 +24,7 @@
 mod bindings;
 mod compiler;
 mod facts;
+mod known_c;
 mod layout;
 
 use std::env;
@@ -41,6 +43,7 @@ fn main() {
     println!("cargo:rerun-if-changed=instructions.h");
     println!("cargo:rerun-if-changed=src/imports.rs");
     for name in [
+        "XEN_P2M_TREE",
         "XEN_P2M_OBJTREE",
         "XEN_P2M_CC",
         "XEN_P2M_AR",
@@ -85,6 +88,7 @@ fn bind_tree() -> Result<Facts, String> {
     let here = PathBuf::from(variable("CARGO_MANIFEST_DIR")?);
     let compiler = Compiler::from_environment(&tree, &here)?;
 
+    known_c::look_at(Path::new(&variable("XEN_P2M_TREE")?))?;
     let answers = facts::ask(&compiler, &out)?;
     let bindings = Bindings::of(&compiler, &here)?;
     let facts = Facts::of(answers, &bindings);

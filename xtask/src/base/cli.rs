@@ -34,7 +34,7 @@ pub(crate) enum Action {
     Releases(ReleasesArgs),
     /// Measure how much of the p2m the host tests run through
     Coverage,
-    /// Compare the list of the C that the Rust has been compared with (build/known-c.txt) with a clone of xen.git
+    /// Compare the list of the C that the Rust has been compared with (xen-sys/build/known-c.txt) with a clone of xen.git
     KnownC(KnownCArgs),
     /// Show what this machine has and what it lacks
     Doctor,

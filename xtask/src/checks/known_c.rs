@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! The list of C that the Rust has been compared with (`build/known-c.txt`), made anew from a clone of
+//! The list of C that the Rust has been compared with (`xen-sys/build/known-c.txt`), made anew from a clone of
 //! xen.git: the functions of every point release and of every branch's tip.
 
 use std::collections::BTreeSet;
@@ -15,7 +15,7 @@ use crate::xen::release::RELEASES;
 
 // The archive's build script's, which has other uses of it.
 #[allow(dead_code)]
-#[path = "../../../build/known_c.rs"]
+#[path = "../../../xen-sys/build/known_c.rs"]
 mod list;
 
 /// Commits between releases after which a function looked as in no release, and what it was.
@@ -39,7 +39,7 @@ const BETWEEN: [(&str, &str); 4] = [
 /// Compares the list with the clone, or writes it.
 pub(crate) fn run(paths: &Paths, args: &KnownCArgs) -> Result<()> {
     let made = made_from(&args.xen_git)?;
-    let path = paths.root().join("build/known-c.txt");
+    let path = paths.root().join("xen-sys/build/known-c.txt");
     if args.write {
         files::write(&path, &made)?;
         println!("{} has {} lines", path.display(), made.lines().count());

@@ -76,6 +76,32 @@ pub(crate) fn of_tree(xen: &Path) -> Result<Vec<Function>, String> {
     Ok(all)
 }
 
+/// Is the C that the archive takes the place of C that the Rust was compared with? A patch of
+/// the tree's owner there would be lost.
+pub(crate) fn look_at(tree: &Path) -> Result<(), String> {
+    const ACCEPT: &str = "XEN_P2M_ACCEPT_C";
+    println!("cargo:rerun-if-env-changed={ACCEPT}");
+    // One that is not there would be taken for one that has changed.
+    for path in FILES.map(|file| tree.join("arch/arm").join(file)) {
+        if path.is_file() {
+            println!("cargo:rerun-if-changed={}", path.display());
+        }
+    }
+    let accepted = std::env::var(ACCEPT).unwrap_or_default();
+    let mut unknown = unknown(&of_tree(tree)?, LIST);
+    unknown.retain(|name| !accepted.split_whitespace().any(|word| word == name));
+    if unknown.is_empty() {
+        return Ok(());
+    }
+    let names = unknown.join(" ");
+    Err(format!(
+        "the C of {} that this archive takes the place of is not that of any release: {names}. \
+         What was changed there would be lost, for the Rust does what the C of a release does. \
+         If that is what you want, say so with {ACCEPT}='{names}' in the environment of make",
+        tree.join("arch/arm").display()
+    ))
+}
+
 /// The names of those functions that no release has like that, each once.
 pub(crate) fn unknown(found: &[Function], list: &str) -> Vec<String> {
     let known: BTreeSet<(&str, &str)> = list
