@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Build, boot and test commands:
-//! `cargo xtask boot | build-xen | test | diff | bench | releases | coverage | doctor`.
+//! `cargo xtask boot | build-xen | test | diff | upstream | bench | releases | coverage | doctor`.
 //!
 //! Results go to stdout, progress and errors to stderr; the exit code is 0 only if all that was
 //! asked for passed.
@@ -36,7 +36,7 @@ use base::cli::{Action, Cli};
 use base::paths::Paths;
 use base::progress::Progress;
 use base::{lock, table};
-use checks::{coverage, diff, doctor, known_c, releases, test};
+use checks::{coverage, diff, doctor, known_c, releases, test, upstream};
 
 fn main() -> ExitCode {
     match run(&Cli::parse()) {
@@ -72,6 +72,7 @@ fn run(cli: &Cli) -> Result<bool> {
         Action::Test(args) => Ok(test::run(&paths, progress, args)),
         Action::Diff(args) if args.host => diff::run(&paths, progress, args),
         Action::Diff(args) => selftest::run(&paths, progress, args),
+        Action::Upstream(args) => upstream::run(&paths, progress, args),
         Action::Bench(args) => bench::run(&paths, progress, args),
         Action::Releases(args) => releases::run(&paths, progress, args),
         Action::Coverage => coverage::run(&paths, progress),

@@ -28,6 +28,8 @@ pub(crate) enum Action {
     Test(TestArgs),
     /// Compare the Rust p2m with Xen's C, operation by operation
     Diff(DiffArgs),
+    /// Try the patches for Xen's own C: each applies, compiles, and makes the C do what the Rust does
+    Upstream(UpstreamArgs),
     /// Count what the Rust p2m and Xen's C do for each operation
     Bench(BenchArgs),
     /// Take every release through it all: patches, builds, gates, self-test next to its own C, a boot
@@ -223,6 +225,20 @@ pub(crate) struct DiffArgs {
     /// Of which Xen.
     #[command(flatten)]
     pub(crate) source: SourceArgs,
+}
+
+/// Which patches to try, and on what.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct UpstreamArgs {
+    /// A tree of Xen's staging branch, or of a release that has the same code; it is only read
+    #[arg(long, value_name = "PATH")]
+    pub(crate) xen_tree: PathBuf,
+    /// Only the patch with this number or for this defect, such as 0001 or B2; may be repeated
+    #[arg(long, value_name = "ID")]
+    pub(crate) only: Vec<String>,
+    /// How many operations each patched C is compared with the Rust for, on each of three machines
+    #[arg(long, value_name = "N", default_value_t = 40_000, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) ops: u64,
 }
 
 /// What to count.

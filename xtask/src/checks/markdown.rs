@@ -10,7 +10,7 @@ use crate::base::paths::Paths;
 const COLUMNS: usize = 120;
 
 /// Folders with Markdown, below the root; the first is the root itself, without what is below it.
-const FOLDERS: [&str; 4] = ["", "docs", "patches", "test-harness"];
+const FOLDERS: [&str; 5] = ["", "docs", "patches", "patches/upstream", "test-harness"];
 
 /// Files that commands write, with lines as long as their data.
 const GENERATED: [&str; 2] = ["docs/bench.md", "docs/agreement.md"];

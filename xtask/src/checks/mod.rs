@@ -16,3 +16,4 @@ pub(crate) mod releases;
 pub(crate) mod test;
 #[cfg(test)]
 mod unsafe_blocks;
+pub(crate) mod upstream;

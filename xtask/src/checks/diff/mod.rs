@@ -5,7 +5,7 @@
 //! machine; here it is built, run on all processors, and its answers are put into a table.
 
 mod mutation_check;
-mod oracle;
+pub(super) mod oracle;
 
 use std::collections::BTreeMap;
 use std::process::Command;

@@ -19,11 +19,11 @@ use crate::xen::source::{Chosen, Source};
 
 /// What one machine's run said.
 #[derive(Debug, Default)]
-pub(super) struct Outcome {
-    pub(super) passed: bool,
-    pub(super) summary: String,
+pub(in crate::checks) struct Outcome {
+    pub(in crate::checks) passed: bool,
+    pub(in crate::checks) summary: String,
     /// The sequence and both answers.
-    pub(super) details: String,
+    pub(in crate::checks) details: String,
 }
 
 impl Outcome {
@@ -35,7 +35,7 @@ impl Outcome {
     }
 
     /// `mended=B1,B4c`, without the name.
-    pub(super) fn list(&self, name: &str) -> &str {
+    pub(in crate::checks) fn list(&self, name: &str) -> &str {
         let found = self
             .summary
             .split(' ')
@@ -44,7 +44,7 @@ impl Outcome {
     }
 
     /// `operations=..`, `fixes=B1:3,B2:0`, as name and number.
-    pub(super) fn counts(&self, list: &str) -> Vec<(String, u64)> {
+    pub(in crate::checks) fn counts(&self, list: &str) -> Vec<(String, u64)> {
         let entries = self.list(list).split(',');
         entries
             .filter_map(|entry| {
@@ -56,10 +56,10 @@ impl Outcome {
 }
 
 /// How far all of them are.
-pub(super) struct Meter<'a> {
-    pub(super) task: &'a Mutex<Task>,
-    pub(super) done: AtomicU64,
-    pub(super) total: u64,
+pub(in crate::checks) struct Meter<'a> {
+    pub(in crate::checks) task: &'a Mutex<Task>,
+    pub(in crate::checks) done: AtomicU64,
+    pub(in crate::checks) total: u64,
 }
 
 impl Meter<'_> {
@@ -75,7 +75,7 @@ impl Meter<'_> {
 }
 
 /// Runs one machine's operations.
-pub(super) fn compare(
+pub(in crate::checks) fn compare(
     oracle: &Path,
     name: &str,
     seed: u64,
@@ -118,7 +118,7 @@ pub(super) fn compare(
 }
 
 /// The oracle, with the C of a pristine tree in it.
-pub(super) fn build(
+pub(in crate::checks) fn build(
     paths: &Paths,
     progress: Progress,
     args: &DiffArgs,

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! The table is complete: every defect has a patch or a reason, every patch a row and evidence.
+
+use std::collections::BTreeSet;
+
+use anyhow::Result;
+
+use super::{patches, rows, shown, without, Shown};
+use crate::base::files::{read_text, sorted_entries};
+use crate::base::paths::Paths;
+
+fn readme() -> Result<String> {
+    read_text(&Paths::find()?.patches().join("upstream/README.md"))
+}
+
+/// The ids of the first table of docs/differences.md.
+fn defects() -> Result<BTreeSet<String>> {
+    let text = read_text(&Paths::find()?.root().join("docs/differences.md"))?;
+    let head = text.lines().find(|line| line.starts_with("| id | in the C |"));
+    let rows = rows(&text, head.unwrap_or_default())?;
+    Ok(rows
+        .iter()
+        .filter_map(|cells| cells.first().map(|id| (*id).to_owned()))
+        .collect())
+}
+
+#[test]
+fn every_defect_has_a_patch_or_a_reason() -> Result<()> {
+    let text = readme()?;
+    let defects = defects()?;
+    assert!(defects.len() > 10, "{defects:?}");
+    let mended: BTreeSet<String> = patches(&text)?.into_iter().flat_map(|p| p.mends).collect();
+    let reasons: BTreeSet<String> = without(&text)?.iter().map(|(id, _)| (*id).to_owned()).collect();
+    let named: BTreeSet<String> = mended.union(&reasons).cloned().collect();
+    assert_eq!(named, defects, "patches/upstream/README.md and docs/differences.md");
+    Ok(())
+}
+
+#[test]
+fn every_patch_has_a_row_and_every_row_a_patch() -> Result<()> {
+    let folder = Paths::find()?.patches().join("upstream");
+    let listed: Vec<_> = patches(&readme()?)?
+        .iter()
+        .map(|patch| folder.join(&patch.file))
+        .collect();
+    assert_eq!(listed, sorted_entries(&folder.join("staging"))?);
+    Ok(())
+}
+
+#[test]
+fn every_input_belongs_to_a_row_and_every_test_that_is_named_exists() -> Result<()> {
+    let paths = Paths::find()?;
+    let folder = paths.patches().join("upstream");
+    let mut inputs = Vec::new();
+    let mut sources = String::new();
+    for file in sorted_entries(&paths.root().join("test-harness/tests"))? {
+        if file.extension().is_some_and(|ext| ext == "rs") {
+            sources.push_str(&read_text(&file)?);
+        }
+    }
+    for patch in patches(&readme()?)? {
+        match patch.shown {
+            Shown::Difference => inputs.push(folder.join(format!("inputs/{}.ops", patch.number))),
+            Shown::Rule { .. } => {}
+            Shown::Tests(names) => {
+                for name in names {
+                    assert!(sources.contains(&format!("fn {name}()")), "no test {name}");
+                }
+            }
+        }
+    }
+    assert_eq!(inputs, sorted_entries(&folder.join("inputs"))?);
+    Ok(())
+}
+
+#[test]
+fn every_patch_is_as_maintainers_want_it() -> Result<()> {
+    let folder = Paths::find()?.patches().join("upstream");
+    for patch in patches(&readme()?)? {
+        let text = read_text(&folder.join(&patch.file))?;
+        let (head, body) = text.split_once("\n---\n").unwrap_or((&text, ""));
+        let name = &patch.file;
+        assert!(head.contains("\nSubject: [PATCH] xen/arm: "), "{name}");
+        assert!(head.contains("\nSigned-off-by: "), "{name}");
+        // All but one: the walks are as old as the port.
+        let has_tag = head.contains("\nFixes: ");
+        assert_eq!(has_tag, !patch.mends.contains(&"walks".to_owned()), "{name}");
+        let long = head.lines().find(|line| line.len() > 75 && !line.starts_with("Fixes: "));
+        let long = long.filter(|line| !line.contains("Signed-off-by"));
+        assert_eq!(long, None, "{name}");
+        let added = body.lines().filter(|line| line.starts_with('+'));
+        let mut bad = added.filter(|line| line.contains('\t') || line.len() > 81 || line.ends_with(' '));
+        assert_eq!(bad.next(), None, "{name}");
+    }
+    Ok(())
+}
+
+#[test]
+fn cells_are_understood() -> Result<()> {
+    assert_eq!(shown("input")?, Shown::Difference);
+    assert_eq!(
+        shown("rule `T5` on `40-off-plain`")?,
+        Shown::Rule {
+            rule: "T5".to_owned(),
+            machine: "40-off-plain".to_owned()
+        }
+    );
+    assert_eq!(
+        shown("tests `b11_a`, `b11_b`")?,
+        Shown::Tests(vec!["b11_a".to_owned(), "b11_b".to_owned()])
+    );
+    for wrong in ["", "tests", "rule T5", "inputs"] {
+        assert!(shown(wrong).is_err(), "{wrong}");
+    }
+    let table = "| id | why there is no patch |\n|---|---|\n| B1 | it is mended |\n\n| B2 | no |\n";
+    assert_eq!(without(table)?, [("B1", "it is mended")]);
+    assert!(without("| id | why there is no patch |\n|---|---|\n| B1 | |\n").is_err());
+    assert!(without("").is_err());
+    assert!(patches(table).is_err());
+    Ok(())
+}
