@@ -132,6 +132,7 @@ void xs_mock_isb(void);
 #define isb() xs_mock_isb()
 void xs_mock_dsb_ish(void);
 void xs_mock_dsb_nsh(void);
+#define dsb(domain) xs_mock_dsb_##domain()
 #define ALTERNATIVE(oldinstr, newinstr, feature) ""
 bool xs_has_at_speculate(void);
 #define cpus_have_const_cap(cap) xs_has_at_speculate()

@@ -191,6 +191,19 @@ pub(super) const DEFECTS: &[Fix] = &[
         p2m->default_access = a;
         return 0;",
                 ),
+                // With the lock taken first (patches/upstream).
+                replace(
+                    "
+        p2m->default_access = a;
+        p2m_write_unlock(p2m);",
+                    "
+        if ( a != p2m->default_access )
+            p2m->mem_access_enabled = true;
+        else
+            oracle_excused(FIX_B6);
+        p2m->default_access = a;
+        p2m_write_unlock(p2m);",
+                ),
             ]),
             Edit(&[
                 replace(

@@ -213,15 +213,27 @@ int relinquish_p2m_mapping(struct domain *d)"#,
 
 int p2m_set_entry(struct p2m_domain *p2m,"#,
             )]),
-            Edit(&[replace(
-                "
+            Edit(&[
+                replace(
+                    "
         rc = __p2m_set_entry(p2m, sgfn, order, smfn, t, a);
         if ( rc )",
-                "
+                    "
         rc = oracle_is_mapped(p2m, sgfn, order, smfn, t, a) ? 0
              : __p2m_set_entry(p2m, sgfn, order, smfn, t, a);
         if ( rc )",
-            )]),
+                ),
+                // With B3 mended (patches/upstream).
+                replace(
+                    "
+        rc = __p2m_set_entry(p2m, sgfn, order, smfn, t, a, false);
+        if ( rc )",
+                    "
+        rc = oracle_is_mapped(p2m, sgfn, order, smfn, t, a) ? 0
+             : __p2m_set_entry(p2m, sgfn, order, smfn, t, a, false);
+        if ( rc )",
+                ),
+            ]),
             Edit(&[replace(
                 "
         mfn_t mfn = p2m_get_entry(p2m, gfn, &t, NULL, &order, NULL);
