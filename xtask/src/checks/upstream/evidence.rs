@@ -20,10 +20,20 @@ use crate::checks::diff::oracle::{build, compare, Meter, Outcome};
 
 /// Machines on which a patched C must agree with the Rust: with and without mem_access, a level-0 root, a concatenated
 /// root, IOMMUs of both kinds.
-const MACHINES: [&str; 3] = ["40-off-access", "48-noncoherent-plain", "42-coherent-access"];
+const MACHINES: [&str; 3] = [
+    "40-off-access",
+    "48-noncoherent-plain",
+    "42-coherent-access",
+];
 
 /// Operations when a rule is looked for; the first ones break each.
 const OPERATIONS: u64 = 20_000;
+
+/// Seconds for the operations of one file, which take less than one if they end.
+const PATIENCE: &str = "60";
+
+/// What `timeout` says when they do not.
+const TIMED_OUT: i32 = 124;
 
 /// Builds oracles and asks them.
 pub(super) struct Judge<'a> {
@@ -43,7 +53,12 @@ impl<'a> Judge<'a> {
     }
 
     /// The C as it came, without the edits that the patch stands for: the defect must be seen.
-    pub(super) fn unpatched(&self, tree: &Tree<'_>, patch: &Patch, folder: &Path) -> Result<String> {
+    pub(super) fn unpatched(
+        &self,
+        tree: &Tree<'_>,
+        patch: &Patch,
+        folder: &Path,
+    ) -> Result<String> {
         let edits: BTreeSet<&str> = patch.edits.iter().map(String::as_str).collect();
         match &patch.shown {
             Shown::Tests(names) => Ok(format!("see {}", names.join(", "))),
@@ -128,7 +143,11 @@ impl<'a> Judge<'a> {
         let mut operations = 0;
         for machine in MACHINES {
             let outcome = self.compared(oracle, machine, self.ops)?;
-            operations += outcome.counts("operations").iter().map(|(_, n)| n).sum::<u64>();
+            operations += outcome
+                .counts("operations")
+                .iter()
+                .map(|(_, n)| n)
+                .sum::<u64>();
         }
         Ok(format!("{operations} operations agree"))
     }
@@ -137,7 +156,11 @@ impl<'a> Judge<'a> {
 /// How often a rule was broken.
 fn broken(outcome: &Outcome, rule: &str) -> u64 {
     let counts = outcome.counts("rules");
-    counts.iter().filter(|(name, _)| name == rule).map(|(_, n)| n).sum()
+    counts
+        .iter()
+        .filter(|(name, _)| name == rule)
+        .map(|(_, n)| n)
+        .sum()
 }
 
 fn input(folder: &Path, patch: &Patch) -> PathBuf {
@@ -146,7 +169,9 @@ fn input(folder: &Path, patch: &Patch) -> PathBuf {
 
 /// Carries the operations of a file out; how the two differ, if they do.
 fn replay(oracle: &Path, file: &Path) -> Result<Option<String>> {
-    let output = command::bound(oracle)
+    let output = command::bound("timeout")
+        .arg(PATIENCE)
+        .arg(oracle)
         .arg("replay")
         .arg(file)
         .stderr(Stdio::piped())
@@ -155,6 +180,9 @@ fn replay(oracle: &Path, file: &Path) -> Result<Option<String>> {
         .context("cannot start the oracle")?;
     if output.status.success() {
         return Ok(None);
+    }
+    if output.status.code() == Some(TIMED_OUT) {
+        return Ok(Some(format!("it does not end within {PATIENCE} s")));
     }
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     let complaint = String::from_utf8_lossy(&output.stderr).into_owned();

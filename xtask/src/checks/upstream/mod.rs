@@ -87,7 +87,9 @@ impl Attempt<'_> {
         }
         self.tree.am(&self.folder.join(&patch.file))?;
         let objects = self.tree.compile()?;
-        let after = self.judge.patched(&self.tree, patch, &edits, &self.folder)?;
+        let after = self
+            .judge
+            .patched(&self.tree, patch, &edits, &self.folder)?;
         Ok(format!(
             "applies, {objects} objects compile; before: {before}; after: {after}"
         ))

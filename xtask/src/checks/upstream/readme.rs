@@ -34,9 +34,6 @@ pub(super) struct Patch {
 /// What heads the table of patches.
 const PATCHES: &str = "| patch | after | mends | edits | shown by |";
 
-/// What heads the table of what has no patch.
-const WITHOUT: &str = "| id | why there is no patch |";
-
 /// The cells of a table's rows, found by its head.
 fn rows<'t>(text: &'t str, head: &str) -> Result<Vec<Vec<&'t str>>> {
     let mut lines = text.lines().skip_while(|line| *line != head);
@@ -96,17 +93,6 @@ pub(super) fn patches(text: &str) -> Result<Vec<Patch>> {
         .iter()
         .map(|cells| {
             parse(cells).with_context(|| format!("the row | {} | is not right", cells.join(" | ")))
-        })
-        .collect()
-}
-
-/// The ids that have no patch against staging, each with the reason.
-pub(super) fn without(text: &str) -> Result<Vec<(&str, &str)>> {
-    rows(text, WITHOUT)?
-        .iter()
-        .map(|cells| match *cells.as_slice() {
-            [id, why] if !why.is_empty() => Ok((id, why)),
-            _ => bail!("| {} | gives no reason", cells.join(" | ")),
         })
         .collect()
 }

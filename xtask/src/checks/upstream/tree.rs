@@ -99,7 +99,12 @@ impl<'p> Tree<'p> {
         git.arg("-C")
             .arg(self.src())
             .args(["-c", "user.name=xtask", "-c", "user.email=xtask@localhost"])
-            .args(["-c", "commit.gpgSign=false", "-c", "core.hooksPath=/dev/null"])
+            .args([
+                "-c",
+                "commit.gpgSign=false",
+                "-c",
+                "core.hooksPath=/dev/null",
+            ])
             .args(args);
         command::logged(&mut git, &self.paths.log("upstream-git"))
     }
