@@ -11,7 +11,7 @@ use anyhow::{bail, ensure, Context, Result};
 
 use super::readme::{Patch, Shown};
 use super::tree::Tree;
-use crate::base::cli::DiffArgs;
+use crate::base::cli::{DiffArgs, SourceArgs};
 use crate::base::command;
 use crate::base::files;
 use crate::base::paths::Paths;
@@ -110,7 +110,10 @@ impl<'a> Judge<'a> {
     fn oracle(&self, tree: &Tree<'_>, edits: &BTreeSet<&str>) -> Result<PathBuf> {
         let args = DiffArgs {
             without: edits.iter().map(|&edit| edit.to_owned()).collect(),
-            xen_tree: Some(tree.src()),
+            source: SourceArgs {
+                xen_tree: Some(tree.src()),
+                ..SourceArgs::default()
+            },
             ..DiffArgs::short(true, self.ops)
         };
         build(self.paths, self.progress, &args, None)
