@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use test_harness::Config;
+use test_harness::{Config, Violation};
 
 use crate::exec::outcome::{Outcome, Prepared};
 use crate::exec::request::Request;
@@ -28,7 +28,7 @@ const FULL: usize = 300;
 pub(crate) struct Tally {
     /// Operations that agreed.
     pub(crate) operations: u64,
-    /// Rules of the model that the C broke.
+    /// Rules of the model that the C broke, and the Rust did not.
     pub(crate) rules: BTreeMap<&'static str, u64>,
 }
 
@@ -259,7 +259,8 @@ impl Pair<'_> {
             }
         };
         let (rust, c) = (take(&self.rust), take(&self.c));
-        for broken in &c {
+        let alone = |broken: &&Violation| !rust.iter().any(|other| other.rule == broken.rule);
+        for broken in c.iter().filter(alone) {
             *self.tally.rules.entry(broken.rule).or_default() += 1;
         }
         let new = rust.iter().find(|broken| {

@@ -69,6 +69,7 @@ pub(super) const DEFECTS: &[Fix] = &[
          p2m_is_foreign(orig_pte.p2m.type) )
     {
         oracle_excused(FIX_B3);
+        p2m_tlb_flush_sync(p2m);
         oracle_put_foreign(orig_pte, level);
     }
 
