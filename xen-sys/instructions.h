@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The instructions that helpers.c issues itself. They are apart, so that what
- * computes their operands compiles for any machine:
- * test-harness/tests/helpers_c.rs puts functions in their place that record it.
+ * computes their operands compiles for any machine: a test on the host puts
+ * functions in their place that record the operands.
  */
 #ifndef XEN_SYS_INSTRUCTIONS_H
 #define XEN_SYS_INSTRUCTIONS_H

@@ -198,8 +198,8 @@ pub const XS_INVALID_VMID: xs_const = 0;
 pub const XS_VTCR_BASE: xs_const = 1 << 31 | 3 << 12 | 1 << 10 | 1 << 8;
 pub const XS_VTCR_VS: xs_const = 1 << 19;
 
-// What is no call in the hypervisor; and what the harness and Xen's own C, next to which
-// the oracle runs, call beside that.
+// What is no call in the hypervisor; and what else the tests call, and Xen's own C when it
+// runs beside the Rust on the host.
 unsafe extern "C" {
     pub safe fn xs_current() -> *mut vcpu;
     pub safe fn xs_smp_processor_id() -> c_uint;
