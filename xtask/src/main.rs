@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Build, boot and test commands:
-//! `cargo xtask boot | build-xen | test | diff | upstream | bench | releases | coverage | doctor`.
+//! `cargo xtask boot | build-xen | test | diff | bench | releases | series | upstream | known-c | coverage | doctor`.
 //!
 //! Results go to stdout, progress and errors to stderr; the exit code is 0 only if all that was
 //! asked for passed.
@@ -75,6 +75,7 @@ fn run(cli: &Cli) -> Result<bool> {
         Action::Upstream(args) => upstream::run(&paths, progress, args),
         Action::Bench(args) => bench::run(&paths, progress, args),
         Action::Releases(args) => releases::run(&paths, progress, args),
+        Action::Series(args) => xen::series::run(&paths, progress, args),
         Action::Coverage => coverage::run(&paths, progress),
         Action::KnownC(args) => known_c::run(&paths, args).map(|()| true),
         Action::Doctor => Ok(doctor::run()),

@@ -34,6 +34,8 @@ pub(crate) enum Action {
     Bench(BenchArgs),
     /// Take every release through it all: patches, builds, gates, self-test next to its own C, a boot
     Releases(ReleasesArgs),
+    /// Make commits that put the Rust into Xen's own tree: a series for mail, or a branch
+    Series(SeriesArgs),
     /// Measure how much of the p2m the host tests run through
     Coverage,
     /// Compare the list of the C that the Rust has been compared with (xen-sys/build/known-c.txt) with a clone of xen.git
@@ -270,6 +272,23 @@ pub(crate) struct ReleasesArgs {
     /// Write the releases that were run into the table of docs/releases.md
     #[arg(long)]
     pub(crate) write: bool,
+}
+
+/// Which tree the Rust is put into, and what comes of it.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct SeriesArgs {
+    /// The Xen tree that the series is for: what its repository has checked out and committed, or, without a repository, all of it. It is not changed
+    #[arg(long, value_name = "PATH")]
+    pub(crate) xen_tree: PathBuf,
+    /// Where the cover letter and the patches go [default: target/series, unless --branch is given]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// Make the commits a new branch of the tree's repository; what is checked out there stays
+    #[arg(long, value_name = "NAME")]
+    pub(crate) branch: Option<String>,
+    /// Where this repository can be found, for the cover letter
+    #[arg(long, value_name = "URL")]
+    pub(crate) url: Option<String>,
 }
 
 /// A part of a row's name, which goes on Xen's command line.

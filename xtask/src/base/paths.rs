@@ -84,6 +84,11 @@ impl Paths {
         self.target().join("log").join(format!("{name}.log"))
     }
 
+    /// The Rust as a series for Xen's own tree.
+    pub(crate) fn series(&self) -> PathBuf {
+        self.target().join("series")
+    }
+
     /// The patch series for each Xen release.
     pub(crate) fn patches(&self) -> PathBuf {
         self.root.join("patches")

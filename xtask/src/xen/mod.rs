@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! The hypervisor: which releases there are patches for (`release`), where its source comes from
-//! (`source`), the patches (`patches`, `diff`), its configuration (`config`), the tree made of all
+//! (`source`), the patches (`patches`, `diff`), the Rust inside Xen's tree (`series`), its configuration (`config`), the tree made of all
 //! these (`build`), and what can be read from the linked image (`image`).
 
 pub(crate) mod build;
@@ -10,4 +10,5 @@ pub(crate) mod git;
 pub(crate) mod image;
 pub(crate) mod patches;
 pub(crate) mod release;
+pub(crate) mod series;
 pub(crate) mod source;
