@@ -249,6 +249,7 @@ fn is_built(name: &str) -> bool {
     made.iter().any(|suffix| file.ends_with(suffix))
         || file == ".config"
         || file == ".config.old"
+        || name.starts_with("xen/arch/arm/rust/target/")
         || name.starts_with("xen/include/config/")
         || name.starts_with("xen/include/generated/")
         || ["xen/xen", "xen/xen-syms", "xen/xen.efi"].contains(&name)
@@ -271,6 +272,7 @@ mod tests {
         for product in [
             "xen/arch/arm/p2m.o",
             "xen/arch/arm/.p2m.o.cmd",
+            "xen/arch/arm/rust/target/CACHEDIR.TAG",
             "xen/.config",
             "xen/xen",
         ] {

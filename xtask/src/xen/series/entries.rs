@@ -12,11 +12,11 @@ const SECTION: &str = "ARM P2M IN RUST";
 /// Where `MAINTAINERS` begins to be a list.
 const LIST: &str = "Maintainers List";
 
-/// Adds a section, in the order of the alphabet, for the Rust and these other folders.
-pub(super) fn maintainers(text: &str, maintainer: &str, folders: &[&str]) -> Result<String> {
+/// Adds a section, in the order of the alphabet, for the Rust and these other files and folders.
+pub(super) fn maintainers(text: &str, maintainer: &str, others: &[String]) -> Result<String> {
     let mut section = format!("{SECTION}\nM:\t{maintainer}\nS:\tMaintained\nF:\t{HOME}/\n");
-    for folder in folders {
-        section.push_str(&format!("F:\t{folder}/\n"));
+    for other in others {
+        section.push_str(&format!("F:\t{other}\n"));
     }
     let lines: Vec<&str> = text.lines().collect();
     let list = lines
@@ -137,11 +137,11 @@ mod tests {
                     Change Log\nM:\tD\n\nTHE REST\nM:\tE\n";
         let ours = "ARM P2M IN RUST\nM:\tMe <me@x.org>\nS:\tMaintained\nF:\txen/arch/arm/rust/\n\
                     F:\txen/arch/arm/test/\n\n";
-        let text = maintainers(list, "Me <me@x.org>", &["xen/arch/arm/test"])?;
+        let text = maintainers(list, "Me <me@x.org>", &["xen/arch/arm/test/".to_owned()])?;
         assert_eq!(text, list.replace("ARM SMMU", &format!("{ours}ARM SMMU")));
         // Also where nothing but the last section comes after it.
         let short = "Maintainers List\n\nARGO\nR:\tA\n\nTHE REST\nM:\tE\n";
-        let text = maintainers(short, "Me <me@x.org>", &["xen/arch/arm/test"])?;
+        let text = maintainers(short, "Me <me@x.org>", &["xen/arch/arm/test/".to_owned()])?;
         assert_eq!(text, short.replace("THE REST", &format!("{ours}THE REST")));
         assert!(maintainers("nothing\n", "Me <me@x.org>", &[]).is_err());
         Ok(())

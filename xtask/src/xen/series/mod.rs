@@ -29,6 +29,9 @@ use crate::base::progress::Progress;
 
 pub(crate) use self::repository::Identity;
 
+/// What Kconfig has with the Rust, in whichever file.
+const OPTION: &str = "config ARM_P2M_RUST";
+
 /// A patch that adds this is the self-test, which comes last; one that adds the other stays here: what
 /// it counts means something only beside this project's tables.
 const SELFTEST: &str = "+config P2M_SELFTEST";
@@ -75,7 +78,7 @@ pub(crate) fn make(
     who: &Identity,
 ) -> Result<Made> {
     let version = release::of_tree(tree)?;
-    release::require_supported(paths, tree, version)?;
+    release::require_supported(tree, version)?;
     let out = match (&args.out, &args.branch) {
         (Some(out), _) => Some(absolute(out)?),
         (None, Some(_)) => None,
@@ -106,7 +109,7 @@ pub(crate) fn make(
         put(&xen.dir().join(HOME), &sources.after(there)?)?;
         xen.commit(&message(step.subject, step.body))?;
     }
-    let (first, last) = patches(&Series::of(paths, version)?)?;
+    let (first, last) = patches(&Series::find(paths)?)?;
     for patch in &first {
         apply(&xen, patch, tree)?;
     }
@@ -165,13 +168,17 @@ fn make_room(out: &Path, theirs: bool) -> Result<()> {
 
 /// Fails if the tree has some of it already.
 fn require_new(tree: &Path, xen: &Repository) -> Result<()> {
-    let kconfig = files::read_text(&xen.dir().join("xen/arch/arm/Kconfig"))?;
-    let option = kconfig.lines().any(|line| line == "config ARM_P2M_RUST");
+    let mut option = false;
+    for file in files::sorted_entries(&xen.dir().join("xen/arch/arm"))? {
+        let name = file.file_name().unwrap_or_default().to_string_lossy();
+        option |= name.starts_with("Kconfig")
+            && files::read_text(&file)?.lines().any(|line| line == OPTION);
+    }
     if option || xen.dir().join(HOME).exists() {
         bail!(
             "{} has the Rust p2m already ({}): make the series for a commit that has not",
             tree.display(),
-            if option { "config ARM_P2M_RUST" } else { HOME }
+            if option { OPTION } else { HOME }
         );
     }
     Ok(())
@@ -218,7 +225,11 @@ fn apply(xen: &Repository, patch: &Path, tree: &Path) -> Result<()> {
 
 /// Adds to Xen's own files; returns what could not be added.
 fn enter(xen: &Repository, who: &Identity, selftest: bool) -> Result<Vec<String>> {
-    let others: &[&str] = if selftest { &[SELFTEST_HOME] } else { &[] };
+    let mut others = xen.added()?;
+    others.retain(|file| !file.starts_with(HOME));
+    if selftest {
+        others.push(format!("{SELFTEST_HOME}/"));
+    }
     let mut left_out = Vec::new();
     let mut enter = |name: &str, what: &str, edit: &dyn Fn(&str) -> Result<String>| {
         let path = xen.dir().join(name);
@@ -238,7 +249,7 @@ fn enter(xen: &Repository, who: &Identity, selftest: bool) -> Result<Vec<String>
     enter(
         "MAINTAINERS",
         "Add a section for Arm's p2m in Rust",
-        &|text| entries::maintainers(text, &whom, others),
+        &|text| entries::maintainers(text, &whom, &others),
     )?;
     enter(
         "SUPPORT.md",

@@ -147,6 +147,12 @@ impl Repository {
         self.run(&["am", "--quiet", "--signoff", &patch])
     }
 
+    /// The files that are new since the base.
+    pub(super) fn added(&self) -> Result<Vec<String>> {
+        let said = self.output(&["diff", "--name-only", "--diff-filter=A", &self.base, "HEAD"])?;
+        Ok(said.lines().map(str::to_owned).collect())
+    }
+
     /// Does a commit since the base add white space that git complains of?
     pub(super) fn check(&self) -> Result<()> {
         let range = format!("{}..HEAD", self.base);

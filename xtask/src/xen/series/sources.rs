@@ -128,6 +128,12 @@ fn part_of(path: &str) -> Result<Part> {
     }
 }
 
+/// What `lib.rs` has in addition as long as layers are missing.
+const UNFINISHED: &str = "\
+// Most of this is used by layers that come later; the last one takes these lines out.
+#![allow(dead_code, unused_imports, unused_macros)]
+";
+
 /// `lib.rs` without the modules that are not there yet.
 fn with_layers(lib: &str, there: impl Fn(&str) -> bool) -> String {
     let module = |line: &str| {
@@ -136,9 +142,22 @@ fn with_layers(lib: &str, there: impl Fn(&str) -> bool) -> String {
         let plain = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
         (plain && ["", "pub ", "pub(crate) "].contains(&visibility)).then(|| name.to_owned())
     };
-    lib.lines()
-        .filter(|line| module(line).is_none_or(|name| there(&name)))
-        .fold(String::new(), |text, line| text + line + "\n")
+    let mut text = String::new();
+    let mut missing = false;
+    for line in lib.lines() {
+        if module(line).is_some_and(|name| !there(&name)) {
+            missing = true;
+        } else {
+            text.push_str(line);
+            text.push('\n');
+        }
+    }
+    if missing {
+        let docs = lib.lines().take_while(|line| line.starts_with("//"));
+        let end = docs.map(|line| line.len() + 1).sum();
+        text.insert_str(end, UNFINISHED);
+    }
+    text
 }
 
 /// Adds a file, or all files below a folder.

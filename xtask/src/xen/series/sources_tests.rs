@@ -110,7 +110,11 @@ fn layers_come_in_the_order_of_the_plan_of_layers() -> anyhow::Result<()> {
 fn modules_that_are_not_there_yet_are_not_named() {
     let lib = "//! mod guest;\npub mod types;\nmod guest;\npub(crate) mod map;\nmod own;\nuse x;\n";
     let left = with_layers(lib, |name| ["types", "own"].contains(&name));
-    assert_eq!(left, "//! mod guest;\npub mod types;\nmod own;\nuse x;\n");
+    let allowed = "#![allow(dead_code, unused_imports, unused_macros)]\n";
+    let (head, tail) = left.split_once(allowed).unwrap_or_default();
+    assert!(head.starts_with("//! mod guest;\n// "), "{left}");
+    assert_eq!(tail, "pub mod types;\nmod own;\nuse x;\n");
+    assert_eq!(with_layers(lib, |_| true), lib);
 }
 
 #[test]
