@@ -8,6 +8,7 @@ mod dependencies;
 pub(crate) mod diff;
 pub(crate) mod doctor;
 mod gates;
+mod in_tree;
 pub(crate) mod known_c;
 #[cfg(test)]
 mod markdown;

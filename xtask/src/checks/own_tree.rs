@@ -2,7 +2,7 @@
 //! The README's lines for a user's own Xen tree, read out of it and run as they stand there: on a clean
 //! tree of the release in git, with Arm's default configuration, which no other build here has.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{ensure, Context, Result};
 
@@ -13,6 +13,7 @@ use crate::base::lock;
 use crate::base::paths::Paths;
 use crate::base::progress::Progress;
 use crate::base::table::{self, Row};
+use crate::base::version::Version;
 use crate::boot::{self, steps};
 use crate::checks::gates;
 use crate::host::rust_toolchain;
@@ -68,8 +69,8 @@ fn build(paths: &Paths, progress: Progress) -> Result<BuiltXen> {
     lock::alone(paths, progress, || {
         let release = release::DEFAULT;
         let source = Source::download(paths, progress, release)?;
-        let name = format!("{release}-readme");
-        let tree = paths.xen_trees().join(&name);
+        let name = name(release);
+        let tree = tree(paths);
         let log = paths.log("readme");
         let task = progress.start("Unpacking a clean tree into git");
         files::make_whole(paths, &tree, "", |scratch| {
@@ -107,8 +108,17 @@ fn build(paths: &Paths, progress: Progress) -> Result<BuiltXen> {
     })
 }
 
+fn name(release: Version) -> String {
+    format!("{release}-readme")
+}
+
+/// Where the tree is that was built by the README.
+pub(super) fn tree(paths: &Paths) -> PathBuf {
+    paths.xen_trees().join(name(release::DEFAULT))
+}
+
 /// Makes a git repository of a tree, with all that is in it, and with a committer for `git am`.
-fn into_git(tree: &Path, log: &Path) -> Result<()> {
+pub(super) fn into_git(tree: &Path, log: &Path) -> Result<()> {
     let git = |args: &[&str]| {
         let mut git = command::bound("git");
         command::logged(git.args(args).current_dir(tree), log)

@@ -18,6 +18,7 @@ use crate::checks::compilers;
 use crate::checks::dependencies;
 use crate::checks::diff;
 use crate::checks::gates;
+use crate::checks::in_tree;
 use crate::checks::own_tree;
 use crate::checks::releases;
 use crate::e2e;
@@ -50,6 +51,7 @@ pub(crate) fn run(paths: &Paths, progress: Progress, args: &TestArgs) -> bool {
         rows.add(judged);
         rows.add(compilers::run(paths, progress, xen.as_ref()));
         rows.add(own_tree::run(paths, progress));
+        rows.add([in_tree::run(paths, progress)]);
         rows.add(compilers::configurations(paths, progress));
         rows.add([booted(paths, progress)]);
         for compare in [on_the_host, inside_xen, by_all_cpus] {

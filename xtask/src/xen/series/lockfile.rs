@@ -43,7 +43,7 @@ pub(super) fn reduce(full: &str, members: &[&str]) -> Result<String> {
     for package in &kept {
         text.push_str("\n[[package]]\n");
         for line in &package.lines {
-            text.push_str(&reference(line, &versions));
+            text.push_str(&reference(line, versions));
             text.push('\n');
         }
     }

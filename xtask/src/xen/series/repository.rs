@@ -155,10 +155,14 @@ impl Repository {
 
     /// Does a commit since the base add white space that git complains of?
     pub(super) fn check(&self) -> Result<()> {
-        let range = format!("{}..HEAD", self.base);
-        let each = self.output(&["log", "--check", "--format=", &range])?;
+        let mut log = git(&self.dir);
+        log.args(["log", "--check", "--format="])
+            .arg(format!("{}..HEAD", self.base));
+        // It fails when it found something, which is on its stdout.
+        let done = log.output().context("cannot start git")?;
+        let each = String::from_utf8_lossy(&done.stdout);
         ensure!(
-            each.trim().is_empty(),
+            done.status.success() && each.trim().is_empty(),
             "the series has white space that git complains of:\n{}",
             each.trim()
         );
@@ -235,3 +239,7 @@ fn git(dir: &Path) -> Command {
     git.arg("-C").arg(dir);
     git
 }
+
+#[cfg(test)]
+#[path = "repository_tests.rs"]
+mod tests;
