@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! This repository's `Cargo.lock` for the smaller workspace: the same versions, of the packages that
-//! are still reached. cargo with `--locked` takes it only if it is to the letter what cargo itself
-//! would write: where a name has one version left, it is named without one.
+//! are still reached; cargo with `--locked` takes it only if none is missing and none too many. It is
+//! written as cargo itself would write it, so that cargo changes nothing in it later: where a name has
+//! one version left, it stands without one.
 
 use std::collections::BTreeSet;
 

@@ -115,6 +115,8 @@ fn work_trees_and_shallow_clones_are_repositories_too() -> anyhow::Result<()> {
         let dir = tempfile::tempdir()?;
         let made = add(&tree, dir.path()).context(name)?;
         assert!(made.has_origin(), "{name}");
+        let out = tempfile::tempdir()?;
+        assert_eq!(made.write_patches(out.path()).context(name)?.len(), 2);
         made.publish("mine").context(name)?;
         assert_eq!(
             run(&tree, &["log", "--oneline", "HEAD..mine"])?
