@@ -29,11 +29,6 @@ impl Series {
         Ok(Self { patches })
     }
 
-    /// The patches, in order.
-    pub(crate) fn files(&self) -> &[PathBuf] {
-        &self.patches
-    }
-
     /// Adds a patch at the end.
     pub(crate) fn add(&mut self, patch: PathBuf) {
         self.patches.push(patch);

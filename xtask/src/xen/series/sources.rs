@@ -39,7 +39,10 @@ impl Sources {
     /// Reads them.
     pub(super) fn read(root: &Path) -> Result<Self> {
         let mut all = BTreeMap::new();
-        for name in plan::crates(STEPS).into_iter().chain(["src", "build.rs"]) {
+        for name in plan::crates(STEPS)
+            .into_iter()
+            .chain(["src", "build", "build.rs"])
+        {
             walk(root, name, &mut all)?;
         }
         for name in DOCUMENTS {
@@ -102,7 +105,7 @@ fn part_of(path: &str) -> Result<Part> {
     let first = names.next().unwrap_or_default();
     match first {
         "README.md" | ".gitignore" | "docs" => Ok(Part::Documents),
-        "src" | "build.rs" => Ok(Part::Archive),
+        "src" | "build" | "build.rs" => Ok(Part::Archive),
         LAYERED => {
             let layer = match (names.next(), names.next(), names.next()) {
                 (Some("src"), Some(folder), Some(_)) => Some(folder),

@@ -39,7 +39,9 @@ fn every_file_of_every_crate_is_in_the_series() -> anyhow::Result<()> {
     // The crates that the archive is made of, as cargo's own files say.
     let manifest: toml::Table = toml::from_str(&read_text(&root.join("Cargo.toml"))?)?;
     let mut wanted = BTreeSet::from(["build.rs".to_owned()]);
-    listed(root, &root.join("src"), &mut wanted)?;
+    for folder in ["src", "build"] {
+        listed(root, &root.join(folder), &mut wanted)?;
+    }
     let mut folders: Vec<String> = vec![String::new()];
     let mut seen = BTreeSet::new();
     while let Some(folder) = folders.pop() {
