@@ -39,10 +39,7 @@ impl Sources {
     /// Reads them.
     pub(super) fn read(root: &Path) -> Result<Self> {
         let mut all = BTreeMap::new();
-        for name in plan::crates(STEPS)
-            .into_iter()
-            .chain(["src", "build", "build.rs"])
-        {
+        for name in plan::crates(STEPS).into_iter().chain(["src", "build.rs"]) {
             walk(root, name, &mut all)?;
         }
         for name in DOCUMENTS {
@@ -105,7 +102,7 @@ fn part_of(path: &str) -> Result<Part> {
     let first = names.next().unwrap_or_default();
     match first {
         "README.md" | ".gitignore" | "docs" => Ok(Part::Documents),
-        "src" | "build" | "build.rs" => Ok(Part::Archive),
+        "src" | "build.rs" => Ok(Part::Archive),
         LAYERED => {
             let layer = match (names.next(), names.next(), names.next()) {
                 (Some("src"), Some(folder), Some(_)) => Some(folder),
