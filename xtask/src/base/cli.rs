@@ -98,7 +98,19 @@ pub(crate) struct SourceArgs {
 }
 
 impl SourceArgs {
-    /// What the user said nothing about.
+    /// As it would be typed, with a space before.
+    pub(crate) fn typed(&self) -> String {
+        let path = |name: &str, path: &Option<PathBuf>| {
+            path.as_ref()
+                .map_or_else(String::new, |path| format!(" --{name} {}", path.display()))
+        };
+        let release = self.release.map(|release| format!(" --release {release}"));
+        release.unwrap_or_default()
+            + &path("xen-git", &self.xen_git)
+            + &path("xen-tree", &self.xen_tree)
+    }
+
+    /// Is it what one gets without a word about it?
     pub(crate) fn is_default(&self) -> bool {
         self.xen_tree.is_none() && self.release.is_none()
     }

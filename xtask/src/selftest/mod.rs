@@ -137,7 +137,8 @@ fn compare(
             _ => text.push_str("and no operation up to the next checkpoint shows a difference"),
         }
         text.push_str(&format!(
-            "\nto see it again: cargo xtask diff --seed {} --ops {to} --cpu {} --smp {}{}",
+            "\nto see it again: cargo xtask diff{} --seed {} --ops {to} --cpu {} --smp {}{}",
+            args.source.typed(),
             args.seed,
             cell.cpu,
             cell.smp,
