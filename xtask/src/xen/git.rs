@@ -108,7 +108,7 @@ impl Branch {
             .args(["clone", "--quiet", "--shared", "--no-checkout"])
             .args([clone, &dir]);
         command::logged(&mut command, &log)?;
-        let run = |args: &[&str]| {
+        let git = |args: &[&str]| {
             let mut git = command::bound("git");
             git.arg("-C").arg(&dir);
             for setting in [
@@ -119,16 +119,15 @@ impl Branch {
                 git.args(["-c", setting]);
             }
             git.args(args);
-            if args.first() == Some(&"am") {
-                git.args(patches);
-            }
-            command::logged(&mut git, &log)
+            git
         };
+        let run = |args: &[&str]| command::logged(&mut git(args), &log);
         run(&["sparse-checkout", "set", "--no-cone", part])?;
         let mut refused = Vec::new();
         for branch in all {
             run(&["checkout", "--quiet", "--force", "--detach", &branch.commit])?;
-            if run(&["am", "--quiet", "--no-3way"]).is_err() {
+            let mut am = git(&["am", "--quiet", "--no-3way"]);
+            if command::logged(am.args(patches), &log).is_err() {
                 refused.push(branch.to_string());
                 run(&["am", "--abort"])?;
             }
@@ -209,4 +208,83 @@ pub(crate) fn file(clone: &Path, commit: &str, path: &str) -> Result<Option<Stri
         return Ok(None);
     }
     command::output(git(clone).args(["show", &name])).map(Some)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Branch;
+    use crate::base::command;
+    use crate::base::files::{create_dir, read_text, write};
+    use crate::base::paths::Paths;
+    use crate::base::version::Version;
+    use std::path::Path;
+
+    /// A clone with a tag of 4.19, its stable branch, and a master that says 4.23.
+    fn clone(dir: &Path) -> anyhow::Result<()> {
+        let git = |args: &[&str]| {
+            let mut git = command::clean("git");
+            git.arg("-C").arg(dir);
+            git.args(["-c", "user.name=x", "-c", "user.email=x@localhost"]);
+            command::output(git.args(args))
+        };
+        let commit = |minor: u32, line: &str| {
+            let makefile = format!("export XEN_VERSION = 4\nexport XEN_SUBVERSION = {minor}\n");
+            write(&dir.join("xen/Makefile"), makefile)?;
+            write(
+                &dir.join("xen/arch/arm/Makefile"),
+                format!("one\n{line}\ntwo\n"),
+            )?;
+            git(&["add", "--all"])?;
+            git(&["commit", "--quiet", "--message", line])
+        };
+        create_dir(&dir.join("xen/arch/arm"))?;
+        git(&["init", "--quiet", "--initial-branch=master"])?;
+        commit(19, "first")?;
+        git(&["tag", "-a", "-m", "x", "RELEASE-4.19.0"])?;
+        git(&["tag", "RELEASE-4.1.0"])?;
+        git(&["branch", "stable-4.1"])?;
+        git(&["checkout", "--quiet", "-b", "stable-4.19"])?;
+        commit(19, "changed")?;
+        git(&["checkout", "--quiet", "master"])?;
+        commit(23, "first\nmore")?;
+        Ok(())
+    }
+
+    #[test]
+    fn the_branch_of_a_release() -> anyhow::Result<()> {
+        let (dir, out) = (tempfile::tempdir()?, tempfile::tempdir()?);
+        clone(dir.path())?;
+        let find = |minor| Branch::find(dir.path(), Version::new(4, minor));
+        assert!(find(19)?.to_string().starts_with("stable-4.19 "));
+        assert!(find(23)?.to_string().starts_with("master "));
+        let said = find(21).map_err(|error| error.to_string()).err();
+        assert!(said.is_some_and(|said| said.contains("no branch of Xen 4.21")));
+        assert!(Branch::find(out.path(), Version::new(4, 19)).is_err());
+        let paths = Paths::find()?;
+        find(19)?.export(&paths, out.path(), &out.path().join("log"))?;
+        let exported = read_text(&out.path().join("xen/arch/arm/Makefile"))?;
+        assert_eq!(exported, "one\nchanged\ntwo\n");
+        Ok(())
+    }
+
+    #[test]
+    fn what_does_not_take_the_patches_is_named() -> anyhow::Result<()> {
+        let (dir, paths) = (tempfile::tempdir()?, Paths::find()?);
+        clone(dir.path())?;
+        let patch = dir.path().join("x.patch");
+        write(
+            &patch,
+            "From: x <x@localhost>\nDate: Mon, 23 Nov 2026 01:40:50 +0000\nSubject: x\n\n---\n\
+             --- a/xen/arch/arm/Makefile\n+++ b/xen/arch/arm/Makefile\n@@ -1,2 +1,3 @@\n one\n+new\n first\n",
+        )?;
+        let all = Branch::all(dir.path())?;
+        let names: Vec<String> = all.iter().map(ToString::to_string).collect();
+        assert_eq!(names.len(), 3, "{names:?}");
+        let refused = Branch::take(&paths, dir.path(), &all, &[patch], "/xen/arch/arm/")?;
+        assert!(
+            refused.len() == 1 && refused.iter().all(|name| name.starts_with("stable-4.19 ")),
+            "{refused:?}"
+        );
+        Ok(())
+    }
 }
