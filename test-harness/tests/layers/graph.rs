@@ -103,6 +103,11 @@ fn written_path(declared: &ItemMod) -> Option<String> {
     }
 }
 
+/// Whether a path that is written in `file` leads out of the crate's sources.
+fn leaves_crate(file: &str, path: &str) -> bool {
+    path.matches("../").count() > file.matches('/').count()
+}
+
 impl Crate<'_> {
     /// Parses a file as a module; `root` is the file at the top of its tree.
     fn file(&mut self, root: &str, file: &str, parent: Option<usize>) -> usize {
@@ -127,6 +132,10 @@ impl Crate<'_> {
             let child = match &declared.content {
                 Some(_) if for_tests => continue,
                 Some((_, items)) => self.module(root, file, Some(module), items),
+                // A file of another crate's, which knows nothing of this one.
+                None if written_path(declared).is_some_and(|path| leaves_crate(file, &path)) => {
+                    continue;
+                }
                 None => {
                     let child = self.child_file(root, file, declared);
                     if for_tests {

@@ -59,7 +59,8 @@ pub(crate) const PLANS: &[Plan] = &[
         name: "oracle",
         folder: "oracle/src",
         floors: &[
-            &["edits", "ops"],
+            &["edits"],
+            &["ops"],
             &["sides"],
             &["exec"],
             &["lockstep"],

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use anyhow::{bail, ensure, Context, Result};
 
-use crate::boot::console::Console;
+use crate::boot::dom0::console::Console;
 
 /// What Xen prints before the name of a row.
 const ROW: &str = "p2m-bench: row ";
@@ -154,7 +154,7 @@ fn printed(row: &str) -> Result<Counted> {
 #[cfg(test)]
 mod tests {
     use super::{rows, Counted};
-    use crate::boot::console::Console;
+    use crate::boot::dom0::console::Console;
 
     const LOG: &str = "(XEN) p2m-bench: start\n\
         (XEN) p2m-bench: row map calls=2 rc=0 tables=3 faults=0 ticks=10\n\

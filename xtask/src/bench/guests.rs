@@ -15,8 +15,8 @@ use crate::base::command;
 use crate::base::files;
 use crate::base::paths::Paths;
 use crate::base::progress::Progress;
-use crate::boot::console::Console;
 use crate::boot::cpio::Cpio;
+use crate::boot::dom0::console::Console;
 use crate::boot::images::Images;
 use crate::boot::qemu::{self, Ended, Limits, Machine, Running};
 use crate::host::tools::CROSS;
@@ -157,7 +157,7 @@ fn least(console: &Console, plugin: &str) -> Result<Vec<Counted>> {
 #[cfg(test)]
 mod tests {
     use super::{least, wanted, ROWS};
-    use crate::boot::console::Console;
+    use crate::boot::dom0::console::Console;
 
     fn log(rows: &[&str]) -> Console {
         let lines: Vec<String> = rows

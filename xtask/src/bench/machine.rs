@@ -11,7 +11,7 @@ use crate::base::command;
 use crate::base::files;
 use crate::base::progress::Progress;
 use crate::boot::alone::Alone;
-use crate::boot::console::Console;
+use crate::boot::dom0::console::Console;
 use crate::boot::qemu::{Ended, Limits, Running};
 use crate::host::tools::QEMU;
 use crate::xen::build::BuiltXen;

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 
 use super::cpio::Cpio;
-use super::steps::{self, Step};
+use super::dom0::steps::{self, Step};
 use crate::base::files::{self, Fingerprint};
 use crate::base::paths::Paths;
 use crate::base::progress::Progress;

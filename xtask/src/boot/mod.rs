@@ -1,20 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Booting a built Xen under QEMU and judging what its console printed.
 //!
-//! `images` makes what is booted, `qemu` runs it (`alone` has Xen without a dom0, `hang` says where it got stuck), `console` reads the log, `steps` lists what dom0
-//! does and how each is judged, `report` judges the rest.
+//! `images` makes what is booted, `qemu` runs it (`alone` has Xen without a dom0, `hang` says where it got stuck),
+//! `dom0::console` reads the log, `dom0::steps` lists what dom0 does and how each is judged, `report` judges the rest.
 
 pub(crate) mod alone;
-pub(crate) mod console;
 pub(crate) mod cpio;
 pub(crate) mod cpu;
+pub(crate) mod dom0;
 pub(crate) mod dom0less;
 mod hang;
 pub(crate) mod images;
 mod no_tools;
 pub(crate) mod qemu;
 mod report;
-pub(crate) mod steps;
 
 use anyhow::Result;
 
@@ -26,8 +25,8 @@ use crate::base::table::Row;
 use crate::host::tools::{self, Use};
 use crate::xen::{self, build::BuiltXen, release};
 
-use console::Console;
-use steps::Step;
+use dom0::console::Console;
+use dom0::steps::{self, Step};
 
 /// How a boot went.
 #[derive(Debug)]

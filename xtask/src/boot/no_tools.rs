@@ -6,10 +6,10 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use super::console::{Console, StepRun};
+use super::dom0::console::{Console, StepRun};
+use super::dom0::steps::Step;
 use super::images;
 use super::qemu::Machine;
-use super::steps::Step;
 use super::{cpu, dom0less};
 use crate::base::cli::BootArgs;
 use crate::base::paths::Paths;
@@ -87,7 +87,7 @@ fn stays_up(run: &StepRun) -> Result<String, String> {
 mod tests {
     use super::{rows, stays_up, NODES};
     use crate::base::table::Status;
-    use crate::boot::console::{Console, StepRun};
+    use crate::boot::dom0::console::{Console, StepRun};
     use crate::boot::dom0less::images_are_there;
 
     #[test]

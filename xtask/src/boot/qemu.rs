@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{bail, Context, Result};
 
-use super::console::Console;
+use super::dom0::console::Console;
 use super::hang;
 use super::images::Images;
 use crate::base::command;

@@ -3,9 +3,9 @@
 
 use std::path::Path;
 
-use super::console::Console;
+use super::dom0::console::Console;
+use super::dom0::steps::Step;
 use super::qemu::Ended;
-use super::steps::Step;
 use crate::base::cli::P2m;
 use crate::base::command;
 use crate::base::progress::Progress;
@@ -149,9 +149,9 @@ mod tests {
     use super::{banner, geometry, linked, powered_off, rows};
     use crate::base::cli::P2m;
     use crate::base::table::Status;
-    use crate::boot::console::Console;
+    use crate::boot::dom0::console::Console;
+    use crate::boot::dom0::steps;
     use crate::boot::qemu::Ended;
-    use crate::boot::steps;
 
     const C: &str = "(XEN) Xen version 4.20.4-pre (u@) (gcc 12.2.0) debug=n 2026\n";
     const RUST: &str = "(XEN) Xen version 4.20.4-pre (u@) (gcc 12.2.0) debug=n 2026\n\

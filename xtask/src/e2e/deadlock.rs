@@ -87,7 +87,7 @@ fn functions(cpus: &[String]) -> String {
 #[cfg(test)]
 mod tests {
     use super::hang;
-    use crate::boot::console::Console;
+    use crate::boot::dom0::console::Console;
     use crate::boot::qemu::Ended;
     use crate::e2e::session::Session;
 

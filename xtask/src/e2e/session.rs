@@ -10,7 +10,7 @@ use crate::base::command;
 use crate::base::lock;
 use crate::base::paths::Paths;
 use crate::base::progress::Progress;
-use crate::boot::console::{Console, StepRun};
+use crate::boot::dom0::console::{Console, StepRun};
 use crate::boot::qemu::{self, Ended, Limits, Machine};
 use crate::boot::{self, cpu};
 use crate::host::programs;
@@ -184,7 +184,7 @@ fn end(console: &Console, ended: &Ended) -> Result<String, String> {
 #[cfg(test)]
 mod tests {
     use super::end;
-    use crate::boot::console::Console;
+    use crate::boot::dom0::console::Console;
     use crate::boot::qemu::Ended;
 
     #[test]

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! What the self-test in Xen prints, and finding where two runs of it part.
 
-use crate::boot::console::Console;
+use crate::boot::dom0::console::Console;
 
 /// What its lines begin with.
 const PREFIX: &str = "(XEN) p2m-selftest: ";
@@ -173,7 +173,7 @@ impl Op {
 #[cfg(test)]
 mod tests {
     use super::{first_difference, part, Run};
-    use crate::boot::console::Console;
+    use crate::boot::dom0::console::Console;
 
     const C: &str = "(XEN) p2m-selftest: start seed=1 ops=2048 level=0 order=0\r\n\
         (XEN) p2m-selftest: at 1024 hash aa\r\n(XEN) Failed to free P2M pages\r\n\

@@ -12,7 +12,7 @@ use crate::base::command;
 use crate::base::paths::Paths;
 use crate::base::progress::Progress;
 use crate::boot::alone::Alone;
-use crate::boot::console::Console;
+use crate::boot::dom0::console::Console;
 use crate::boot::qemu::{Ended, Limits, Running};
 use crate::xen::build::{self, BuiltXen};
 

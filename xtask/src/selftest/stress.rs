@@ -68,7 +68,7 @@ fn verdict(run: &Run) -> Result<String, String> {
 #[cfg(test)]
 mod tests {
     use super::verdict;
-    use crate::boot::console::Console;
+    use crate::boot::dom0::console::Console;
     use crate::selftest::log::Run;
 
     const GOOD: &str = "(XEN) p2m-selftest: start seed=1 ops=0 level=0 order=0\r\n\

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Defects of the C, by their numbers in docs/differences.md.
 
-use super::Fix;
+use super::fix::Fix;
 use crate::edits::edit::{none_needed, replace, Edit};
 
 pub(super) const DEFECTS: &[Fix] = &[

@@ -11,19 +11,10 @@
 //! another: none names a text that another makes.
 
 mod defects;
+mod fix;
 mod others;
 
-use super::edit::Edit;
-
-/// An entry of docs/differences.md.
-pub struct Fix {
-    /// As there, with a letter where one entry is several edits.
-    pub id: &'static str,
-    /// What the edits do.
-    pub what: &'static str,
-    /// The edits.
-    pub edits: &'static [Edit],
-}
+pub use fix::Fix;
 
 /// All of them, in the order of [`constant`]'s values.
 pub fn all() -> impl Iterator<Item = &'static Fix> {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! The differences that are no defects of the C, and those that have a name for a number.
 
-use super::Fix;
+use super::fix::Fix;
 use crate::edits::edit::{none_needed, replace, Edit};
 
 pub(super) const OTHERS: &[Fix] = &[

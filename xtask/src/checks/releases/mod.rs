@@ -4,10 +4,9 @@
 //! With a clone of xen.git all of them, each at the tip of its branch; without, those that Debian has.
 
 mod identity;
+mod outcome;
 mod page;
 mod steps;
-
-use std::time::Duration;
 
 use anyhow::{bail, Result};
 
@@ -21,19 +20,12 @@ use crate::xen::git::Branch;
 use crate::xen::patches::Series;
 use crate::xen::release;
 
+use outcome::Outcome;
 pub(crate) use steps::short;
-use steps::{Step, NAMES};
+use steps::NAMES;
 
 /// The part of Xen that the patches are for.
 const PART: &str = "/xen/arch/arm/";
-
-/// What came of one release.
-struct Outcome {
-    release: Version,
-    /// The source, as its name or commit says.
-    source: String,
-    steps: Vec<Step>,
-}
 
 /// Goes through them all and prints the table; true when all passed.
 pub(crate) fn run(paths: &Paths, progress: Progress, args: &ReleasesArgs) -> Result<bool> {
@@ -146,9 +138,6 @@ fn print(outcomes: &[Outcome]) {
     }
     table::print_columns(header, cells);
 }
-
-/// How long nothing took.
-const NONE: Duration = Duration::ZERO;
 
 #[cfg(test)]
 mod tests {

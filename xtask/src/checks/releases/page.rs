@@ -4,7 +4,7 @@
 
 use anyhow::{Context, Result};
 
-use super::Outcome;
+use super::outcome::Outcome;
 use crate::base::command;
 use crate::base::files;
 use crate::base::paths::Paths;

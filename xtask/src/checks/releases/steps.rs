@@ -5,13 +5,14 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
-use super::{identity, NONE};
+use super::identity;
 use crate::base::cli::{BootArgs, BuildArgs, DiffArgs, Extra, P2m, SourceArgs};
 use crate::base::lock;
 use crate::base::paths::Paths;
 use crate::base::progress::Progress;
 use crate::base::table::{self, Row, Status};
-use crate::boot::{self, steps};
+use crate::boot;
+use crate::boot::dom0::steps;
 use crate::checks::{c_to_rust, gates};
 use crate::selftest;
 use crate::xen::build::{self, BuiltXen};
@@ -118,7 +119,7 @@ fn judged(
             .map(|name| Step {
                 name,
                 result: Err("there is no build".to_owned()),
-                took: NONE,
+                took: Duration::ZERO,
             })
             .into();
     };

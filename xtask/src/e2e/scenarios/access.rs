@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! `xen-access` on a guest that works: each of its pages gives one event.
 
-use crate::boot::console::StepRun;
+use crate::boot::dom0::console::StepRun;
 use crate::e2e::scenarios::scenario::{ended_well, scenario, value, Scenario, Seen};
 
 pub(super) const WRITE: Scenario =

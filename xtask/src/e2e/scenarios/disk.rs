@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! A PV disk: pages granted by the guest and mapped by dom0.
 
-use crate::boot::console::StepRun;
+use crate::boot::dom0::console::StepRun;
 use crate::e2e::scenarios::scenario::{ended_well, scenario, value, Scenario, Seen};
 
 pub(super) const DISK: Scenario = scenario!("disk", "PV disk (grants)", disk);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Guests that Xen makes itself, of static memory, and what they share.
 
-use crate::boot::console::StepRun;
+use crate::boot::dom0::console::StepRun;
 use crate::e2e::scenarios::scenario::{ended_well, scenario, value, Scenario, Seen};
 
 pub(in crate::e2e) const DOM0LESS: Scenario =

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Guests come and go: many, two at once, rebooting, crashing, destroyed while being made.
 
-use crate::boot::console::StepRun;
-use crate::boot::steps::memory_back;
+use crate::boot::dom0::console::StepRun;
+use crate::boot::dom0::steps::memory_back;
 use crate::e2e::scenarios::scenario::{ended_well, scenario, value, Scenario, Seen};
 
 pub(super) const MANY: Scenario = scenario!("many-guests", "guests in a row", many);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Ballooning.
 
-use crate::boot::console::StepRun;
+use crate::boot::dom0::console::StepRun;
 use crate::e2e::scenarios::scenario::{ended_well, scenario, Scenario, Seen};
 
 pub(super) const BALLOON: Scenario = scenario!("balloon", "ballooning down and up", balloon);

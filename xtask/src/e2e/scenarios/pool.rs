@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! A guest uses up the pool that its tables are made of.
 
-use crate::boot::console::StepRun;
-use crate::boot::steps::memory_back;
+use crate::boot::dom0::console::StepRun;
+use crate::boot::dom0::steps::memory_back;
 use crate::e2e::scenarios::scenario::{ended_well, scenario, Scenario, Seen};
 
 pub(super) const EMPTY: Scenario = scenario!("pool-empty", "out of p2m pool", empty);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! What a scenario is, and how its runs on the C and on the Rust p2m are compared.
 
-use crate::boot::console::StepRun;
+use crate::boot::dom0::console::StepRun;
 
 /// What one run showed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -154,7 +154,7 @@ pub(in crate::e2e) fn ended_well(run: &StepRun) -> Result<(), String> {
 #[cfg(test)]
 pub(in crate::e2e) mod tests {
     use super::{compare, Scenario, Seen, Verdict};
-    use crate::boot::console::{Console, StepRun};
+    use crate::boot::dom0::console::{Console, StepRun};
 
     /// A step as dom0 would have printed it.
     pub(in crate::e2e) fn run(rc: i32, output: &str) -> StepRun {

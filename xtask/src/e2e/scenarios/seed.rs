@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! The bug that this project began with, live.
 
-use crate::boot::console::StepRun;
+use crate::boot::dom0::console::StepRun;
 use crate::e2e::scenarios::scenario::{ended_well, scenario, Scenario, Seen};
 
 pub(in crate::e2e) const SEED: Scenario =

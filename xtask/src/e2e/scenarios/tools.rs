@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Xen's own test programs and its debug key.
 
-use crate::boot::console::StepRun;
+use crate::boot::dom0::console::StepRun;
 use crate::e2e::scenarios::scenario::{ended_well, scenario, value, Scenario, Seen};
 
 pub(super) const MEMPOOL: Scenario = scenario!("mempool", "test-paging-mempool", as_it_is);

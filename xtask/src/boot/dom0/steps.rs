@@ -29,7 +29,7 @@ macro_rules! step {
         Step {
             name: $name,
             title: $title,
-            script: include_str!(concat!("../../assets/dom0/steps/", $name)),
+            script: include_str!(concat!("../../../assets/dom0/steps/", $name)),
             counts: $counts,
             check: $check,
         }

@@ -4,7 +4,7 @@
 use super::{
     debug_keys, exit_code, guest_console, guest_create, guest_destroy, xen_access, xl_list,
 };
-use crate::boot::console::StepRun;
+use crate::boot::dom0::console::StepRun;
 
 fn run(rc: i32, values: &[(&str, &str)], output: &str) -> StepRun {
     StepRun {
