@@ -221,6 +221,9 @@ pub(crate) struct DiffArgs {
     /// With an SMMU that shares the tables (a QEMU from 8.1 on, which is downloaded if it must be)
     #[arg(long, conflicts_with_all = ["host", "matrix", "stress"])]
     pub(crate) smmu: bool,
+    /// On a machine whose RAM has a hole, which Xen's frame table and direct map leave out (QEMU's xlnx-versal-virt)
+    #[arg(long, conflicts_with_all = ["host", "matrix", "stress", "smmu", "cpu", "smp"])]
+    pub(crate) hole: bool,
     /// All shapes of root, debug and release, one and four processors
     #[arg(long, conflicts_with_all = ["cpu", "smp", "debug"])]
     pub(crate) matrix: bool,
@@ -337,6 +340,7 @@ impl DiffArgs {
             host,
             stress: false,
             smmu: false,
+            hole: false,
             ops,
             seed: 1,
             cpu: "max".to_owned(),

@@ -10,6 +10,7 @@ pub(crate) mod cpu;
 pub(crate) mod dom0;
 pub(crate) mod dom0less;
 mod hang;
+pub(crate) mod hole;
 pub(crate) mod images;
 mod no_tools;
 pub(crate) mod qemu;

@@ -54,7 +54,7 @@ pub(crate) fn run(paths: &Paths, progress: Progress, args: &TestArgs) -> bool {
         rows.add([in_tree::run(paths, progress)]);
         rows.add(compilers::configurations(paths, progress));
         rows.add([booted(paths, progress)]);
-        for compare in [on_the_host, inside_xen, by_all_cpus] {
+        for compare in [on_the_host, inside_xen, around_a_hole, by_all_cpus] {
             rows.add([compare(paths, progress)]);
         }
         rows.add_timed(releases::short(paths, progress, &older()));
@@ -180,6 +180,18 @@ fn inside_xen(paths: &Paths, progress: Progress) -> Row {
         "C and Rust agree",
         selftest::run(paths, progress, &DiffArgs::short(false, XEN_OPS)),
         format!("{XEN_OPS} operations inside Xen"),
+    )
+}
+
+fn around_a_hole(paths: &Paths, progress: Progress) -> Row {
+    let args = DiffArgs {
+        hole: true,
+        ..DiffArgs::short(false, XEN_OPS / 4)
+    };
+    compared(
+        "C and Rust agree",
+        selftest::run(paths, progress, &args),
+        format!("{} operations on a machine whose RAM has a hole", args.ops),
     )
 }
 

@@ -65,6 +65,7 @@ mod tests {
     #[test]
     fn a_page() {
         let cell = |smmu| Cell {
+            hole: false,
             cpu: "max".to_owned(),
             smp: 4,
             debug: true,

@@ -21,6 +21,8 @@ pub(crate) struct Run {
     pub(crate) end: Option<u64>,
     /// Did Xen share its tables with an IOMMU?
     pub(crate) iommu: bool,
+    /// Whether the frame table leaves a part of the machine's addresses out.
+    pub(crate) hole: bool,
     /// What did not hold, in a stress test.
     pub(crate) failures: Vec<String>,
     /// What came of a stress test.
@@ -77,7 +79,10 @@ impl Run {
                     });
                 }
             }
-            ["start", words @ ..] => self.iommu = words.contains(&"iommu=1"),
+            ["start", words @ ..] => {
+                self.iommu = words.contains(&"iommu=1");
+                self.hole = words.contains(&"hole=1");
+            }
             ["failed:", what @ ..] => self.failures.push(what.join(" ")),
             ["stress", summary @ ..] => self.stress = Some(summary.join(" ")),
             ["pte", entry @ ..] => self.entries.push(entry.join(" ")),
@@ -198,6 +203,7 @@ mod tests {
         assert_eq!(run.end, Some(2048));
         assert_eq!(run.failure(), None);
         assert!(!run.iommu);
+        assert!(!run.hole);
     }
 
     #[test]

@@ -13,6 +13,7 @@ use crate::base::paths::Paths;
 use crate::base::progress::Progress;
 use crate::boot::alone::Alone;
 use crate::boot::dom0::console::Console;
+use crate::boot::hole;
 use crate::boot::qemu::{Ended, Limits, Running};
 use crate::xen::build::{self, BuiltXen};
 
@@ -41,6 +42,8 @@ pub(super) struct Machine {
     pub(super) smp: u32,
     /// An SMMU that shares the tables with the CPUs.
     pub(super) smmu: bool,
+    /// RAM with a hole.
+    pub(super) hole: bool,
     /// QEMU.
     pub(super) emulator: Emulator,
 }
@@ -80,7 +83,11 @@ pub(super) fn run(
         board: if machine.smmu { ",iommu=smmuv3" } else { "" },
         arguments: &request.parameter(),
     };
-    alone.add_to(&mut qemu, &log);
+    if machine.hole {
+        hole::add_to(alone, &mut qemu, &log, dir)?;
+    } else {
+        alone.add_to(&mut qemu, &log);
+    }
     let mut task = progress.start(format!(
         "{} of {} on {}, {} CPUs",
         if request.stress {

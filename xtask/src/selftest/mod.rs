@@ -98,6 +98,7 @@ fn compare(
         cpu: cpu::argument(&cell.cpu)?,
         smp: cell.smp,
         smmu: cell.smmu,
+        hole: cell.hole,
         emulator: if cell.smmu {
             Emulator::with_smmu(paths, progress)?
         } else {
@@ -120,6 +121,11 @@ fn compare(
             if [&c, &rust].iter().any(|run| run.iommu != cell.smmu) {
                 return Ok(Err("Xen did not find the IOMMU, or found one".to_owned()));
             }
+            if [&c, &rust].iter().any(|run| run.hole != cell.hole) {
+                return Ok(Err(
+                    "Xen's frame table leaves no hole out, or leaves one out".to_owned(),
+                ));
+            }
             return Ok(agreement(&c, &rust));
         };
         let to = to.unwrap_or(args.ops);
@@ -137,16 +143,11 @@ fn compare(
             _ => text.push_str("and no operation up to the next checkpoint shows a difference"),
         }
         text.push_str(&format!(
-            "\nto see it again: cargo xtask diff{} --seed {} --ops {to} --cpu {} --smp {}{}",
+            "\nto see it again: cargo xtask diff{} --seed {} --ops {to}{}",
             args.source.typed(),
             args.seed,
-            cell.cpu,
-            cell.smp,
-            if cell.debug { " --debug" } else { "" }
+            cell.typed()
         ));
-        if cell.smmu {
-            text.push_str(" --smmu");
-        }
         Ok(Err(text))
     })
 }

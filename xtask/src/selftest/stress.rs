@@ -23,6 +23,7 @@ pub(super) fn run(paths: &Paths, progress: Progress, args: &DiffArgs) -> Result<
         cpu: cpu::argument(&args.cpu)?,
         smp: args.smp,
         smmu: false,
+        hole: false,
         emulator: Emulator::own()?,
     };
     let request = Request {
