@@ -250,8 +250,8 @@ fn b8_holes_do_not_keep_a_request_from_looking() {
     }
 }
 
-/// C's 32-bit counter wraps near its end: the request never ends, and touches
-/// what is outside of it.
+/// C's 32-bit counter wraps near its end: the request goes on to the last guest frame,
+/// with the lock held, and touches what is outside of it.
 #[test]
 fn b8_a_request_for_nearly_all_frames_ends_and_stays_inside() {
     let w = world(Config {
