@@ -42,6 +42,9 @@ struct Pair {
 pub(crate) fn run(paths: &Paths, progress: Progress, args: &DiffArgs) -> Result<bool> {
     let mut uses = Use::build(P2m::Rust);
     uses.push(Use::Boot);
+    if args.hole {
+        uses.push(Use::Tree);
+    }
     tools::require(paths, progress, &uses)?;
     if args.stress {
         return stress::run(paths, progress, args);
