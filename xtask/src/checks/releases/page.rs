@@ -15,22 +15,40 @@ const DOCUMENT: &str = "docs/releases.md";
 const BEGIN: &str = "<!-- written by cargo xtask releases --write -->";
 const END: &str = "<!-- end -->";
 
-const HEAD: &str = "| Xen | source | when | what was run on it, and passed | what failed |\n|---|---|---|---|---|\n";
+const HEAD: &str = "| Xen | source | when, at which commit here | what was run on it, and passed | what failed |\n\
+                    |---|---|---|---|---|\n";
 
 /// Puts the rows in.
 pub(super) fn write(paths: &Paths, outcomes: &[Outcome]) -> Result<()> {
     let document = paths.root().join(DOCUMENT);
     let today = command::output(command::clean("date").args(["--utc", "+%F"]))?;
+    let when = format!("{}, {}", today.trim(), commit(paths)?);
     let rows: Vec<(Version, String)> = outcomes
         .iter()
-        .map(|outcome| (outcome.release, row(outcome, today.trim())))
+        .map(|outcome| (outcome.release, row(outcome, &when)))
         .collect();
     let text = merge(&files::read_text(&document)?, rows)
         .with_context(|| format!("{DOCUMENT} has not the lines {BEGIN} and {END}"))?;
     files::write(&document, text)
 }
 
-fn row(outcome: &Outcome, today: &str) -> String {
+/// This repository's, and whether there is more than that.
+fn commit(paths: &Paths) -> Result<String> {
+    let git = |args: &[&str]| {
+        command::output(command::clean("git").arg("-C").arg(paths.root()).args(args))
+    };
+    let commit = git(&["rev-parse", "--short=10", "HEAD"])?;
+    // The page itself changes with each release that is run.
+    let changed = git(&["status", "--porcelain", "--", ".", ":!docs/releases.md"])?;
+    let more = if changed.trim().is_empty() {
+        ""
+    } else {
+        " and changes"
+    };
+    Ok(format!("{}{more}", commit.trim()))
+}
+
+fn row(outcome: &Outcome, when: &str) -> String {
     let names = |passed: bool| {
         let steps = outcome.steps.iter();
         let names: Vec<&str> = steps
@@ -44,7 +62,7 @@ fn row(outcome: &Outcome, today: &str) -> String {
         }
     };
     format!(
-        "| {} | {} | {today} | {} | {} |",
+        "| {} | {} | {when} | {} | {} |",
         outcome.release,
         outcome.source,
         names(true),
