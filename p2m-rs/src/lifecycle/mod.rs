@@ -43,7 +43,8 @@ const PREEMPT_EVERY: u64 = 512;
 /// # Errors
 ///
 /// [`Errno::EBUSY`] if no VMID is free, [`Errno::ENOMEM`] if there is no memory for a root or
-/// for the first pages of the pool. The caller then calls [`final_teardown`], which handles a p2m after any failure (XSA-181).
+/// for the first pages of the pool. The caller then calls [`final_teardown`], which handles a p2m
+/// after any failure (XSA-181).
 ///
 /// # Safety
 ///
