@@ -9,6 +9,7 @@
 #define XEN_SYS_HELPERS_H
 
 #include <xen/domain_page.h>
+#include <xen/guest_access.h>
 #include <xen/iocap.h>
 #include <xen/iommu.h>
 #include <xen/ioreq.h>

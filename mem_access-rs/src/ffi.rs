@@ -3,34 +3,35 @@
 //! it as data. See `p2m_rs::ffi` for the conventions. The prototypes are in
 //! xen/mem_access.h and asm/mem_access.h.
 
-use core::ffi::{c_int, c_long, c_uint, c_ulong, c_void};
+use core::ffi::{c_int, c_long, c_uint, c_ulong};
 use core::mem::MaybeUninit;
 
 use p2m_rs::ffi::page_to_c;
+use p2m_rs::p2m::guest_copy::GuestArray;
 use p2m_rs::p2m::token::CalledUnlocked;
 use p2m_rs::p2m::translate::Gv2mFlags;
 use p2m_rs::p2m::P2m;
 use p2m_rs::types::addr::{Gfn, Gva, Ipa};
-use p2m_rs::types::errno::Errno;
+use p2m_rs::types::errno::{Errno, Result};
 use p2m_rs::xen::domain::Domain;
+use p2m_rs::xen::release::has_set_access_multi;
 use p2m_rs::xen::vcpu::Vcpu;
 use xen_sys as sys;
 
 use crate::check_and_get_page;
+use crate::multi::{self, List};
 use crate::settings::{self, Progress, Range};
 use crate::violation::{self, Fault, FaultKind, Verdict};
 use crate::xenmem::XenmemAccess;
 
 use crate::ffi;
 p2m_rs::exports! {
-    /// Those of `mem_access.c`. (`p2m_set_mem_access_multi` takes guest handles, which are
-    /// structures of one pointer in C and pointers here: the same to the ABI, not to the
-    /// check against the header.)
+    /// Those of `mem_access.c`.
     MEM_ACCESS = "mem_access.c", ffi:
     header p2m_mem_access_check_and_get_page(gva, flag, v): NoP2mLock, Read => check_and_get_page::check_and_get_page;
     header p2m_mem_access_check(gpa, gla, npfec): NoP2mLock, ReadThenWrite => violation::check;
     header p2m_set_mem_access(d, gfn, nr, start, mask, access, altp2m_idx): NoP2mLock, Write => settings::set;
-    own p2m_set_mem_access_multi(d, pfn_list, access_list, nr, start, mask, altp2m_idx): Any, Nothing;
+    header p2m_set_mem_access_multi(d, pfn_list, access_list, nr, start, mask, altp2m_idx): NoP2mLock, ReadThenWrite => multi::set;
     header p2m_get_mem_access(d, gfn, access, altp2m_idx): NoP2mLock, Read => settings::get;
     header arch_p2m_set_access_required(d, access_required): Any, Nothing => P2m::set_access_required;
 }
@@ -104,26 +105,46 @@ pub extern "C" fn p2m_set_mem_access(
         start,
         mask,
     };
-    match settings::set(&mut cx, P2m::host_of(d), range, access) {
+    progress_to_c(settings::set(&mut cx, P2m::host_of(d), range, access))
+}
+
+/// Sets the accesses of many pages, each with its own: 0, a restart point, or a negative
+/// errno. -EOPNOTSUPP if the tree's configuration does not want it.
+#[no_mangle]
+pub extern "C" fn p2m_set_mem_access_multi(
+    d: CalledUnlocked<'_, &Domain>,
+    pfn_list: GuestArray<u64>,
+    access_list: GuestArray<u8>,
+    nr: u32,
+    start: u32,
+    mask: u32,
+    altp2m_idx: c_uint,
+) -> c_long {
+    if !has_set_access_multi() {
+        return Errno::EOPNOTSUPP.to_c().into();
+    }
+    // There is no altp2m on Arm.
+    if altp2m_idx != 0 {
+        return Errno::EINVAL.to_c().into();
+    }
+    let (mut cx, d) = d.enter();
+    let list = List {
+        gfns: pfn_list,
+        accesses: access_list,
+        nr,
+        start,
+        mask,
+    };
+    progress_to_c(multi::set(&mut cx, P2m::host_of(d), list))
+}
+
+/// 0, a restart point, or a negative errno.
+fn progress_to_c(progress: Result<Progress>) -> c_long {
+    match progress {
         Ok(Progress::Done) => 0,
         Ok(Progress::RestartAt(start)) => start.into(),
         Err(errno) => errno.to_c().into(),
     }
-}
-
-/// Not on Arm: -EOPNOTSUPP. The lists are guest handles, structures of one
-/// pointer.
-#[no_mangle]
-pub extern "C" fn p2m_set_mem_access_multi(
-    _d: &Domain,
-    _pfn_list: *const c_void,
-    _access_list: *const c_void,
-    _nr: u32,
-    _start: u32,
-    _mask: u32,
-    _altp2m_idx: c_uint,
-) -> c_long {
-    Errno::EOPNOTSUPP.to_c().into()
 }
 
 /// The access of a page, or with INVALID_GFN the default: 0, or -ESRCH with the

@@ -5,6 +5,7 @@
 //! Each violation causes an event for the monitor. The modules are:
 //!
 //! - [`settings`] gets and sets the access of pages;
+//! - [`multi`] sets the accesses of many pages, each with its own;
 //! - [`violation`] decides whether a guest's permission fault is a violation, and handles it;
 //! - [`check_and_get_page`] lets Xen read or write a guest's buffer that the guest itself
 //!   cannot reach at the moment;
@@ -21,6 +22,8 @@ pub mod check_and_get_page;
 mod checks;
 #[cfg(config_mem_access)]
 pub mod ffi;
+#[cfg(config_mem_access)]
+pub mod multi;
 #[cfg(config_mem_access)]
 pub mod settings;
 #[cfg(config_mem_access)]

@@ -155,6 +155,13 @@ fn l5_nothing_that_may_take_the_lock_is_called_under_it() {
         d.read_locked(|| xen!(monitor_traps(v.pointer(), true, &mut request)));
     });
     assert_eq!(event, ["L5"]);
+    let mut to = [0_u8; 4];
+    let (to, from) = (to.as_mut_ptr().cast(), std::ptr::null());
+    let copy = broken(&w, || {
+        d.read_locked(|| assert_eq!(xen!(raw_copy_from_guest(to, from, 4)), 4));
+    });
+    // L1 too: it is this domain's own vCPU whose memory is read.
+    assert_eq!(copy, ["L1", "L5"]);
 }
 
 #[test]

@@ -91,7 +91,8 @@ fn a_refusal_is_a_code_a_file_and_a_line() {
 }
 
 /// What each case is refused for.
-const REASONS: [(&str, &str); 12] = [
+const REASONS: [(&str, &str); 13] = [
+    ("copy", "E0499"),
     ("crash", "E0499"),
     ("forge", "E0423"),
     ("lookup", "E0597"),

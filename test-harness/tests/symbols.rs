@@ -8,7 +8,7 @@ mod common;
 use std::ptr::null_mut;
 
 use common::{access, errno, guest, p2mt, plain, ram, G1, M2};
-use test_harness::symbols::{self as c, GuestHandle};
+use test_harness::symbols as c;
 use test_harness::{Config, World, INVALID};
 
 /// A call of an exported function.
@@ -75,24 +75,11 @@ fn the_ways_to_map_differ_in_type_and_size() {
 fn what_arm_does_not_have_is_refused() {
     let w = plain();
     let d = guest(&w, 0);
-    let none = GuestHandle {
-        pointer: null_mut(),
-    };
     assert_eq!(
         call!(guest_physmap_mark_populate_on_demand(d.pointer(), 0, 0)),
         errno::ENOSYS
     );
     assert_eq!(call!(p2m_pod_decrease_reservation(d.pointer(), 0, 0)), 0);
-    let rc = call!(p2m_set_mem_access_multi(
-        d.pointer(),
-        none,
-        none,
-        1,
-        0,
-        0,
-        0
-    ));
-    assert_eq!(rc, i64::from(errno::EOPNOTSUPP));
     call!(memory_type_changed(d.pointer()));
 }
 

@@ -99,6 +99,20 @@ const QUESTIONS: &[Question] = &[
             },
         ],
     },
+    // Not of the C, but of the options beside ARM_P2M_RUST.
+    Question {
+        about: "whether p2m_set_mem_access_multi() is wanted",
+        answers: &[
+            Answer {
+                cfg: "set_access_multi",
+                c: "_Static_assert(IS_ENABLED(CONFIG_ARM_P2M_RUST_SET_ACCESS_MULTI), \"\");",
+            },
+            Answer {
+                cfg: "set_access_multi_off",
+                c: "_Static_assert(!IS_ENABLED(CONFIG_ARM_P2M_RUST_SET_ACCESS_MULTI), \"\");",
+            },
+        ],
+    },
     Question {
         about: "its kind of compression of page indices (PDX)",
         answers: &[
@@ -241,11 +255,13 @@ impl Facts {
             "/// mem_access.c's functions are part of the image.\n\
              pub const MEM_ACCESS: bool = {};\n\
              /// The tree's.\n\
-             const FACTS: Facts = Facts {{ creation_maps: {}, root_is_cleared_apart: {}, r_pw: {} }};\n",
+             const FACTS: Facts = Facts {{ creation_maps: {}, root_is_cleared_apart: {}, r_pw: {}, \
+             set_access_multi: {} }};\n",
             is(MEM_ACCESS),
             is("teardown_bool"),
             is("declared_p2m_clear_root_pages"),
             is("access_r_pw"),
+            is("set_access_multi"),
         )
     }
 }

@@ -19,6 +19,9 @@ pub struct Facts {
     pub root_is_cleared_apart: bool,
     /// There is the access `r_pw`, so that the value of "default" is one more. From 4.20 on.
     pub r_pw: bool,
+    /// `p2m_set_mem_access_multi()` is wanted (`ARM_P2M_RUST_SET_ACCESS_MULTI`). The C of every
+    /// release refuses it.
+    pub set_access_multi: bool,
 }
 
 /// The tree's.

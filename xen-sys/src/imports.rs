@@ -221,6 +221,10 @@ imports! {
         perms: &mut c_uint,
     ) -> bool;
     /// # Safety
+    /// No p2m lock is held. `len` bytes can be written at `to`. (`from` is an address of the
+    /// current vCPU's, and may be any.)
+    unsafe fn raw_copy_from_guest(to: *mut c_void, from: *const c_void, len: c_uint) -> c_ulong;
+    /// # Safety
     /// `ttbr` is the address of such a root, which is not freed meanwhile.
     unsafe fn dump_pt_walk(
         ttbr: paddr_t,

@@ -6,6 +6,7 @@ use core::mem::MaybeUninit;
 
 use xen_sys as sys;
 
+use crate::p2m::guest_copy::GuestArray;
 use crate::p2m::lock::{ReadLockedByC, WriteLockedByC};
 use crate::p2m::token::CalledUnlocked;
 use crate::xen::domain::Domain;
@@ -102,6 +103,8 @@ impl<A> Parameter for CalledUnlocked<'_, A> {
 }
 
 impl<T> Parameter for super::Out<'_, T> {}
+
+impl<T> Parameter for GuestArray<T> {}
 
 /// A type of exported functions.
 pub trait Function {

@@ -156,6 +156,12 @@ pub(crate) fn hole_beyond_max(view: &ReadView, gfn: Gfn) -> Option<Level> {
     (gfn > max).then(|| block_above(gfn, max).max(root_level()))
 }
 
+/// Whether stage 2 can have a mapping at `gfn`, that is whether the root has an entry for it.
+#[inline(always)]
+pub fn is_in_ipa_space(view: &ReadView, gfn: Gfn) -> bool {
+    Walk::from_root(view, gfn).is_some()
+}
+
 /// The access of a frame that was looked up (`p2m_mem_access_radix_get`).
 // UPSTREAM-DEFECT: B20: no caller of p2m_get_entry uses the access.
 pub fn access_of(view: &ReadView, found: &Lookup<'_>) -> Option<P2mAccess> {

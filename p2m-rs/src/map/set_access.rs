@@ -106,6 +106,9 @@ pub struct Restart {
 }
 
 impl Restart {
+    /// There are none: the call goes on to its end. For ranges of few pages.
+    pub const NEVER: Self = Self { start: 0, mask: !0 };
+
     /// The last restart point that is reached once `done` pages from `start` on are done.
     pub fn at(self, done: u64) -> u64 {
         self.start.saturating_add(done) & !self.mask

@@ -10,6 +10,7 @@
 
 pub(crate) mod deferred;
 pub mod fields;
+pub mod guest_copy;
 pub(crate) mod iommu;
 pub mod lock;
 #[cfg(config_mem_access)]

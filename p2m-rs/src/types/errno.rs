@@ -22,6 +22,8 @@ impl Errno {
     pub const ESRCH: Self = Self::of(3);
     /// Out of memory.
     pub const ENOMEM: Self = Self::of(12);
+    /// An address of a guest's cannot be read.
+    pub const EFAULT: Self = Self::of(14);
     /// No VMID left.
     pub const EBUSY: Self = Self::of(16);
     /// Invalid argument.

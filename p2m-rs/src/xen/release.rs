@@ -30,6 +30,12 @@ pub(crate) fn teardown_clears_root() -> bool {
     !facts().root_is_cleared_apart || final_teardown_frees_tables()
 }
 
+/// Whether `p2m_set_mem_access_multi` does what it says. The C of every release answers
+/// -EOPNOTSUPP.
+pub fn has_set_access_multi() -> bool {
+    facts().set_access_multi
+}
+
 /// An access from C's `p2m_access_t`; `None` for a value that has no meaning in this release.
 pub fn access_from_c(value: u64) -> Option<P2mAccess> {
     P2mAccess::from_c(value).filter(|&access| facts().r_pw || access != P2mAccess::RPw)

@@ -56,6 +56,8 @@ pub mod access {
 pub mod errno {
     pub const ENOENT: i32 = -2;
     pub const ESRCH: i32 = -3;
+    /// An address that cannot be read.
+    pub const EFAULT: i32 = -14;
     pub const EIO: i32 = -5;
     pub const ENOMEM: i32 = -12;
     pub const EBUSY: i32 = -16;

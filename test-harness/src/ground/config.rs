@@ -10,6 +10,7 @@ pub const XEN_4_17: Facts = Facts {
     creation_maps: true,
     root_is_cleared_apart: false,
     r_pw: false,
+    set_access_multi: true,
 };
 
 /// Xen 4.18 and 4.19.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! The parts of the machine: what hardware has, and what Xen keeps.
 
+pub(crate) mod contents;
 pub(crate) mod cpu;
 pub(crate) mod devices;
 pub(crate) mod domains;

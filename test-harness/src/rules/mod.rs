@@ -32,6 +32,7 @@ use crate::books::work::Work;
 use crate::ground::config::Config;
 use crate::ground::event::{Event, Mfn, Violation};
 use crate::ground::log::Log;
+use crate::model::contents::Contents;
 use crate::model::cpu::Cpus;
 use crate::model::devices::Devices;
 use crate::model::domains::Domains;
@@ -56,6 +57,7 @@ pub(crate) struct State {
     pub(crate) cpus: Cpus,
     pub(crate) domains: Domains,
     pub(crate) guests: Guests,
+    pub(crate) contents: Contents,
     pub(crate) devices: Devices,
     pub(crate) dirty: Dirty,
     pub(crate) tables: Tables,
@@ -85,6 +87,7 @@ impl State {
             cpus: Cpus::default(),
             domains: Domains::default(),
             guests: Guests::default(),
+            contents: Contents::default(),
             devices: Devices::default(),
             dirty: Dirty::default(),
             tables: Tables::default(),

@@ -7,6 +7,7 @@
 mod arch;
 mod cpu;
 mod domain;
+mod guest_copy;
 mod iommu;
 mod lock;
 mod monitor;

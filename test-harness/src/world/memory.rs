@@ -32,6 +32,11 @@ impl World {
         assert!(self.locked(|m| m.frames.set_xenheap(mfn, gfn)));
     }
 
+    /// What is in a frame from now on, from a byte of it on.
+    pub fn write_ram(&self, mfn: Mfn, offset: usize, bytes: &[u8]) {
+        self.locked(|m| m.contents.write(mfn, offset, bytes));
+    }
+
     /// References to a frame.
     #[must_use]
     pub fn references(&self, mfn: Mfn) -> u64 {
