@@ -11,11 +11,12 @@
 extern crate mem_access_rs as _;
 extern crate p2m_rs as _;
 
-/// A panic is a bug of this code, and Xen's to report: the place is printed,
-/// then `BUG()` dumps the state and stops the machine.
+/// A panic is a bug of this code, and Xen's to report: the place is printed, with the text if
+/// that needs no formatting; then `BUG()` dumps the state, with the calls that led here, and
+/// stops the machine.
 #[cfg(target_os = "none")]
 #[panic_handler]
 fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
     let (file, line) = info.location().map_or(("?", 0), |l| (l.file(), l.line()));
-    p2m_rs::xen::console::rust_panic(file, line)
+    p2m_rs::xen::console::rust_panic(file, line, info.message().as_str().unwrap_or_default())
 }

@@ -203,6 +203,9 @@ pub(crate) struct DiffArgs {
     /// From all processors at once on one domain, in debug builds: each must keep what it mapped
     #[arg(long, conflicts_with_all = ["host", "matrix", "debug"])]
     pub(crate) stress: bool,
+    /// Crash on purpose instead, with the Rust p2m: what Xen prints must say where
+    #[arg(long, conflicts_with_all = ["host", "matrix", "debug", "stress", "smmu", "hole", "smp"])]
+    pub(crate) crash: bool,
     /// How many operations; with --host over all machines, and 10000000 by default
     #[arg(long, value_name = "N", default_value_t = 100_000, default_value_ifs([("host", "true", "10000000"), ("matrix", "true", "70000")]), value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) ops: u64,
@@ -339,6 +342,7 @@ impl DiffArgs {
         Self {
             host,
             stress: false,
+            crash: false,
             smmu: false,
             hole: false,
             ops,
@@ -352,6 +356,14 @@ impl DiffArgs {
             mutation: None,
             without: Vec::new(),
             source: SourceArgs::default(),
+        }
+    }
+
+    /// A crash on purpose.
+    pub(crate) fn crash() -> Self {
+        Self {
+            crash: true,
+            ..Self::short(false, 1)
         }
     }
 

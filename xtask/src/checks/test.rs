@@ -54,7 +54,7 @@ pub(crate) fn run(paths: &Paths, progress: Progress, args: &TestArgs) -> bool {
         rows.add([in_tree::run(paths, progress)]);
         rows.add(compilers::configurations(paths, progress));
         rows.add([booted(paths, progress)]);
-        for compare in [on_the_host, inside_xen, around_a_hole, by_all_cpus] {
+        for compare in [on_the_host, inside_xen, around_a_hole, by_all_cpus, crashed] {
             rows.add([compare(paths, progress)]);
         }
         rows.add_timed(releases::short(paths, progress, &older()));
@@ -201,6 +201,15 @@ fn by_all_cpus(paths: &Paths, progress: Progress) -> Row {
         "each CPU keeps its own",
         selftest::run(paths, progress, &stress),
         format!("{XEN_OPS} operations of {} CPUs on one domain", stress.smp),
+    )
+}
+
+/// What Xen prints when the Rust panics.
+fn crashed(paths: &Paths, progress: Progress) -> Row {
+    compared(
+        "a crash says where",
+        selftest::run(paths, progress, &DiffArgs::crash()),
+        "file, line, text and the calls that led there".to_owned(),
     )
 }
 

@@ -27,10 +27,21 @@ pub(super) struct Request {
     pub(super) seed: u64,
     /// How many operations.
     pub(super) ops: u64,
-    /// From all CPUs at once, instead of one after the other.
-    pub(super) stress: bool,
+    /// What they are for.
+    pub(super) purpose: Purpose,
     /// The operations to print one by one.
     pub(super) window: Option<(u64, u64)>,
+}
+
+/// What the self-test is to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// Operations one after the other, to be compared.
+    Compare,
+    /// From all CPUs at once.
+    Stress,
+    /// A mistake, to see how it is reported.
+    Crash,
 }
 
 /// The machine to run it on.
@@ -51,7 +62,11 @@ pub(super) struct Machine {
 impl Request {
     /// For Xen's command line.
     fn parameter(self) -> String {
-        let kind = if self.stress { "stress" } else { "ops" };
+        let kind = match self.purpose {
+            Purpose::Compare => "ops",
+            Purpose::Stress => "stress",
+            Purpose::Crash => "crash",
+        };
         let base = format!("p2m-selftest=seed={},{kind}={}", self.seed, self.ops);
         match self.window {
             None => base,
@@ -90,10 +105,10 @@ pub(super) fn run(
     }
     let mut task = progress.start(format!(
         "{} of {} on {}, {} CPUs",
-        if request.stress {
-            "Stress"
-        } else {
-            "Self-test"
+        match request.purpose {
+            Purpose::Compare => "Self-test",
+            Purpose::Stress => "Stress",
+            Purpose::Crash => "Crash",
         },
         xen.name,
         machine.cpu,
@@ -128,20 +143,22 @@ pub(super) fn built(
 
 #[cfg(test)]
 mod tests {
-    use super::Request;
+    use super::{Purpose, Request};
 
     #[test]
     fn parameter_for_xen() {
         let mut request = Request {
             seed: 7,
             ops: 5,
-            stress: false,
+            purpose: Purpose::Compare,
             window: None,
         };
         assert_eq!(request.parameter(), "p2m-selftest=seed=7,ops=5");
-        request.stress = true;
+        request.purpose = Purpose::Stress;
         assert_eq!(request.parameter(), "p2m-selftest=seed=7,stress=5");
-        request.stress = false;
+        request.purpose = Purpose::Crash;
+        assert_eq!(request.parameter(), "p2m-selftest=seed=7,crash=5");
+        request.purpose = Purpose::Compare;
         request.window = Some((1, 2));
         assert_eq!(
             request.parameter(),

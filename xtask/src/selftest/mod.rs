@@ -7,6 +7,7 @@
 
 mod agreement;
 mod cell;
+mod crash;
 mod log;
 mod machine;
 mod smmu;
@@ -28,7 +29,7 @@ use crate::xen::build::BuiltXen;
 
 use cell::{cells, Cell};
 use log::{Op, Run};
-use machine::{built, Machine, Request};
+use machine::{built, Machine, Purpose, Request};
 use smmu::Emulator;
 
 /// The two that are compared.
@@ -46,6 +47,9 @@ pub(crate) fn run(paths: &Paths, progress: Progress, args: &DiffArgs) -> Result<
         uses.push(Use::Tree);
     }
     tools::require(paths, progress, &uses)?;
+    if args.crash {
+        return crash::run(paths, progress, args);
+    }
     if args.stress {
         return stress::run(paths, progress, args);
     }
@@ -114,7 +118,7 @@ fn compare(
             let request = Request {
                 seed: args.seed,
                 ops,
-                stress: false,
+                purpose: Purpose::Compare,
                 window,
             };
             both(progress, pair, &machine, request, &dir)

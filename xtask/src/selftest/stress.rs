@@ -8,7 +8,7 @@
 use anyhow::Result;
 
 use super::log::Run;
-use super::machine::{self, built, Machine, Request};
+use super::machine::{self, built, Machine, Purpose, Request};
 use super::smmu::Emulator;
 use crate::base::cli::{DiffArgs, P2m};
 use crate::base::lock;
@@ -29,7 +29,7 @@ pub(super) fn run(paths: &Paths, progress: Progress, args: &DiffArgs) -> Result<
     let request = Request {
         seed: args.seed,
         ops: args.ops,
-        stress: true,
+        purpose: Purpose::Stress,
         window: None,
     };
     let dir = paths.run("stress");

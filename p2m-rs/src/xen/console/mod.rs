@@ -99,11 +99,13 @@ pub fn bug(why: &str) -> ! {
     sys::xs_bug()
 }
 
-/// A Rust panic, at `line` of `file`.
-pub fn rust_panic(file: &str, line: u32) -> ! {
+/// A Rust panic, at `line` of `file`, with its text if that is known.
+pub fn rust_panic(file: &str, line: u32, why: &str) -> ! {
     let (length, file) = text(file);
+    let (why_length, why) = text(why);
+    let format = c"<0>p2m: Rust panic at %.*s:%u %.*s\n";
     // SAFETY: `%.*s` takes the two parts of a text, `%u` a u32.
-    unsafe { sys::printk!(c"<0>p2m: Rust panic at %.*s:%u\n", length, file, line) };
+    unsafe { sys::printk!(format, length, file, line, why_length, why) };
     sys::xs_bug()
 }
 
