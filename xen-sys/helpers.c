@@ -301,6 +301,40 @@ void xs_inject_undef_exception(struct cpu_user_regs *regs, union hsr hsr)
 #endif
 }
 
+/*
+ * inject_dabt_exception() and inject_iabt_exception() are static in traps.c,
+ * and a 64-bit guest reads "address size fault" in their syndrome. All
+ * synchronous exceptions are taken to EL1 alike, with another syndrome.
+ */
+bool xs_inject_external_abort(vaddr_t gva)
+{
+    struct cpu_user_regs *regs = guest_cpu_user_regs();
+    const union hsr hsr = { .bits = regs->hsr };
+    const bool fetch = hsr.ec == HSR_EC_INSTR_ABORT_LOWER_EL;
+    const bool from_el0 = !(regs->cpsr & PSR_MODE_MASK & ~PSR_MODE_BIT);
+    union hsr esr = { .dabt = { .dfsc = FSC_SEA, .len = hsr.len } };
+
+    if ( is_32bit_domain(current->domain) )
+        return false;
+
+    if ( fetch )
+        esr.ec = from_el0 ? HSR_EC_INSTR_ABORT_LOWER_EL
+                          : HSR_EC_INSTR_ABORT_CURR_EL;
+    else
+    {
+        esr.ec = from_el0 ? HSR_EC_DATA_ABORT_LOWER_EL
+                          : HSR_EC_DATA_ABORT_CURR_EL;
+        esr.dabt.write = hsr.dabt.write;
+        esr.dabt.cache = hsr.dabt.cache;
+    }
+
+    xs_inject_undef_exception(regs, hsr);
+    WRITE_SYSREG(gva, FAR_EL1);
+    WRITE_SYSREG(esr.bits, ESR_EL1);
+
+    return true;
+}
+
 bool xs_iommu_coherent_walk(struct domain *d)
 {
     return iommu_has_feature(d, IOMMU_FEAT_COHERENT_WALK);

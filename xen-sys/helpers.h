@@ -97,6 +97,12 @@ void xs_ioreq_mapcache_invalidate(struct domain *d);
 /* @hsr is for releases whose function takes it. */
 void xs_inject_undef_exception(struct cpu_user_regs *regs, union hsr hsr);
 
+/*
+ * Injects a synchronous external abort for the access whose trap the current
+ * vCPU is in. False: a 32-bit guest, and nothing was done.
+ */
+bool xs_inject_external_abort(vaddr_t gva);
+
 /* IOMMU. */
 bool xs_iommu_coherent_walk(struct domain *d);
 bool xs_iommu_use_hap_pt(const struct domain *d);

@@ -84,9 +84,8 @@ pub enum FaultKind {
 /// The result of [`check`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// The fault violates no access.
-    // UPSTREAM-DEFECT: B13: the trap handler ignores this result, and a write to
-    // read-only RAM faults for ever.
+    /// The fault violates no access. p2m-rs then looks at the type of the mapping
+    /// (`guest/permission.rs`).
     NotOurs,
     /// The fault was handled: the guest tries again, or waits for the monitor.
     Handled,

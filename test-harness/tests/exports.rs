@@ -64,7 +64,8 @@ fn every_exported_function_is_in_the_table_in_the_same_order() {
 /// In which releases a cfg holds: `xen-sys/build/facts.rs` asks the headers for it.
 fn releases(when: &str) -> &'static str {
     match when {
-        "" => "all",
+        // Those that the patches for Xen declare.
+        "" | "declared_xen_p2m_resolve_permission_fault" => "all",
         "teardown_bool" => "4.17",
         "declared_p2m_invalidate_root" => "4.17, 4.18",
         "declared_dump_p2m_lookup" | "set_way_hsr" => "4.17 to 4.20",
@@ -323,6 +324,12 @@ const SCENES: &[Scene] = &[
         w.clear_events();
         assert!(!w.mem_access_check(0, 0, xen_sys::npfec { bits: 1 }));
         "p2m_mem_access_check"
+    },
+    |w, d, _| {
+        assert_eq!(d.set_access(0, 1, 0, access::N), 0);
+        w.clear_events();
+        assert!(w.permission_fault(0, 0, xen_sys::npfec { bits: 1 }));
+        "xen_p2m_resolve_permission_fault"
     },
     |_, d, _| call!(p2m_set_mem_access(d.pointer(), 0, 1, 0, 0, access::R, 0)),
     |_, d, _| call!(p2m_get_mem_access(d.pointer(), 0, &mut 0, 0)),

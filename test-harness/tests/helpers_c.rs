@@ -16,7 +16,7 @@ const HERE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/helpers_c");
 const XEN_SYS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../xen-sys");
 
 /// Every check of main.c.
-const CHECKS: [&str; 9] = [
+const CHECKS: [&str; 10] = [
     "pages",
     "cleaning",
     "direct map",
@@ -25,6 +25,7 @@ const CHECKS: [&str; 9] = [
     "preemption",
     "iommu",
     "others",
+    "aborts",
     "wrappers",
 ];
 
@@ -113,7 +114,7 @@ fn what_the_helpers_compute_is_what_a_naive_loop_says() {
 }
 
 /// Faults, and the check that must notice each for some tree.
-const FAULTS: [(&str, &str, &str); 27] = [
+const FAULTS: [(&str, &str, &str); 32] = [
     ("(nr >> shift) & 0x1f", "(nr >> shift) & 0xf", "tlbi"),
     ("((num - 1) << 39)", "(num << 39)", "tlbi"),
     ("(uint64_t)scale << 44", "(uint64_t)scale << 43", "tlbi"),
@@ -156,6 +157,19 @@ const FAULTS: [(&str, &str, &str); 27] = [
     ("return pfn_pdx_hole_shift;", "return false;", "direct map"),
     ("if ( pfn_pdx_lookup[i] )", "if ( !i )", "direct map"),
     ("i < CONFIG_PDX_NR_LOOKUP", "i < 1", "direct map"),
+    ("PSR_MODE_MASK & ~PSR_MODE_BIT", "PSR_MODE_MASK", "aborts"),
+    (
+        "const bool fetch = hsr.ec == ",
+        "const bool fetch = hsr.ec != ",
+        "aborts",
+    ),
+    ("esr.dabt.write = hsr.dabt.write;", "", "aborts"),
+    (".len = hsr.len", ".len = 1", "aborts"),
+    (
+        "if ( is_32bit_domain(current->domain) )",
+        "if ( false )",
+        "aborts",
+    ),
     (
         "d->shutdown_state != DOMSHUTDOWN_none",
         "d->shutdown_state == 1",

@@ -164,6 +164,10 @@ fn each_event_has_its_line() {
         (Event::Crash, "crash"),
         (Event::Shutdown { reason: 3 }, "shutdown reason=3"),
         (Event::InjectUndef, "inject-undef"),
+        (
+            Event::InjectAbort { gva: 0x1234 },
+            "inject-abort gva=0x1234",
+        ),
         (Event::MapcacheInvalidate, "mapcache-invalidate"),
     ];
     for (event, line) in &lines {

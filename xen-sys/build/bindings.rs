@@ -49,6 +49,7 @@ const EXPORTS: &[&str] = &[
     "set_foreign_p2m_entry",
     "gfn_to_mfn",
     "get_page_from_gva",
+    "xen_p2m_resolve_permission_fault",
 ];
 
 /// Macros that become constants.

@@ -175,6 +175,10 @@ const DECLARED: &[(&str, &str)] = &[
     ("p2m_free_vmid", "declared_p2m_free_vmid"),
     ("dump_p2m_lookup", "declared_dump_p2m_lookup"),
     ("max_vmid", "declared_max_vmid"),
+    (
+        "xen_p2m_resolve_permission_fault",
+        "declared_xen_p2m_resolve_permission_fault",
+    ),
 ];
 
 /// The cfg for mem_access.

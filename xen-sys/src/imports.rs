@@ -207,6 +207,9 @@ imports! {
     /// # Safety
     /// They are the registers that the current vCPU's trap has saved.
     unsafe fn xs_inject_undef_exception(regs: &Opaque<cpu_user_regs>, hsr: hsr);
+    /// Safe: writes the registers that the current vCPU's trap has saved on this CPU's stack,
+    /// and registers of EL1.
+    safe fn xs_inject_external_abort(gva: vaddr_t) -> bool;
     /// # Safety
     /// No p2m lock is held.
     unsafe fn __domain_crash(d: &Opaque<domain>);

@@ -4,7 +4,7 @@
 //! it, and the functions that there are, with this.
 
 use super::{mmu_p2m, p2m};
-use crate::guest::{cache, context, fault, gva};
+use crate::guest::{cache, context, fault, gva, permission};
 use crate::lifecycle::{self, allocation, dump, setup, vmid};
 use crate::map::{self, insert, lookup};
 use crate::p2m::lock::WriteLockedByC;
@@ -71,6 +71,8 @@ exports! {
     #[cfg(declared_p2m_invalidate_root)]
     header p2m_invalidate_root(p): NoP2mLock, Write => fault::invalidate_root;
     header p2m_resolve_translation_fault(d, gfn): NoP2mLock, Write => fault::resolve;
+    #[cfg(declared_xen_p2m_resolve_permission_fault)]
+    header xen_p2m_resolve_permission_fault(gpa, gla, npfec): NoP2mLock, ReadThenWrite => permission::resolve;
     #[cfg(teardown_plain)]
     header p2m_teardown as p2m_teardown_plain(d): NoP2mLock, Write => lifecycle::teardown;
     #[cfg(teardown_bool)]

@@ -6,14 +6,14 @@ use core::ffi::{c_int, c_uint, c_ulong, c_void};
 use xen_sys as sys;
 
 use super::{output, Out};
-use crate::guest::{cache, context, fault};
+use crate::guest::{cache, context, fault, permission};
 use crate::lifecycle::allocation;
 use crate::lifecycle::{self, dump, setup};
 use crate::map::{insert, lookup, remove};
 use crate::p2m::lock::{ReadLockedByC, WriteLockedByC};
 use crate::p2m::token::CalledUnlocked;
 use crate::p2m::P2m;
-use crate::types::addr::{Gfn, Mfn};
+use crate::types::addr::{Gfn, Gva, Ipa, Mfn};
 use crate::types::errno::{to_c, Errno};
 use crate::types::p2m_type::P2mType;
 use crate::xen::domain::Domain;
@@ -160,6 +160,19 @@ pub extern "C" fn p2m_resolve_translation_fault(
 ) -> bool {
     let (mut cx, d) = d.enter();
     fault::resolve(&mut cx, P2m::host_of(d), Gfn::new(gfn))
+}
+
+/// Stage 2 has refused an access of the current vCPU: true if the guest goes on, either with
+/// the same access or with an external abort. Xen's trap handler calls it where it called
+/// `p2m_mem_access_check`, and injects an abort itself if this returns false.
+#[cfg_attr(declared_xen_p2m_resolve_permission_fault, no_mangle)]
+pub extern "C" fn xen_p2m_resolve_permission_fault(
+    gpa: sys::paddr_t,
+    gla: sys::vaddr_t,
+    npfec: CalledUnlocked<'_, sys::npfec>,
+) -> bool {
+    let (mut cx, npfec) = npfec.enter();
+    permission::resolve(&mut cx, Ipa::new(gpa), Gva::new(gla), npfec)
 }
 
 /// Frees what is left.

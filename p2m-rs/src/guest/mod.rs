@@ -7,3 +7,4 @@ pub(crate) mod cache;
 pub(crate) mod context;
 pub(crate) mod fault;
 pub(crate) mod gva;
+pub(crate) mod permission;

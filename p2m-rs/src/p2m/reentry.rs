@@ -53,6 +53,9 @@ unsafe extern "C" {
         flag: core::ffi::c_ulong,
         v: &Vcpu,
     ) -> Option<&'static sys::Opaque<sys::page_info>>;
+
+    /// Of mem_access-rs, or nobody's: see [`mem_access_check`].
+    fn p2m_mem_access_check(gpa: u64, gla: u64, npfec: sys::npfec) -> bool;
 }
 
 /// The page behind an address whose translation failed while mem_access is in use
@@ -71,6 +74,17 @@ pub fn mem_access_check_and_get_page(
     let page = unsafe { p2m_mem_access_check_and_get_page(gva.raw(), flags.to_c().into(), vcpu) }?;
     // SAFETY: the function returns a page together with a reference to it.
     Some(unsafe { PageRef::adopt(Page::from_c(page)) })
+}
+
+/// Whether mem_access has dealt with a permission fault of the current vCPU: sent an event or
+/// lifted the restriction (`p2m_mem_access_check`, which answers the other way round). Reached
+/// through its C symbol, as above.
+pub fn mem_access_check(_cx: &mut Unlocked<'_>, ipa: Ipa, gva: Gva, npfec: sys::npfec) -> bool {
+    if !sys::facts::MEM_ACCESS {
+        return false;
+    }
+    // SAFETY: no p2m lock is held.
+    !unsafe { p2m_mem_access_check(ipa.raw(), gva.raw(), npfec) }
 }
 
 /// Crashes the domain (`domain_crash`). For the current domain this dumps the

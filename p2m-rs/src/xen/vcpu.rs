@@ -6,6 +6,7 @@ use core::cell::Cell;
 use xen_sys as sys;
 use xen_sys::arch;
 
+use crate::types::addr::Gva;
 use crate::xen::domain::Domain;
 
 /// No vCPU's number (`INVALID_VCPU_ID`): in `last_vcpu_ran`, nobody yet.
@@ -119,6 +120,13 @@ impl Vcpu {
     /// Sets [`Self::need_flush_to_ram`].
     pub fn set_need_flush_to_ram(&self, need: bool) {
         self.c().field(NeedFlushToRam).set(need);
+    }
+
+    /// Injects a synchronous external abort into the current vCPU, whose trap this is, for its
+    /// access to `gva`. Returns false, and does nothing, if the guest is a 32-bit one.
+    pub fn inject_external_abort(&self, gva: Gva) -> bool {
+        debug_assert!(self.is_current());
+        sys::xs_inject_external_abort(gva.raw())
     }
 
     /// Whether the guest has its MMU and data cache on

@@ -140,6 +140,10 @@ pub enum Event {
         reason: u8,
     },
     InjectUndef,
+    /// A synchronous external abort was injected into the current vCPU.
+    InjectAbort {
+        gva: u64,
+    },
     MapcacheInvalidate,
 }
 

@@ -115,6 +115,7 @@ unsafe extern "C" {
     /// What 4.17 and 4.18 have instead.
     pub fn p2m_invalidate_root(p2m: *mut p2m_domain);
     pub fn p2m_resolve_translation_fault(d: *mut domain, gfn: gfn_t) -> bool;
+    pub fn xen_p2m_resolve_permission_fault(gpa: paddr_t, gla: vaddr_t, npfec: npfec) -> bool;
     pub fn p2m_teardown(d: *mut domain) -> c_int;
     /// `p2m_teardown()` of 4.17.
     pub fn p2m_teardown_bool(d: *mut domain, allow_preemption: bool) -> c_int;

@@ -183,6 +183,7 @@ impl fmt::Display for Line<'_> {
             Event::Crash => f.write_str("crash"),
             Event::Shutdown { reason } => write!(f, "shutdown reason={reason}"),
             Event::InjectUndef => f.write_str("inject-undef"),
+            Event::InjectAbort { gva } => write!(f, "inject-abort gva={gva:#x}"),
             Event::MapcacheInvalidate => f.write_str("mapcache-invalidate"),
         }
     }

@@ -28,6 +28,10 @@ pub(crate) struct Devices {
     pub(crate) printk_limited: bool,
     pub(crate) monitor_requests: Vec<MonitorRequest>,
     pub(crate) undef_injected: u32,
+    /// Guests are 32-bit ones, to whom no external abort can be injected.
+    pub(crate) guest_is_32_bit: bool,
+    /// The virtual addresses of external aborts.
+    pub(crate) aborts_injected: Vec<u64>,
     pub(crate) icache_invalidations: u32,
     pub(crate) flushed_to_ram: Vec<u64>,
     pub(crate) softirqs: u32,

@@ -29,4 +29,5 @@ pub(crate) type Guests = HashMap<usize, Stage1>;
 pub(crate) enum Want {
     Read,
     Write,
+    Execute,
 }

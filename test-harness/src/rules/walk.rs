@@ -55,6 +55,7 @@ impl State {
             let allowed = match want {
                 Want::Read => entry & pte::READ != 0,
                 Want::Write => entry & pte::WRITE != 0,
+                Want::Execute => entry & pte::XN == 0,
             };
             let mask = (1u64 << shift(level)) - 1;
             return allowed.then_some(pte::mfn(entry) << 12 & !mask | ipa & mask);
@@ -70,7 +71,7 @@ impl State {
         }
         let stage1 = self.guests.get(&self.cpus.cpus[cpu].current)?;
         let entry = stage1.pages.get(&(va >> 12))?;
-        (want == Want::Read || entry.writable).then_some(entry.gfn << 12 | va & 0xFFF)
+        (want != Want::Write || entry.writable).then_some(entry.gfn << 12 | va & 0xFFF)
     }
 
     /// `AT S12E1R/W`: virtual to machine address.

@@ -3,7 +3,7 @@
 
 use std::ffi::c_int;
 
-use xen_sys::{cpu_user_regs, domain, hsr, mfn_t, vcpu};
+use xen_sys::{cpu_user_regs, domain, hsr, mfn_t, vaddr_t, vcpu};
 
 use crate::ground::event::Event;
 use crate::machine::with;
@@ -54,6 +54,20 @@ extern "C" fn xs_inject_undef_exception(_regs: *mut cpu_user_regs, _hsr: hsr) {
         m.devices.undef_injected += 1;
         m.event(cpu, Event::InjectUndef);
     });
+}
+
+/// False for a 32-bit guest, as in helpers.c.
+#[unsafe(no_mangle)]
+extern "C" fn xs_inject_external_abort(gva: vaddr_t) -> bool {
+    with(|m, cpu| {
+        m.must_not_hold_p2m_lock(cpu, "xs_inject_external_abort()");
+        if m.devices.guest_is_32_bit {
+            return false;
+        }
+        m.devices.aborts_injected.push(gva);
+        m.event(cpu, Event::InjectAbort { gva });
+        true
+    })
 }
 
 /// # Safety

@@ -207,6 +207,16 @@ impl World {
         self.locked(|m| m.devices.undef_injected)
     }
 
+    /// From now on guests are 32-bit ones: no external abort can be injected by us.
+    pub fn guest_is_32_bit(&self) {
+        self.locked(|m| m.devices.guest_is_32_bit = true);
+    }
+
+    /// The virtual addresses of the external aborts injected since last asked.
+    pub fn aborts_injected(&self) -> Vec<u64> {
+        self.locked(|m| std::mem::take(&mut m.devices.aborts_injected))
+    }
+
     /// Times that the softirqs ran.
     #[must_use]
     pub fn softirqs(&self) -> u32 {
@@ -304,6 +314,13 @@ impl World {
         use crate::model::guests::Want;
         let want = if write { Want::Write } else { Want::Read };
         self.locked(|m| m.hardware_walk(cpu, ipa, want).is_some())
+    }
+
+    /// May the guest on `cpu` execute there?
+    #[must_use]
+    pub fn guest_can_execute(&self, cpu: usize, ipa: u64) -> bool {
+        use crate::model::guests::Want;
+        self.locked(|m| m.hardware_walk(cpu, ipa, Want::Execute).is_some())
     }
 }
 

@@ -14,6 +14,12 @@ impl World {
         call!(p2m_mem_access_check(gpa, gla, npfec))
     }
 
+    /// `xen_p2m_resolve_permission_fault()` for the vCPU that runs on this CPU: whether it
+    /// tries again. If not, the trap handler injects an abort.
+    pub fn permission_fault(&self, gpa: u64, gla: u64, npfec: npfec) -> bool {
+        call!(xen_p2m_resolve_permission_fault(gpa, gla, npfec))
+    }
+
     /// `arch_set_paging_mempool_size()`.
     pub fn set_mempool_size(&self, d: Domain, bytes: u64) -> i32 {
         call!(arch_set_paging_mempool_size(d.0, bytes))

@@ -41,7 +41,10 @@ unsigned long frametable_base_pdx, directmap_base_pdx;
 bool group_valid[64], softirq, event;
 struct page_info frame_table[FRAMES];
 size_t dcache_line_bytes = 64;
-static struct vcpu guest, idle = { true };
+static struct domain the_domain;
+static struct vcpu guest = { false, &the_domain }, idle = { true };
+static struct cpu_user_regs trapped;
+struct cpu_user_regs *the_regs = &trapped;
 struct vcpu *current = &guest;
 struct notifier_block *registered;
 struct domain_iommu the_iommu;
@@ -404,6 +407,43 @@ static void others(void)
     HOLDS(is_call(1, "ASSERT(system_state != SYS_STATE_boot)"), "before VTCR_EL2 is known");
 }
 
+/* Whoever was trapped, a fetch or not, a write or not: field by field, by the Arm ARM. */
+static void abort_of(unsigned int mode, bool fetch, bool write, bool cache, bool len)
+{
+    bool el0 = mode == 0 || mode == 0x10;
+    uint64_t ec = fetch ? 0x20 : 0x24, esr;
+
+    /* A stage-2 permission fault at level 3 in a walk, with a valid syndrome. */
+    trapped.hsr = ec << 26 | (uint64_t)len << 25 | 1 << 24 | cache << 8 | 1 << 7 | write << 6 | 0xf;
+    trapped.cpsr = 0x60000000 | mode;
+    esr = (ec | !el0) << 26 | (uint64_t)len << 25 | 0x10;
+    if ( !fetch )
+        esr |= cache << 8 | write << 6;
+    made = 0;
+    HOLDS(xs_inject_external_abort(0xabcdef), "mode %#x", mode);
+    HOLDS(made == 3 && is_call(0, "inject_undef_exception"), "mode %#x", mode);
+    HOLDS(calls[0].a == (uint64_t)(uintptr_t)&trapped, "the registers");
+    HOLDS(is_call(1, "write FAR_EL1") && calls[1].a == 0xabcdef, "the address");
+    HOLDS(is_call(2, "write ESR_EL1") && calls[2].a == esr,
+          "mode %#x: %#lx, not %#lx", mode, (long)calls[2].a, (long)esr);
+}
+
+static void aborts(void)
+{
+    /* EL0t, EL1t, EL1h, and 32-bit EL0. */
+    static const unsigned int modes[] = { 0, 4, 5, 0x10 };
+
+    current = &guest;
+
+    for ( unsigned int i = 0; i < 4; i++ )
+        for ( unsigned int bits = 0; bits < 16; bits++ )
+            abort_of(modes[i], bits & 1, bits & 2, bits & 4, bits & 8);
+    made = 0;
+    the_domain.is_32bit = true;
+    HOLDS(!xs_inject_external_abort(1) && !made, "a 32-bit guest");
+    the_domain.is_32bit = false;
+}
+
 /* Each wrapper calls the function that it is named after, with its arguments. */
 static void wrappers(void)
 {
@@ -476,7 +516,7 @@ int main(void)
     static const struct { const char *name; void (*check)(void); } all[] = {
         { "pages", pages }, { "cleaning", cleaning }, { "direct map", direct_map },
         { "tlbi", tlbi }, { "cpus", cpus }, { "preemption", preemption }, { "iommu", iommu },
-        { "others", others }, { "wrappers", wrappers },
+        { "others", others }, { "aborts", aborts }, { "wrappers", wrappers },
     };
 
     /* A loop that does not end is a fault like any other. */

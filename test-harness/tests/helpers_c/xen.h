@@ -31,7 +31,7 @@ typedef struct { int l; } rwlock_t, spinlock_t;
 struct page_list_head { struct page_info *first, *last; };
 struct page_info { unsigned int puts; bool xenheap; struct page_info *next; };
 struct domain {
-    bool iommu, ioreq;
+    bool iommu, ioreq, is_32bit;
     int pause_count;
 #ifdef SHUTDOWN_STATE
     unsigned char shutdown_state;
@@ -39,9 +39,16 @@ struct domain {
     bool is_shutting_down;
 #endif
 };
-struct vcpu { bool idle; };
-struct cpu_user_regs { int r; };
-union hsr { unsigned int bits; };
+struct vcpu { bool idle; struct domain *domain; };
+struct cpu_user_regs { uint64_t hsr, cpsr; };
+/* ESR_EL1 and ESR_EL2 (Arm ARM, D23.2.38). */
+union hsr {
+    uint64_t bits;
+    struct { unsigned long iss:25, len:1, ec:6; };
+    struct {
+        unsigned long dfsc:6, write:1, s1ptw:1, cache:1, others:16, len:1, ec:6;
+    } dabt;
+};
 #define mfn_x(mfn) (mfn)
 #define _mfn(mfn) (mfn)
 #define _dfn(dfn) (dfn)
@@ -153,6 +160,17 @@ bool hypercall_preempt_check(void);
 #else
 # define inject_undef_exception(regs) NOTE("inject_undef_exception", regs, 0)
 #endif
+extern struct cpu_user_regs *the_regs;
+#define guest_cpu_user_regs() the_regs
+#define is_32bit_domain(d) ((d)->is_32bit)
+#define HSR_EC_INSTR_ABORT_LOWER_EL 0x20
+#define HSR_EC_INSTR_ABORT_CURR_EL  0x21
+#define HSR_EC_DATA_ABORT_LOWER_EL  0x24
+#define HSR_EC_DATA_ABORT_CURR_EL   0x25
+#define FSC_SEA 0x10
+#define PSR_MODE_MASK 0x1f
+#define PSR_MODE_BIT 0x10
+#define WRITE_SYSREG(value, name) NOTE("write " #name, value, 0)
 #define printk_ratelimit() (NOTE("printk_ratelimit", 0, 0), 2)
 #define DOMSHUTDOWN_none 0
 #define IOMMU_FEAT_COHERENT_WALK 0

@@ -72,6 +72,16 @@ fn one_copy_and_one_fault_agree_in_every_schedule() {
     all_pass(Search::Exhaustive, scenes::copy_and_fault);
 }
 
+#[test]
+fn one_refused_write_and_one_lifting_agree_in_every_schedule() {
+    all_pass(Search::Exhaustive, scenes::fault_and_lift);
+}
+
+#[test]
+fn one_refused_write_and_one_replacement_agree_in_every_schedule() {
+    all_pass(Search::Exhaustive, scenes::fault_and_replace);
+}
+
 /// A test of so many schedules now, and of many more when asked.
 macro_rules! scenes {
     ($($scene:ident: $short:ident, $long:ident;)*) => { $(
@@ -96,6 +106,7 @@ scenes! {
     copies: four_cpus_copy_and_restrict, long_four_cpus_copy_and_restrict;
     copies_and_faults: four_cpus_copy_and_fault, long_four_cpus_copy_and_fault;
     cleaning: four_cpus_write_and_clean, long_four_cpus_write_and_clean;
+    refusals: four_cpus_fault_and_restrict, long_four_cpus_fault_and_restrict;
     killing: a_domain_is_killed_under_three_cpus, long_a_domain_is_killed_under_three_cpus;
     foreign_pages: four_cpus_share_a_page, long_four_cpus_share_a_page;
     pool: four_cpus_use_one_pool, long_four_cpus_use_one_pool;

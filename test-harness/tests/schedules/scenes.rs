@@ -252,6 +252,82 @@ pub(crate) fn copy_and_restrict_as_of_old() {
     end(&w, &[d]);
 }
 
+/// The vCPU of CPU 0 was refused a write to [`BUFFER_GFN`]. Whether it got an abort.
+fn refused_a_write(w: &World) -> bool {
+    let bits = 1 << 1 | 1 << 4 | 2 << 5;
+    let goes_on = w.permission_fault(BUFFER_GFN << 12, BUFFER, xen_sys::npfec { bits });
+    assert!(goes_on);
+    !w.aborts_injected().is_empty()
+}
+
+/// A restriction explained the fault, and the monitor lifts it: between the fault and the
+/// judgement, or while mem_access looks, or before the type is looked at. No abort.
+pub(crate) fn fault_and_lift() {
+    let w = machine();
+    let (d, v) = with_buffer(&w);
+    assert_eq!(d.set_access(BUFFER_GFN, 1, 0, access::RX), 0);
+    w.monitor_listens(d, true);
+    together(
+        || {
+            w.run(0, v);
+            assert!(!refused_a_write(&w), "the type allows the access");
+            assert!(w.monitor_requests().len() < 2);
+        },
+        &[&|| assert_eq!(d.set_access(BUFFER_GFN, 1, 0, access::RWX), 0)],
+    );
+    assert!(w.guest_can(0, BUFFER_GFN << 12, true));
+    end(&w, &[d]);
+}
+
+/// A read-only page was refused, and another CPU replaces it by one that may be written: the
+/// abort is for the one, the next try for the other, or for the hole between them.
+pub(crate) fn fault_and_replace() {
+    let w = machine();
+    let d = guest(&w, 0, 4);
+    assert_eq!(d.insert(BUFFER_GFN, 1, ram(0), p2mt::RAM_RO), 0);
+    let v = w.vcpu(d);
+    together(
+        || {
+            w.run(0, v);
+            if !refused_a_write(&w) {
+                assert_eq!(d.lookup(BUFFER_GFN), (Some(ram(0) + 5), p2mt::RAM_RW));
+                assert!(w.guest_can(0, BUFFER_GFN << 12, true));
+            }
+        },
+        &[&|| assert_eq!(d.insert(BUFFER_GFN, 1, ram(0) + 5, p2mt::RAM_RW), 0)],
+    );
+    assert!(!refused_a_write(&w), "the page may be written by now");
+    end(&w, &[d]);
+}
+
+/// Two vCPUs fault on one page while a monitor lifts and restricts, and a toolstack replaces
+/// the page. All that is ever mapped may be written: nobody gets an abort.
+pub(crate) fn refusals() {
+    let w = machine();
+    let (d, v) = with_buffer(&w);
+    let other = w.vcpu(d);
+    assert_eq!(d.set_access(BUFFER_GFN, 1, 0, access::RX), 0);
+    w.monitor_listens(d, true);
+    let faults = |cpu, v| {
+        w.run(cpu, v);
+        for _ in 0..2 {
+            assert!(!refused_a_write(&w), "the type allows the access");
+        }
+    };
+    together(
+        || faults(0, v),
+        &[
+            &|| faults(1, other),
+            &|| {
+                assert_eq!(d.set_access(BUFFER_GFN, 1, 0, access::RWX), 0);
+                assert_eq!(d.set_access(BUFFER_GFN, 1, 0, access::N), 0);
+            },
+            &|| assert_eq!(d.insert(BUFFER_GFN, 1, ram(0) + 5, p2mt::RAM_RW), 0),
+        ],
+    );
+    end(&w, &[d]);
+}
+
 /// Three CPUs change a block and the table next to it, one looks on.
 pub(crate) fn changes_of_one_block() {
     let w = machine();

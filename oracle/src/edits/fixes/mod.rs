@@ -32,6 +32,10 @@ pub const AVOIDED: &[(&str, &str)] = &[
     ("B11", "no IOTLB flush fails; none in Xen does"),
     ("B6", "its race: there is one thread"),
     (
+        "B13",
+        "the trap handler is not compared, and what it asks of mem_access is as in the C",
+    ),
+    (
         "faults",
         "each fault is resolved as often as there are levels, and the last answer compared",
     ),

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Resolving permission faults. (C's trap handler calls `p2m_mem_access_check` and has the guest
+//! try again, whatever the answer: docs/differences.md, B13.)
+//!
+//! Stage 2 has refused an access of the current vCPU. There are three reasons, and by the time
+//! that Xen looks, another CPU may have changed the entry:
+//!
+//! 1. **A restriction of mem_access.** mem_access sends an event or lifts the restriction.
+//! 2. **Nothing any more.** The entry allows the access now: the monitor or another vCPU was
+//!    quicker, or a TLB held an entry that a flush is about to remove. The guest tries again.
+//! 3. **The type of the mapping**, which no monitor can lift: a write to read-only RAM, to a
+//!    read-only grant or foreign page; a fetch from anything but RAM. Trying again would
+//!    never end, so the guest gets an abort.
+//!
+//! **Which abort.** A synchronous external abort (DFSC or IFSC 0b010000), for data or for an
+//! instruction, at the virtual address that the guest used: the guest's own tables allow the
+//! access, so the report of a stage-1 permission fault would be false (Linux would take it for
+//! a copy-on-write that has been done, and try again for ever); it is the memory behind them
+//! that refuses. KVM injects the same for a fetch from outside of a guest's memory and for tables
+//! there (`kvm_handle_guest_abort`), also where it was a walk: the level in the statuses for
+//! walks (0b0101LL) would be that of stage 1, which the trap's syndrome does not have. Xen
+//! itself injects aborts with the status 0, "address size fault", which makes Linux kill a
+//! process that could handle SIGBUS. A 32-bit guest gets that of Xen's trap handler.
+//! (x86 injects #GP for a write to a read-only grant.)
+//!
+//! Only the type decides between the last two. What mem_access forbids is no reason for an
+//! abort, even where it was forbidden only after mem_access was asked: the guest tries again,
+//! faults again, and then there is an event. And a type that forbids the access *now* is reason
+//! enough, even where it was another page that was refused: the next try would be refused too.
+//!
+//! **Walks of the guest's own tables** (S1PTW) fetch nothing, and read whatever the instruction
+//! did. No type forbids reading; so if the table's page is read-only, the walker was writing
+//! the access flag or the dirty state. (With mem_access the read may have been refused, and the
+//! restriction lifted before Xen looked. Nothing tells the two apart. A guest whose tables are
+//! in read-only memory, while a monitor forbids reading and lifts that at the same moment on
+//! another CPU, gets an abort that it would not need.)
+#![forbid(unsafe_code)]
+
+use xen_sys as sys;
+
+use crate::map::lookup::lookup;
+use crate::p2m::reentry::mem_access_check;
+use crate::p2m::token::{current_vcpu, Unlocked};
+use crate::p2m::P2m;
+use crate::types::addr::{Gva, Ipa};
+use crate::types::p2m_type::P2mType;
+
+/// Returns whether the guest goes on: it tries again, waits for a monitor, or has got an
+/// external abort. False: the trap handler must inject an abort.
+pub(crate) fn resolve(cx: &mut Unlocked<'_>, ipa: Ipa, gva: Gva, npfec: sys::npfec) -> bool {
+    mem_access_check(cx, ipa, gva, npfec)
+        || type_allows(cx, ipa, &Access::of(npfec))
+        || current_vcpu(cx).inject_external_abort(gva)
+}
+
+/// Whether the type of what is mapped at `ipa` allows the access. If nothing is mapped any
+/// more, it does: the next try is a translation fault.
+fn type_allows(cx: &mut Unlocked<'_>, ipa: Ipa, access: &Access) -> bool {
+    let p2m = P2m::host_of(current_vcpu(cx).domain());
+    let view = p2m.read(cx);
+    lookup(&view, ipa.gfn())
+        .and_then(|mapping| mapping.ty())
+        .is_none_or(|ty| access.is_allowed_by(ty))
+}
+
+/// What stage 2 was asked for, beside reading, which all types allow.
+struct Access {
+    write: bool,
+    fetch: bool,
+}
+
+impl Access {
+    fn of(npfec: sys::npfec) -> Self {
+        let by_walker = npfec.kind() == sys::npfec_kind_in_gpt;
+        Self {
+            write: by_walker || npfec.write_access() != 0,
+            fetch: !by_walker && npfec.insn_fetch() != 0,
+        }
+    }
+
+    fn is_allowed_by(&self, ty: P2mType) -> bool {
+        (ty.is_writable() || !self.write) && (ty.is_executable() || !self.fetch)
+    }
+}
