@@ -4,6 +4,7 @@
 
 bool oracle_in_place;
 struct domain *oracle_domain;
+unsigned long oracle_entries = ORACLE_ENTRIES;
 
 struct page_info *oracle_page_by_type(struct domain *d, gfn_t gfn, bool write,
                                       unsigned int fix)

@@ -2,7 +2,7 @@
 /*
  * What the mended C calls (src/edits/fixes/). An edit is a line or two; what
  * is longer is here and in mended.c, or, where it needs what is static in the
- * p2m's file, in leaf.h and prune.h, which an edit includes there.
+ * p2m's file, in leaf.h, prune.h and sweep.h, which an edit includes there.
  */
 
 /* A difference on purpose made a difference here: one of enum oracle_fix. */
@@ -41,6 +41,10 @@ void oracle_table_walk(struct npfec *npfec, xenmem_access_t xma);
  */
 extern struct domain *oracle_domain;
 void oracle_forget_gfn(struct page_info *page);
+
+/* Entries that a search for empty tables may still read under this lock (B10). */
+#define ORACLE_ENTRIES (64UL * XEN_PT_LPAE_ENTRIES)
+extern unsigned long oracle_entries;
 
 /*
  * Local variables:

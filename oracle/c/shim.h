@@ -109,7 +109,7 @@ union hsr { register_t bits; };
 typedef struct { uint64_t words[2]; } rwlock_t;
 typedef struct { uint64_t words[2]; } spinlock_t;
 struct page_list_head { uint64_t words[2]; };
-struct radix_tree_root { uint64_t words[2]; };
+struct radix_tree_root { unsigned int height; uint64_t rnode; };
 struct page_info {
     union {
         uint64_t words[4];

@@ -41,13 +41,13 @@ const CASES: [Case; 8] = [
         name: "insert a page into new tables",
         prepare: nothing,
         run: |d| d.insert(HIGH + 5, 1, ram(0), p2mt::RAM_RW),
-        error: errno::ENOENT,
+        error: errno::ENOMEM,
     },
     Case {
         name: "insert a 2 MiB block into new tables",
         prepare: nothing,
         run: |d| d.insert(HIGH, M2, ram(0), p2mt::RAM_RW),
-        error: errno::ENOENT,
+        error: errno::ENOMEM,
     },
     Case {
         name: "replace a page of a 1 GiB block",

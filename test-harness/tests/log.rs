@@ -45,7 +45,7 @@ fn the_hardware_domain_without_memory_for_a_table_says_so() {
     let d = w.hardware_domain();
     let text = said(&w, || {
         w.fail_allocation(Some(1));
-        assert_eq!(d.insert(5, 1, 0x9000, p2mt::MMIO_DEV), errno::ENOENT);
+        assert_eq!(d.insert(5, 1, 0x9000, p2mt::MMIO_DEV), errno::ENOMEM);
     });
     says(&text, "Failed to allocate P2M pages for hwdom.", true);
 }
@@ -58,7 +58,7 @@ fn a_device_page_that_cannot_be_mapped_says_which() {
     let text = said(&w, || {
         // SAFETY: a live domain.
         let rc = unsafe { c::map_dev_mmio_page(d.pointer(), 5, 0x9000) };
-        assert_eq!(rc, errno::ENOENT);
+        assert_eq!(rc, errno::ENOMEM);
     });
     says(&text, "Unable to map MFN 0x9000", true);
 }

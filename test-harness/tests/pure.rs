@@ -100,7 +100,6 @@ fn types_fall_into_xens_groups() {
 #[test]
 fn errors_have_the_numbers_of_xens_errno_h() {
     let errors = [
-        (Errno::ENOENT, -2),
         (Errno::ESRCH, -3),
         (Errno::ENOMEM, -12),
         (Errno::EBUSY, -16),

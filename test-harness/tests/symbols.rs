@@ -467,7 +467,7 @@ fn a_device_page_is_mapped_if_it_is_permitted_and_there_is_memory() {
     let map = |mfn| call!(map_dev_mmio_page(d.pointer(), 5, mfn));
     assert_eq!((map(0x9000), d.lookup(5).0), (0, None), "not permitted");
     w.permit_iomem(d, 0x9000..0x9001);
-    assert_eq!((map(0x9000), d.lookup(5).0), (errno::ENOENT, None));
+    assert_eq!((map(0x9000), d.lookup(5).0), (errno::ENOMEM, None));
     assert_eq!(d.set_pool(4), 0);
     assert_eq!((map(0x9000), d.lookup(5).0), (0, Some(0x9000)));
     assert_eq!(d.lookup(5).1, p2mt::MMIO_C);

@@ -36,10 +36,16 @@ opaque! {
     rwlock_t: 2;
     spinlock_t: 2;
     page_list_head: 2;
-    radix_tree_root: 2;
     page_info: 4;
     vm_event_domain: 1;
     cpu_user_regs: 1;
+}
+
+#[repr(C)]
+#[derive(Debug, Default)]
+pub struct radix_tree_root {
+    pub height: c_uint,
+    pub rnode: u64,
 }
 
 #[repr(C)]

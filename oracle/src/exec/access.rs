@@ -27,9 +27,16 @@ pub(super) fn set_access(r: Request<'_>) -> Outcome {
     vec![("return", result as u64)]
 }
 
-/// As the hypercall does it, with every continuation.
+/// As the hypercall does it, with every continuation. Where table pages may run out it is not
+/// preempted: the Rust's search for empty tables ends then (B10), and so does the call, which the
+/// C's cannot know.
 pub(super) fn set_access_fully(r: Request<'_>) -> Outcome {
     let [gfn, nr, access, ..] = r.args();
+    let free = r.side.world.free_pool_pages(r.side.d(r.op.args[0]));
+    let runs_out = r.prepared.alloc != 0 || free < 8 + nr / 512;
+    if runs_out {
+        r.side.world.preempt(Preempt::Never);
+    }
     let mut calls = 0;
     let mut start = 0;
     loop {
@@ -38,7 +45,7 @@ pub(super) fn set_access_fully(r: Request<'_>) -> Outcome {
             p2m_set_mem_access(r.domain(), gfn, nr as u32, start, 0x3F, access as u32, 0)
         );
         calls += 1;
-        if calls < 64 {
+        if calls < 64 && !runs_out {
             r.prepared.again(r.side);
         }
         match u32::try_from(result) {

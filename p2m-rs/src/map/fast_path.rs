@@ -45,7 +45,8 @@ pub(super) fn insert(
     };
     if walk.order() != level.order() {
         let outcome = match insert_in_new(write, walk.table(), gfn, &insertion, nr) {
-            Some(outcome) => outcome,
+            Some(Ok(())) => Ok(()),
+            Some(Err(failure)) => insertion.insert_after(write, nr, failure),
             None => insertion.insert_all(write, nr),
         };
         return Ok(outcome?);
@@ -59,11 +60,9 @@ pub(super) fn insert(
     Ok(())
 }
 
-/// Maps `nr` frames in one or more new tables. Returns `None`, with nothing changed, if the
-/// entry of `table` that ended the walk is not empty, or if there is an IOMMU.
-///
-/// The caller must not have removed a table under this lock before: on running out of table
-/// pages this function does not reclaim removed tables.
+/// Maps `nr` frames, which are one leaf, in one or more new tables; on an error nothing has
+/// changed. Returns `None`, with nothing changed, if the entry of `table` that ended the walk is
+/// not empty, or if there is an IOMMU.
 #[inline(never)]
 fn insert_in_new(
     write: &WriteView<'_>,
@@ -72,7 +71,6 @@ fn insert_in_new(
     insertion: &Insertion,
     nr: u64,
 ) -> Option<Outcome> {
-    debug_assert!(!write.deferred().pages().any_removed());
     let end = table.load(table.level().index(gfn));
     if end != Pte::EMPTY || write.has_iommu() {
         return None;

@@ -20,6 +20,7 @@
 use super::progress::Progress;
 use super::release::{leak, release, release_same_frame};
 use super::split::{split, split_with, PartialUpdate};
+use super::sweep::Sweep;
 use crate::p2m::lock::WriteView;
 use crate::table::new::NewTable;
 use crate::table::pending::Pending;
@@ -38,9 +39,9 @@ use crate::xen::target::Target;
 ///
 /// # Errors
 ///
-/// [`Errno::ENOMEM`] for a dying domain (XSA-410) or if a block cannot be
-/// split, [`Errno::ENOENT`] if a table cannot be created, [`Errno::EINVAL`]
-/// beyond the IPA space. On an error a prefix of the range may be mapped.
+/// [`Errno::ENOMEM`] for a dying domain (XSA-410) or if there is no page for a table, also
+/// after empty tables were freed ([`super::sweep`]); [`Errno::EINVAL`] beyond the IPA space. On
+/// an error a prefix of the range may be mapped.
 // UPSTREAM-DEFECT: B16: an existing mapping is replaced silently.
 pub fn insert(
     write: &mut WriteView<'_>,
@@ -138,15 +139,32 @@ impl Insertion {
     /// Maps the first `nr` pages of the range.
     #[inline(never)]
     pub(super) fn insert_all(&self, write: &mut WriteView<'_>, nr: u64) -> Outcome {
+        self.insert_with(write, nr, Sweep::new())
+    }
+
+    /// [`Self::insert_all`] after an attempt with `failure`, which has changed nothing.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn insert_after(
+        &self,
+        write: &mut WriteView<'_>,
+        nr: u64,
+        failure: Failure,
+    ) -> Outcome {
+        let mut sweep = Sweep::new();
+        if !sweep.makes_room(write, failure) {
+            return Err(failure);
+        }
+        self.insert_with(write, nr, sweep)
+    }
+
+    fn insert_with(&self, write: &mut WriteView<'_>, nr: u64, mut sweep: Sweep) -> Outcome {
         let mut done = 0;
         let outcome = loop {
             let more = self.insert_from(write, done, nr);
             done += more.pages;
             match more.outcome {
-                // Out of table pages: free the removed tables, and try again.
-                Err(Failure::NoTable(_)) if write.deferred().pages().any_removed() => {
-                    write.finish_early();
-                }
+                Err(failure) if sweep.makes_room(write, failure) => {}
                 outcome => break outcome,
             }
         };
@@ -258,10 +276,7 @@ impl Insertion {
 /// Insertion into new tables.
 impl Insertion {
     /// Builds a new table, for an entry of level `above`, that maps `at .. end`, or a prefix
-    /// of that if table pages run out.
-    // UPSTREAM-DEFECT: B9: running out of memory is reported as -ENOENT, and what the
-    // same call has mapped stays mapped. B10: an intermediate table that becomes
-    // empty again may be kept.
+    /// of that if table pages run out. `None` if that prefix is empty.
     pub(super) fn build<'w>(
         &self,
         write: &'w WriteView<'_>,
@@ -270,7 +285,7 @@ impl Insertion {
         end: u64,
     ) -> (Option<NewTable<'w>>, Progress) {
         let (Some(level), Some(page)) = (above.next(), write.deferred().pages().alloc()) else {
-            return (None, Progress::failed(Failure::NoTable(Errno::ENOENT)));
+            return (None, Progress::failed(Failure::NoTable));
         };
         let gfn = self.gfn(at);
         if end - at == above.pages() && self.fits(level, at, end - at) {
@@ -281,6 +296,10 @@ impl Insertion {
         }
         let mut new = NewTable::empty(page, level);
         let progress = self.build_parts(write, &mut new, at, end);
+        if progress.pages == 0 {
+            new.discard(write);
+            return (None, progress);
+        }
         (Some(new), progress)
     }
 

@@ -13,6 +13,7 @@ mod release;
 pub mod remove;
 pub mod set_access;
 mod split;
+mod sweep;
 
 use crate::p2m::lock::ReadView;
 use crate::p2m::token::Unlocked;

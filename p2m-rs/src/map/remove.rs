@@ -9,6 +9,7 @@
 use super::progress::Progress;
 use super::release::{leak, release, Released};
 use super::split::{split, split_with, PartialUpdate};
+use super::sweep::Sweep;
 use crate::p2m::lock::WriteView;
 use crate::table::{Entry, Table};
 use crate::types::addr::Gfn;
@@ -49,7 +50,7 @@ pub fn remove(write: &mut WriteView<'_>, gfn: Gfn, nr: u64) -> Result {
 
 /// [`remove`], which also works on a dying domain.
 pub(crate) fn remove_any(write: &mut WriteView<'_>, gfn: Gfn, nr: u64) -> Outcome {
-    let mut done = 0;
+    let (mut done, mut sweep) = (0, Sweep::new());
     while done < nr {
         let (gfn, rest) = (gfn.add(done), nr - done);
         let is_whole = |level: Level| is_whole(level, gfn, rest);
@@ -58,10 +59,7 @@ pub(crate) fn remove_any(write: &mut WriteView<'_>, gfn: Gfn, nr: u64) -> Outcom
         let more = remove_in(write, table, gfn, rest);
         done += more.pages;
         match more.outcome {
-            // Out of table pages: free the removed tables, and try again.
-            Err(Failure::NoTable(_)) if write.deferred().pages().any_removed() => {
-                write.finish_early();
-            }
+            Err(failure) if sweep.makes_room(write, failure) => {}
             outcome => outcome?,
         }
     }

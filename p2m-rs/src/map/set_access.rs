@@ -12,6 +12,7 @@
 use super::lookup::hole_beyond_max;
 use super::merge::{merge, Entries, MERGE_FROM};
 use super::split::{split_with, PartialUpdate};
+use super::sweep::Sweep;
 use crate::p2m::lock::WriteView;
 use crate::table::pending::Pending;
 use crate::table::{Entry, Table};
@@ -113,11 +114,6 @@ impl Restart {
     pub fn at(self, done: u64) -> u64 {
         self.start.saturating_add(done) & !self.mask
     }
-
-    /// Whether to stop at that point: only if progress was made and preemption is due.
-    fn is_wanted(self, done: u64) -> bool {
-        self.at(done) > self.start && cpu::hypercall_preempt_check()
-    }
 }
 
 /// How far a call has got, and whether it should continue.
@@ -137,8 +133,14 @@ impl Position {
         }
     }
 
+    /// Whether to stop at that point: only if progress was made and preemption is due.
     fn stops(&self) -> bool {
-        self.restart.is_wanted(self.done)
+        self.has_restart_point() && cpu::hypercall_preempt_check()
+    }
+
+    /// Whether a restart point was passed.
+    fn has_restart_point(&self) -> bool {
+        self.restart.at(self.done) > self.restart.start
     }
 }
 
@@ -157,6 +159,7 @@ enum Step {
 impl AccessChange {
     /// Changes the range to its end, or to the point where the caller should be preempted.
     fn change_all(&self, write: &mut WriteView<'_>, position: &mut Position) -> Outcome {
+        let mut sweep = Sweep::preemptible();
         while position.done < self.pages {
             let gfn = self.first.add(position.done);
             if let Some(level) = hole_beyond_max(write, gfn) {
@@ -185,9 +188,11 @@ impl AccessChange {
                     }
                 }
                 Ok(Step::Stop) => break,
-                // Out of table pages: free the removed tables, and try again.
-                Err(Failure::NoTable(_)) if write.deferred().pages().any_removed() => {
-                    write.finish_early();
+                // The other attempt is a step of its own, as the first one of a call is.
+                Err(failure) if sweep.makes_room(write, failure) => {
+                    if cpu::hypercall_preempt_check() && position.has_restart_point() {
+                        break;
+                    }
                 }
                 Err(failure) => return Err(failure),
             }

@@ -17,7 +17,7 @@ use crate::p2m::pages::TablePage;
 use crate::table::new::NewTable;
 use crate::table::Table;
 use crate::types::addr::Gfn;
-use crate::types::errno::{Errno, Failure, Outcome};
+use crate::types::errno::{Failure, Outcome};
 use crate::types::level::{Level, TableIndex, ENTRIES};
 use crate::types::pte::Pte;
 
@@ -35,9 +35,6 @@ pub(crate) trait PartialUpdate {
     /// the entries still map the same frames.
     fn replaces(&self) -> bool;
 }
-
-/// A block cannot be split, since there is no page for the table: C answers -ENOMEM.
-const NO_TABLE: Failure = Failure::NoTable(Errno::ENOMEM);
 
 /// Builds a table that replaces `block`, a block of `level`, with `update` applied to the
 /// `pages` pages from `start` on, or to a prefix of them if table pages run out. `None` if that
@@ -136,7 +133,7 @@ pub(crate) fn split<'v>(
     let new = NewTable::split_of(page, table.load(index), part);
     // If the IOTLB flush failed, stale entries still lead to the frames mapped now.
     let _logged = table.link(write, gfn, new);
-    table.below(index).ok_or(NO_TABLE)
+    table.below(index).ok_or(Failure::NoTable)
 }
 
 /// Allocates a page for the table that replaces a block of `level`. Returns the level of the
@@ -146,8 +143,8 @@ pub(crate) fn split<'v>(
 ///
 /// [`Failure::NoTable`]; nothing has changed.
 fn split_page<'w>(write: &'w WriteView<'_>, level: Level) -> Outcome<(Level, TablePage<'w>)> {
-    let part = level.next().ok_or(NO_TABLE)?;
-    let page = write.deferred().pages().alloc().ok_or(NO_TABLE)?;
+    let part = level.next().ok_or(Failure::NoTable)?;
+    let page = write.deferred().pages().alloc().ok_or(Failure::NoTable)?;
     write.count_shattered(level, 1);
     write.count_unmapped(level, 1);
     write.count_mapped(part, ENTRIES as u64);

@@ -4,11 +4,14 @@
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::lock::{ReadView, WriteView};
-use super::{DefaultAccess, LowestMappedGfn, Mappings, MaxMappedGfn, MemAccessEnabled, Shattered};
+use super::{
+    DefaultAccess, LowestMappedGfn, Mappings, MaxMappedGfn, MemAccessEnabled, Shattered,
+    SweepCursor,
+};
 use crate::types::access::P2mAccess;
 use crate::types::addr::Gfn;
 use crate::types::errno::{Errno, Failure, Outcome};
-use crate::types::level::Level;
+use crate::types::level::{Level, TABLE_SHIFT};
 use crate::xen::domain::Domain;
 
 impl ReadView {
@@ -88,6 +91,19 @@ impl WriteView<'_> {
             .c()
             .field(LowestMappedGfn)
             .store(gfn.raw(), Relaxed);
+    }
+
+    /// The frame with which the next search for empty tables begins (`map::sweep`).
+    pub(crate) fn sweep_cursor(&self) -> Gfn {
+        let table = self.p2m().c().field(SweepCursor).get();
+        Gfn::new(u64::from(table) << TABLE_SHIFT)
+    }
+
+    /// Sets [`Self::sweep_cursor`], to the first frame of a level-3 table.
+    pub(crate) fn set_sweep_cursor(&self, gfn: Gfn) {
+        // 27 bits: a frame that is mapped has at most 36.
+        let table = u32::try_from(gfn.raw() >> TABLE_SHIFT).unwrap_or(0);
+        self.p2m().c().field(SweepCursor).set(table);
     }
 
     /// mem_access is in use from now on: no block mappings any more. To be called

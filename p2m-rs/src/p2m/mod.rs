@@ -59,6 +59,7 @@ sys::fields! {
     unsafe AccessRequired: p2m_domain.access_required as AtomicBool, "read without a lock";
     unsafe MemAccessEnabled: p2m_domain.mem_access_enabled as AtomicBool, "read without the lock, and only ever set";
     unsafe DefaultAccess: p2m_domain.default_access as AtomicU32, "under the lock";
+    unsafe SweepCursor: p2m_domain.mem_access_settings.height as Cell<u32>, "under the write lock; of C's radix tree of accesses, which nothing here uses and no other C knows";
     unsafe LastVcpuRan: p2m_domain.last_vcpu_ran as [AtomicU8; sys::XS_NR_CPUS as usize], "each CPU has its own";
 }
 
@@ -179,6 +180,7 @@ impl P2m {
             .store(P2mAccess::Rwx.to_c(), Relaxed);
         self.c().field(MemAccessEnabled).store(false, Relaxed);
         self.c().field(CleanPte).store(clean_pte, Relaxed);
+        self.c().field(SweepCursor).set(0);
     }
 
     /// VMID 0 belongs to no domain (`INVALID_VMID`).

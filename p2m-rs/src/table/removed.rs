@@ -235,7 +235,8 @@ impl<'w> RemovedTable<'w> {
         self.free_only(write, flushed);
     }
 
-    /// [`Self::free`] for a table whose mappings were taken over by a block.
+    /// [`Self::free`] for a table that owns nothing: its mappings were taken over by a block, or
+    /// it has none.
     pub(crate) fn free_only(self, write: &WriteView<'_>, _flushed: IotlbFlushed) {
         // SAFETY: no entry points here any more; TLBs may, until the flush, which
         // comes before the page is freed.

@@ -16,8 +16,6 @@ pub type Result<T = ()> = core::result::Result<T, Errno>;
 static_assertions::assert_eq_size!(Result, c_int);
 
 impl Errno {
-    /// No such entry: a table for an insertion could not be allocated.
-    pub const ENOENT: Self = Self::of(2);
     /// No such mapping.
     pub const ESRCH: Self = Self::of(3);
     /// Out of memory.
@@ -63,9 +61,9 @@ impl Errno {
 /// the errno: an IOMMU driver may return -ENOMEM as well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failure {
-    /// There is no page for a table. After removed tables are freed, another attempt may
-    /// succeed.
-    NoTable(Errno),
+    /// There is no page for a table. After removed and empty tables are freed, another attempt
+    /// may succeed (`map::sweep`).
+    NoTable,
     /// The IOTLB flush failed, so devices may still reach what was mapped
     /// before. The tables have changed.
     Iommu(Errno),
@@ -76,7 +74,10 @@ pub enum Failure {
 impl From<Failure> for Errno {
     fn from(failure: Failure) -> Self {
         match failure {
-            Failure::NoTable(errno) | Failure::Iommu(errno) | Failure::Refused(errno) => errno,
+            // Not -ENOENT as in C for an insertion, which tools take for a page that is
+            // paged out, and try again for ever (docs/differences.md, B9).
+            Failure::NoTable => Self::ENOMEM,
+            Failure::Iommu(errno) | Failure::Refused(errno) => errno,
         }
     }
 }

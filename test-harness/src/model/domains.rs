@@ -110,6 +110,7 @@ pub fn poison_p2m(p2m: &mut p2m_domain) {
     p2m.mem_access_enabled = true;
     p2m.default_access = 0;
     p2m.last_vcpu_ran.fill(0xA5);
+    p2m.mem_access_settings.height = 0xA5A5;
 }
 
 /// A `struct domain` as `alloc_domain_struct()` leaves it: all zeroes. DOMID_IO

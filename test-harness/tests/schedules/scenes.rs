@@ -481,7 +481,7 @@ pub(crate) fn pool() {
     let d = guest(&w, 0, 2);
     let map = |gfn: u64, mfn: u64| {
         let rc = d.insert(gfn, 1, mfn, p2mt::RAM_RW);
-        assert!(rc == 0 || rc == errno::ENOENT, "{rc}");
+        assert!(rc == 0 || rc == errno::ENOMEM, "{rc}");
         assert_eq!(d.lookup(gfn).0, (rc == 0).then_some(mfn));
     };
     w.preempt(Preempt::Always);

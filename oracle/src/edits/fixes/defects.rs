@@ -295,6 +295,42 @@ pub(super) const DEFECTS: &[Fix] = &[
         ],
     },
     Fix {
+        id: "B9",
+        what: "a table that cannot be allocated is -ENOMEM",
+        edits: &[Edit(&[replace(
+            "            rc = removing_mapping ?  0 : -ENOENT;",
+            "
+            if ( !removing_mapping )
+                oracle_excused(FIX_B9);
+            rc = removing_mapping ?  0 : -ENOMEM;",
+        )])],
+    },
+    Fix {
+        id: "B10",
+        what: "empty tables are given back once table pages run out, and a failure leaves none",
+        edits: &[
+            Edit(&[replace(
+                "int p2m_set_entry(struct p2m_domain *p2m,",
+                r#"
+#include "sweep.h"
+
+int p2m_set_entry(struct p2m_domain *p2m,"#,
+            )]),
+            Edit(&[replace(
+                "    write_unlock(&p2m->lock);",
+                "
+    oracle_entries = ORACLE_ENTRIES;
+    write_unlock(&p2m->lock);",
+            )]),
+            Edit(&[replace(
+                "    radix_tree_init(&p2m->mem_access_settings);",
+                "
+    radix_tree_init(&p2m->mem_access_settings);
+    p2m->mem_access_settings.height = 0;",
+            )]),
+        ],
+    },
+    Fix {
         id: "B12a",
         what: "a mapping that takes another's place is counted in",
         edits: &[

@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Tables in which nothing is mapped any more: they are kept, for the guest mostly maps
+//! something there again, and given back once table pages run out (B10). What that costs is
+//! bounded, and what runs out of pages all the same says -ENOMEM (B9) and changes nothing.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)] // a test may stop on the spot
+
+mod common;
+use common::{access, behind, count, errno, machines, p2mt, plain, ram, world, G1, IOMMUS, M2};
+use test_harness::{Config, Domain, Event, Preempt, World};
+
+/// A guest whose tables may have so many pages.
+fn small(w: &World, pool: u64) -> Domain {
+    let d = w.domain(pool);
+    w.ram(ram(0), G1 << 4, d);
+    d
+}
+
+fn insert(d: Domain, gfn: u64) -> i32 {
+    d.insert(gfn, 1, ram(0) + gfn % G1, p2mt::RAM_RW)
+}
+
+fn remove(d: Domain, gfn: u64) -> i32 {
+    d.remove(gfn, 1, ram(0) + gfn % G1)
+}
+
+/// It maps a page, unmaps it, and maps one elsewhere, until each table has been used often.
+#[test]
+fn a_guest_that_balloons_sparsely_does_not_fill_its_pool_with_empty_tables() {
+    for config in machines() {
+        let w = world(config);
+        // As many as a walk needs, and two.
+        let d = small(&w, 5);
+        let reach = if config.ipa_bits == 32 { 3 } else { 13 };
+        for n in 0..200 {
+            let gfn = (n % reach) * G1 + (n * 7 % 512) * M2 + n;
+            assert_eq!(insert(d, gfn), 0, "{config:?}: page {n}");
+            assert_eq!(remove(d, gfn), 0, "{config:?}: page {n}");
+        }
+        assert_eq!(insert(d, 5), 0);
+        assert_eq!(w.snapshot(d).len(), 1);
+        w.check();
+        w.destroy(d);
+    }
+}
+
+/// Splitting a block needs a table as well: for a removal, and for a restriction.
+#[test]
+fn a_split_gets_the_page_of_an_empty_table() {
+    for iommu in IOMMUS {
+        for restrict in [false, true] {
+            let w = world(behind(iommu));
+            let d = small(&w, 2);
+            assert_eq!(d.insert(G1, M2, ram(0), p2mt::RAM_RW), 0);
+            assert_eq!(insert(d, G1 + 3 * M2), 0);
+            assert_eq!(remove(d, G1 + 3 * M2), 0);
+            assert_eq!(w.free_pool_pages(d), 0);
+            if restrict {
+                assert_eq!(d.set_access(G1 + 9, 1, 0, access::R), 0);
+                assert_eq!(d.access(G1 + 9), (0, access::R));
+            } else {
+                assert_eq!(d.remove(G1 + 9, 1, ram(0) + 9), 0);
+                assert_eq!(d.lookup(G1 + 9).0, None);
+            }
+            assert_eq!(d.lookup(G1 + 10).0, Some(ram(0) + 10));
+            w.check();
+            w.destroy(d);
+        }
+    }
+}
+
+/// All empty tables go at once, and no other.
+#[test]
+fn tables_that_are_in_use_stay() {
+    for iommu in IOMMUS {
+        let w = world(behind(iommu));
+        let d = small(&w, 18);
+        let gfns = (0..16).map(|n| G1 + n * M2 + n * 31);
+        for gfn in gfns.clone() {
+            assert_eq!(insert(d, gfn), 0);
+        }
+        // The last page of a table is the last that a look at it finds.
+        assert_eq!(insert(d, G1 + 3 * M2 + 511), 0);
+        for gfn in gfns.clone() {
+            assert_eq!(remove(d, gfn), 0);
+        }
+        assert_eq!(d.set_pool(d.pool_pages() - w.free_pool_pages(d)), 0);
+        let before = w.snapshot(d);
+        assert_eq!(insert(d, 7 * M2), 0);
+        // All but the one in use and the new one.
+        assert_eq!(w.free_pool_pages(d), 15 - 2);
+        let after = w.snapshot(d);
+        assert!(before
+            .iter()
+            .all(|(gfn, leaf)| after.get(gfn) == Some(leaf)));
+        assert_eq!(after.len(), before.len() + 1);
+        w.check();
+        w.destroy(d);
+    }
+}
+
+/// What cannot be mapped leaves neither a mapping nor a table, and says -ENOMEM.
+#[test]
+fn what_finds_no_table_changes_nothing() {
+    for pool in 0..4 {
+        let w = world(Config {
+            ipa_bits: 48,
+            ..Config::default()
+        });
+        let d = small(&w, pool);
+        let rc = insert(d, 5);
+        assert_eq!(rc, if pool < 3 { errno::ENOMEM } else { 0 });
+        assert_eq!(w.free_pool_pages(d), if pool < 3 { pool } else { 0 });
+        w.check();
+        w.destroy(d);
+    }
+}
+
+/// Entries that a call reads.
+fn reads(w: &World, call: impl FnOnce()) -> usize {
+    w.clear_events();
+    call();
+    count(w, |event| matches!(event, Event::PteLoad { .. }))
+}
+
+fn calls_until_mapped(d: Domain, gfn: u64) -> u64 {
+    let mut calls = 1;
+    while insert(d, gfn) != 0 {
+        calls += 1;
+        assert!(calls < 1000, "the empty table is never found");
+    }
+    calls
+}
+
+/// A guest fills its pool with tables of which each has one page, at its very end, and goes
+/// on to ask for more: no call looks at all of them, and the one that is empty is found.
+#[test]
+fn a_call_that_runs_out_of_tables_looks_at_some_and_the_next_goes_on() {
+    const TABLES: u64 = 500;
+    let w = world(Config {
+        log_capacity: 1 << 17,
+        ..Config::default()
+    });
+    let d = small(&w, TABLES + 1);
+    for n in 0..TABLES {
+        assert_eq!(insert(d, G1 + n * M2 + 511), 0);
+    }
+    assert_eq!(w.free_pool_pages(d), 0);
+    for _ in 0..3 {
+        let read = reads(&w, || assert_eq!(insert(d, G1 + 510 * M2), errno::ENOMEM));
+        assert!(read <= 64 * 512 + 256, "{read} entries are read");
+        assert!(read > 63 * 512, "{read} entries: not as many as allowed");
+    }
+    // Wherever it is.
+    for empty in [3, TABLES - 7] {
+        assert_eq!(remove(d, G1 + empty * M2 + 511), 0);
+        let calls = calls_until_mapped(d, G1 + 510 * M2);
+        assert!(calls <= TABLES / 64 + 2, "{calls} calls for table {empty}");
+        assert_eq!(remove(d, G1 + 510 * M2), 0);
+        calls_until_mapped(d, G1 + empty * M2 + 511);
+    }
+    w.check();
+    w.destroy(d);
+}
+
+/// A monitor's call searches as well as the others, but not while preemption is due. (W1 counts
+/// what it does without a check.)
+#[test]
+fn a_search_ends_where_preemption_is_due() {
+    let w = plain();
+    let d = small(&w, 39);
+    assert_eq!(d.insert(G1, M2, ram(0), p2mt::RAM_RW), 0);
+    for n in 1..39 {
+        assert_eq!(insert(d, G1 + n * M2 + 511), 0);
+    }
+    assert_eq!(w.free_pool_pages(d), 0);
+    let enomem = i64::from(errno::ENOMEM);
+    let restrict = || d.set_access(G1, 1, 0, access::R);
+    assert_eq!(restrict(), enomem);
+    w.preempt(Preempt::Always);
+    let read = reads(&w, || assert_eq!(restrict(), enomem));
+    assert!(read < 64, "{read} entries are read");
+    w.preempt(Preempt::Never);
+    assert_eq!(remove(d, G1 + 20 * M2 + 511), 0);
+    assert_eq!(restrict(), 0);
+    assert_eq!(d.access(G1), (0, access::R));
+    w.check();
+    w.destroy(d);
+}
+
+/// The most that can come together: a block of 1 GiB is split, for which one page is free and
+/// one is found, and nothing was done yet.
+#[test]
+fn a_search_and_a_split_come_before_one_look_for_preemption() {
+    let w = plain();
+    let d = small(&w, 4);
+    assert_eq!(d.insert(2 * G1, G1, ram(0), p2mt::RAM_RW), 0);
+    assert_eq!(insert(d, G1), 0);
+    assert_eq!(insert(d, G1 + M2), 0);
+    assert_eq!(remove(d, G1), 0);
+    assert_eq!(w.free_pool_pages(d), 1);
+    assert_eq!(d.set_access(2 * G1 + 1, 511, 0, access::R), 0);
+    assert_eq!(w.free_pool_pages(d), 0);
+    w.check();
+    w.destroy(d);
+}
+
+/// Tracking has cleared the valid bits above the empty tables.
+#[test]
+fn empty_tables_that_the_hardware_cannot_reach_go_as_well() {
+    let w = plain();
+    let d = small(&w, 3);
+    assert_eq!(insert(d, G1), 0);
+    assert_eq!(insert(d, G1 + M2), 0);
+    assert_eq!(remove(d, G1), 0);
+    d.creation_finished();
+    assert_eq!(insert(d, G1 + 2 * M2), 0);
+    assert!(d.resolve(G1 + M2) && d.resolve(G1 + 2 * M2) && !d.resolve(G1));
+    w.check();
+    w.destroy(d);
+}
+
+/// A device may walk a table that the IOTLB could not be made to forget.
+#[test]
+fn a_table_that_an_iommu_may_be_walking_is_not_used_again() {
+    let w = world(behind(common::IOMMUS[1]));
+    let d = small(&w, 3);
+    assert_eq!(insert(d, G1), 0);
+    assert_eq!(insert(d, G1 + M2), 0);
+    assert_eq!(remove(d, G1), 0);
+    assert_eq!(remove(d, G1 + M2), 0);
+    assert_eq!(w.free_pool_pages(d), 0);
+    w.fail_iommu(Some(1));
+    assert_eq!(insert(d, G1 + 2 * M2), 0);
+    assert_eq!(w.iommu_failures(), 1);
+    assert_eq!(w.fate(d).1.len(), 1, "the domain is shut down");
+    assert_eq!(w.free_pool_pages(d), 0, "one of the two is kept for ever");
+    w.take_violations();
+    w.destroy(d);
+}
+
+/// The hardware domain's tables are of the heap.
+#[test]
+fn the_heap_gets_the_empty_tables_of_the_hardware_domain() {
+    let w = plain();
+    let d = w.hardware_domain();
+    w.ram(ram(0), G1 << 4, d);
+    for n in 0..8 {
+        assert_eq!(insert(d, G1 + n * M2), 0);
+        assert_eq!(remove(d, G1 + n * M2), 0);
+    }
+    let heap = w.heap_in_use();
+    w.fail_allocations_from(Some(1));
+    assert_eq!(insert(d, G1 + 9 * M2), errno::ENOMEM);
+    w.fail_allocations_from(None);
+    // Eight tables of pages, and the one above them.
+    assert_eq!(w.heap_in_use(), heap - 9);
+    assert_eq!(insert(d, G1 + 9 * M2), 0);
+    w.check();
+    w.destroy(d);
+}
