@@ -58,6 +58,24 @@ fn setup_virt_paging_chooses_the_shape_and_sets_every_cpu_up() {
     }
 }
 
+/// 6 is 52 bits and 7 is 56; what a later architecture says is more (Arm ARM, D24.1.3). Xen uses
+/// no more than 48 bits of any of them.
+#[test]
+fn a_physical_address_space_that_is_larger_than_xen_knows_is_no_obstacle() {
+    for pa_range in [6, 7, 8, 15] {
+        let w = world(Config {
+            ipa_bits: 48,
+            pa_range: Some(pa_range),
+            ..Config::default()
+        });
+        let exported = p2m_rs::xen::globals::exported_for_test();
+        assert_eq!(exported, [48, 1 << 8, 0, 0], "PARange {pa_range}");
+        // PS is what Xen uses, not what the CPU has.
+        assert_eq!(w.registers(3).1 >> 16 & 7, 5, "PARange {pa_range}");
+        assert!(w.console().concat().contains("48-bit IPA with 48-bit PA"));
+    }
+}
+
 #[test]
 fn a_driver_may_restrict_the_address_space_and_a_hot_plugged_cpu_follows() {
     let w = world(Config {

@@ -51,9 +51,7 @@ impl PaRange {
 
 /// The physical address sizes, by PARange, each with its greatest SL0 (DDI 0487H.a,
 /// table D5-6). T0SZ is 64 minus the number of bits.
-// UPSTREAM-DEFECT: B14: PARange 7 (56 bits) has a size of 0 here and ends in a
-// panic.
-const PA_RANGES: [PaRange; 8] = [
+const PA_RANGES: [PaRange; 7] = [
     PaRange::new(32, 0, 1),
     PaRange::new(36, 0, 1),
     PaRange::new(40, 1, 1),
@@ -61,7 +59,6 @@ const PA_RANGES: [PaRange; 8] = [
     PaRange::new(44, 0, 2),
     PaRange::new(48, 0, 2),
     PaRange::new(52, 4, 2),
-    PaRange::new(0, 0, 0),
 ];
 
 /// `p2m_restrict_ipa_bits`: a driver supports no more than `ipa_bits`. Drivers call this before
@@ -75,8 +72,11 @@ pub(crate) fn restrict_ipa_bits(ipa_bits: u32) {
 pub(crate) fn all_cpus(on_other_cpus: unsafe extern "C" fn(*mut core::ffi::c_void)) {
     console::implementation();
     Page::ready();
-    let pa_bits = PA_RANGES.get(cpu::pa_range()).map_or(0, PaRange::pa_bits);
-    restrict_ipa_bits(pa_bits);
+    // A PARange that is not known here, such as 7 for 56 bits, is larger than those that are
+    // (DDI 0487K, D24.1.3), and so restricts nothing. Linux takes it so, too.
+    if let Some(row) = PA_RANGES.get(cpu::pa_range()) {
+        restrict_ipa_bits(row.pa_bits());
+    }
     if cpu::has_16_bit_vmids() {
         max_vmid().store(MAX_VMID_16_BIT, Relaxed);
     }
@@ -119,7 +119,7 @@ pub(crate) fn all_cpus(on_other_cpus: unsafe extern "C" fn(*mut core::ffi::c_voi
 fn shape_for(ipa_bits: u32) -> (u32, &'static PaRange) {
     (0..)
         .zip(&PA_RANGES)
-        .find(|(_, row)| row.pa_bits() == ipa_bits && ipa_bits != 0)
+        .find(|(_, row)| row.pa_bits() == ipa_bits)
         .unwrap_or_else(|| console::panic_unsupported_ipa_bits(ipa_bits))
 }
 

@@ -48,6 +48,8 @@ pub struct Config {
     pub release: Facts,
     /// Size of the intermediate physical address space: 32, 36, 40, 42, 44 or 48.
     pub ipa_bits: u32,
+    /// ID_AA64MMFR0_EL1.PARange, if not that of `ipa_bits`.
+    pub pa_range: Option<u32>,
     /// 16-bit VMIDs instead of 8-bit ones.
     pub vmid16: bool,
     /// The IOMMU.
@@ -77,6 +79,7 @@ impl Default for Config {
         Self {
             release: XEN_4_20,
             ipa_bits: 40,
+            pa_range: None,
             vmid16: false,
             iommu: Iommu::Off,
             iommu_shares_tables: false,
@@ -94,6 +97,9 @@ impl Default for Config {
 impl Config {
     /// ID_AA64MMFR0_EL1.PARange for the wanted size (Arm ARM, D23.2.74).
     pub(crate) fn pa_range(&self) -> u32 {
+        if let Some(pa_range) = self.pa_range {
+            return pa_range;
+        }
         match self.ipa_bits {
             32 => 0,
             36 => 1,

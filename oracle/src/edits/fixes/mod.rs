@@ -35,6 +35,7 @@ pub const AVOIDED: &[(&str, &str)] = &[
         "B13",
         "the trap handler is not compared, and what it asks of mem_access is as in the C",
     ),
+    ("B14", "no machine of the comparison has a PARange above 5"),
     (
         "faults",
         "each fault is resolved as often as there are levels, and the last answer compared",
