@@ -7,7 +7,12 @@
 //! (Xen commit bf3872d566: "to side-step potential translation errors"), or a clear valid
 //! bit. Xen gets the page all the same, if the guest's tables and the
 //! page's type allow it; `guest/gva.rs` of p2m-rs says why nothing else counts.
-// UPSTREAM-DEFECT: B17: no event tells the monitor.
+//!
+//! **No event tells the monitor**, as on x86, and no access changes: `rx2rw` and `n2rwx` stay what
+//! they are, so that the guest's own next access is still seen. Xen copies only what the guest
+//! asks for by a hypercall. An event for each copy could not wait for a slot of the ring, since
+//! C copies with locks held (`gnttab_setup_table` with the grant table's), and one that is
+//! dropped when the ring is full is nothing that a monitor could rely on.
 #![forbid(unsafe_code)]
 
 use p2m_rs::map::lookup::lookup;

@@ -21,7 +21,9 @@
 //! `offset` has no flag for "not valid", so it is 0, the beginning of the table.
 #![forbid(unsafe_code)]
 
+use p2m_rs::map::fast_path::set_access;
 use p2m_rs::map::lookup::lookup;
+use p2m_rs::map::set_access::Restart;
 use p2m_rs::p2m::monitor::{has_monitor, send_access_event, AccessEvent, Delivery};
 use p2m_rs::p2m::reentry::domain_crash;
 use p2m_rs::p2m::token::{current_vcpu, Unlocked};
@@ -31,8 +33,8 @@ use p2m_rs::types::addr::{Gva, Ipa};
 use p2m_rs::xen::console;
 use xen_sys as sys;
 
-use crate::settings::{set, Range};
-use crate::xenmem::XenmemAccess;
+/// One page is done at once.
+const NO_RESTART: Restart = Restart { start: 0, mask: !0 };
 
 /// A stage-2 permission fault (the arguments of C's `p2m_mem_access_check`).
 #[derive(Clone, Copy, Debug)]
@@ -114,11 +116,11 @@ pub fn check(cx: &mut Unlocked<'_>, fault: Fault) -> Verdict {
     }
     // A violation of these two accesses relaxes them.
     if fault.write && access == P2mAccess::Rx2rw {
-        relax(cx, p2m, fault.ipa, P2mAccess::Rw);
+        relax(cx, p2m, fault.ipa, access, P2mAccess::Rw);
         return Verdict::Handled;
     }
     if access == P2mAccess::N2rwx {
-        relax(cx, p2m, fault.ipa, P2mAccess::Rwx);
+        relax(cx, p2m, fault.ipa, access, P2mAccess::Rwx);
     }
     if has_monitor(cx) {
         // The vCPU waits for the monitor's answer, but not if the access was lifted already.
@@ -134,7 +136,7 @@ pub fn check(cx: &mut Unlocked<'_>, fault: Fault) -> Verdict {
         domain_crash(cx, domain);
     } else if access != P2mAccess::N2rwx {
         // There is no monitor, and none is required: lift the restriction.
-        relax(cx, p2m, fault.ipa, P2mAccess::Rwx);
+        relax(cx, p2m, fault.ipa, access, P2mAccess::Rwx);
     }
     Verdict::Handled
 }
@@ -151,16 +153,19 @@ fn is_violation(access: P2mAccess, fault: Fault) -> bool {
     }
 }
 
-/// Sets the access of the one page at `ipa`, without preemption.
-// UPSTREAM-DEFECT: B17: ENOMEM is ignored, and the guest faults again.
-fn relax(cx: &mut Unlocked<'_>, p2m: &P2m, ipa: Ipa, access: P2mAccess) {
-    let page = Range {
-        gfn: ipa.gfn(),
-        nr: 1,
-        start: 0,
-        mask: !0,
-    };
-    let _faults_again = set(cx, p2m, page, XenmemAccess::Is(access));
+/// Sets the access of the page at `ipa` to `to`, if it still is `from`, by which the fault was
+/// judged. A monitor may have set another one since, which must not be lost: then the
+/// guest tries again, and its next fault is judged by that. (x86 judges and sets under one lock.)
+///
+/// The result does not matter. A page with a restriction is no part of a block, so no memory is
+/// needed. It fails for a dying domain, whose vCPUs will not run again; and after a failed IOTLB
+/// flush, which has shut the domain down.
+fn relax(cx: &mut Unlocked<'_>, p2m: &P2m, ipa: Ipa, from: P2mAccess, to: P2mAccess) {
+    let mut write = p2m.write(cx);
+    let now = lookup(&write, ipa.gfn()).and_then(|mapping| mapping.access());
+    if now == Some(from) {
+        let _never_runs_again = set_access(&mut write, ipa.gfn(), 1, to, NO_RESTART);
+    }
 }
 
 /// The event for the monitor.

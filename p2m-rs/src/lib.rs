@@ -30,7 +30,7 @@
 //! 3. C keeps its structures. This code is a view on them; nothing about a p2m is stored
 //!    twice, and each exported function keeps the C's name, ABI and lock state.
 //! 4. Behaviour is the C's. Each difference is listed in docs/differences.md with what can
-//!    be observed, and each defect that is kept is marked where it stands.
+//!    be observed, and each defect that is kept, with the reason.
 //! 5. `unsafe` stays at the border: one operation a block, with a reason that a sceptic
 //!    accepts, in few files. Above `xen/`, `p2m/` and `table/`, and below `ffi/`, the code is
 //!    safe but for where a p2m begins and ends.

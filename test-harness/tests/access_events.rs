@@ -295,3 +295,39 @@ fn the_offset_of_an_access_that_is_no_walk_is_told() {
         assert_eq!((event.gfn, event.offset), (GFN, 0x123));
     }
 }
+
+/// Between the judgement of a fault and the lifting that follows, a monitor may come and set
+/// another access: its word counts, and the next fault is judged by it.
+#[test]
+fn an_access_that_is_set_while_a_fault_is_judged_is_not_lifted() {
+    // Whichever access is relaxed without a monitor's answer.
+    let cases = [
+        (access::RX2RW, WRITE, access::RW),
+        (access::N2RWX, READ, access::RWX),
+        (access::R, WRITE, access::RWX),
+    ];
+    for (a, fault, lifted) in cases {
+        for new in [access::N, access::RX, access::R_PW, a] {
+            let w = plain();
+            let d = scene(&w, a);
+            w.meanwhile(move || assert_eq!(d.set_access(GFN, 1, 0, new), 0));
+            assert!(!w.mem_access_check(GPA, GLA, npfec { bits: fault }));
+            let expected = if new == a { lifted } else { new };
+            assert_eq!(d.access(GFN), (0, expected), "access {a}, then {new}");
+            w.check();
+        }
+    }
+}
+
+/// Nor is a page restricted, or an access of a page lifted, that took the place of the page.
+#[test]
+fn a_page_that_is_replaced_while_a_fault_is_judged_keeps_its_access() {
+    let w = plain();
+    let d = scene(&w, access::RX2RW);
+    // What is mapped from now on is write-only.
+    assert_eq!(d.set_access(u64::MAX, 0, 0, access::W), 0);
+    w.meanwhile(move || assert_eq!(d.insert(GFN, 1, ram(0) + 9, p2mt::RAM_RW), 0));
+    assert!(!w.mem_access_check(GPA, GLA, npfec { bits: WRITE }));
+    assert_eq!(d.access(GFN), (0, access::W));
+    w.check();
+}

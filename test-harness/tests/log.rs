@@ -119,7 +119,19 @@ fn a_guest_address_without_a_page_is_told_of_by_what_is_missing() {
     assert_eq!(d.insert(0x1000, 1, ram(0), p2mt::RAM_RW), 0);
     w.saturate(ram(0), true);
     let text = said(&w, || assert!(v.page_from_gva(GVA, false).is_none()));
-    says(&text, "Failing to acquire the MFN", true);
+    says(
+        &text,
+        &format!("Failing to acquire the MFN {:#x}", ram(0)),
+        true,
+    );
+    // The same after a walk by software, which the hardware's failed walk makes necessary.
+    d.creation_finished();
+    let text = said(&w, || assert!(v.page_from_gva(GVA, false).is_none()));
+    says(
+        &text,
+        &format!("Failing to acquire the MFN {:#x}", ram(0)),
+        true,
+    );
     w.saturate(ram(0), false);
 }
 

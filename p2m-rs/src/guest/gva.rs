@@ -25,7 +25,7 @@ use crate::p2m::reentry::{guest_walk, mem_access_check_and_get_page};
 use crate::p2m::token::Unlocked;
 use crate::p2m::translate::Gv2mFlags;
 use crate::p2m::P2m;
-use crate::types::addr::{Gva, Maddr, Mfn};
+use crate::types::addr::{Gva, Mfn};
 use crate::xen::console;
 use crate::xen::page::{Page, PageRef};
 use crate::xen::vcpu::Vcpu;
@@ -61,7 +61,7 @@ pub(crate) fn get_page_from_gva(
     };
     let page = page.get(vcpu.domain());
     if page.is_none() {
-        console::cannot_get_page(vcpu, hardware.unwrap_or(Maddr::new(0)));
+        console::cannot_get_page(vcpu, mfn);
     }
     page
 }

