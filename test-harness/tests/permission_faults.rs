@@ -52,6 +52,11 @@ enum End {
 
 /// The vCPU of CPU 0 does it: `bits` is what the syndrome says, `wants` what stage 2 is asked.
 fn does(w: &World, bits: u32, wants: u32) -> End {
+    does_with(w, bits, 0, wants)
+}
+
+/// The same, with what the syndrome says beside.
+fn does_with(w: &World, bits: u32, hsr: u64, wants: u32) -> End {
     for faults in 0..8 {
         let refused = (wants & READ != 0 && !w.guest_can(0, GPA, false))
             || (wants & WRITE != 0 && !w.guest_can(0, GPA, true))
@@ -59,7 +64,7 @@ fn does(w: &World, bits: u32, wants: u32) -> End {
         if !refused {
             return End::Through(faults);
         }
-        let goes_on = w.permission_fault(GPA, GLA, npfec { bits });
+        let goes_on = w.permission_fault_with(GPA, GLA, npfec { bits }, hsr);
         match (goes_on, w.aborts_injected()[..] == [GLA]) {
             (true, false) => {}
             (true, true) => return End::Abort(faults + 1),
@@ -259,4 +264,44 @@ fn the_abort_of_a_32_bit_guest_is_left_to_the_trap_handler() {
     assert_eq!(does(&w, FETCH | OWN, FETCH), End::Through(0));
     assert_eq!(d.set_access(GFN, 1, 0, access::N), 0);
     assert_eq!(does(&w, WRITE | OWN, WRITE), End::LeftToXen(2));
+}
+
+/// The syndrome of DC and IC by address from EL0 says that they wrote; ISS.CM is set.
+const CACHE_MAINTENANCE: u64 = 0x24 << 26 | 1 << 8 | 1 << 6;
+
+#[test]
+fn cache_maintenance_is_a_read_whatever_its_syndrome_says() {
+    for a in access::N..=access::R_PW {
+        let reads = ![access::N, access::W, access::X, access::WX, access::N2RWX].contains(&a);
+        for listens in [false, true] {
+            let w = plain();
+            let d = scene(&w, p2mt::RAM_RW);
+            assert_eq!(d.set_access(GFN, 1, 0, a), 0);
+            w.monitor_listens(d, listens);
+            assert_eq!(w.guest_can(0, GPA, false), reads, "access {a}");
+            if listens && !reads {
+                let bits = WRITE | OWN;
+                assert!(w.permission_fault_with(GPA, GLA, npfec { bits }, CACHE_MAINTENANCE));
+                let events = w.monitor_requests();
+                let flags = events.iter().map(|event| event.flags & 7);
+                assert_eq!(flags.collect::<Vec<_>>(), [READ], "access {a}");
+                continue;
+            }
+            let end = does_with(&w, WRITE | OWN, CACHE_MAINTENANCE, READ);
+            assert_eq!(end, End::Through(u32::from(!reads)), "access {a}");
+            let left = if reads { a } else { access::RWX };
+            assert_eq!(d.access(GFN), (0, left), "access {a}");
+        }
+    }
+}
+
+#[test]
+fn cache_maintenance_of_read_only_memory_is_no_reason_for_an_abort() {
+    for (ty, ..) in TYPES {
+        let w = plain();
+        let d = scene(&w, ty);
+        assert_eq!(d.set_access(GFN, 1, 0, access::N), 0);
+        let end = does_with(&w, WRITE | OWN, CACHE_MAINTENANCE, READ);
+        assert_eq!(end, End::Through(1), "type {ty}");
+    }
 }

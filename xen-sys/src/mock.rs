@@ -139,6 +139,12 @@ impl npfec {
     pub fn write_access(&self) -> c_uint {
         self.bits >> 1 & 1
     }
+    pub fn set_read_access(&mut self, is: c_uint) {
+        self.bits = self.bits & !1 | is & 1;
+    }
+    pub fn set_write_access(&mut self, is: c_uint) {
+        self.bits = self.bits & !2 | (is & 1) << 1;
+    }
     pub fn insn_fetch(&self) -> c_uint {
         self.bits >> 2 & 1
     }

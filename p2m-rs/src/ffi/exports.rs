@@ -72,7 +72,7 @@ exports! {
     header p2m_invalidate_root(p): NoP2mLock, Write => fault::invalidate_root;
     header p2m_resolve_translation_fault(d, gfn): NoP2mLock, Write => fault::resolve;
     #[cfg(declared_xen_p2m_resolve_permission_fault)]
-    header xen_p2m_resolve_permission_fault(gpa, gla, npfec): NoP2mLock, ReadThenWrite => permission::resolve;
+    header xen_p2m_resolve_permission_fault(gpa, gla, npfec, hsr): NoP2mLock, ReadThenWrite => permission::resolve;
     #[cfg(teardown_plain)]
     header p2m_teardown as p2m_teardown_plain(d): NoP2mLock, Write => lifecycle::teardown;
     #[cfg(teardown_bool)]

@@ -170,8 +170,10 @@ pub extern "C" fn xen_p2m_resolve_permission_fault(
     gpa: sys::paddr_t,
     gla: sys::vaddr_t,
     npfec: CalledUnlocked<'_, sys::npfec>,
+    hsr: sys::register_t,
 ) -> bool {
     let (mut cx, npfec) = npfec.enter();
+    let npfec = permission::as_stage_2_was_asked(npfec, hsr);
     permission::resolve(&mut cx, Ipa::new(gpa), Gva::new(gla), npfec)
 }
 

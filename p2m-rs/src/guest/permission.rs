@@ -28,6 +28,12 @@
 //! faults again, and then there is an event. And a type that forbids the access *now* is reason
 //! enough, even where it was another page that was refused: the next try would be refused too.
 //!
+//! **Cache maintenance by address** (DC and IC by VA at EL0) needs the permission to read, and
+//! its syndrome says that it wrote (ISS.WnR is 1 if ISS.CM is; DDI 0487K, D19.2.37). The C takes
+//! it for a write: in a page that may be written and not be read, nothing explains the fault,
+//! and the guest faults for ever. Here it is a read ([`as_stage_2_was_asked`]). (DC ZVA is a write,
+//! and its syndrome has CM clear.)
+//!
 //! **Walks of the guest's own tables** (S1PTW) fetch nothing, and read whatever the instruction
 //! did. No type forbids reading; so if the table's page is read-only, the walker was writing
 //! the access flag or the dirty state. (With mem_access the read may have been refused, and the
@@ -44,6 +50,20 @@ use crate::p2m::token::{current_vcpu, Unlocked};
 use crate::p2m::P2m;
 use crate::types::addr::{Gva, Ipa};
 use crate::types::p2m_type::P2mType;
+
+/// ISS.CM of a data abort: cache maintenance, or an address translation instruction.
+const HSR_CM: u64 = 1 << 8;
+
+/// The access that stage 2 refused, if the trap handler has only read what the syndrome says of
+/// reads and writes.
+pub(crate) fn as_stage_2_was_asked(mut npfec: sys::npfec, hsr: u64) -> sys::npfec {
+    // (Of a fetch the bit is RES0, and it does not write.)
+    if hsr & HSR_CM != 0 && npfec.write_access() != 0 {
+        npfec.set_read_access(1);
+        npfec.set_write_access(0);
+    }
+    npfec
+}
 
 /// Returns whether the guest goes on: it tries again, waits for a monitor, or has got an
 /// external abort. False: the trap handler must inject an abort.

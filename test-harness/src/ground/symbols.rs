@@ -10,7 +10,7 @@ use std::ffi::{c_int, c_long, c_uint, c_ulong, c_void};
 
 use xen_sys::{
     cpu_user_regs, domain, gfn_t, hsr, mfn_t, npfec, p2m_access_t, p2m_domain, p2m_type_t, paddr_t,
-    page_info, vaddr_t, vcpu, xenmem_access_t,
+    page_info, register_t, vaddr_t, vcpu, xenmem_access_t,
 };
 
 /// `XEN_GUEST_HANDLE()`: a word that holds a guest pointer.
@@ -115,7 +115,12 @@ unsafe extern "C" {
     /// What 4.17 and 4.18 have instead.
     pub fn p2m_invalidate_root(p2m: *mut p2m_domain);
     pub fn p2m_resolve_translation_fault(d: *mut domain, gfn: gfn_t) -> bool;
-    pub fn xen_p2m_resolve_permission_fault(gpa: paddr_t, gla: vaddr_t, npfec: npfec) -> bool;
+    pub fn xen_p2m_resolve_permission_fault(
+        gpa: paddr_t,
+        gla: vaddr_t,
+        npfec: npfec,
+        hsr: register_t,
+    ) -> bool;
     pub fn p2m_teardown(d: *mut domain) -> c_int;
     /// `p2m_teardown()` of 4.17.
     pub fn p2m_teardown_bool(d: *mut domain, allow_preemption: bool) -> c_int;

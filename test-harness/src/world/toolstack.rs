@@ -17,7 +17,12 @@ impl World {
     /// `xen_p2m_resolve_permission_fault()` for the vCPU that runs on this CPU: whether it
     /// tries again. If not, the trap handler injects an abort.
     pub fn permission_fault(&self, gpa: u64, gla: u64, npfec: npfec) -> bool {
-        call!(xen_p2m_resolve_permission_fault(gpa, gla, npfec))
+        self.permission_fault_with(gpa, gla, npfec, 0)
+    }
+
+    /// The same, with what ESR_EL2 says beside (`hsr`).
+    pub fn permission_fault_with(&self, gpa: u64, gla: u64, npfec: npfec, hsr: u64) -> bool {
+        call!(xen_p2m_resolve_permission_fault(gpa, gla, npfec, hsr))
     }
 
     /// `arch_set_paging_mempool_size()`.
