@@ -49,6 +49,19 @@ impl StepRun {
     }
 }
 
+/// Where a line of Xen's, or of a guest that writes to Xen's console (`(d1) `), begins.
+fn prefix(line: &str) -> Option<usize> {
+    let guest = line.match_indices("(d").find_map(|(at, _)| {
+        let number = line.get(at + 2..)?;
+        let rest = number.trim_start_matches(|c: char| c.is_ascii_digit());
+        (rest.len() < number.len() && rest.starts_with(") ")).then_some(at)
+    });
+    match (line.find(XEN), guest) {
+        (Some(xen), Some(guest)) => Some(xen.min(guest)),
+        (xen, guest) => xen.or(guest),
+    }
+}
+
 impl Console {
     /// Reads a log.
     pub(crate) fn read(log: &Path) -> Result<Self> {
@@ -56,16 +69,17 @@ impl Console {
         Ok(Self::parse(&String::from_utf8_lossy(&bytes)))
     }
 
-    /// Makes lines of a text. Xen may print a line in the middle of one of dom0's; such a line is
-    /// put together again, so that a marker is never lost.
+    /// Makes lines of a text. Xen may print a line, of its own or of a guest that it has made, in
+    /// the middle of one of dom0's; such a line is put together again, so that a marker is never
+    /// lost.
     pub(crate) fn parse(text: &str) -> Self {
         let mut lines = Vec::new();
         let mut broken = String::new();
         for line in text.split('\n').map(|line| line.trim_end_matches('\r')) {
-            match line.split_once(XEN) {
+            match prefix(line).and_then(|at| line.split_at_checked(at)) {
                 Some((before, xen)) => {
                     broken.push_str(before);
-                    lines.push(format!("{XEN}{xen}"));
+                    lines.push(xen.to_owned());
                 }
                 None => {
                     lines.push(std::mem::take(&mut broken) + line);
@@ -184,6 +198,29 @@ mod tests {
             Some("guest-console")
         );
         assert_eq!(Console::parse("@@dom0-up\n").running_step(), None);
+    }
+
+    #[test]
+    fn a_line_of_a_guest_inside_a_marker_does_not_hide_it() -> Result<(), String> {
+        let text = "@@step up begin\r\n@@value seconds=20(d2) tick: 2 counts 169\r\n\
+                    (d1) tick: 1 counts 168\r\n\r\n@@step up end rc=0\r\n";
+        let console = Console::parse(text);
+        assert!(console
+            .find("(d2) tick: 2 counts 169")
+            .is_some_and(|line| line.starts_with("(d2)")));
+        let steps = console.steps();
+        let [up] = steps.as_slice() else {
+            return Err(format!("{steps:?}"));
+        };
+        assert_eq!(up.number("seconds")?, 20);
+        Ok(())
+    }
+
+    #[test]
+    fn what_only_looks_like_a_guest_s_line_is_left_alone() {
+        for line in ["found (d) here", "(d1)", "a (domain1) b", "(d1x) y"] {
+            assert_eq!(Console::parse(line).lines, [line]);
+        }
     }
 
     #[test]
