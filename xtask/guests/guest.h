@@ -48,6 +48,7 @@ void shutdown(unsigned int reason);
 void role_load(void);
 void role_copy(void);
 void role_punch(void);
+void role_refused(void);
 void role_share(void);
 
 #endif

@@ -137,6 +137,8 @@ void guest_main(const char *tree)
         role_copy();
     else if ( after(role, "punch") )
         role_punch();
+    else if ( after(role, "refused") )
+        role_refused();
     else if ( after(role, "share") )
         role_share();
     else if ( after(role, "tick") )

@@ -24,6 +24,7 @@ const GUEST: &[&str] = &[
     "load.c",
     "copy.c",
     "punch.c",
+    "refused.c",
     "share.c",
 ];
 

@@ -9,6 +9,8 @@ pub(super) const MANY: Scenario = scenario!("many-guests", "guests in a row", ma
 pub(super) const TWO: Scenario = scenario!("two-guests", "2 guests, 2 vCPUs each", two);
 pub(super) const REBOOT: Scenario = scenario!("reboot", "guest reboot", reboot);
 pub(super) const CRASH: Scenario = scenario!("crash", "guest crash", crash);
+pub(super) const REFUSED: Scenario =
+    scenario!("refused", "what a type forbids", refused, Some("B13"));
 pub(super) const DESTROY_IN_CREATE: Scenario = scenario!(
     "destroy-in-create",
     "xl destroy within xl create",
@@ -70,6 +72,37 @@ fn crash(run: &StepRun) -> Result<Seen, String> {
     Seen::of(run, text, &["exception"])
 }
 
+/// The exceptions of a guest that writes a read-only page, executes it, and walks through it:
+/// synchronous external aborts from EL1, for data that is written, an instruction, and data that
+/// is read. The C has the guest fault for ever.
+const ABORTS: [&str; 3] = [
+    "96000050_30000000",
+    "86000010_30000000",
+    "96000010_c0000000",
+];
+
+fn refused(run: &StepRun) -> Result<Seen, String> {
+    ended_well(run)?;
+    let expected = match value(run, "p2m")? {
+        "rust" => ABORTS,
+        _ => ["spins"; 3],
+    };
+    let mut excused = Vec::new();
+    for (n, expected) in expected.into_iter().enumerate() {
+        let key = format!("seen_{n}");
+        let seen = value(run, &key)?;
+        if seen != expected {
+            return Err(format!("{key} is {seen}, not {expected}"));
+        }
+        excused.push((key, seen.to_owned()));
+    }
+    Ok(Seen {
+        text: format!("{}; {}", expected.join(", "), memory_back(run)?),
+        excused,
+        ..Seen::default()
+    })
+}
+
 fn destroy_in_create(run: &StepRun) -> Result<Seen, String> {
     ended_well(run)?;
     let (hits, left) = (run.number("hits")?, run.number("left")?);
@@ -89,7 +122,7 @@ fn destroy_in_create(run: &StepRun) -> Result<Seen, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{crash, destroy_in_create, many, reboot, two};
+    use super::{crash, destroy_in_create, many, reboot, refused, two};
     use crate::e2e::scenarios::scenario::tests::run;
 
     const BACK: &str = "@@value pages_before=9\n@@value pages_middle=9\n@@value pages_after=9\n";
@@ -128,6 +161,23 @@ mod tests {
             "@@value moments=20\n@@value hits=10\n@@value left=1"
         ))
         .is_err());
+    }
+
+    #[test]
+    fn a_guest_that_is_refused_gets_its_abort_from_the_rust() {
+        let saw = |p2m: &str, what: [&str; 3]| {
+            let [a, b, c] = what;
+            let text = format!(
+                "{BACK}@@value p2m={p2m}\n@@value seen_0={a}\n@@value seen_1={b}\n@@value seen_2={c}"
+            );
+            refused(&run(0, &text))
+        };
+        let spins = ["spins"; 3];
+        assert!(saw("rust", super::ABORTS).is_ok());
+        assert!(saw("c", spins).is_ok());
+        assert!(saw("rust", spins).is_err());
+        assert!(saw("c", super::ABORTS).is_err());
+        assert!(saw("rust", ["goes_on", super::ABORTS[1], super::ABORTS[2]]).is_err());
     }
 
     #[test]

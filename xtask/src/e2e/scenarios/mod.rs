@@ -34,6 +34,7 @@ pub(super) const IN_ONE_BOOT: &[Scenario] = &[
     disk::DISK,
     guests::REBOOT,
     guests::CRASH,
+    guests::REFUSED,
     guests::DESTROY_IN_CREATE,
     pool::EMPTY,
 ];

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// role=refused what=N: maps a page of its own once more, by a grant that is read-only. Then it writes there
+// (0), executes there (1), or has its MMU set the access flag of an entry there (2): what stage 2 refuses
+// whatever the guest's tables say, and for good. It ends in guest_fault, or never.
+
+#include "guest.h"
+#include <public/event_channel.h>
+#include <public/grant_table.h>
+#include <public/memory.h>
+
+// As xl lays guests out: nothing is there, and the place for the grant table.
+#define READ_ONLY 0x30000000UL
+#define GRANT_TABLE 0x38000000UL
+#define REFERENCE 8
+
+#define TABLE 3UL
+#define TCR_HA (1UL << 39)
+
+extern uint64_t table_1[512];
+static uint64_t table_2[512] __attribute__((aligned(4096)));
+static uint64_t page[512] __attribute__((aligned(4096)));
+
+// The guest's own number is nowhere to be read, but for the end of an event channel to itself.
+static domid_t own_number(void)
+{
+    struct evtchn_alloc_unbound alloc = { .dom = DOMID_SELF, .remote_dom = DOMID_SELF };
+    struct evtchn_status status = { .dom = DOMID_SELF };
+    long rc = hypercall(EVTCHNOP_alloc_unbound, (uint64_t)&alloc, 0, 0, 0, __HYPERVISOR_event_channel_op);
+
+    status.port = alloc.port;
+    if ( rc == 0 )
+        rc = hypercall(EVTCHNOP_status, (uint64_t)&status, 0, 0, 0, __HYPERVISOR_event_channel_op);
+    if ( rc != 0 )
+        say("refused: no event channel: %d", rc);
+    return status.u.unbound.dom;
+}
+
+static void map_read_only(void)
+{
+    domid_t own = own_number();
+    volatile grant_entry_v1_t *grants = (volatile grant_entry_v1_t *)GRANT_TABLE;
+    struct xen_add_to_physmap add = {
+        .domid = DOMID_SELF,
+        .space = XENMAPSPACE_grant_table,
+        .gpfn = GRANT_TABLE / PAGE,
+    };
+    struct gnttab_map_grant_ref map = {
+        .host_addr = READ_ONLY,
+        .flags = GNTMAP_host_map | GNTMAP_readonly,
+        .ref = REFERENCE,
+        .dom = own,
+    };
+    long rc = hypercall(XENMEM_add_to_physmap, (uint64_t)&add, 0, 0, 0, __HYPERVISOR_memory_op);
+
+    if ( rc == 0 )
+    {
+        grants[REFERENCE].domid = own;
+        grants[REFERENCE].frame = (uint32_t)((uint64_t)page / PAGE);
+        asm volatile("dsb ish" ::: "memory");
+        grants[REFERENCE].flags = GTF_permit_access | GTF_readonly;
+        rc = hypercall(GNTTABOP_map_grant_ref, (uint64_t)&map, 1, 0, 0, __HYPERVISOR_grant_table_op);
+    }
+    if ( rc != 0 || map.status != 0 )
+        say("refused: the grant is not mapped: %d, %d", rc, (long)map.status);
+}
+
+// A walk to 3 GiB finds its last entry in the page, without access flag.
+static void walk_through_it(void)
+{
+    unsigned long tcr;
+
+    table_2[0] = READ_ONLY | TABLE;
+    table_1[3] = (uint64_t)table_2 | TABLE;
+    asm volatile("mrs %0, TCR_EL1" : "=r"(tcr));
+    asm volatile("msr TCR_EL1, %0; dsb sy; isb; tlbi vmalle1; dsb sy; isb" :: "r"(tcr | TCR_HA) : "memory");
+    (void)*(volatile uint64_t *)0xC0000000UL;
+}
+
+void role_refused(void)
+{
+    unsigned long what = argument("what", 0);
+
+    // A page of RAM, inner shareable, not yet accessed; as an instruction it is none.
+    page[0] = (uint64_t)page | (3UL << 8) | TABLE;
+    map_read_only();
+    say("refused: reads %s", *(volatile uint64_t *)READ_ONLY == page[0] ? "well" : "something else");
+    if ( what == 0 )
+        *(volatile uint64_t *)READ_ONLY = 1;
+    else if ( what == 1 )
+        ((void (*)(void))READ_ONLY)();
+    else
+        walk_through_it();
+    say("refused: goes on");
+    shutdown(0);
+}
