@@ -35,6 +35,9 @@
 #include <asm/lpae.h>
 #include <asm/page.h>
 #include <asm/traps.h>
+#ifdef CONFIG_ARM_P2M_DUMP
+#include <asm/p2m-dump.h>
+#endif
 
 /* Locks: Xen's own, so that CONFIG_DEBUG_LOCKS sees every acquisition. */
 void xs_rwlock_init(rwlock_t *l);

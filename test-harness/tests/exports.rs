@@ -78,6 +78,7 @@ fn releases(when: &str) -> &'static str {
         | "declared_p2m_free_vmid" => "from 4.19",
         "set_way_plain" => "from 4.21",
         "set_allocation_bool" => "from 4.23",
+        "declared_p2m_dump_stage2" => "with CONFIG_ARM_P2M_DUMP",
         other => panic!("in which releases is {other} so?"),
     }
 }
@@ -230,6 +231,7 @@ const SCENES: &[Scene] = &[
     |_, d, _| call!(arch_set_paging_mempool_size(d.pointer(), 65 << 12)),
     |_, d, _| call!(p2m_dump_info(d.pointer())),
     |_, d, _| call!(dump_p2m_lookup(d.pointer(), 0)),
+    |_, d, _| call!(p2m_dump_stage2(d.pointer(), 0)),
     |_, _, v| call!(p2m_save_state(v.pointer())),
     |w, _, v| {
         v.save_state();

@@ -152,6 +152,7 @@ fn each_event_has_its_line() {
             "preempt-check check=general answer=no",
         ),
         (Event::DoSoftirq, "do-softirq"),
+        (Event::PendingSoftirqs, "pending-softirqs"),
         (Event::GuestWalk { gva: 0x4000 }, "guest-walk gva=0x4000"),
         (
             Event::AddressTranslation {

@@ -179,6 +179,8 @@ const DECLARED: &[(&str, &str)] = &[
         "xen_p2m_resolve_permission_fault",
         "declared_xen_p2m_resolve_permission_fault",
     ),
+    // Not of any release: of CONFIG_ARM_P2M_DUMP, which a patch of this repository adds.
+    ("p2m_dump_stage2", "declared_p2m_dump_stage2"),
 ];
 
 /// The cfg for mem_access.

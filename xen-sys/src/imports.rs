@@ -187,6 +187,9 @@ imports! {
     /// No lock is held, and interrupts are on: anything may run meanwhile.
     unsafe fn do_softirq();
     /// # Safety
+    /// No p2m lock is held, and interrupts are on, outside of an interrupt.
+    unsafe fn process_pending_softirqs();
+    /// # Safety
     /// `func` may be called so on each other CPU, in an interrupt; interrupts are on.
     unsafe fn smp_call_function(
         func: Option<unsafe extern "C" fn(*mut c_void)>,

@@ -5,7 +5,7 @@
 
 use super::{mmu_p2m, p2m};
 use crate::guest::{cache, context, fault, gva, permission};
-use crate::lifecycle::{self, allocation, dump, setup, vmid};
+use crate::lifecycle::{self, allocation, dump, setup, stage2, vmid};
 use crate::map::{self, insert, lookup};
 use crate::p2m::lock::WriteLockedByC;
 
@@ -83,4 +83,6 @@ exports! {
     header p2m_flush_vm(v): NoP2mLock, ReadThenWrite => cache::flush_vm;
     header setup_virt_paging(): Any, Vmids => setup::all_cpus;
     own xen_p2m_setup_virt_paging_one(data): Any, Nothing => setup::this_cpu;
+    #[cfg(declared_p2m_dump_stage2)]
+    header p2m_dump_stage2(d, lines): NoP2mLock, Read => stage2::dump;
 }

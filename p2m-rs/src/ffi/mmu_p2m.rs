@@ -8,7 +8,7 @@ use xen_sys as sys;
 use super::{output, Out};
 use crate::guest::{cache, context, fault, permission};
 use crate::lifecycle::allocation;
-use crate::lifecycle::{self, dump, setup};
+use crate::lifecycle::{self, dump, setup, stage2};
 use crate::map::{insert, lookup, remove};
 use crate::p2m::lock::{ReadLockedByC, WriteLockedByC};
 use crate::p2m::token::CalledUnlocked;
@@ -238,4 +238,12 @@ pub unsafe extern "C" fn setup_virt_paging() {
 #[no_mangle]
 pub unsafe extern "C" fn xen_p2m_setup_virt_paging_one(_data: *mut c_void) {
     setup::this_cpu();
+}
+
+/// Prints the stage 2 of a domain, as runs of entries (debug key `D`), in at most `lines` lines;
+/// in as many as it takes for 0.
+#[cfg_attr(declared_p2m_dump_stage2, no_mangle)]
+pub extern "C" fn p2m_dump_stage2(d: CalledUnlocked<'_, &Domain>, lines: c_ulong) {
+    let (mut cx, d) = d.enter();
+    stage2::dump(&mut cx, d, lines);
 }

@@ -13,6 +13,7 @@ pub(crate) mod allocation;
 pub(crate) mod dump;
 pub(crate) mod preemption;
 pub(crate) mod setup;
+pub(crate) mod stage2;
 pub(crate) mod vmid;
 
 use core::sync::atomic::Ordering::Relaxed;

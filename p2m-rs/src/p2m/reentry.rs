@@ -104,3 +104,12 @@ pub fn do_softirq(_cx: &mut Unlocked<'_>) {
     // SAFETY: no lock is held and interrupts are enabled.
     unsafe { sys::do_softirq() };
 }
+
+/// Runs what waits on this CPU, without scheduling (`process_pending_softirqs`): timers, and
+/// what keeps the watchdog quiet. For a debug key, whose caller is in no interrupt; what is
+/// protected by `rcu_read_lock` stays.
+pub(crate) fn process_pending_softirqs(_cx: &mut Unlocked<'_>) {
+    debug_assert!(cpu::irqs_enabled());
+    // SAFETY: no p2m lock is held, and interrupts are enabled.
+    unsafe { sys::process_pending_softirqs() };
+}

@@ -12,7 +12,7 @@ pub const MAX_ENTRIES: u64 = 4 * 512;
 
 /// What can be preempted, and the pages that it may put, free, allocate, list
 /// or clean between two looks.
-pub const PREEMPTIBLE: [(&str, u64); 6] = [
+pub const PREEMPTIBLE: [(&str, u64); 7] = [
     // All of a foreign block, and 511 single pages that do not make Xen look.
     ("relinquish_p2m_mapping", 2 * 512),
     ("p2m_teardown", 512),
@@ -24,6 +24,8 @@ pub const PREEMPTIBLE: [(&str, u64); 6] = [
     ("p2m_set_mem_access", 2 * 512),
     // 512 units of work, of which a page is ten.
     ("p2m_cache_flush_range", 52),
+    // Pages are printed, and nothing is done with them.
+    ("p2m_dump_stage2", 0),
 ];
 
 /// Steps of one call, looks included.

@@ -125,6 +125,7 @@ pub enum Event {
         answer: bool,
     },
     DoSoftirq,
+    PendingSoftirqs,
     GuestWalk {
         gva: u64,
     },
@@ -168,6 +169,7 @@ impl Event {
                 | Self::IommuFlush { .. }
                 | Self::PreemptCheck { .. }
                 | Self::DoSoftirq
+                | Self::PendingSoftirqs
                 | Self::AddressTranslation { .. }
                 | Self::MonitorTraps { .. }
         )

@@ -130,6 +130,8 @@ unsafe extern "C" {
     pub fn p2m_flush_vm(v: *mut vcpu);
     pub fn setup_virt_paging();
     pub fn xen_p2m_setup_virt_paging_one(data: *mut c_void);
+    /// With the option for the debug key that prints stage 2.
+    pub fn p2m_dump_stage2(d: *mut domain, lines: c_ulong);
 
     // mem_access.c
     pub fn p2m_mem_access_check_and_get_page(

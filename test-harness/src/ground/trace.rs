@@ -175,6 +175,7 @@ impl fmt::Display for Line<'_> {
                 Flag(answer)
             ),
             Event::DoSoftirq => f.write_str("do-softirq"),
+            Event::PendingSoftirqs => f.write_str("pending-softirqs"),
             Event::GuestWalk { gva } => write!(f, "guest-walk gva={gva:#x}"),
             Event::AddressTranslation { va, ok } => {
                 write!(f, "address-translation va={va:#x} ok={}", Flag(ok))

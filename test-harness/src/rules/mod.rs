@@ -69,7 +69,7 @@ pub(crate) struct State {
     pub(crate) vmids: Vmids,
     pub(crate) work: Work,
     /// What CPU 1 does as soon as another drops a read lock.
-    pub(crate) meanwhile: Option<Box<dyn FnOnce() + Send>>,
+    pub(crate) meanwhile: Option<(u32, Box<dyn FnOnce() + Send>)>,
 }
 
 impl State {

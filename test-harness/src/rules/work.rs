@@ -38,7 +38,7 @@ impl State {
             Event::PteLoad { .. } | Event::PteStore { .. } => (1, 0),
             Event::Put { .. } | Event::FlushPageToRam { .. } => (0, 1),
             Event::Free { order, .. } | Event::Alloc { order, .. } => (0, 1 << order),
-            Event::PreemptCheck { .. } => {
+            Event::PreemptCheck { .. } | Event::PendingSoftirqs => {
                 if let Some(call) = &mut self.work.calls[cpu] {
                     (call.entries, call.pages) = (0, 0);
                 }

@@ -109,6 +109,17 @@ extern "C" fn do_softirq() {
     });
 }
 
+/// As `do_softirq()`, but that it never schedules.
+#[unsafe(no_mangle)]
+extern "C" fn process_pending_softirqs() {
+    with(|m, cpu| {
+        m.must_not_hold_p2m_lock(cpu, "process_pending_softirqs()");
+        m.must_not_be_atomic(cpu, "process_pending_softirqs()");
+        m.devices.softirqs += 1;
+        m.event(cpu, Event::PendingSoftirqs);
+    });
+}
+
 /// # Safety
 /// `func` can be called with `info`.
 #[unsafe(no_mangle)]

@@ -72,11 +72,14 @@ fn release(
         state.broken(id, what);
     }
     state.event(cpu, Event::Lock { lock, op });
-    let meanwhile = state.meanwhile.take_if(|_| op == LockOp::ReadUnlock);
+    let meanwhile = state.meanwhile.take_if(|(wait, _)| {
+        *wait -= u32::from(op == LockOp::ReadUnlock);
+        *wait == 0
+    });
     drop(state);
     here.machine.wake();
     here.machine.yield_point();
-    if let Some(meanwhile) = meanwhile {
+    if let Some((_, meanwhile)) = meanwhile {
         machine::on_the_other_cpu(meanwhile);
     }
 }

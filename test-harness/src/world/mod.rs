@@ -189,7 +189,12 @@ impl World {
     /// Once a p2m read lock is dropped, CPU 1 does this: what happens between two
     /// steps of a call, without a scheduler.
     pub fn meanwhile(&self, body: impl FnOnce() + Send + 'static) {
-        self.locked(|m| m.meanwhile = Some(Box::new(body)));
+        self.meanwhile_after(1, body);
+    }
+
+    /// [`World::meanwhile`], when a read lock is dropped for the `n`th time from now.
+    pub fn meanwhile_after(&self, n: u32, body: impl FnOnce() + Send + 'static) {
+        self.locked(|m| m.meanwhile = Some((n, Box::new(body))));
     }
 
     /// Forgets what was to happen meanwhile, if no read lock was dropped.

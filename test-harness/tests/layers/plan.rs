@@ -95,6 +95,12 @@ pub(crate) const PLANS: &[Plan] = &[
         extended: &[],
     },
     Plan {
+        name: "p2m-show",
+        folder: "p2m-show/src",
+        floors: &[&["dump"], &["facts", "select.rs"], &["picture"]],
+        extended: &[],
+    },
+    Plan {
         name: "xtask",
         folder: "xtask/src",
         floors: &[

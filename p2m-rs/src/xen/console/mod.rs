@@ -41,6 +41,8 @@ macro_rules! print {
     };
 }
 
+pub(crate) mod stage2;
+
 /// The first line of the Rust p2m at boot: which implementation is linked.
 pub fn implementation() {
     print!(

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! `printk`, with formats that are compared with their arguments when they are compiled.
 
-use core::ffi::{c_int, c_uint, CStr};
+use core::ffi::{c_char, c_int, c_uint, CStr};
 use core::marker::PhantomData;
 
 use xen_sys as sys;
@@ -23,6 +23,8 @@ pub(super) enum Kind {
     Domain,
     /// `%pv`: a live vCPU.
     Vcpu,
+    /// `%s`: a text of this code's.
+    Text,
 }
 
 /// A type that may stand for an argument.
@@ -56,6 +58,7 @@ arguments! {
     Page: Pointer as *mut sys::page_info, it => it.c().as_ptr();
     &Domain: Domain as *mut sys::domain, it => it.c().as_ptr();
     &Vcpu: Vcpu as *mut sys::vcpu, it => it.c().as_ptr();
+    &'static CStr: Text as *const c_char, it => it.as_ptr();
 }
 
 /// Arguments for one `printk`.
@@ -92,6 +95,7 @@ tuples! {
     A B;
     A B C;
     A B C D E;
+    A B C D E F G H I;
 }
 
 /// A format for arguments of the types `A`.
@@ -134,6 +138,7 @@ const fn takes(format: &[u8], kinds: &[Kind]) -> bool {
         let (kind, rest) = match format {
             [b'd' | b'u' | b'x', rest @ ..] => (Kind::Word, rest),
             [b'l', b'd' | b'u' | b'x', rest @ ..] => (Kind::Long, rest),
+            [b's', rest @ ..] => (Kind::Text, rest),
             [b'p', b'd', rest @ ..] => (Kind::Domain, rest),
             [b'p', b'v', rest @ ..] => (Kind::Vcpu, rest),
             [b'p', rest @ ..] => (Kind::Pointer, rest),
@@ -154,6 +159,7 @@ const _: () = {
         b"%pv %pd %p %#05lx",
         &[Kind::Vcpu, Kind::Domain, Kind::Pointer, Kind::Long]
     ));
+    assert!(takes(b"%s=%u", &[Kind::Text, Kind::Word]) && !takes(b"%s", &[Kind::Pointer]));
     assert!(!takes(b"%d", &[Kind::Long]) && !takes(b"%ld", &[Kind::Word]));
     assert!(!takes(b"%d", &[]) && !takes(b"", &[Kind::Word]) && !takes(b"%s", &[Kind::Word]));
     assert!(
