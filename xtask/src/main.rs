@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Build, boot and test commands:
-//! `cargo xtask boot | build-xen | test | diff | bench | releases | series | upstream | known-c | coverage | doctor`.
+//! `cargo xtask boot | build-xen | test | diff | bench | releases | series | upstream | show | known-c | coverage |
+//! doctor`.
 //!
 //! Results go to stdout, progress and errors to stderr; the exit code is 0 only if all that was
 //! asked for passed.
@@ -12,6 +13,7 @@
 //! | `base` | the command line, paths, files, commands, tables of results |
 //! | `host` | what this machine has and gets: programs, packages, Rust, our own guests |
 //! | `xen` | sources, patches, configuration, build and image of Xen |
+//! | `show` | pictures of stage 2, by the crate `p2m-show/` |
 //! | `boot` | QEMU, what is booted, its console |
 //! | `bench`, `e2e`, `selftest` | counts, scenarios with real guests, comparison inside Xen |
 //! | `checks` | gates, the comparison on this machine, coverage, and `test`, which runs all |
@@ -25,6 +27,7 @@ mod checks;
 mod e2e;
 mod host;
 mod selftest;
+mod show;
 mod xen;
 
 use std::process::ExitCode;
@@ -76,6 +79,7 @@ fn run(cli: &Cli) -> Result<bool> {
         Action::Bench(args) => bench::run(&paths, progress, args),
         Action::Releases(args) => releases::run(&paths, progress, args),
         Action::Series(args) => xen::series::run(&paths, progress, args),
+        Action::Show(args) => show::run(&paths, args).map(|()| true),
         Action::Coverage => coverage::run(&paths, progress),
         Action::KnownC(args) => known_c::run(&paths, args).map(|()| true),
         Action::Doctor => Ok(doctor::run()),

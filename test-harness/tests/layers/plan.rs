@@ -105,7 +105,7 @@ pub(crate) const PLANS: &[Plan] = &[
         folder: "xtask/src",
         floors: &[
             &["base"],
-            &["host"],
+            &["host", "show.rs"],
             &["xen"],
             &["boot"],
             &["bench", "e2e", "selftest"],

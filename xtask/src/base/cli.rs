@@ -36,6 +36,8 @@ pub(crate) enum Action {
     Releases(ReleasesArgs),
     /// Make commits that put the Rust into Xen's own tree: a series for mail, or a branch
     Series(SeriesArgs),
+    /// Draw the stage 2 of guests, from what debug key D prints; of two dumps, what has changed
+    Show(ShowArgs),
     /// Measure how much of the p2m the host tests run through
     Coverage,
     /// Compare the list of the C that the Rust has been compared with (xen-sys/build/known-c.txt) with a clone of xen.git
@@ -69,6 +71,8 @@ pub(crate) enum Extra {
     Selftest,
     /// What `bench` runs.
     Bench,
+    /// The debug key that prints stage 2.
+    Dump,
     /// The C's old locking, which deadlocks; only for the test that shows it.
     OldLocking,
     /// Static memory and static shared memory, for guests that Xen itself creates.
@@ -307,6 +311,37 @@ pub(crate) struct SeriesArgs {
     /// Where this repository can be found, for the cover letter
     #[arg(long, value_name = "URL")]
     pub(crate) url: Option<String>,
+}
+
+/// What to draw.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct ShowArgs {
+    /// A console's log with a dump in it; LOG@2 is the second dump of each domain there, otherwise the last one is meant
+    #[arg(value_name = "LOG")]
+    pub(crate) file: String,
+    /// Another, or another of the same log: what has changed from the first to this one is drawn
+    #[arg(value_name = "OTHER")]
+    pub(crate) other: Option<String>,
+    /// Only this domain
+    #[arg(long, value_name = "ID")]
+    pub(crate) domain: Option<u16>,
+    /// Where the picture goes [default: a file for each domain in target/show]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) svg: Option<PathBuf>,
+    /// The picture's colours: as the reader's other pages, or always the same
+    #[arg(long, value_enum, default_value_t = Theme::Auto)]
+    pub(crate) theme: Theme,
+}
+
+/// A picture's colours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Theme {
+    /// Light or dark, as the reader prefers
+    Auto,
+    /// Light
+    Light,
+    /// Dark
+    Dark,
 }
 
 /// A part of a row's name, which goes on Xen's command line.

@@ -32,6 +32,7 @@ const DOM0_PARTS: &[&str] = &[
     "usr/lib/xen-{xen}/bin",
     "usr/sbin/depmod",
     "usr/sbin/modprobe",
+    "usr/sbin/xenhypfs",
 ];
 
 /// One program that is all commands.

@@ -18,7 +18,7 @@ mod report;
 
 use anyhow::Result;
 
-use crate::base::cli::BootArgs;
+use crate::base::cli::{BootArgs, Extra, P2m};
 use crate::base::lock;
 use crate::base::paths::Paths;
 use crate::base::progress::Progress;
@@ -44,8 +44,12 @@ pub(crate) fn boot(paths: &Paths, progress: Progress, args: &BootArgs) -> Result
     uses.push(Use::Boot);
     tools::require(paths, progress, &uses)?;
     cpu::argument(&args.cpu)?;
+    let mut build = args.build.clone();
+    if build.p2m == P2m::Rust && build.extra.is_none() {
+        build.extra = Some(Extra::Dump);
+    }
     let xen = lock::alone(paths, progress, || {
-        xen::build::build(paths, progress, &args.build)
+        xen::build::build(paths, progress, &build)
     })?;
     built(paths, progress, args, &xen, steps::ALL)
 }
@@ -61,6 +65,11 @@ pub(crate) fn built(
     let dir = paths.run(&format!("{}-{}-smp{}", xen.name, args.cpu, args.smp));
     let tools = release::has_tools(xen.release);
     let steps = if tools { steps } else { no_tools::STEPS };
+    let steps: Vec<Step> = steps
+        .iter()
+        .copied()
+        .filter(|step| xen.dumps || !step.is_dump())
+        .collect();
     let machine = lock::alone(paths, progress, || {
         if !tools {
             return no_tools::machine(paths, progress, args, xen, &dir);
@@ -83,7 +92,10 @@ pub(crate) fn built(
         let ended = qemu::run(&machine, &log, limits, task)?;
         let mut rows = vec![Row::info("compilers", xen.compilers()?)];
         let console = Console::read(&log)?;
-        rows.extend(report::rows(&console, &ended, xen.p2m, xen.debug, steps));
+        rows.extend(report::rows(&console, &ended, xen.p2m, xen.debug, &steps));
+        if steps.iter().any(Step::is_dump) {
+            rows.push(dom0::dump::kept(&console, &dir)?);
+        }
         if !tools {
             rows.extend(no_tools::rows(&console));
         }

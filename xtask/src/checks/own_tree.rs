@@ -102,6 +102,7 @@ fn build(paths: &Paths, progress: Progress) -> Result<BuiltXen> {
             release,
             p2m: P2m::Rust,
             debug: on("CONFIG_DEBUG"),
+            dumps: on("CONFIG_ARM_P2M_DUMP"),
             source: source.describe(),
             tree,
             name,

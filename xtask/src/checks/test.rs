@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::Result;
 
-use crate::base::cli::{BootArgs, DiffArgs, P2m, SourceArgs, TestArgs};
+use crate::base::cli::{BootArgs, BuildArgs, DiffArgs, Extra, P2m, SourceArgs, TestArgs};
 use crate::base::command;
 use crate::base::lock;
 use crate::base::paths::Paths;
@@ -53,7 +53,7 @@ pub(crate) fn run(paths: &Paths, progress: Progress, args: &TestArgs) -> bool {
         rows.add(own_tree::run(paths, progress));
         rows.add([in_tree::run(paths, progress)]);
         rows.add(compilers::configurations(paths, progress));
-        rows.add([booted(paths, progress)]);
+        rows.add([with_dump_key(paths, progress), booted(paths, progress)]);
         for compare in [on_the_host, inside_xen, around_a_hole, by_all_cpus, crashed] {
             rows.add([compare(paths, progress)]);
         }
@@ -143,6 +143,22 @@ fn build(paths: &Paths, progress: Progress) -> Result<BuiltXen> {
     lock::alone(paths, progress, || {
         xen::build::build(paths, progress, &BootArgs::of(P2m::Rust).build)
     })
+}
+
+/// The Xen that is booted, which has one option more.
+fn with_dump_key(paths: &Paths, progress: Progress) -> Row {
+    let result = lock::alone(paths, progress, || {
+        let args = BuildArgs {
+            extra: Some(Extra::Dump),
+            ..BuildArgs::of(P2m::Rust)
+        };
+        xen::build::build(paths, progress, &args)
+    });
+    let judged = result.and_then(|xen| gates::with_dump_key(paths, progress, &xen));
+    Row::of(
+        "with debug key D",
+        judged.unwrap_or_else(|error| Err(format!("{error:#}"))),
+    )
 }
 
 /// Boots it; the boot's own table is printed, and counts as one step here.

@@ -35,6 +35,8 @@ pub(crate) struct BuiltXen {
     pub(crate) p2m: P2m,
     /// Built with CONFIG_DEBUG=y?
     pub(crate) debug: bool,
+    /// Has it the debug key that prints stage 2?
+    pub(crate) dumps: bool,
     /// What it was made from.
     pub(crate) source: String,
     /// The root of the tree.
@@ -121,6 +123,7 @@ pub(crate) fn build(paths: &Paths, progress: Progress, args: &BuildArgs) -> Resu
         release: version,
         p2m: args.p2m,
         debug: args.debug,
+        dumps: args.extra == Some(Extra::Dump),
         source: source.describe(),
         tree: paths.xen_trees().join(&name),
         name,
@@ -165,6 +168,7 @@ fn name(args: &BuildArgs, chosen: &Chosen) -> String {
         None => "",
         Some(Extra::Selftest) => "-selftest",
         Some(Extra::Bench) => "-bench",
+        Some(Extra::Dump) => "-dump",
         Some(Extra::OldLocking) => "-oldlocking",
         Some(Extra::StaticMemory) => "-static",
         Some(Extra::Ubsan) => "-ubsan",

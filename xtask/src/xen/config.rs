@@ -86,6 +86,7 @@ impl Fragment {
             }
             Extra::Selftest => &["CONFIG_P2M_SELFTEST", "CONFIG_EXPERT", "CONFIG_ARM_SMMU_V3"],
             Extra::Bench => &["CONFIG_P2M_BENCH"],
+            Extra::Dump => &["CONFIG_ARM_P2M_DUMP"],
             Extra::OldLocking => &[],
             Extra::StaticMemory => &[
                 "CONFIG_UNSUPPORTED",

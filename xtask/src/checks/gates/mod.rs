@@ -6,6 +6,7 @@
 //! only.
 
 mod archive;
+mod dump_key;
 mod objects;
 mod reproducible;
 mod stack;
@@ -49,6 +50,7 @@ pub(crate) fn run(paths: &Paths, progress: Progress, xen: &BuiltXen) -> Result<V
             same_exports(&exports(&c)?, &archive.exports()),
         ),
         Row::of("C objects not linked", not_linked(xen)?),
+        Row::of("debug key D", dump_key::as_asked(xen, &linked)?),
         Row::of(
             "Rust code inside .text",
             inside_text(&archive.functions(), &linked),
@@ -102,6 +104,28 @@ pub(crate) fn exports_alone(
     let c = objects::compile(paths, progress, xen)?;
     let archive = Archive::open(&xen.tree.join("xen/arch/arm/libxen_p2m.a"))?;
     Ok(same_exports(&exports(&c)?, &archive.exports()))
+}
+
+/// With the debug key that prints stage 2 the archive has one function more, and keeps all that is asked of it without.
+pub(crate) fn with_dump_key(
+    paths: &Paths,
+    progress: Progress,
+    xen: &BuiltXen,
+) -> Result<Result<String, String>> {
+    let archive = Archive::open(&xen.tree.join("xen/arch/arm/libxen_p2m.a"))?;
+    let mut wanted = exports(&objects::compile(paths, progress, xen)?)?;
+    wanted.insert(('T', dump_key::FUNCTION.to_owned()));
+    let judged = [
+        dump_key::as_asked(xen, &image::symbols(&xen.syms())?)?,
+        same_exports(&wanted, &archive.exports()),
+        archive.no_panic_machinery(),
+        archive.no_fp_register()?,
+        archive.no_got_relocation()?,
+        archive.no_eh_frame()?,
+        stack::within_bound(&archive.stacks()?),
+    ];
+    let all: Result<Vec<String>, String> = judged.into_iter().collect();
+    Ok(all.map(|all| format!("{} gates, one export more", all.len())))
 }
 
 /// Global symbols that some objects define, with nm's letter.

@@ -35,6 +35,13 @@ const OPTION: &str = "config ARM_P2M_RUST";
 /// A patch that adds this is the self-test, which comes last; one that adds the other stays here: what
 /// it counts means something only beside this project's tables.
 const SELFTEST: &str = "+config P2M_SELFTEST";
+
+/// What the patch with the debug key adds, and its files.
+const DUMP: &str = "+config ARM_P2M_DUMP";
+const DUMP_FILES: [&str; 2] = [
+    "xen/arch/arm/include/asm/p2m-dump.h",
+    "xen/arch/arm/p2m-dump.c",
+];
 const BENCH: &str = "+config P2M_BENCH";
 
 /// Where the self-test is.
@@ -197,13 +204,13 @@ fn put(home: &Path, tree: &std::collections::BTreeMap<String, String>) -> Result
     Ok(())
 }
 
-/// The patches that come before the entries, and the self-test.
+/// The patches that come before the entries, and those of the self-test and the debug key.
 fn patches(series: &Series) -> Result<(Vec<PathBuf>, Vec<PathBuf>)> {
     let (mut first, mut last) = (Vec::new(), Vec::new());
     for patch in series.files() {
         let text = files::read_text(patch)?;
         let adds = |line: &str| text.lines().any(|other| other == line);
-        if adds(SELFTEST) {
+        if adds(SELFTEST) || adds(DUMP) {
             last.push(patch.clone());
         } else if !adds(BENCH) {
             first.push(patch.clone());
@@ -229,6 +236,7 @@ fn enter(xen: &Repository, who: &Identity, selftest: bool) -> Result<Vec<String>
     others.retain(|file| !file.starts_with(HOME));
     if selftest {
         others.push(format!("{SELFTEST_HOME}/"));
+        others.extend(DUMP_FILES.map(str::to_owned));
     }
     let mut left_out = Vec::new();
     let mut enter = |name: &str, what: &str, edit: &dyn Fn(&str) -> Result<String>| {
