@@ -3,7 +3,7 @@
 //!
 //! Stage 1 is [`crate::model::guests`]'s; a walk of it needs the page with its tables through
 //! stage 2, as on hardware. Stage 2 is read from the machine's memory the way the MMU does: from
-//! the root in VTTBR_EL2, by bit 0, bit 1, the address and S2AP (Arm ARM, D8.3).
+//! the root in VTTBR_EL2, by bit 0, bit 1, the address, S2AP and XN (Arm ARM, D8.3).
 
 use super::State;
 use crate::ground::pte;
