@@ -50,5 +50,7 @@ void role_copy(void);
 void role_punch(void);
 void role_refused(void);
 void role_share(void);
+void role_table(void);
+void role_same(void);
 
 #endif

@@ -141,6 +141,10 @@ void guest_main(const char *tree)
         role_refused();
     else if ( after(role, "share") )
         role_share();
+    else if ( after(role, "table") )
+        role_table();
+    else if ( after(role, "same") )
+        role_same();
     else if ( after(role, "tick") )
         for ( unsigned long n = 1; n < 1000; n++ )
         {

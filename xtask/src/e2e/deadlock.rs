@@ -7,7 +7,7 @@
 use anyhow::Result;
 
 use super::lines::Line;
-use super::scenarios::scenario::Verdict;
+use super::scenario::Verdict;
 use super::scenarios::SEED;
 use super::session::{self, Plan, Session};
 use crate::base::cli::{Extra, P2m};

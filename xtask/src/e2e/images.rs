@@ -19,6 +19,7 @@ use crate::base::paths::Paths;
 const FILES: &[(&str, &str)] = &[
     ("lib", include_str!("../../assets/e2e/lib")),
     ("lib-access", include_str!("../../assets/e2e/lib-access")),
+    ("lib-monitor", include_str!("../../assets/e2e/lib-monitor")),
     ("ours.cfg", include_str!("../../assets/e2e/ours.cfg")),
     ("linux.cfg", include_str!("../../assets/e2e/linux.cfg")),
 ];
@@ -41,6 +42,7 @@ pub(super) fn extend(
     base: &Images,
     kernel: &Kernel,
     guest: &Path,
+    monitor: Option<&Path>,
     dir: &Path,
 ) -> Result<Images> {
     let initrd = dir.join("dom0.cpio");
@@ -56,6 +58,9 @@ pub(super) fn extend(
     }
     cpio.file("e2e/block", 0o755, BLOCK.as_bytes())?;
     cpio.tree(guest, "e2e/guest")?;
+    if let Some(monitor) = monitor {
+        cpio.tree(monitor, "e2e/monitor")?;
+    }
     cpio.file("e2e/initrd", 0o644, &linux_initrd(paths, kernel, dir)?)?;
     for scenario in scenarios::all() {
         cpio.file(

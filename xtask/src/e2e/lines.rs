@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! The final table: the C and the Rust side by side.
 
-use super::scenarios::scenario::Verdict;
+use super::scenario::Verdict;
 use crate::base::table;
 
 /// One line of the final table.

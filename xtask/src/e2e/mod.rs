@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! `cargo xtask test --e2e`: Xen's own tools and real guests, with the C and with the Rust p2m.
 //!
-//! `scenarios` says what a scenario is, how two runs of it are compared, and lists those that dom0 drives, `images` makes what is booted, `dom0less` the device tree with more guests,
-//! `session` boots and looks at the outcome, `deadlock` shows that the test of the seed's bug can fail.
+//! `scenario` says what a scenario is and how two runs of it are compared, `scenarios` lists those that dom0 drives,
+//! `images` makes what is booted, `dom0less` the device tree with more guests, `session` boots and looks at the
+//! outcome, `deadlock` shows that the test of the seed's bug can fail.
 
 mod deadlock;
 mod dom0less;
 mod images;
 mod lines;
+mod scenario;
 mod scenarios;
 mod session;
 
@@ -20,7 +22,7 @@ use crate::base::table::Row;
 use crate::host::tools::{self, Use};
 
 use lines::Line;
-use scenarios::scenario::{self, Result1, Scenario, Verdict};
+use scenario::{Result1, Scenario, Verdict};
 
 /// Runs the scenarios on both and prints the table; true when all passed.
 pub(crate) fn run(paths: &Paths, progress: Progress, args: &TestArgs) -> Result<bool> {
@@ -51,6 +53,7 @@ pub(crate) fn run(paths: &Paths, progress: Progress, args: &TestArgs) -> Result<
     let mut lines = Vec::new();
     for plan in [
         session::Plan::tools(chosen(scenarios::IN_ONE_BOOT)),
+        session::Plan::monitor(chosen(scenarios::WITH_MONITOR)),
         session::Plan::dom0less(chosen(&[scenarios::DOM0LESS])),
         session::Plan::seed(chosen(&[scenarios::SEED])),
     ] {

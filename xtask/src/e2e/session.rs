@@ -3,7 +3,7 @@
 
 use anyhow::Result;
 
-use super::scenarios::scenario::{Result1, Scenario};
+use super::scenario::{Result1, Scenario};
 use super::{dom0less, images};
 use crate::base::cli::{BuildArgs, Extra, P2m};
 use crate::base::command;
@@ -13,7 +13,7 @@ use crate::base::progress::Progress;
 use crate::boot::dom0::console::{Console, StepRun};
 use crate::boot::qemu::{self, Ended, Limits, Machine};
 use crate::boot::{self, cpu};
-use crate::host::programs;
+use crate::host::{libxen, programs};
 use crate::xen;
 
 /// What brings Xen's tools up; every boot begins with it.
@@ -35,6 +35,8 @@ pub(super) struct Plan {
     pub(super) extra: Option<Extra>,
     /// More for Xen's command line.
     xen_arguments: &'static str,
+    /// dom0 has the monitor of `xtask/guests/monitor`.
+    monitor: bool,
     /// How many guests in a row, and at how many moments one is destroyed early.
     guests: u32,
     moments: u32,
@@ -51,6 +53,7 @@ impl Plan {
             debug: false,
             extra: None,
             xen_arguments: "",
+            monitor: false,
             guests: 100,
             moments: 12,
             limits: (3600, 300, 900),
@@ -66,6 +69,7 @@ impl Plan {
             debug: true,
             extra: None,
             xen_arguments: "dom0_max_vcpus=1",
+            monitor: false,
             guests: 0,
             moments: 0,
             limits: (1200, 120, 900),
@@ -76,8 +80,19 @@ impl Plan {
     pub(super) fn short(scenarios: Vec<Scenario>) -> Self {
         Self {
             name: "short",
+            monitor: true,
             guests: 4,
             moments: 4,
+            ..Self::tools(scenarios)
+        }
+    }
+
+    /// A monitor of our own, against libxenctrl.
+    pub(super) fn monitor(scenarios: Vec<Scenario>) -> Self {
+        Self {
+            name: "monitor",
+            monitor: true,
+            limits: (3600, 300, 900),
             ..Self::tools(scenarios)
         }
     }
@@ -128,7 +143,14 @@ pub(super) fn run(paths: &Paths, progress: Progress, plan: &Plan, p2m: P2m) -> R
         let base = boot::images::prepare(paths, progress, &xen)?;
         let kernel = boot::images::kernel(paths, progress, xen.release)?;
         let guest = programs::guest(paths, &xen.tree, &dir)?;
-        let images = images::extend(paths, &base, &kernel, &guest, &dir)?;
+        let monitor = if plan.monitor {
+            let suite = xen::release::debian_suite(xen.release)?;
+            let tree = libxen::fetch(paths, progress, suite)?;
+            Some(libxen::monitor(paths, &tree, &dir)?)
+        } else {
+            None
+        };
+        let images = images::extend(paths, &base, &kernel, &guest, monitor.as_deref(), &dir)?;
         let mut steps = vec![TOOLSTACK.to_owned()];
         steps.extend(plan.scenarios.iter().map(|s| s.name.to_owned()));
         let mut machine = Machine {

@@ -26,6 +26,8 @@ const GUEST: &[&str] = &[
     "punch.c",
     "refused.c",
     "share.c",
+    "same.c",
+    "table.c",
 ];
 
 /// What both are compiled with: no library, no vector registers, no position independence.

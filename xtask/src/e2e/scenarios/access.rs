@@ -2,7 +2,7 @@
 //! `xen-access` on a guest that works: each of its pages gives one event.
 
 use crate::boot::dom0::console::StepRun;
-use crate::e2e::scenarios::scenario::{ended_well, scenario, value, Scenario, Seen};
+use crate::e2e::scenario::{ended_well, scenario, value, Scenario, Seen};
 
 pub(super) const WRITE: Scenario =
     scenario!("access-write", "xen-access write, under load", access);
@@ -42,7 +42,7 @@ fn access(run: &StepRun) -> Result<Seen, String> {
 #[cfg(test)]
 mod tests {
     use super::access;
-    use crate::e2e::scenarios::scenario::tests::run;
+    use crate::e2e::scenario::tests::run;
 
     #[test]
     fn each_page_once_and_the_guest_lives() {

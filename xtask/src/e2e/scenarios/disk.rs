@@ -2,7 +2,7 @@
 //! A PV disk: pages granted by the guest and mapped by dom0.
 
 use crate::boot::dom0::console::StepRun;
-use crate::e2e::scenarios::scenario::{ended_well, scenario, value, Scenario, Seen};
+use crate::e2e::scenario::{ended_well, scenario, value, Scenario, Seen};
 
 pub(super) const DISK: Scenario = scenario!("disk", "PV disk (grants)", disk);
 
@@ -25,7 +25,7 @@ fn disk(run: &StepRun) -> Result<Seen, String> {
 #[cfg(test)]
 mod tests {
     use super::disk;
-    use crate::e2e::scenarios::scenario::tests::run;
+    use crate::e2e::scenario::tests::run;
 
     #[test]
     fn what_was_written_must_be_read() {

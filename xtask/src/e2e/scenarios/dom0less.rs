@@ -2,7 +2,7 @@
 //! Guests that Xen makes itself, of static memory, and what they share.
 
 use crate::boot::dom0::console::StepRun;
-use crate::e2e::scenarios::scenario::{ended_well, scenario, value, Scenario, Seen};
+use crate::e2e::scenario::{ended_well, scenario, value, Scenario, Seen};
 
 pub(in crate::e2e) const DOM0LESS: Scenario =
     scenario!("dom0less", "dom0less: static memory, static-shm", dom0less);
@@ -38,7 +38,7 @@ fn dom0less(run: &StepRun) -> Result<Seen, String> {
 #[cfg(test)]
 mod tests {
     use super::dom0less;
-    use crate::e2e::scenarios::scenario::tests::run;
+    use crate::e2e::scenario::tests::run;
 
     #[test]
     fn both_see_and_both_go() {

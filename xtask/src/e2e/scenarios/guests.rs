@@ -3,7 +3,7 @@
 
 use crate::boot::dom0::console::StepRun;
 use crate::boot::dom0::steps::memory_back;
-use crate::e2e::scenarios::scenario::{ended_well, scenario, value, Scenario, Seen};
+use crate::e2e::scenario::{ended_well, scenario, value, Scenario, Seen};
 
 pub(super) const MANY: Scenario = scenario!("many-guests", "guests in a row", many);
 pub(super) const TWO: Scenario = scenario!("two-guests", "2 guests, 2 vCPUs each", two);
@@ -123,7 +123,7 @@ fn destroy_in_create(run: &StepRun) -> Result<Seen, String> {
 #[cfg(test)]
 mod tests {
     use super::{crash, destroy_in_create, many, reboot, refused, two};
-    use crate::e2e::scenarios::scenario::tests::run;
+    use crate::e2e::scenario::tests::run;
 
     const BACK: &str = "@@value pages_before=9\n@@value pages_middle=9\n@@value pages_after=9\n";
     const LOST: &str = "@@value pages_before=9\n@@value pages_middle=9\n@@value pages_after=6\n";

@@ -2,7 +2,7 @@
 //! Ballooning.
 
 use crate::boot::dom0::console::StepRun;
-use crate::e2e::scenarios::scenario::{ended_well, scenario, Scenario, Seen};
+use crate::e2e::scenario::{ended_well, scenario, Scenario, Seen};
 
 pub(super) const BALLOON: Scenario = scenario!("balloon", "ballooning down and up", balloon);
 
@@ -27,7 +27,7 @@ fn balloon(run: &StepRun) -> Result<Seen, String> {
 #[cfg(test)]
 mod tests {
     use super::balloon;
-    use crate::e2e::scenarios::scenario::tests::run;
+    use crate::e2e::scenario::tests::run;
 
     #[test]
     fn pages_must_go_and_come() {

@@ -6,14 +6,15 @@ mod disk;
 mod dom0less;
 mod guests;
 mod memory;
+mod monitor;
 mod pool;
-pub(super) mod scenario;
 mod seed;
 mod tools;
 
-use scenario::Scenario;
+use super::scenario::Scenario;
 
 pub(super) use dom0less::DOM0LESS;
+pub(super) use monitor::WITH_MONITOR;
 pub(super) use seed::SEED;
 
 /// The scenario whose guests the others need.
@@ -43,11 +44,16 @@ pub(super) const IN_ONE_BOOT: &[Scenario] = &[
 pub(super) const SHORT: &[Scenario] = &[
     guests::MANY,
     guests::DESTROY_IN_CREATE,
+    monitor::TABLE,
+    monitor::KILLED,
     guests::TWO,
     memory::BALLOON,
 ];
 
 /// Those that any of the boots runs.
 pub(super) fn all() -> impl Iterator<Item = &'static Scenario> {
-    IN_ONE_BOOT.iter().chain(&[SEED, DOM0LESS])
+    IN_ONE_BOOT
+        .iter()
+        .chain(WITH_MONITOR)
+        .chain(&[SEED, DOM0LESS])
 }

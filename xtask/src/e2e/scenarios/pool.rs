@@ -3,7 +3,7 @@
 
 use crate::boot::dom0::console::StepRun;
 use crate::boot::dom0::steps::memory_back;
-use crate::e2e::scenarios::scenario::{ended_well, scenario, Scenario, Seen};
+use crate::e2e::scenario::{ended_well, scenario, Scenario, Seen};
 
 pub(super) const EMPTY: Scenario = scenario!("pool-empty", "out of p2m pool", empty);
 
@@ -29,7 +29,7 @@ fn empty(run: &StepRun) -> Result<Seen, String> {
 #[cfg(test)]
 mod tests {
     use super::empty;
-    use crate::e2e::scenarios::scenario::tests::run;
+    use crate::e2e::scenario::tests::run;
 
     #[test]
     fn refused_once_and_nothing_harmed() {

@@ -2,7 +2,7 @@
 //! The bug that this project began with, live.
 
 use crate::boot::dom0::console::StepRun;
-use crate::e2e::scenarios::scenario::{ended_well, scenario, Scenario, Seen};
+use crate::e2e::scenario::{ended_well, scenario, Scenario, Seen};
 
 pub(in crate::e2e) const SEED: Scenario =
     scenario!("seed", "the seed's scenario, 60 s, debug", seed);
@@ -29,7 +29,7 @@ fn seed(run: &StepRun) -> Result<Seen, String> {
 #[cfg(test)]
 mod tests {
     use super::seed;
-    use crate::e2e::scenarios::scenario::tests::run;
+    use crate::e2e::scenario::tests::run;
 
     #[test]
     fn all_must_move() {

@@ -2,7 +2,7 @@
 //! Xen's own test programs and its debug key.
 
 use crate::boot::dom0::console::StepRun;
-use crate::e2e::scenarios::scenario::{ended_well, scenario, value, Scenario, Seen};
+use crate::e2e::scenario::{ended_well, scenario, value, Scenario, Seen};
 
 pub(super) const MEMPOOL: Scenario = scenario!("mempool", "test-paging-mempool", as_it_is);
 pub(super) const RESOURCE: Scenario = scenario!("resource", "test-resource", as_it_is);
@@ -56,7 +56,7 @@ fn debug_key_q(run: &StepRun) -> Result<Seen, String> {
 #[cfg(test)]
 mod tests {
     use super::{as_it_is, debug_key_q};
-    use crate::e2e::scenarios::scenario::tests::run;
+    use crate::e2e::scenario::tests::run;
 
     #[test]
     fn a_failing_program_is_compared_by_what_it_said() {

@@ -53,10 +53,14 @@ macro_rules! scenario {
         scenario!($name, $title, $judge, None)
     };
     ($name:literal, $title:literal, $judge:expr, $difference:expr) => {
-        $crate::e2e::scenarios::scenario::Scenario {
+        $crate::e2e::scenario::Scenario {
             name: $name,
             title: $title,
-            script: include_str!(concat!("../../../assets/e2e/steps/", $name)),
+            script: include_str!(concat!(
+                env!("CARGO_MANIFEST_DIR"),
+                "/assets/e2e/steps/",
+                $name
+            )),
             judge: $judge,
             difference: $difference,
         }

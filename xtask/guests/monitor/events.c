@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// A monitor's connection to one domain: no event is lost, and none is left unanswered.
+
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/mman.h>
+#include "events.h"
+
+// EBUSY: another monitor is connected, or one died without xc_monitor_disable.
+int monitor_open(struct monitor *m, uint32_t domain)
+{
+    uint32_t remote;
+    int error;
+
+    memset(m, 0, sizeof(*m));
+    m->domain = domain;
+    m->xc = xc_interface_open(NULL, NULL, 0);
+    m->evtchn = xenevtchn_open(NULL, 0);
+    // Paused until the ring is set up: a vCPU that met a restriction meanwhile would put an event into the
+    // ring, and SHARED_RING_INIT would wipe it out.
+    if ( !m->xc || !m->evtchn || xc_domain_pause(m->xc, domain) )
+        return -1;
+    m->page = xc_monitor_enable(m->xc, domain, &remote);
+    if ( m->page )
+    {
+        SHARED_RING_INIT((vm_event_sring_t *)m->page);
+        BACK_RING_INIT(&m->ring, (vm_event_sring_t *)m->page, XC_PAGE_SIZE);
+        m->port = xenevtchn_bind_interdomain(m->evtchn, domain, remote);
+    }
+    error = errno;
+    xc_domain_unpause(m->xc, domain);
+    errno = error;
+    return m->page && m->port >= 0 ? 0 : -1;
+}
+
+// The next event; 0 if there was none for so long.
+int monitor_next(struct monitor *m, vm_event_request_t *event, int milliseconds)
+{
+    struct pollfd fd = { .fd = xenevtchn_fd(m->evtchn), .events = POLLIN };
+    xenevtchn_port_or_error_t port;
+    int more, rc;
+
+    for ( ;; )
+    {
+        if ( RING_HAS_UNCONSUMED_REQUESTS(&m->ring) )
+        {
+            // A copy: the answer goes into a slot that a request had.
+            memcpy(event, RING_GET_REQUEST(&m->ring, m->ring.req_cons), sizeof(*event));
+            m->ring.req_cons++;
+            return 1;
+        }
+        // Looks once more after it has said that it is about to wait.
+        RING_FINAL_CHECK_FOR_REQUESTS(&m->ring, more);
+        if ( more )
+            continue;
+        rc = poll(&fd, 1, milliseconds);
+        if ( rc <= 0 )
+            return rc;
+        // Unmasked before the ring is looked at again, never after.
+        port = xenevtchn_pending(m->evtchn);
+        if ( port < 0 || xenevtchn_unmask(m->evtchn, port) )
+            return -1;
+    }
+}
+
+static int respond(struct monitor *m, const vm_event_response_t *answer)
+{
+    memcpy(RING_GET_RESPONSE(&m->ring, m->ring.rsp_prod_pvt), answer, sizeof(*answer));
+    m->ring.rsp_prod_pvt++;
+    RING_PUSH_RESPONSES(&m->ring);
+    return xenevtchn_notify(m->evtchn, m->port);
+}
+
+// Each event needs an answer, also one for which no vCPU waits: that is what makes room in the ring.
+// Whatever the answer shall allow must have been allowed before.
+int monitor_answer(struct monitor *m, const vm_event_request_t *event)
+{
+    vm_event_response_t answer = {
+        .version = VM_EVENT_INTERFACE_VERSION,
+        .reason = event->reason,
+        .vcpu_id = event->vcpu_id,
+        .flags = event->flags & VM_EVENT_FLAG_VCPU_PAUSED,
+    };
+
+    return respond(m, &answer);
+}
+
+// The same for an event for which the vCPU waits; it goes on at another address.
+int monitor_answer_at(struct monitor *m, const vm_event_request_t *event, uint64_t pc)
+{
+    vm_event_response_t answer = {
+        .version = VM_EVENT_INTERFACE_VERSION,
+        .reason = event->reason,
+        .vcpu_id = event->vcpu_id,
+        .flags = VM_EVENT_FLAG_VCPU_PAUSED | VM_EVENT_FLAG_SET_REGISTERS,
+        .data.regs.arm.pc = pc,
+    };
+
+    return respond(m, &answer);
+}
+
+// The restrictions stay: lift them before. With the domain paused nothing new comes, and what is in the ring
+// is answered, so that no vCPU stays paused.
+int monitor_close(struct monitor *m)
+{
+    vm_event_request_t event;
+    int rc = xc_domain_pause(m->xc, m->domain);
+
+    while ( rc == 0 && monitor_next(m, &event, 0) == 1 )
+        monitor_answer(m, &event);
+    // Xen frees the page when nobody has it any more.
+    munmap(m->page, XC_PAGE_SIZE);
+    if ( rc == 0 )
+    {
+        rc = xc_monitor_disable(m->xc, m->domain);
+        xc_domain_unpause(m->xc, m->domain);
+    }
+    xenevtchn_close(m->evtchn);
+    xc_interface_close(m->xc);
+    return rc;
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What the monitor's programs share. */
+#ifndef MONITOR_H
+#define MONITOR_H
+
+#include "events.h"
+
+/* The pages that xtask/guests restricts (guest.h). */
+#define TEST_GFN 0x42000UL
+
+/* A guest that works causes an event within so many milliseconds, also on a machine that has more to do. */
+#define PATIENCE 20000
+
+/* main.c */
+extern struct monitor monitor;
+void die(const char *what);
+void value(const char *name, unsigned long number);
+void restrict_pages(uint64_t first, unsigned long count, xenmem_access_t access);
+void restrict_each(const uint64_t *frames, unsigned long count, xenmem_access_t access);
+xenmem_access_t access_of(uint64_t frame);
+bool is_alive(void);
+unsigned long seconds(void);
+extern volatile int stopped;
+
+/* A file each; what they do is in their heads. */
+void do_table(void);
+void do_sequence(unsigned long cpus, unsigned long pages, unsigned long events, bool hold);
+void do_share(unsigned long events);
+void do_ring(unsigned long cpus, unsigned long pages);
+void do_linux(uint64_t text_first, uint64_t text_last, unsigned long events);
+void do_step(unsigned long pages, unsigned long steps);
+void do_recover(uint32_t domain, unsigned long vcpus);
+
+#endif
