@@ -5,6 +5,7 @@
 //! returns. The unsafe blocks are those that C's pointers ask for.
 
 mod arch;
+mod console;
 mod cpu;
 mod domain;
 mod guest_copy;
@@ -12,7 +13,5 @@ mod iommu;
 mod lock;
 mod monitor;
 mod page;
-mod printk;
 mod radix;
 mod release;
-mod stop;

@@ -88,7 +88,7 @@ pub(crate) const PLANS: &[Plan] = &[
         floors: &[
             &["xenmem.rs"],
             &["settings.rs", "check_and_get_page.rs"],
-            &["violation.rs"],
+            &["multi.rs", "violation.rs"],
             &["ffi.rs"],
             &["checks.rs"],
         ],

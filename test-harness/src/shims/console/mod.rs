@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! The console, and the ends of the world.
 
+mod printk;
+
 use std::ffi::{c_uint, CStr};
 
 use xen_sys::{paddr_t, PrintkArg};
 
-use super::printk::{format, Names};
+use self::printk::{format, Names};
 use crate::machine::{self, with};
 use crate::model::domains::Domains;
 
