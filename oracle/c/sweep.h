@@ -76,7 +76,7 @@ static int oracle_is_empty(const lpae_t *table)
 static bool oracle_sweep(struct p2m_domain *p2m)
 {
     unsigned long max = gfn_x(p2m->max_mapped_gfn), start, at;
-    bool wrapped = false, look = true, found = false;
+    bool wrapped = false, look = false, found = false;
 
     start = (unsigned long)p2m->mem_access_settings.height << 9;
     if ( start > max )
@@ -91,7 +91,7 @@ static bool oracle_sweep(struct p2m_domain *p2m)
         if ( oracle_entries < 1 + level - P2M_ROOT_LEVEL )
             break;
         oracle_entries -= 1 + level - P2M_ROOT_LEVEL;
-        if ( level != P2M_ROOT_LEVEL && (look || base == at || level == 3) )
+        if ( level != P2M_ROOT_LEVEL && (look || base == at) )
         {
             int empty = oracle_is_empty(table);
 

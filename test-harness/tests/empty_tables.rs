@@ -99,6 +99,52 @@ fn tables_that_are_in_use_stay() {
     }
 }
 
+/// A table of tables goes once the last of these is gone, wherever that was; and one that never
+/// had a table below, as it held blocks.
+#[test]
+fn tables_above_others_go_as_well() {
+    for block in [false, true] {
+        let w = plain();
+        let d = small(&w, 2);
+        let (gfn, nr) = if block {
+            (G1 + 5 * M2, M2)
+        } else {
+            (G1 + 5 * M2 + 7, 1)
+        };
+        assert_eq!(d.insert(gfn, nr, ram(0) + 5 * M2, p2mt::RAM_RW), 0);
+        assert_eq!(d.remove(gfn, nr, ram(0) + 5 * M2), 0);
+        assert_eq!(w.free_pool_pages(d), u64::from(block));
+        // It takes two.
+        assert_eq!(insert(d, 3 * G1), 0, "block: {block}");
+        w.check();
+        w.destroy(d);
+    }
+}
+
+/// Tables of blocks, most of which have one, at their end: the search for tables below is
+/// bounded as well, wherever it ends.
+#[test]
+fn tables_of_blocks_count_as_well() {
+    for first in 0..6 {
+        let w = world(Config {
+            log_capacity: 1 << 17,
+            ..Config::default()
+        });
+        let d = small(&w, 70);
+        for n in 0..70 {
+            let gfn = n * G1 + if n < first { 0 } else { 511 * M2 };
+            assert_eq!(d.insert(gfn, M2, ram(0), p2mt::RAM_RW), 0);
+        }
+        let read = reads(&w, || assert_eq!(insert(d, 99 * G1), errno::ENOMEM));
+        assert!(
+            (63 * 512..64 * 512 + 256).contains(&read),
+            "{read} entries are read"
+        );
+        w.check();
+        w.destroy(d);
+    }
+}
+
 /// What cannot be mapped leaves neither a mapping nor a table, and says -ENOMEM.
 #[test]
 fn what_finds_no_table_changes_nothing() {

@@ -99,15 +99,15 @@ impl Sweep {
         let start = Some(write.sweep_cursor()).filter(|&start| start <= max);
         let start = start.unwrap_or(Gfn::new(0));
         let (mut at, mut wrapped) = (start, false);
-        // Whether the table at `at` may be empty although nobody has looked at its begin.
-        let mut look = true;
+        // Whether a table below the one at `at` was just removed.
+        let mut look = false;
         while !(wrapped && at >= start) {
             let Some(table) = self.table_at(write, at) else {
                 break;
             };
             let base = base_of(table, at);
             let is_root = table.level() == root_level();
-            if !is_root && (look || base == at || table.level() == Level::L3) {
+            if !is_root && (look || base == at) {
                 match self.is_empty(table) {
                     None => break,
                     Some(true) => {
