@@ -147,6 +147,19 @@ fn a_walker_that_writes_a_read_only_table_ends_in_an_abort() {
     }
 }
 
+/// Whatever has become of the table's page since: the walker fetches nothing, so that a type that
+/// forbids fetching is no reason, though the instruction was being fetched.
+#[test]
+fn a_walk_for_a_fetch_is_no_fetch() {
+    for (ty, writable, _) in TYPES {
+        let w = plain();
+        let _d = scene(&w, ty);
+        let bits = FETCH | WALK;
+        assert!(w.permission_fault(GPA, GLA, npfec { bits }));
+        assert_eq!(w.aborts_injected().is_empty(), writable, "type {ty}");
+    }
+}
+
 /// Restricted and forbidden by the type as well: first mem_access, then the abort.
 #[test]
 fn the_type_has_the_last_word_once_the_restriction_is_lifted() {
