@@ -15,7 +15,7 @@
 #![forbid(unsafe_code)]
 
 use p2m_rs::map::fast_path::set_access;
-use p2m_rs::map::lookup::is_in_ipa_space;
+use p2m_rs::map::lookup::end_of_ipa_space;
 use p2m_rs::map::set_access::Restart;
 use p2m_rs::p2m::guest_copy::GuestArray;
 use p2m_rs::p2m::lock::WriteView;
@@ -59,11 +59,25 @@ pub struct List {
 /// is beyond the IPA space (INVALID_GFN is no frame either, and does not mean the default
 /// access here), or what [`p2m_rs::map::set_access::set_access`] returns.
 pub fn set(cx: &mut Unlocked<'_>, p2m: &P2m, list: List) -> Result<Progress> {
+    let (mut gfns, mut accesses) = ([0; BATCH as usize], [0; BATCH as usize]);
     let mut start = list.start;
     while start < list.nr {
-        let batch = Batch::copy(cx, list, start);
-        batch.set(&mut p2m.write(cx))?;
-        start = batch.end;
+        // To the next restart point, or to the end of the list.
+        let end = list.nr.min(start.saturating_add(BATCH - start % BATCH));
+        let wanted = (end - start) as usize;
+        let gfns = gfns.get_mut(..wanted).unwrap_or_default();
+        let copied = list.gfns.copy(cx, start, gfns);
+        let accesses = accesses.get_mut(..copied).unwrap_or_default();
+        let copied = list.accesses.copy(cx, start, accesses);
+        set_copied(
+            &mut p2m.write(cx),
+            gfns.get(..copied).unwrap_or_default(),
+            accesses,
+        )?;
+        if copied < wanted {
+            return Err(Errno::EFAULT);
+        }
+        start = end;
         if start < list.nr && start & list.mask == 0 && cpu::hypercall_preempt_check() {
             return Ok(Progress::RestartAt(start));
         }
@@ -71,70 +85,32 @@ pub fn set(cx: &mut Unlocked<'_>, p2m: &P2m, list: List) -> Result<Progress> {
     Ok(Progress::Done)
 }
 
-/// Some elements of a list, copied.
-struct Batch {
-    gfns: [u64; BATCH as usize],
-    accesses: [u8; BATCH as usize],
-    /// The number of elements that could be copied.
-    copied: usize,
-    /// The number of elements that were to be copied.
-    wanted: usize,
-    /// Where the next batch begins.
-    end: u32,
-}
-
-impl Batch {
-    /// Copies the elements from `start` on to the next restart point, or to the end of the list.
-    fn copy(cx: &mut Unlocked<'_>, list: List, start: u32) -> Self {
-        let most = BATCH - start % BATCH;
-        let end = list.nr.min(start.saturating_add(most));
-        let wanted = (end - start) as usize;
-        let (mut gfns, mut accesses) = ([0; BATCH as usize], [0; BATCH as usize]);
-        let to_gfns = gfns.get_mut(..wanted).unwrap_or_default();
-        let copied = list.gfns.copy(cx, start, to_gfns);
-        let to_accesses = accesses.get_mut(..copied).unwrap_or_default();
-        let copied = list.accesses.copy(cx, start, to_accesses);
-        Self {
-            gfns,
-            accesses,
-            copied,
-            wanted,
-            end,
+/// Sets the accesses of some frames, in order; there is an access for each.
+fn set_copied(write: &mut WriteView<'_>, mut gfns: &[u64], mut accesses: &[u8]) -> Result {
+    let end = end_of_ipa_space(write);
+    while let (Some(&gfn), Some(&raw)) = (gfns.first(), accesses.first()) {
+        let access = access_of(write, raw)?;
+        let first = Gfn::new(gfn);
+        if first >= end {
+            return Err(Errno::EINVAL);
         }
-    }
-
-    /// The elements that could be copied.
-    fn elements(&self) -> impl Iterator<Item = (u64, u8)> + '_ {
-        let elements = self.gfns.iter().zip(&self.accesses);
-        elements
-            .take(self.copied)
-            .map(|(&gfn, &access)| (gfn, access))
-    }
-
-    /// Sets them, in order.
-    fn set(&self, write: &mut WriteView<'_>) -> Result {
-        let mut elements = self.elements().peekable();
-        while let Some((first, raw)) = elements.next() {
-            let access = access_of(write, raw)?;
-            let first = Gfn::new(first);
-            if !is_in_ipa_space(write, first) {
-                return Err(Errno::EINVAL);
+        let mut pages = 0;
+        // Each frame of the run is the one after the one before it, with the same access.
+        loop {
+            pages += 1;
+            let next = first.add(pages as u64);
+            if gfns.get(pages) != Some(&next.raw())
+                || accesses.get(pages) != Some(&raw)
+                || next >= end
+            {
+                break;
             }
-            let mut pages = 1;
-            let is_next = |&(gfn, next): &(u64, u8), pages| {
-                let expected = first.add(pages);
-                next == raw && Gfn::new(gfn) == expected && is_in_ipa_space(write, expected)
-            };
-            while elements.next_if(|next| is_next(next, pages)).is_some() {
-                pages += 1;
-            }
-            set_access(write, first, pages, access, Restart::NEVER)?;
         }
-        if self.copied < self.wanted {
-            return Err(Errno::EFAULT);
-        }
-        Ok(())
+        set_access(write, first, pages as u64, access, Restart::NEVER)?;
+        gfns = gfns.get(pages..).unwrap_or_default();
+        accesses = accesses.get(pages..).unwrap_or_default();
     }
+    Ok(())
 }
 
 /// The access that an element asks for.

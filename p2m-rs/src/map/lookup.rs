@@ -7,6 +7,7 @@
 //! for the callers of `p2m_lookup`, who know that the frame is only a hint), or is a
 //! reference to the page ([`get_page_from_gfn`]).
 use core::marker::PhantomData;
+use core::sync::atomic::Ordering::Relaxed;
 
 use crate::p2m::lock::ReadView;
 use crate::table::walk::Walk;
@@ -15,7 +16,7 @@ use crate::types::addr::{Gfn, Mfn, PAGE_SHIFT};
 use crate::types::level::Level;
 use crate::types::p2m_type::P2mType;
 use crate::types::pte::Pte;
-use crate::xen::globals::root_level;
+use crate::xen::globals::{root_level, root_page_order, root_pages};
 use crate::xen::page::{Page, PageRef};
 
 /// The mapping of a guest frame, or the size of the hole around the frame.
@@ -156,10 +157,9 @@ pub(crate) fn hole_beyond_max(view: &ReadView, gfn: Gfn) -> Option<Level> {
     (gfn > max).then(|| block_above(gfn, max).max(root_level()))
 }
 
-/// Whether stage 2 can have a mapping at `gfn`, that is whether the root has an entry for it.
-#[inline(always)]
-pub fn is_in_ipa_space(view: &ReadView, gfn: Gfn) -> bool {
-    Walk::from_root(view, gfn).is_some()
+/// The first frame that the root has no entry for, since it is beyond the IPA space.
+pub fn end_of_ipa_space(_view: &ReadView) -> Gfn {
+    Gfn::new(root_pages() << root_page_order().load(Relaxed))
 }
 
 /// The access of a frame that was looked up (`p2m_mem_access_radix_get`).
