@@ -33,9 +33,6 @@ use p2m_rs::types::addr::{Gva, Ipa};
 use p2m_rs::xen::console;
 use xen_sys as sys;
 
-/// One page is done at once.
-const NO_RESTART: Restart = Restart { start: 0, mask: !0 };
-
 /// A stage-2 permission fault (the arguments of C's `p2m_mem_access_check`).
 #[derive(Clone, Copy, Debug)]
 pub struct Fault {
@@ -164,7 +161,7 @@ fn relax(cx: &mut Unlocked<'_>, p2m: &P2m, ipa: Ipa, from: P2mAccess, to: P2mAcc
     let mut write = p2m.write(cx);
     let now = lookup(&write, ipa.gfn()).and_then(|mapping| mapping.access());
     if now == Some(from) {
-        let _never_runs_again = set_access(&mut write, ipa.gfn(), 1, to, NO_RESTART);
+        let _never_runs_again = set_access(&mut write, ipa.gfn(), 1, to, Restart::NEVER);
     }
 }
 
