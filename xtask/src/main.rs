@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Build, boot and test commands:
-//! `cargo xtask boot | build-xen | test | diff | bench | releases | series | upstream | show | known-c | coverage |
-//! doctor`.
+//! `cargo xtask boot | build-xen | test | diff | soak | bench | releases | series | upstream | show | known-c | coverage |
+//! mutants | doctor`.
 //!
 //! Results go to stdout, progress and errors to stderr; the exit code is 0 only if all that was
 //! asked for passed.
@@ -39,7 +39,7 @@ use base::cli::{Action, Cli};
 use base::paths::Paths;
 use base::progress::Progress;
 use base::{lock, table};
-use checks::{coverage, diff, doctor, known_c, releases, test, upstream};
+use checks::{coverage, diff, doctor, known_c, mutants, releases, test, upstream};
 
 fn main() -> ExitCode {
     match run(&Cli::parse()) {
@@ -75,12 +75,14 @@ fn run(cli: &Cli) -> Result<bool> {
         Action::Test(args) => Ok(test::run(&paths, progress, args)),
         Action::Diff(args) if args.host => diff::run(&paths, progress, args),
         Action::Diff(args) => selftest::run(&paths, progress, args),
+        Action::Soak(args) => diff::soak::run(&paths, progress, args),
         Action::Upstream(args) => upstream::run(&paths, progress, args),
         Action::Bench(args) => bench::run(&paths, progress, args),
         Action::Releases(args) => releases::run(&paths, progress, args),
         Action::Series(args) => xen::series::run(&paths, progress, args),
         Action::Show(args) => show::run(&paths, args).map(|()| true),
         Action::Coverage => coverage::run(&paths, progress),
+        Action::Mutants(args) => mutants::run(&paths, progress, args),
         Action::KnownC(args) => known_c::run(&paths, args).map(|()| true),
         Action::Doctor => Ok(doctor::run()),
     }

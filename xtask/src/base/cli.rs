@@ -28,6 +28,8 @@ pub(crate) enum Action {
     Test(TestArgs),
     /// Compare the Rust p2m with Xen's C, operation by operation
     Diff(DiffArgs),
+    /// Compare a thousand times a million operations on this machine, in turns, and record what agreed
+    Soak(SoakArgs),
     /// Try the patches for Xen's own C: each applies, compiles, and makes the C do what the Rust does
     Upstream(UpstreamArgs),
     /// Count what the Rust p2m and Xen's C do for each operation
@@ -40,6 +42,8 @@ pub(crate) enum Action {
     Show(ShowArgs),
     /// Measure how much of the p2m the host tests run through
     Coverage,
+    /// Put mistakes into the p2m, one at a time (cargo-mutants): the host tests must notice them
+    Mutants(MutantsArgs),
     /// Compare the list of the C that the Rust has been compared with (xen-sys/build/known-c.txt) with a clone of xen.git
     KnownC(KnownCArgs),
     /// Show what this machine has and what it lacks
@@ -251,6 +255,17 @@ pub(crate) struct DiffArgs {
     pub(crate) source: SourceArgs,
 }
 
+/// Arguments of `soak`.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct SoakArgs {
+    /// Stop after so many slices of a million operations
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    pub(crate) slices: usize,
+    /// Of which Xen.
+    #[command(flatten)]
+    pub(crate) source: SourceArgs,
+}
+
 /// Which patches to try, and on what.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct UpstreamArgs {
@@ -331,6 +346,23 @@ pub(crate) struct ShowArgs {
     /// The picture's colours: as the reader's other pages, or always the same
     #[arg(long, value_enum, default_value_t = Theme::Auto)]
     pub(crate) theme: Theme,
+}
+
+/// Arguments of `mutants`.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct MutantsArgs {
+    /// Try so many of the 50 pieces; those that were tried before are not tried again
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u8).range(1..=50))]
+    pub(crate) pieces: u8,
+    /// Try what was missed once more, with the code and the tests of the present commit
+    #[arg(long)]
+    pub(crate) retry: bool,
+    /// Forget what was tried, and begin with the present commit
+    #[arg(long)]
+    pub(crate) restart: bool,
+    /// Keep the result in test-harness/mutants/record.md
+    #[arg(long)]
+    pub(crate) write: bool,
 }
 
 /// A picture's colours.

@@ -35,13 +35,21 @@ pub(crate) fn alone<T>(
 
 /// Boots in `dir`, unless another run does: they would write to the same log.
 pub(crate) fn booting<T>(dir: &Path, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    let advice =
+        "another run is booting the same: wait for its end, or choose another --cpu or --smp";
+    in_folder(dir, advice, work)
+}
+
+/// Works in `dir`, unless another run does; an error says what it does and what to do, which is `advice`.
+pub(crate) fn in_folder<T>(
+    dir: &Path,
+    advice: &str,
+    work: impl FnOnce() -> Result<T>,
+) -> Result<T> {
     files::create_dir(dir)?;
     let mut lock = RwLock::new(open(&dir.join("lock"))?);
     let Ok(_guard) = lock.try_write() else {
-        bail!(
-            "another run is booting the same in {}: wait for its end, or choose another --cpu or --smp",
-            dir.display()
-        );
+        bail!("{}: {advice}", dir.display());
     };
     work()
 }

@@ -3,6 +3,7 @@
 
 pub(crate) mod cli;
 pub(crate) mod command;
+pub(crate) mod commit;
 pub(crate) mod files;
 pub(crate) mod lock;
 pub(crate) mod paths;

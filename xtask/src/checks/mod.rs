@@ -12,6 +12,7 @@ mod in_tree;
 pub(crate) mod known_c;
 #[cfg(test)]
 mod markdown;
+pub(crate) mod mutants;
 mod own_tree;
 pub(crate) mod releases;
 pub(crate) mod test;

@@ -1,7 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! `docs/agreement.md`: what `cargo xtask diff --matrix` found.
+//! `docs/agreement.md`: what `cargo xtask diff --matrix` found, and behind it, below [`HOST`], what `cargo xtask soak`
+//! did.
 
 use super::cell::Cell;
+
+/// The heading of the other part.
+pub(crate) const HOST: &str = "\n## On the host\n";
+
+/// The page in its two parts; the second begins with [`HOST`], or is empty.
+pub(crate) fn parts(page: &str) -> (&str, &str) {
+    page.split_at(page.find(HOST).unwrap_or(page.len()))
+}
 
 /// What one cell came to.
 pub(super) type Outcome = Result<u64, String>;
@@ -39,9 +48,7 @@ pub(super) fn page(cells: &[(Cell, Outcome)], seed: u64, qemus: &[String]) -> St
         ));
     }
     page.push_str(&format!(
-        "\n{} of {} lines agree. `cargo xtask diff --host` compares ten million operations more in \
-         one process, with failing\nallocations and preemption; `cargo xtask diff --stress` has all \
-         CPUs at once on one domain.\n",
+        "\n{} of {} lines agree. `cargo xtask diff --stress` has all CPUs at once on one domain.\n",
         cells.len() - failed,
         cells.len()
     ));
@@ -60,7 +67,7 @@ fn root(cell: &Cell) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use super::{page, Cell};
+    use super::{page, parts, Cell, HOST};
 
     #[test]
     fn a_page() {
@@ -80,5 +87,8 @@ mod tests {
         assert!(page.contains("| max | level 0 (48 bits) | debug | 4 | none | 70 agree |"));
         assert!(page.contains("SMMUv3, tables shared | **operation 7** |"));
         assert!(page.contains("1 of 2 lines agree"));
+        let both = format!("{page}{HOST}more");
+        assert_eq!(parts(&both), (page.as_str(), &both[page.len()..]));
+        assert_eq!(parts(&page), (page.as_str(), ""));
     }
 }

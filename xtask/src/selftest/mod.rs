@@ -5,7 +5,7 @@
 //! operations on a machine each. Where their hashes part, both run again with the operations in
 //! between printed one by one, and the first that differs is named.
 
-mod agreement;
+pub(crate) mod agreement;
 mod cell;
 mod crash;
 mod log;
@@ -87,7 +87,9 @@ pub(crate) fn run(paths: &Paths, progress: Progress, args: &DiffArgs) -> Result<
             qemus.push(format!("{other} (for the SMMU)"));
         }
         let page = agreement::page(&outcomes, args.seed, &qemus);
-        files::write(&paths.root().join("docs/agreement.md"), page)?;
+        let file = paths.root().join("docs/agreement.md");
+        let kept = files::read_text(&file)?;
+        files::write(&file, page + agreement::parts(&kept).1)?;
     }
     let title = format!("C and Rust p2m in Xen, seed {}", args.seed);
     Ok(table::conclude(&title, &rows))

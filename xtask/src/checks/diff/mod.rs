@@ -6,13 +6,15 @@
 
 mod mutation_check;
 pub(super) mod oracle;
+pub(crate) mod soak;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::Mutex;
 
-use anyhow::{bail, Result};
+use anyhow::{bail, ensure, Result};
 
 use crate::base::cli::DiffArgs;
 use crate::base::lock;
@@ -64,13 +66,25 @@ pub(crate) fn run(paths: &Paths, progress: Progress, args: &DiffArgs) -> Result<
         return Ok(status.success());
     }
     let names = machines(&args.machine)?;
-    let share = args.ops.div_ceil(names.len() as u64);
+    let results = all_machines(paths, progress, &oracle, &names, (args.seed, args.ops))?;
+    let compilers = image::compilers_of_program(&oracle)?.join(", ");
+    Ok(report(&names, &results, compilers))
+}
+
+/// Runs all machines, as many at once as there are processors; the operations are divided among them.
+fn all_machines(
+    paths: &Paths,
+    progress: Progress,
+    oracle: &Path,
+    names: &[String],
+    (seed, operations): (u64, u64),
+) -> Result<BTreeMap<usize, Outcome>> {
+    let share = operations.div_ceil(names.len() as u64);
     let dir = paths.run("diff");
     let task = Mutex::new(progress.start(format!(
-        "Comparing {} operations on {} machines, seed {}",
+        "Comparing {} operations on {} machines, seed {seed}",
         share * names.len() as u64,
         names.len(),
-        args.seed
     )));
     let meter = Meter {
         task: &task,
@@ -81,13 +95,12 @@ pub(crate) fn run(paths: &Paths, progress: Progress, args: &DiffArgs) -> Result<
     let results: Mutex<BTreeMap<usize, Outcome>> = Mutex::default();
     std::thread::scope(|scope| {
         for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
-            scope.spawn(|| {
-                while let Some(name) = names.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let outcome = compare(&oracle, name, args.seed, share, &dir, &meter);
-                    let at = names.iter().position(|n| n == name).unwrap_or(0);
-                    if let Ok(mut results) = results.lock() {
-                        results.insert(at, outcome.unwrap_or_else(Outcome::broken));
-                    }
+            scope.spawn(|| loop {
+                let at = next.fetch_add(1, Ordering::Relaxed);
+                let Some(name) = names.get(at) else { break };
+                let outcome = compare(oracle, name, seed, share, &dir, &meter);
+                if let Ok(mut results) = results.lock() {
+                    results.insert(at, outcome.unwrap_or_else(Outcome::broken));
                 }
             });
         }
@@ -96,8 +109,11 @@ pub(crate) fn run(paths: &Paths, progress: Progress, args: &DiffArgs) -> Result<
         task.done();
     }
     let results = results.into_inner().unwrap_or_default();
-    let compilers = image::compilers_of_program(&oracle)?.join(", ");
-    Ok(report(&names, &results, compilers))
+    ensure!(
+        results.len() == names.len(),
+        "not all machines came to an end"
+    );
+    Ok(results)
 }
 
 /// Prints what came of it; true when all machines agreed.
@@ -106,7 +122,7 @@ fn report(names: &[String], results: &BTreeMap<usize, Outcome>, compilers: Strin
     let mut used: BTreeMap<String, u64> = BTreeMap::new();
     let mut operations = 0;
     for (name, outcome) in names.iter().zip(results.values()) {
-        let agreed: u64 = outcome.counts("operations").iter().map(|(_, n)| n).sum();
+        let agreed = outcome.operations();
         operations += agreed;
         for (fix, count) in outcome.counts("fixes") {
             *used.entry(fix).or_default() += count;

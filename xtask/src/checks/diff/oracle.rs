@@ -43,6 +43,11 @@ impl Outcome {
         found.unwrap_or_default()
     }
 
+    /// How many operations agreed.
+    pub(in crate::checks) fn operations(&self) -> u64 {
+        self.counts("operations").iter().map(|(_, n)| n).sum()
+    }
+
     /// `operations=..`, `fixes=B1:3,B2:0`, as name and number.
     pub(in crate::checks) fn counts(&self, list: &str) -> Vec<(String, u64)> {
         let entries = self.list(list).split(',');
