@@ -4,7 +4,8 @@
 //!
 //! C's function once held the p2m lock throughout, and deadlocked, because
 //! the software walk of stage 1 takes the lock again. Since Xen commit 0012ae8afb
-//! the lock covers the AT instruction only; here the token enforces that.
+//! the lock covers the AT instruction only; here the token enforces that, and where the hardware
+//! translates there is no lock at all.
 //!
 //! **When a page is returned.** A guest may name a buffer that its own accesses cannot
 //! reach at the moment, since a valid bit is clear to track what the guest touches, or
@@ -19,11 +20,39 @@
 //! another vCPU's fault, or the monitor, may have changed them meanwhile. (C with
 //! mem_access enabled does read them, and refuses if the failure is not explained by a
 //! restriction of the page itself: docs/differences.md, "buffers".)
+//!
+//! **Without the lock, where the hardware translates.** The lock is there only so that an
+//! entry in the middle of break-before-make does not make the AT fail. So the AT comes first,
+//! without the lock; only if it fails, once more under it. That this is as safe as the C:
+//!
+//! - *What the C relies on.* It drops the lock before it takes the reference, so between the two
+//!   the page may be unmapped, freed, and given to somebody else. What keeps the copy away from
+//!   another domain's page is `get_page(page, current domain)` alone: it
+//!   succeeds only while the page belongs to this domain, and from then on the page stays so.
+//! - *What is new.* Under the lock no writer is between the store that breaks an entry and the
+//!   flush; without it the AT may use what this CPU's TLB still holds of the broken entry. Such
+//!   an answer is one that the C gets an instant earlier, before the writer has the lock: the window
+//!   begins earlier, at the break instead of at the unlock, and there is no other. A change that
+//!   is complete, flush and all, is never missed: the DSB behind the TLBI on the CPU that makes
+//!   the change waits until no CPU uses what was invalidated (DDI 0487K, D8.16), and what the
+//!   guest saw before it trapped comes before the AT, as an exception entry is a context synchronization
+//!   event.
+//! - *A page that came to another domain* by then: `get_page` fails. *Came back to this domain*, at
+//!   another guest frame: the copy goes to a page of its own domain, as in the C. *A foreign
+//!   page*, now or then: it is another domain's, so `get_page` fails. *A restriction, or a page that
+//!   has become read-only*: the copy is ordered before the change, as one is whose AT came
+//!   before the lock was taken; in the C, too, the copy itself happens after the unlock.
+//! - *Tables that are freed.* The AT walks them like the guest's own accesses on any CPU; they
+//!   are freed only after the flush for exactly that reason.
+//! - *The dying domain.* Its vCPUs are descheduled before its p2m is relinquished
+//!   (`domain_kill` pauses the domain), so none is the current one.
+//! - VTTBR_EL2 holds the root of this p2m, since the vCPU is the current one. (If a CPU ever ran on other
+//!   tables of the domain, an AT through them would say what *they* map.)
 
 use crate::map::lookup::lookup;
 use crate::p2m::reentry::{guest_walk, mem_access_check_and_get_page};
 use crate::p2m::token::Unlocked;
-use crate::p2m::translate::Gv2mFlags;
+use crate::p2m::translate::{gva_to_maddr_unlocked, Gv2mFlags};
 use crate::p2m::P2m;
 use crate::types::addr::{Gva, Mfn};
 use crate::xen::console;
@@ -42,19 +71,15 @@ pub(crate) fn get_page_from_gva(
     if !vcpu.is_current() {
         return None;
     }
-    let p2m = P2m::host_of(vcpu.domain());
-    // The lock is released at the end of this statement.
-    let hardware = p2m.read(cx).gva_to_maddr(gva, flags);
+    match gva_to_maddr_unlocked(vcpu, gva, flags) {
+        Some(maddr) => page_of_guest(vcpu, maddr.mfn()),
+        None => after_failure(cx, vcpu, gva, flags),
+    }
+}
 
-    let mfn = match hardware {
-        Some(maddr) => maddr.mfn(),
-        // With mem_access enabled, its own function does the software walk, as in C.
-        None if p2m.mem_access_enabled() => {
-            return mem_access_check_and_get_page(cx, gva, flags, vcpu);
-        }
-        None => software_walk(cx, p2m, vcpu, gva, flags)?,
-    };
-
+/// The page, if the domain owns it.
+#[inline(always)]
+fn page_of_guest(vcpu: &Vcpu, mfn: Mfn) -> Option<PageRef> {
     let Some(page) = Page::of(mfn) else {
         console::invalid_mfn(vcpu, mfn);
         return None;
@@ -64,6 +89,29 @@ pub(crate) fn get_page_from_gva(
         console::cannot_get_page(vcpu, mfn);
     }
     page
+}
+
+/// The AT has failed, perhaps because another CPU was replacing an entry.
+#[cold]
+#[inline(never)]
+fn after_failure(
+    cx: &mut Unlocked<'_>,
+    vcpu: &Vcpu,
+    gva: Gva,
+    flags: Gv2mFlags,
+) -> Option<PageRef> {
+    let p2m = P2m::host_of(vcpu.domain());
+    // The lock is released at the end of this statement.
+    let hardware = p2m.read(cx).gva_to_maddr(gva, flags);
+    let mfn = match hardware {
+        Some(maddr) => maddr.mfn(),
+        // With mem_access enabled, its own function does the software walk, as in C.
+        None if p2m.mem_access_enabled() => {
+            return mem_access_check_and_get_page(cx, gva, flags, vcpu);
+        }
+        None => software_walk(cx, p2m, vcpu, gva, flags)?,
+    };
+    page_of_guest(vcpu, mfn)
 }
 
 /// Translates `gva` through both stages in software, ignoring stage 2's valid bits.

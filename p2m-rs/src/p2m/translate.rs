@@ -1,12 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Address translation by the hardware (AT instructions), for the current
 //! vCPU only: the registers must be loaded.
+//!
+//! The MMU reads the p2m's tables as it does for a guest that runs, whoever holds the lock. What
+//! the lock changes is what a *failure* means: while it is held for reading, no entry is in the
+//! middle of break-before-make, so the tables really have no such translation. Without it a
+//! failure means nothing.
 
 use xen_sys as sys;
 
 use super::lock::ReadView;
 use crate::types::addr::{Gva, Ipa, Maddr, PAGE_SHIFT, PAGE_SIZE};
 use crate::types::p2m_type::P2mType;
+use crate::xen::vcpu::Vcpu;
 
 /// PAR_EL1 bit 0: the translation failed.
 const PAR_F: u64 = 1;
@@ -53,10 +59,26 @@ impl ReadView {
     /// Both stages (`gvirt_to_maddr`). The lock keeps other CPUs from breaking
     /// entries meanwhile, which would make the translation fail for no reason.
     pub fn gva_to_maddr(&self, gva: Gva, flags: Gv2mFlags) -> Option<Maddr> {
-        let par = sys::xs_gva_to_ma_par(gva.raw(), flags.to_c());
-        let maddr = par & PAR_ADDRESS | gva.raw() & (PAGE_SIZE - 1);
-        (par & PAR_F == 0).then_some(Maddr::new(maddr))
+        both_stages(gva, flags)
     }
+}
+
+/// [`ReadView::gva_to_maddr`] without the lock, through the tables in VTTBR_EL2: those of the
+/// p2m of `vcpu`, which is the current one. `None` means nothing: ask again under the lock. The
+/// frame was mapped there at some moment since the last change of that entry *began*: another
+/// CPU may have cleared the entry, and not have flushed this CPU's TLB yet. So the page may
+/// be used only by who asks `get_page` whether it is still the domain's.
+#[inline(always)]
+pub(crate) fn gva_to_maddr_unlocked(vcpu: &Vcpu, gva: Gva, flags: Gv2mFlags) -> Option<Maddr> {
+    debug_assert!(vcpu.is_current());
+    both_stages(gva, flags)
+}
+
+#[inline(always)]
+fn both_stages(gva: Gva, flags: Gv2mFlags) -> Option<Maddr> {
+    let par = sys::xs_gva_to_ma_par(gva.raw(), flags.to_c());
+    let maddr = par & PAR_ADDRESS | gva.raw() & (PAGE_SIZE - 1);
+    (par & PAR_F == 0).then_some(Maddr::new(maddr))
 }
 
 /// Stage 1 (`gva_to_ipa`). The guest's own tables are read through stage 2,

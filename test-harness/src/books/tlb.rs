@@ -103,6 +103,14 @@ impl Tlb {
         entry.is_some_and(is_pointer) || self.spans.get(&key) == Some(&table)
     }
 
+    /// What may be used in place of the entry at `key`: the old value, or that of a table below
+    /// which anything may be cached.
+    pub(crate) fn cached(&self, key: Key) -> Option<u64> {
+        let table = |&mfn: &Mfn| pte::VALID | pte::TABLE | mfn << 12;
+        let entry = self.entries.get(&key).copied();
+        entry.or_else(|| self.spans.get(&key).map(table))
+    }
+
     /// An entry that a walker could come to has changed. Returns what may be cached
     /// and may not coexist with what it says now.
     pub(crate) fn store(&mut self, key: Key, old: u64, new: u64) -> Option<u64> {

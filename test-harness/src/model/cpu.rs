@@ -36,6 +36,8 @@ pub(crate) struct Cpu {
     pub(crate) switching: bool,
     /// Walks of the guest's translation may be in flight.
     pub(crate) walks: bool,
+    /// The last translation by both stages failed, and was done without the lock.
+    pub(crate) failed_unlocked: bool,
 }
 
 /// When the next preemption check answers yes.
@@ -66,6 +68,8 @@ pub(crate) struct Cpus {
     pub(crate) preempt: Preempt,
     pub(crate) waiting: Waiting,
     pub(crate) preempt_checks: u64,
+    /// AT is answered by what TLBs may still hold, where there is such a thing.
+    pub(crate) stale_translations: bool,
 }
 
 impl Default for Cpus {
@@ -75,6 +79,7 @@ impl Default for Cpus {
             preempt: Preempt::Never,
             waiting: Waiting::Softirq,
             preempt_checks: 0,
+            stale_translations: false,
         }
     }
 }

@@ -6,21 +6,56 @@
 //! the root in VTTBR_EL2, by bit 0, bit 1, the address, S2AP and XN (Arm ARM, D8.3).
 
 use super::State;
+use crate::ground::handles::Domain;
 use crate::ground::pte;
 use crate::model::guests::Want;
 
+/// What a translation proves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Trust {
+    /// The tables say so: their lock is held.
+    Full,
+    /// An address was mapped a moment ago; a failure proves nothing.
+    Success,
+}
+
 impl State {
-    /// The MMU reads the current domain's tables like any other reader: an
-    /// entry that is being replaced would make the translation fail.
-    pub(crate) fn check_walk_is_locked(&mut self, cpu: usize) {
+    /// Before a translation by both stages. Under the lock it says what the tables say. Without
+    /// it the tables must be the host p2m's, the answer may be an old one, and a failure, which
+    /// an entry in the middle of break-before-make may be the reason of, is no answer.
+    pub(crate) fn translation_begins(&mut self, cpu: usize) -> Trust {
         let current = self.domains.vcpu(self.cpus.cpus[cpu].current);
-        let lock = current
-            .and_then(|v| self.domains.by_address(v.domain))
-            .map(|d| d.lock_address());
-        if lock.is_none_or(|lock| !self.locks.holds(lock, cpu)) {
+        let domain = current.and_then(|v| self.domains.by_address(v.domain));
+        let lock = domain.map(|d| d.lock_address());
+        if lock.is_some_and(|lock| self.locks.holds(lock, cpu)) {
+            return Trust::Full;
+        }
+        let host = domain.map(|d| Domain(d.pointer).vttbr());
+        if host != Some(self.cpus.cpus[cpu].vttbr) {
             self.broken(
                 "L4",
-                format!("CPU {cpu} translates through stage 2 with no lock"),
+                format!(
+                    "CPU {cpu} translates with no lock through tables that are not the host p2m's"
+                ),
+            );
+        }
+        Trust::Success
+    }
+
+    /// After it.
+    pub(crate) fn translation_ends(&mut self, cpu: usize, trust: Trust, failed: bool) {
+        self.cpus.cpus[cpu].failed_unlocked = failed && trust == Trust::Success;
+    }
+
+    /// What comes after a translation that failed without the lock, other than another one.
+    pub(crate) fn check_not_given_up(&mut self, cpu: usize, what: &str) {
+        if std::mem::take(&mut self.cpus.cpus[cpu].failed_unlocked) {
+            self.broken(
+                "L4",
+                format!(
+                    "CPU {cpu} has translated with no lock, failed, and not tried again under \
+                     the lock before {what}"
+                ),
             );
         }
     }
@@ -28,10 +63,21 @@ impl State {
     /// The MMU's stage-2 walk for the tables that this CPU has loaded:
     /// the machine address, or `None` for a fault.
     pub(crate) fn hardware_walk(&mut self, cpu: usize, ipa: u64, want: Want) -> Option<u64> {
+        self.walk_or_cached(cpu, ipa, want, false)
+    }
+
+    /// The same; with `stale` by what TLBs and walk caches may still hold, where that is not what the
+    /// tables say.
+    fn walk_or_cached(&mut self, cpu: usize, ipa: u64, want: Want, stale: bool) -> Option<u64> {
         let (root_level, pages) = self.config.root();
         if ipa >> self.config.ipa_bits != 0 {
             return None;
         }
+        let domain = self
+            .domains
+            .vcpu(self.cpus.cpus[cpu].current)
+            .map(|v| v.domain)
+            .filter(|_| stale);
         let base = (self.cpus.cpus[cpu].vttbr & 0x0000_FFFF_FFFF_FFFE) >> 12;
         let shift = |level: u32| 12 + 9 * (3 - level);
         let concatenated = (ipa >> (shift(root_level) + 9)) as usize;
@@ -41,7 +87,12 @@ impl State {
         let mut table = base + concatenated as u64;
         for level in root_level..=3 {
             let index = (ipa >> shift(level)) as usize & 0x1FF;
-            let entry = self.frames.pages.load(table, index);
+            let gfn = ipa >> shift(level) << shift(level) >> 12;
+            let cached = domain.and_then(|domain| self.tlb.cached((domain, level, gfn)));
+            let entry = match cached {
+                Some(old) => old,
+                None => self.frames.pages.load(table, index),
+            };
             if entry & 1 == 0 {
                 return None;
             }
@@ -65,18 +116,23 @@ impl State {
 
     /// `AT S1E1R/W`: virtual to intermediate physical address.
     pub(crate) fn at_stage1(&mut self, cpu: usize, va: u64, want: Want) -> Option<u64> {
-        let tables = self.guests.get(&self.cpus.cpus[cpu].current)?.tables_in;
-        if let Some(gfn) = tables {
-            self.hardware_walk(cpu, gfn << 12, Want::Read)?;
-        }
-        let stage1 = self.guests.get(&self.cpus.cpus[cpu].current)?;
-        let entry = stage1.pages.get(&(va >> 12))?;
-        (want != Want::Write || entry.writable).then_some(entry.gfn << 12 | va & 0xFFF)
+        self.stage1(cpu, va, want, false)
     }
 
     /// `AT S12E1R/W`: virtual to machine address.
     pub(crate) fn at_stage12(&mut self, cpu: usize, va: u64, want: Want) -> Option<u64> {
-        let ipa = self.at_stage1(cpu, va, want)?;
-        self.hardware_walk(cpu, ipa, want)
+        let stale = self.cpus.stale_translations;
+        let ipa = self.stage1(cpu, va, want, stale)?;
+        self.walk_or_cached(cpu, ipa, want, stale)
+    }
+
+    fn stage1(&mut self, cpu: usize, va: u64, want: Want, stale: bool) -> Option<u64> {
+        let tables = self.guests.get(&self.cpus.cpus[cpu].current)?.tables_in;
+        if let Some(gfn) = tables {
+            self.walk_or_cached(cpu, gfn << 12, Want::Read, stale)?;
+        }
+        let stage1 = self.guests.get(&self.cpus.cpus[cpu].current)?;
+        let entry = stage1.pages.get(&(va >> 12))?;
+        (want != Want::Write || entry.writable).then_some(entry.gfn << 12 | va & 0xFFF)
     }
 }

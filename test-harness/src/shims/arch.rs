@@ -300,8 +300,10 @@ fn translate(
 /// `pa` can be written.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn xs_gvirt_to_maddr(va: vaddr_t, pa: *mut paddr_t, flags: c_uint) -> u64 {
-    with(State::check_walk_is_locked);
-    match translate(va, flags, State::at_stage12) {
+    let trust = with(State::translation_begins);
+    let translated = translate(va, flags, State::at_stage12);
+    with(|m, cpu| m.translation_ends(cpu, trust, translated.is_none()));
+    match translated {
         Some(maddr) => {
             // SAFETY: the caller's promise.
             unsafe { pa.write(maddr) };
@@ -316,6 +318,7 @@ unsafe extern "C" fn xs_gvirt_to_maddr(va: vaddr_t, pa: *mut paddr_t, flags: c_u
 #[unsafe(no_mangle)]
 unsafe extern "C" fn xs_gva_to_ipa(va: vaddr_t, ipa: *mut paddr_t, flags: c_uint) -> c_int {
     const EFAULT: c_int = 14;
+    with(|m, cpu| m.check_not_given_up(cpu, "gva_to_ipa()"));
     match translate(va, flags, State::at_stage1) {
         Some(address) => {
             // SAFETY: the caller's promise.

@@ -308,6 +308,13 @@ impl World {
         self.locked(|m| m.root_of(d.address()))
     }
 
+    /// From now on AT by both stages is answered by what TLBs and walk caches may still hold, if
+    /// there is an old entry that no invalidation has taken yet. (With `false`, as at the
+    /// beginning, by the tables alone. A test that wants all that can happen tries both.)
+    pub fn translations_are_stale(&self, stale: bool) {
+        self.locked(|m| m.cpus.stale_translations = stale);
+    }
+
     /// The memory accesses of the MMU: does the guest on `cpu` get through?
     #[must_use]
     pub fn guest_can(&self, cpu: usize, ipa: u64, write: bool) -> bool {

@@ -68,6 +68,25 @@ impl World {
         });
     }
 
+    /// A frame that was freed is allocated again, to `owner`. False, if somebody still has a
+    /// reference to it: then it is not free yet.
+    pub fn allocated_to(&self, mfn: Mfn, owner: Domain) -> bool {
+        self.locked(|m| {
+            let frame = m.frames.frame(mfn);
+            let is_free = frame.refs == 0 && frame.released;
+            if is_free {
+                (frame.refs, frame.owner, frame.released) = (1, Some(owner.address()), false);
+            }
+            is_free
+        })
+    }
+
+    /// Whether `domain` owns the frame now.
+    #[must_use]
+    pub fn is_owned_by(&self, mfn: Mfn, domain: Domain) -> bool {
+        self.locked(|m| m.frames.frame(mfn).owner == Some(domain.address()))
+    }
+
     /// From now on nobody gets a reference to the frame.
     pub fn saturate(&self, mfn: Mfn, full: bool) {
         self.locked(|m| m.frames.frame(mfn).saturated = full);

@@ -67,6 +67,25 @@ fn one_copy_and_one_replacement_agree_in_every_schedule() {
     all_pass(Search::Exhaustive, scenes::copy_and_replace);
 }
 
+/// Twice: the AT instruction finds in the TLB whatever may still be there, and nothing.
+macro_rules! copies {
+    ($($name:ident: $scene:ident;)*) => { $(
+        #[test]
+        fn $name() {
+            all_pass(Search::Exhaustive, scenes::$scene::<true>);
+            all_pass(Search::Exhaustive, scenes::$scene::<false>);
+        }
+    )* };
+}
+
+copies! {
+    a_copy_never_gets_a_page_that_was_removed: copy_and_removal;
+    a_copy_never_gets_a_foreign_page: copy_and_foreign_page;
+    a_copy_never_writes_to_a_page_that_was_write_protected: copy_and_write_protection;
+    a_copy_gets_a_page_while_it_is_restricted: copy_and_restriction;
+    a_copy_never_gets_a_page_of_a_domain_that_is_gone: copy_and_destruction;
+}
+
 #[test]
 fn one_copy_and_one_fault_agree_in_every_schedule() {
     all_pass(Search::Exhaustive, scenes::copy_and_fault);
