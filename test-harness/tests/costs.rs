@@ -11,7 +11,7 @@
 mod common;
 
 use common::{access, guest, p2mt, ram, world, G1, M2};
-use test_harness::{Config, Domain, Event, World};
+use test_harness::{Config, Domain, Event, LockOp, World};
 
 /// Counts of one call.
 #[derive(Debug, PartialEq, Eq)]
@@ -250,17 +250,88 @@ fn one_fault_resolves_all_levels_without_a_flush() {
     let (w, d) = machine();
     map(d, G1, 8, ram(0));
     d.creation_finished();
-    // Root, levels 1 and 2: each pointer, and the entries of the table below, in
-    // groups of four; the last is the page itself.
+    // Root, levels 1 and 2: each pointer, and the entries of the tables of levels 1 and 2, in
+    // groups of four. The pages keep their valid bits.
     assert_eq!(
         cost(&w, d, || assert!(d.resolve(G1 + 1))),
         Cost {
             barriers: 2,
             tlbi: NO_TLBI,
-            stores: 3 + 4 + 4 + 8 + 1,
+            stores: 3 + 4 + 4,
             tables: 0
         }
     );
+}
+
+#[test]
+fn one_fault_is_enough_for_all_pages_of_a_table() {
+    let (w, d) = machine();
+    w.run(0, w.vcpu(d));
+    let nr = 3 * M2;
+    // Pages, since the frames are not aligned.
+    map(d, G1, nr, ram(0) + 1);
+    d.creation_finished();
+    let mut faults = 0;
+    for gfn in G1..G1 + nr {
+        if !w.guest_can(0, gfn << 12, true) {
+            faults += 1;
+            assert!(d.resolve(gfn));
+            assert!(w.guest_can(0, gfn << 12, true));
+        }
+    }
+    assert_eq!(faults, 3);
+}
+
+/// A block that the guest has not touched is split: its pages have no valid bits.
+#[test]
+fn one_fault_is_enough_for_all_pages_of_a_block_that_was_split_untouched() {
+    let (w, d) = machine();
+    w.run(0, w.vcpu(d));
+    map(d, G1, 2 * M2, ram(0));
+    d.creation_finished();
+    assert!(d.resolve(G1 + M2));
+    assert_eq!(d.remove(G1 + 7, 1, ram(0) + 7), 0);
+    assert_eq!(w.entry(d, G1 + 6, 3) & 1, 0);
+    let pages = Cost {
+        barriers: 1,
+        tlbi: NO_TLBI,
+        stores: 511,
+        tables: 0,
+    };
+    assert_eq!(cost(&w, d, || assert!(d.resolve(G1 + 6))), pages);
+    let reached = (G1..G1 + M2).filter(|gfn| w.guest_can(0, gfn << 12, true));
+    assert_eq!(reached.count(), 511);
+    assert_eq!(w.entry(d, G1 + 7, 3), 0, "a hole stays one");
+}
+
+/// Blocks are tracked one by one.
+#[test]
+fn a_fault_in_a_block_leaves_its_neighbours_untouched() {
+    let (w, d) = machine();
+    w.run(0, w.vcpu(d));
+    map(d, G1, 4 * M2, ram(0));
+    d.creation_finished();
+    assert!(d.resolve(G1 + M2 + 5));
+    let reached = [0, 1, 2, 3].map(|block| w.guest_can(0, (G1 + block * M2) << 12, true));
+    assert_eq!(reached, [false, true, false, false]);
+}
+
+/// Another vCPU was quicker, or there is nothing: the read lock is enough.
+#[test]
+fn a_fault_that_has_nothing_to_do_takes_no_write_lock() {
+    let (w, d) = machine();
+    map(d, G1, 8, ram(0));
+    d.creation_finished();
+    assert!(d.resolve(G1));
+    w.clear_events();
+    assert!(d.resolve(G1 + 1));
+    assert!(!d.resolve(G1 + 100));
+    assert!(!d.resolve(G1 + 100 * M2));
+    let taken = |wanted| {
+        let is_wanted = |e: &Event| matches!(e, Event::Lock { op, .. } if *op == wanted);
+        w.events().iter().filter(|(_, e)| is_wanted(e)).count()
+    };
+    assert_eq!((taken(LockOp::Read), taken(LockOp::Write)), (3, 0));
 }
 
 #[test]

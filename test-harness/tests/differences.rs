@@ -147,7 +147,7 @@ fn b4_the_references_of_a_foreign_gigabyte_are_dropped() {
 #[test]
 fn b5_a_page_that_the_guest_has_not_touched_is_given_out() {
     const GVA: u64 = 0x7000;
-    let given = |t, access, touch_neighbour: bool, write| {
+    let given = |t, access, touched: bool, write| {
         let w = plain();
         let d = guest(&w, 0);
         let v = w.vcpu(d);
@@ -160,16 +160,19 @@ fn b5_a_page_that_the_guest_has_not_touched_is_given_out() {
                 writable: true,
             },
         );
-        assert_eq!(d.insert(0x1000, 1, ram(0), t), 0);
-        assert_eq!(d.insert(0x1001, 1, ram(0) + 1, p2mt::RAM_RW), 0);
-        assert_eq!(d.set_access(0x1000, 1, 0, access), 0);
-        assert_eq!(d.set_access(0x1001, 1, 0, access::N), 0);
-        assert!(d.mem_access_enabled());
+        // Two blocks, and the guest has touched the second one: the tables above are the
+        // hardware's, and the pages of the first, once it is split, are not.
+        assert_eq!(d.insert(0x1000, M2, ram(0), t), 0);
+        assert_eq!(d.insert(0x1000 + M2, M2, ram(0) + M2, t), 0);
         d.creation_finished();
-        if touch_neighbour {
-            // Now it is the page's own entry that lacks bit 0.
-            assert!(d.resolve(0x1001));
+        if touched {
+            assert!(d.resolve(0x1000 + M2));
         }
+        assert_eq!(d.set_access(0x1001, 1, 0, access::N), 0);
+        assert_eq!(d.set_access(0x1000, 1, 0, access), 0);
+        assert!(d.mem_access_enabled());
+        let has_own_bit = !touched || access == access::N;
+        assert_eq!(w.entry(d, 0x1000, 3) & 1, u64::from(has_own_bit));
         let page = v.page_from_gva(GVA, write);
         page.is_some_and(|page| page.put() == ram(0))
     };

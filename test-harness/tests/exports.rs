@@ -311,7 +311,11 @@ const SCENES: &[Scene] = &[
     },
     |_, d, _| call!(p2m_domain_creation_finished(d.pointer())),
     |_, d, _| call!(p2m_invalidate_root(d.p2m())),
-    |_, d, _| call!(p2m_resolve_translation_fault(d.pointer(), 0)),
+    |w, d, _| {
+        d.creation_finished();
+        w.clear_events();
+        call!(p2m_resolve_translation_fault(d.pointer(), 0))
+    },
     |_, _, v| {
         v.set_need_flush_to_ram(true);
         call!(p2m_flush_vm(v.pointer()))

@@ -261,6 +261,8 @@ fn set_way_operations_track_what_the_guest_touches() {
     let v = w.vcpu(d);
     w.run(0, v);
     assert_eq!(d.insert(0, 4, ram(0), p2mt::RAM_RW), 0);
+    // Another table, which the guest does not touch.
+    assert_eq!(d.insert(M2, 1, ram(0) + 9, p2mt::RAM_RW), 0);
     let hsr = xen_sys::hsr { bits: 0 };
     call!(p2m_set_way_flush(
         v.pointer(),
@@ -270,18 +272,15 @@ fn set_way_operations_track_what_the_guest_touches() {
     assert!(v.need_flush_to_ram());
     assert_eq!(v.hcr() & 1 << 26, 1 << 26, "HCR.TVM");
     v.flush_vm();
-    assert_eq!(
-        w.flushed_to_ram(),
-        [ram(0), ram(0) + 1, ram(0) + 2, ram(0) + 3]
-    );
+    assert_eq!(w.flushed_to_ram(), [0, 1, 2, 3, 9].map(|n| ram(0) + n));
     assert!(!v.need_flush_to_ram());
     // What the guest touches from now on is seen; all is flushed again.
     assert!(!w.guest_can(0, 2 << 12, true));
     assert!(d.resolve(2));
-    assert!(w.guest_can(0, 2 << 12, true) && !w.guest_can(0, 3 << 12, true));
+    assert!(w.guest_can(0, 2 << 12, true) && !w.guest_can(0, M2 << 12, true));
     v.set_need_flush_to_ram(true);
     v.flush_vm();
-    assert_eq!(w.flushed_to_ram().len(), 4);
+    assert_eq!(w.flushed_to_ram().len(), 5);
     assert!(!w.guest_can(0, 2 << 12, true));
     // Caches on: the trapping ends.
     w.guest_writes_sctlr(5);

@@ -70,7 +70,7 @@ exports! {
     header p2m_domain_creation_finished(d): NoP2mLock, Write => fault::creation_finished;
     #[cfg(declared_p2m_invalidate_root)]
     header p2m_invalidate_root(p): NoP2mLock, Write => fault::invalidate_root;
-    header p2m_resolve_translation_fault(d, gfn): NoP2mLock, Write => fault::resolve;
+    header p2m_resolve_translation_fault(d, gfn): NoP2mLock, ReadThenWrite => fault::resolve;
     #[cfg(declared_xen_p2m_resolve_permission_fault)]
     header xen_p2m_resolve_permission_fault(gpa, gla, npfec, hsr): NoP2mLock, ReadThenWrite => permission::resolve;
     #[cfg(teardown_plain)]

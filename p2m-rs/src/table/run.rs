@@ -236,6 +236,19 @@ impl<'v> Table<'v> {
         }
         any.then(|| Unreported(()))
     }
+
+    /// Sets the valid bits of all entries that map something, and no other bits, as
+    /// [`Place::validate`](super::walk::Place::validate) does for one. The caller reports the stores.
+    pub(crate) fn set_valid_bits(self, _write: &WriteView<'_>) -> Unreported {
+        let mut rest = self.rest(TableIndex::FIRST, ENTRIES as u64);
+        while let Some(pte) = rest.peek() {
+            if pte.is_mapped() {
+                rest.put(pte.with_valid_bit());
+            }
+            rest.skip(1);
+        }
+        Unreported(())
+    }
 }
 
 // A table consists of whole groups.

@@ -138,8 +138,9 @@ const FLOORS: &[(&str, Floor)] = &[
     ("teardown-514-tables", floor(0, 0, 0)),
     ("invalidate", floor(2, 1, 1)),
     // Below an entry whose bit 0 is clear nothing can be cached.
-    ("touch-one-page", floor(1, 0, 2 * BLOCKS + 5)),
-    ("touch-1g", floor(PAGES, 0, 2 * (PAGES + BLOCKS) + 3)),
+    // The pages of a table are tracked together.
+    ("touch-one-page", floor(1, 0, BLOCKS + 4)),
+    ("touch-1g", floor(BLOCKS, 0, 2 * BLOCKS + 3)),
     ("restore-same-vcpu", floor(0, 0, 0)),
     ("restore-other-vcpu", floor(2000, 0, 0)),
     ("save", floor(0, 0, 0)),

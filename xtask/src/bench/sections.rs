@@ -61,7 +61,9 @@ pub(super) const ALL: &[Section] = &[
         text: "`invalidate`: `p2m_domain_creation_finished`. `touch`: a guest touches one page, or all \
                262,144 of 1 GiB, after an invalidation; each fault goes to \
                `p2m_resolve_translation_fault`, and an AT instruction finds out whether the \
-               hardware gets through. `flush-vm`: `p2m_flush_vm` when nothing was touched since the \
+               hardware gets through. `touch-late`: a fault on what is valid already, since another vCPU was quicker. \
+              `touch-flush`: the guest touches everything (`dense`), or one page of each 2 MiB, one block of 16 \
+              (`sparse`), and then all is flushed. `flush-vm`: `p2m_flush_vm` when nothing was touched since the \
                invalidation, and when all was. `flush-range`: `p2m_cache_flush_range`, for the \
                toolstack. Xen 4.20's C forgets to invalidate a root at level 0, so it is also done \
                by hand before `touch` and `flush-vm-untouched`; `invalidate` is without that, and \

@@ -120,6 +120,44 @@ pub(super) const OTHERS: &[Fix] = &[
         )])],
     },
     Fix {
+        id: "tracking",
+        what: "the pages of a table are tracked together",
+        edits: &[
+            Edit(&[replace(
+                "
+    if ( lpae_is_table(entry, level) )
+        p2m_invalidate_table(p2m, lpae_get_mfn(entry));
+",
+                "
+    if ( level == 2 && lpae_is_table(entry, level) )
+        oracle_excused(FIX_tracking);
+    else if ( lpae_is_table(entry, level) )
+        p2m_invalidate_table(p2m, lpae_get_mfn(entry));
+",
+            )]),
+            Edit(&[replace(
+                "
+    resolved = true;
+    entry.p2m.valid = 1;
+",
+                "
+    for ( unsigned int n = 0; level == 3 && n < XEN_PT_LPAE_ENTRIES; n++ )
+    {
+        lpae_t page = table[n];
+
+        if ( n == offsets[level] || !p2m_is_valid(page) || lpae_is_valid(page) )
+            continue;
+        oracle_excused(FIX_tracking);
+        page.p2m.valid = 1;
+        p2m_write_pte(table + n, page, p2m->clean_pte);
+    }
+    resolved = true;
+    entry.p2m.valid = 1;
+",
+            )]),
+        ],
+    },
+    Fix {
         id: "walks",
         what: "walks in flight are waited for before registers of EL1&0 are written",
         edits: &[
