@@ -47,6 +47,14 @@ struct page_info *xs_page_of(mfn_t mfn)
                                                   : NULL;
 }
 
+/* The page, with a reference, if it is one of @d's. */
+struct page_info *xs_get_page_at(mfn_t mfn, const struct domain *d)
+{
+    struct page_info *pg = xs_page_of(mfn);
+
+    return pg && get_page(pg, d) ? pg : NULL;
+}
+
 /*
  * Are these frames neighbours in the frame table and in the direct map, too?
  * Within 2^MAX_ORDER frames the difference of two pages is that of their

@@ -39,7 +39,7 @@ pub fn check_and_get_page(
     if !flags.are_allowed_by(mapping.ty()?) {
         return None;
     }
-    Page::of(mapping.mfn()?)?.get(view.p2m().domain()?)
+    Page::get_at(mapping.mfn()?, vcpu.domain())
 }
 
 /// Translates `gva` through stage 1 with the AT instruction or, if that fails, in software. The

@@ -128,6 +128,8 @@ imports! {
     unsafe fn free_domheap_pages(pg: &Opaque<page_info>, order: c_uint);
     /// Safe: takes a reference, or refuses, whatever state the page is in.
     safe fn get_page(page: &Opaque<page_info>, d: &Opaque<domain>) -> bool;
+    /// Safe: `xs_page_of` and `get_page`.
+    safe fn xs_get_page_at(mfn: mfn_t, d: &Opaque<domain>) -> Option<&'static Opaque<page_info>>;
     /// # Safety
     /// The caller owns a reference to the page, and gives it up.
     unsafe fn put_page(page: &Opaque<page_info>);

@@ -23,7 +23,9 @@
 //!
 //! **Without the lock, where the hardware translates.** The lock is there only so that an
 //! entry in the middle of break-before-make does not make the AT fail. So the AT comes first,
-//! without the lock; only if it fails, once more under it. That this is as safe as the C:
+//! without the lock; only if it fails, once more under it. (With mem_access enabled not even then: what
+//! follows asks the hardware for stage 1 alone, and looks at stage 2 in software, under the lock.) That this
+//! is as safe as the C:
 //!
 //! - *What the C relies on.* It drops the lock before it takes the reference, so between the two
 //!   the page may be unmapped, freed, and given to somebody else. What keeps the copy away from
@@ -80,13 +82,13 @@ pub(crate) fn get_page_from_gva(
 /// The page, if the domain owns it.
 #[inline(always)]
 fn page_of_guest(vcpu: &Vcpu, mfn: Mfn) -> Option<PageRef> {
-    let Some(page) = Page::of(mfn) else {
-        console::invalid_mfn(vcpu, mfn);
-        return None;
-    };
-    let page = page.get(vcpu.domain());
-    if page.is_none() {
-        console::cannot_get_page(vcpu, mfn);
+    let page = Page::get_at(mfn, vcpu.domain());
+    if cfg!(debug_assertions) && page.is_none() {
+        if Page::exists(mfn) {
+            console::cannot_get_page(vcpu, mfn);
+        } else {
+            console::invalid_mfn(vcpu, mfn);
+        }
     }
     page
 }
@@ -101,14 +103,14 @@ fn after_failure(
     flags: Gv2mFlags,
 ) -> Option<PageRef> {
     let p2m = P2m::host_of(vcpu.domain());
+    if p2m.mem_access_enabled() {
+        // Its own function does the software walk, as in C.
+        return mem_access_check_and_get_page(cx, gva, flags, vcpu);
+    }
     // The lock is released at the end of this statement.
     let hardware = p2m.read(cx).gva_to_maddr(gva, flags);
     let mfn = match hardware {
         Some(maddr) => maddr.mfn(),
-        // With mem_access enabled, its own function does the software walk, as in C.
-        None if p2m.mem_access_enabled() => {
-            return mem_access_check_and_get_page(cx, gva, flags, vcpu);
-        }
         None => software_walk(cx, p2m, vcpu, gva, flags)?,
     };
     page_of_guest(vcpu, mfn)

@@ -184,11 +184,12 @@ pub fn get_page_from_gfn(view: &ReadView, gfn: Gfn) -> (Option<PageRef>, Option<
 
 fn reference(view: &ReadView, mapping: &Lookup<'_>) -> Option<PageRef> {
     let ty = mapping.ty().filter(|ty| ty.is_any_ram())?;
-    let page = Page::of(mapping.mfn()?)?;
+    let mfn = mapping.mfn()?;
     let domain = view.p2m().domain()?;
     if !ty.is_foreign() {
-        return page.get(domain);
+        return Page::get_at(mfn, domain);
     }
+    let page = Page::of(mfn)?;
     // A foreign page belongs to another domain, which may be freeing it just now.
     // Then no reference can be taken, and that is no error.
     let (reference, is_own) = page.get_any(domain)?;

@@ -90,6 +90,12 @@ impl Page {
         sys::get_page(self.0, domain.c()).then(|| PageRef(self))
     }
 
+    /// [`Self::of`] and [`Self::get`] at once.
+    #[inline(always)]
+    pub fn get_at(mfn: Mfn, domain: &Domain) -> Option<PageRef> {
+        sys::xs_get_page_at(mfn.raw(), domain.c()).map(|page| PageRef(Self(page)))
+    }
+
     /// Takes a reference whoever owns the page, and says whether that is
     /// `domain` (`page_get_owner_and_reference`). `None` if nobody does.
     pub fn get_any(self, domain: &Domain) -> Option<(PageRef, bool)> {

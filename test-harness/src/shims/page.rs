@@ -297,6 +297,16 @@ extern "C" fn get_page(page: *mut page_info, d: *const domain) -> bool {
 }
 
 #[unsafe(no_mangle)]
+extern "C" fn xs_get_page_at(mfn: mfn_t, d: *const domain) -> *mut page_info {
+    let page = xs_page_of(mfn);
+    if !page.is_null() && get_page(page, d) {
+        page
+    } else {
+        null_mut()
+    }
+}
+
+#[unsafe(no_mangle)]
 extern "C" fn page_get_owner_and_reference(page: *mut page_info) -> *mut domain {
     with(|m, cpu| {
         let Some(mfn) = m.frame_of(page, "page_get_owner_and_reference()") else {

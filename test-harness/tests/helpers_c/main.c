@@ -147,6 +147,18 @@ static struct page_info *page_of(unsigned long mfn)
     return mfn_valid(mfn) ? mfn_to_page(mfn) : NULL;
 }
 
+/* A reference to a page of the domain's, and to no other. */
+static void owned(unsigned long mfn, struct page_info *pg)
+{
+    const bool is_own = any(2), has = pg && is_own;
+    unsigned int before = pg ? pg->gets : 0;
+
+    if ( pg )
+        pg->owner = is_own ? &the_domain : NULL;
+    HOLDS(xs_get_page_at(mfn, &the_domain) == (has ? pg : NULL), "%#lx", mfn);
+    HOLDS(!pg || pg->gets == before + has, "%#lx", mfn);
+}
+
 static void pages(void)
 {
     static unsigned int puts_due[FRAMES];
@@ -165,6 +177,7 @@ static void pages(void)
         if ( !any(3) )
             mfn &= ~(nr - 1);
         HOLDS(xs_page_of(mfn) == page_of(mfn), "%#lx", mfn);
+        owned(mfn, page_of(mfn));
 
         for ( i = 0; i < 8; i++ )
             frame_table[any(FRAMES)].xenheap = !any(4);

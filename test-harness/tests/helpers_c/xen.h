@@ -29,7 +29,12 @@ typedef unsigned long mfn_t, gfn_t, dfn_t;
 typedef uint64_t paddr_t, vaddr_t;
 typedef struct { int l; } rwlock_t, spinlock_t;
 struct page_list_head { struct page_info *first, *last; };
-struct page_info { unsigned int puts; bool xenheap; struct page_info *next; };
+struct page_info {
+    unsigned int puts, gets;
+    bool xenheap;
+    const struct domain *owner;
+    struct page_info *next;
+};
 struct domain {
     bool iommu, ioreq, is_32bit;
     int pause_count;
@@ -106,6 +111,7 @@ extern unsigned long pfn_pdx_bottom_mask, pfn_top_mask;
 #define page_to_mfn(pg) (NOTE("page_to_mfn", pg, 0), 7UL)
 #define is_xen_heap_page(pg) ((pg)->xenheap)
 #define put_page(pg) ((void)(pg)->puts++)
+#define get_page(pg, d) ((pg)->owner == (d) && ++(pg)->gets)
 #define page_set_xenheap_gfn(pg, gfn) NOTE("page_set_xenheap_gfn", pg, gfn)
 #define map_domain_page(mfn) \
     ((void *)(XENHEAP_VIRT_START + ((mfn_to_pdx(mfn) - directmap_base_pdx) << PAGE_SHIFT)))
