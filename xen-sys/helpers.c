@@ -39,20 +39,32 @@ bool xs_domain_is_paused(const struct domain *d)
 mfn_t xs_page_to_mfn(const struct page_info *pg) { return page_to_mfn(pg); }
 
 /* mfn_valid() and mfn_to_page(), which compute the same index. */
-struct page_info *xs_page_of(mfn_t mfn)
+static always_inline struct page_info *page_of(mfn_t mfn)
 {
-    unsigned long base = frametable_base_pdx, pdx = mfn_to_pdx(mfn);
+    unsigned long base, pdx;
 
-    return pdx >= base && __mfn_valid(mfn_x(mfn)) ? &frame_table[pdx - base]
-                                                  : NULL;
+    if ( !__mfn_valid(mfn_x(mfn)) )
+        return NULL;
+    base = frametable_base_pdx;
+    pdx = mfn_to_pdx(mfn);
+
+    return pdx >= base ? &frame_table[pdx - base] : NULL;
 }
 
-/* The page, with a reference, if it is one of @d's. */
+struct page_info *xs_page_of(mfn_t mfn) { return page_of(mfn); }
+
+/* The page, with a reference, if it is one of @d's: get_page(), inlined. */
 struct page_info *xs_get_page_at(mfn_t mfn, const struct domain *d)
 {
-    struct page_info *pg = xs_page_of(mfn);
+    struct page_info *pg = page_of(mfn);
+    const struct domain *owner = pg ? page_get_owner_and_reference(pg) : NULL;
 
-    return pg && get_page(pg, d) ? pg : NULL;
+    if ( likely(owner == d) )
+        return pg;
+    if ( owner )
+        put_page(pg);
+
+    return NULL;
 }
 
 /*

@@ -114,7 +114,7 @@ fn what_the_helpers_compute_is_what_a_naive_loop_says() {
 }
 
 /// Faults, and the check that must notice each for some tree.
-const FAULTS: [(&str, &str, &str); 34] = [
+const FAULTS: [(&str, &str, &str); 35] = [
     ("(nr >> shift) & 0x1f", "(nr >> shift) & 0xf", "tlbi"),
     ("((num - 1) << 39)", "(num << 39)", "tlbi"),
     ("(uint64_t)scale << 44", "(uint64_t)scale << 43", "tlbi"),
@@ -125,10 +125,15 @@ const FAULTS: [(&str, &str, &str); 34] = [
     ("tlbi_ipas2e1is(gfn++)", "tlbi_ipas2e1is(gfn)", "tlbi"),
     ("gfn += 1UL << order", "gfn++", "tlbi"),
     ("isa64.tlb >= 2", "isa64.tlb >= 1", "tlbi"),
-    ("pdx >= base && ", "pdx > base && ", "pages"),
+    ("pdx >= base ? ", "pdx > base ? ", "pages"),
     ("&frame_table[pdx - base]", "&frame_table[pdx]", "pages"),
-    ("get_page(pg, d) ? pg : NULL", "true ? pg : NULL", "pages"),
-    ("pg && get_page", "get_page", "pages"),
+    ("likely(owner == d)", "owner", "pages"),
+    (
+        "        put_page(pg);\n\n    return NULL;",
+        "        ;\n    return NULL;",
+        "pages",
+    ),
+    ("if ( owner )\n", "if ( pg )\n", "pages"),
     (
         "min(PDX_GROUP_COUNT + 0UL, 1UL << MAX_ORDER)",
         "(8192 + 0UL)",

@@ -110,8 +110,15 @@ extern unsigned long pfn_pdx_bottom_mask, pfn_top_mask;
 #define mfn_to_page(mfn) (&frame_table[mfn_to_pdx(mfn) - frametable_base_pdx])
 #define page_to_mfn(pg) (NOTE("page_to_mfn", pg, 0), 7UL)
 #define is_xen_heap_page(pg) ((pg)->xenheap)
+#define likely(x) (x)
 #define put_page(pg) ((void)(pg)->puts++)
-#define get_page(pg, d) ((pg)->owner == (d) && ++(pg)->gets)
+static inline const struct domain *page_get_owner_and_reference(struct page_info *pg)
+{
+    pg->gets += pg->owner != 0;
+
+    return pg->owner;
+}
+#define always_inline inline __attribute__((always_inline))
 #define page_set_xenheap_gfn(pg, gfn) NOTE("page_set_xenheap_gfn", pg, gfn)
 #define map_domain_page(mfn) \
     ((void *)(XENHEAP_VIRT_START + ((mfn_to_pdx(mfn) - directmap_base_pdx) << PAGE_SHIFT)))
