@@ -63,59 +63,63 @@ pub(crate) fn invalidate_root(cx: &mut Unlocked<'_>, p2m: &P2m) {
 /// had broken an entry for a moment). One fault sets the valid bits of all entries of the walk. (C
 /// restores one level per fault, so that a touched page costs as many faults as there are levels.)
 pub(crate) fn resolve(cx: &mut Unlocked<'_>, p2m: &P2m, gfn: Gfn) -> bool {
-    if let Some(is_mapped) = as_hardware_sees(&p2m.read(cx), gfn) {
+    if let Ok(is_mapped) = as_hardware_sees(&p2m.read(cx), gfn) {
         return is_mapped;
     }
-    // By now there may be something else, or nothing.
     validate(&p2m.write(cx), gfn)
 }
 
-/// Whether something is mapped at `gfn`; `None` if the hardware does not get as far, as a valid bit on the walk is
-/// clear.
-fn as_hardware_sees(view: &ReadView, gfn: Gfn) -> Option<bool> {
+/// Whether something is mapped at `gfn`.
+///
+/// # Errors
+///
+/// The hardware does not get as far: the walk that has reached the first entry whose valid bit is clear.
+#[inline(never)]
+fn as_hardware_sees(view: &ReadView, gfn: Gfn) -> Result<bool, Walk<'_>> {
     if gfn > view.max_mapped_gfn() {
-        return Some(false);
+        return Ok(false);
     }
     let Some(mut walk) = Walk::from_root(view, gfn) else {
         debug_assert!(false, "no root for a frame that was mapped");
-        return Some(false);
+        return Ok(false);
     };
     loop {
-        let (pte, descended) = walk.step(gfn);
+        let pte = walk.place(gfn).load();
         if !pte.is_mapped() {
-            return Some(false);
+            return Ok(false);
         }
         if !pte.valid_bit() {
-            return None;
+            return Err(walk);
         }
-        if !descended {
-            return Some(true);
+        if !walk.follow(pte) {
+            return Ok(true);
         }
     }
 }
 
 /// Sets the valid bits on the walk to `gfn`. Returns whether something is mapped there.
 fn validate(write: &WriteView<'_>, gfn: Gfn) -> bool {
-    let Some(mut walk) = Walk::from_root(write, gfn) else {
-        return false;
+    // Before the lock was taken another fault may have been resolved, or the mapping removed.
+    let mut walk = match as_hardware_sees(write, gfn) {
+        Ok(is_mapped) => return is_mapped,
+        Err(walk) => walk,
     };
-    // The first entry of the walk whose valid bit is clear. Its valid bit is set last, so
-    // that until then no walker reaches the entries below.
+    // The first valid bit is set last, so that until then no walker reaches the entries below.
     let mut first_invalid = None;
     let is_mapped = loop {
         let here = walk.place(gfn);
-        let (pte, descended) = walk.step(gfn);
+        let pte = here.load();
         if !pte.is_mapped() {
             break false;
         }
+        let descended = walk.follow(pte);
         if !pte.valid_bit() {
-            let reached_pages = walk.order() == Level::L3.order();
-            if descended && !reached_pages {
+            let is_of_pages = walk.order() == Level::L3.order();
+            if descended && !is_of_pages {
                 // No flush: the valid bit of the entry that points to the table has been
                 // clear since a flush, so the TLBs hold nothing of what is below that entry.
                 let _no_flush = invalidate_table(write, walk.table());
-            }
-            if !descended && reached_pages {
+            } else if !descended && is_of_pages {
                 validate_table(write, walk.table());
                 break true;
             }

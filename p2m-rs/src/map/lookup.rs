@@ -11,6 +11,7 @@ use core::sync::atomic::Ordering::Relaxed;
 
 use crate::p2m::lock::ReadView;
 use crate::table::walk::Walk;
+use crate::table::Table;
 use crate::types::access::P2mAccess;
 use crate::types::addr::{Gfn, Mfn, PAGE_SHIFT};
 use crate::types::level::Level;
@@ -37,6 +38,22 @@ impl<'v> Lookup<'v> {
         Self {
             leaf: Pte::EMPTY,
             order: level.order(),
+            _lock: PhantomData,
+        }
+    }
+
+    /// What the entry that ended the walk to `gfn` says, which spans 2^`order` pages.
+    #[inline(always)]
+    fn of_entry(pte: Pte, order: u32, gfn: Gfn) -> Self {
+        let offset = gfn.raw() & ((1 << order) - 1);
+        Self {
+            // A hole has no frame.
+            leaf: if pte.is_mapped() {
+                pte.advanced(offset)
+            } else {
+                Pte::EMPTY
+            },
+            order,
             _lock: PhantomData,
         }
     }
@@ -122,9 +139,12 @@ fn find(view: &ReadView, gfn: Gfn) -> Lookup<'_> {
 #[cold]
 #[inline(never)]
 fn find_by_calls(view: &ReadView, gfn: Gfn) -> Lookup<'_> {
-    match Walk::from_root(view, gfn) {
+    match Table::last(view, gfn) {
         None => Lookup::hole(root_level()),
-        Some(walk) => end_of_walk(walk, gfn),
+        Some(table) => {
+            let level = table.level();
+            Lookup::of_entry(table.load(level.index(gfn)), level.order(), gfn)
+        }
     }
 }
 
@@ -132,20 +152,9 @@ fn find_by_calls(view: &ReadView, gfn: Gfn) -> Lookup<'_> {
 fn end_of_walk(mut walk: Walk<'_>, gfn: Gfn) -> Lookup<'_> {
     loop {
         let (pte, descended) = walk.step(gfn);
-        if descended {
-            continue;
+        if !descended {
+            return Lookup::of_entry(pte, walk.order(), gfn);
         }
-        let offset = gfn.raw() & ((1 << walk.order()) - 1);
-        return Lookup {
-            // A hole has no frame.
-            leaf: if pte.is_mapped() {
-                pte.advanced(offset)
-            } else {
-                Pte::EMPTY
-            },
-            order: walk.order(),
-            _lock: PhantomData,
-        };
     }
 }
 

@@ -105,7 +105,8 @@ fn check_maps(view: &ReadView, start: Gfn, nr: u64, mfn: Option<Mfn>) -> Result 
             } else {
                 1
             };
-            done += level.pages_from(gfn) + ((count - 1) << level.order());
+            // A run is of pages.
+            done += level.pages_from(gfn) + (count - 1);
             at = index.advanced(count);
         }
     }

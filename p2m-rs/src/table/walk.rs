@@ -124,14 +124,21 @@ impl<'v> Walk<'v> {
     /// table; if so, the walk has moved to that table.
     #[inline(always)]
     pub(crate) fn step(&mut self, gfn: Gfn) -> (Pte, bool) {
-        let Place(entry) = self.place(gfn);
-        let pte = entry.load(TableIndex::FIRST);
+        let pte = self.place(gfn).load();
+        (pte, self.follow(pte))
+    }
+
+    /// Moves on to the table that `pte` points to, the table's entry that was read. Returns whether
+    /// it does.
+    #[inline(always)]
+    pub(crate) fn follow(&mut self, pte: Pte) -> bool {
         let descended = self.order > 0 && pte.has_table_bit();
         if descended {
+            // INVARIANT: the entry that was read under the lock points to a table of the tree.
             self.pointer = pte;
             self.order -= TABLE_SHIFT;
         }
-        (pte, descended)
+        descended
     }
 }
 
@@ -167,6 +174,12 @@ impl<'v> Table<'v> {
 pub(crate) struct Place<'v>(Table<'v>);
 
 impl Place<'_> {
+    /// Reads the entry.
+    #[inline(always)]
+    pub(crate) fn load(self) -> Pte {
+        self.0.load(TableIndex::FIRST)
+    }
+
     /// Sets the entry's valid bit and changes no other bit, which needs no
     /// break-before-make.
     #[inline(never)]
