@@ -183,7 +183,8 @@ fn base_of(table: Table<'_>, gfn: Gfn) -> Gfn {
 /// Removes the empty table of `level` on the walk to `gfn`, which is no root, from the tree.
 fn remove(write: &WriteView<'_>, gfn: Gfn, level: Level) {
     let above = Level::from_number(level.number().saturating_sub(1));
-    let Some(above) = Table::of_level(write, gfn, above) else {
+    let found = Table::towards(write, gfn, above);
+    let Some(above) = found.filter(|table| table.level() == above) else {
         return;
     };
     let span = above.level();
