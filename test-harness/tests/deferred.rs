@@ -319,8 +319,8 @@ fn of_several_blocks_each_is_flushed() {
     }
 }
 
-/// Of three pages that the guest has not touched, one is mapped anew, to the frame between its neighbours' or to
-/// another, and so can be used by the hardware.
+/// Of three pages that the guest has not touched, one is mapped anew, to the frame between its
+/// neighbours' or to another, and so can be used by the hardware.
 #[test]
 fn a_page_that_was_touched_is_flushed_whatever_is_around_it() {
     let restrict = |d: Domain| assert_eq!(d.set_access(4, 3, 0, access::R), 0);

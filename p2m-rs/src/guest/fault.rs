@@ -7,25 +7,25 @@
 //! again; if the entry points to a table, the valid bits of *that* table's entries are cleared
 //! first, so that what is not touched stays out of the hardware's reach.
 //!
-//! **Pages are tracked by the table**: the valid bits of a level-3 table are not cleared, and where a page's
-//! bit is clear all the same (its block was split before it was touched), the fault sets those of all
-//! 512. So the first touch of any of them is the one fault for all. Blocks are tracked one by one.
-//! (C tracks each page, at the price of 262,144 faults for a gigabyte of pages.) Nothing is lost by
-//! that: RAM is cleaned whatever the bits say, and a page counts as touched that was not, never the
-//! other way round. No entry becomes valid here that another CPU has broken and not
-//! made yet: both happen under one write lock.
+//! **Pages are tracked by the table**: the valid bits of a level-3 table are not cleared, and
+//! where a page's bit is clear all the same (its block was split before it was touched), the
+//! fault sets those of all 512. So the first touch of any of them is the one fault for all.
+//! Blocks are tracked one by one. (C tracks each page, at the price of 262,144 faults for a
+//! gigabyte of pages.) Nothing is lost by that: RAM is cleaned whatever the bits say, and a
+//! page counts as touched that was not, never the other way round. No entry becomes valid here
+//! that another CPU has broken and not made yet: both happen under one write lock.
 //!
-//! An entry that the hardware can walk to was therefore used by a vCPU of the
-//! domain since the last invalidation (it, or a page of the same table), or was written since. The valid bits do not prove that
-//! nobody has written the other pages: neither Xen's own copies nor other
+//! An entry that the hardware can walk to was therefore used by a vCPU of the domain since the
+//! last invalidation (it, or a page of the same table), or was written since. The valid bits do
+//! not prove that nobody has written the other pages: neither Xen's own copies nor other
 //! domains' mappings go through these tables, and an invalidation forgets what was touched
-//! before. So a clear valid bit is no reason to skip a page
-//! when RAM is cleaned ([`crate::guest::cache`]). The bits are maintained all the same:
-//! `p2m_get_entry` shows them, and other parts of Xen may come to use them.
+//! before. So a clear valid bit is no reason to skip a page when RAM is cleaned
+//! ([`crate::guest::cache`]). The bits are maintained all the same: `p2m_get_entry` shows them,
+//! and other parts of Xen may come to use them.
 //!
-//! **Who was quicker.** After an invalidation several vCPUs fault on the same entries. All but the first find
-//! them valid, and for that the read lock is enough: it keeps out whoever breaks entries, so an entry that is valid
-//! under it is there for the hardware too.
+//! **Who was quicker.** After an invalidation several vCPUs fault on the same entries. All but
+//! the first find them valid, and for that the read lock is enough: it keeps out whoever breaks
+//! entries, so an entry that is valid under it is there for the hardware too.
 
 use crate::p2m::lock::{ReadView, WriteView};
 use crate::p2m::token::Unlocked;
@@ -59,9 +59,10 @@ pub(crate) fn invalidate_root(cx: &mut Unlocked<'_>, p2m: &P2m) {
 }
 
 /// `p2m_resolve_translation_fault`: returns whether the guest may try again, because the
-/// mapping is valid now, or was valid already (another vCPU's fault was resolved before, or another CPU
-/// had broken an entry for a moment). One fault sets the valid bits of all entries of the walk. (C
-/// restores one level per fault, so that a touched page costs as many faults as there are levels.)
+/// mapping is valid now, or was valid already (another vCPU's fault was resolved before, or
+/// another CPU had broken an entry for a moment). One fault sets the valid bits of all entries
+/// of the walk. (C restores one level per fault, so that a touched page costs as many faults as
+/// there are levels.)
 pub(crate) fn resolve(cx: &mut Unlocked<'_>, p2m: &P2m, gfn: Gfn) -> bool {
     if let Ok(is_mapped) = as_hardware_sees(&p2m.read(cx), gfn) {
         return is_mapped;
@@ -73,7 +74,8 @@ pub(crate) fn resolve(cx: &mut Unlocked<'_>, p2m: &P2m, gfn: Gfn) -> bool {
 ///
 /// # Errors
 ///
-/// The hardware does not get as far: the walk that has reached the first entry whose valid bit is clear.
+/// The hardware does not get as far: the walk that has reached the first entry whose valid bit
+/// is clear.
 #[inline(never)]
 fn as_hardware_sees(view: &ReadView, gfn: Gfn) -> Result<bool, Walk<'_>> {
     if gfn > view.max_mapped_gfn() {

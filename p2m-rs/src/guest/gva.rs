@@ -21,11 +21,11 @@
 //! mem_access enabled does read them, and refuses if the failure is not explained by a
 //! restriction of the page itself: docs/differences.md, "buffers".)
 //!
-//! **Without the lock, where the hardware translates.** The lock is there only so that an
-//! entry in the middle of break-before-make does not make the AT fail. So the AT comes first,
-//! without the lock; only if it fails, once more under it. (With mem_access enabled not even then: what
-//! follows asks the hardware for stage 1 alone, and looks at stage 2 in software, under the lock.) That this
-//! is as safe as the C:
+//! **Without the lock, where the hardware translates.** The lock is there only so that an entry
+//! in the middle of break-before-make does not make the AT fail. So the AT comes first, without
+//! the lock; only if it fails, once more under it. (With mem_access enabled not even then: what
+//! follows asks the hardware for stage 1 alone, and looks at stage 2 in software, under the
+//! lock.) That this is as safe as the C:
 //!
 //! - *What the C relies on.* It drops the lock before it takes the reference, so between the two
 //!   the page may be unmapped, freed, and given to somebody else. What keeps the copy away from
@@ -33,23 +33,24 @@
 //!   succeeds only while the page belongs to this domain, and from then on the page stays so.
 //! - *What is new.* Under the lock no writer is between the store that breaks an entry and the
 //!   flush; without it the AT may use what this CPU's TLB still holds of the broken entry. Such
-//!   an answer is one that the C gets an instant earlier, before the writer has the lock: the window
-//!   begins earlier, at the break instead of at the unlock, and there is no other. A change that
-//!   is complete, flush and all, is never missed: the DSB behind the TLBI on the CPU that makes
-//!   the change waits until no CPU uses what was invalidated (DDI 0487K, D8.16), and what the
-//!   guest saw before it trapped comes before the AT, as an exception entry is a context synchronization
-//!   event.
-//! - *A page that came to another domain* by then: `get_page` fails. *Came back to this domain*, at
-//!   another guest frame: the copy goes to a page of its own domain, as in the C. *A foreign
-//!   page*, now or then: it is another domain's, so `get_page` fails. *A restriction, or a page that
-//!   has become read-only*: the copy is ordered before the change, as one is whose AT came
-//!   before the lock was taken; in the C, too, the copy itself happens after the unlock.
+//!   an answer is one that the C gets an instant earlier, before the writer has the lock: the
+//!   window begins earlier, at the break instead of at the unlock, and there is no other. A
+//!   change that is complete, flush and all, is never missed: the DSB behind the TLBI on the
+//!   CPU that makes the change waits until no CPU uses what was invalidated (DDI 0487K, D8.16),
+//!   and what the guest saw before it trapped comes before the AT, as an exception entry is a
+//!   context synchronization event.
+//! - *A page that came to another domain* by then: `get_page` fails. *Came back to this
+//!   domain*, at another guest frame: the copy goes to a page of its own domain, as in the C.
+//!   *A foreign page*, now or then: it is another domain's, so `get_page` fails. *A
+//!   restriction, or a page that has become read-only*: the copy is ordered before the change,
+//!   as one is whose AT came before the lock was taken; in the C, too, the copy itself happens
+//!   after the unlock.
 //! - *Tables that are freed.* The AT walks them like the guest's own accesses on any CPU; they
 //!   are freed only after the flush for exactly that reason.
 //! - *The dying domain.* Its vCPUs are descheduled before its p2m is relinquished
 //!   (`domain_kill` pauses the domain), so none is the current one.
-//! - VTTBR_EL2 holds the root of this p2m, since the vCPU is the current one. (If a CPU ever ran on other
-//!   tables of the domain, an AT through them would say what *they* map.)
+//! - VTTBR_EL2 holds the root of this p2m, since the vCPU is the current one. (If a CPU ever
+//!   ran on other tables of the domain, an AT through them would say what *they* map.)
 
 use crate::map::lookup::lookup;
 use crate::p2m::reentry::{guest_walk, mem_access_check_and_get_page};

@@ -66,8 +66,8 @@ impl State {
         self.walk_or_cached(cpu, ipa, want, false)
     }
 
-    /// The same; with `stale` by what TLBs and walk caches may still hold, where that is not what the
-    /// tables say.
+    /// The same; with `stale` by what TLBs and walk caches may still hold, where that is not
+    /// what the tables say.
     fn walk_or_cached(&mut self, cpu: usize, ipa: u64, want: Want, stale: bool) -> Option<u64> {
         let (root_level, pages) = self.config.root();
         if ipa >> self.config.ipa_bits != 0 {
