@@ -52,10 +52,19 @@ impl Judged {
 
     /// What no test notices and nobody has explained.
     pub(super) fn open(&self, found: &Found) -> Vec<Mistake> {
-        let missed = found.iter().filter(|(mistake, verdict)| {
-            **verdict == Verdict::Missed && self.why(mistake).is_none()
-        });
-        missed.map(|(mistake, _)| mistake.clone()).collect()
+        self.unexplained(found, &[Verdict::Missed])
+    }
+
+    /// What may be noticed by the tests of another commit, or by a machine with less to do.
+    pub(super) fn doubtful(&self, found: &Found) -> Vec<Mistake> {
+        self.unexplained(found, &[Verdict::Missed, Verdict::Endless])
+    }
+
+    fn unexplained(&self, found: &Found, verdicts: &[Verdict]) -> Vec<Mistake> {
+        let wanted = found
+            .iter()
+            .filter(|(mistake, verdict)| verdicts.contains(verdict) && self.why(mistake).is_none());
+        wanted.map(|(mistake, _)| mistake.clone()).collect()
     }
 }
 
@@ -76,9 +85,11 @@ mod tests {
             ("f();", Verdict::Missed),
             ("g();", Verdict::Missed),
             ("h();", Verdict::Noticed),
+            ("i();", Verdict::Endless),
         ];
         let found: Found = all.map(|(line, verdict)| (mistake(line), verdict)).into();
         assert_eq!(judged.open(&found), [mistake("g();")]);
+        assert_eq!(judged.doubtful(&found), [mistake("g();"), mistake("i();")]);
         assert!(Judged::parse("a.rs\treplace\tline\t\n").is_err());
         assert!(Judged::parse("a.rs\treplace\tline\n").is_err());
     }

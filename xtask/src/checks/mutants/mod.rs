@@ -71,7 +71,7 @@ fn tried(paths: &Paths, progress: Progress, args: &MutantsArgs, dir: &Path) -> R
     let judged = Judged::read(paths)?;
     let retried = dir.join("retried");
     if args.retry {
-        let missed = judged.open(&found);
+        let missed = judged.doubtful(&found);
         let head = tree.newest()?;
         tree.check_out(&head)?;
         tree.passes(paths, progress)?;
