@@ -18,12 +18,22 @@ impl Names for Live<'_> {
         self.0.name(address)
     }
 
-    fn text(&self, address: usize) -> String {
-        let pointer = std::ptr::with_exposed_provenance(address);
-        // SAFETY: `%s` is given a string that lives during the call.
-        unsafe { CStr::from_ptr(pointer) }
-            .to_string_lossy()
-            .into_owned()
+    fn text(&self, address: usize, most: Option<usize>) -> String {
+        let bytes = match most {
+            Some(0) => &[],
+            Some(most) => {
+                let pointer = std::ptr::with_exposed_provenance(address);
+                // SAFETY: `%.*s` is given so many bytes, or a string, that live during the call.
+                let bytes: &[u8] = unsafe { std::slice::from_raw_parts(pointer, most) };
+                bytes.split(|&byte| byte == 0).next().unwrap_or_default()
+            }
+            None => {
+                let pointer = std::ptr::with_exposed_provenance(address);
+                // SAFETY: `%s` is given a string that lives during the call.
+                unsafe { CStr::from_ptr(pointer) }.to_bytes()
+            }
+        };
+        String::from_utf8_lossy(bytes).into_owned()
     }
 }
 

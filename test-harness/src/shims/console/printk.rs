@@ -7,8 +7,8 @@ use xen_sys::PrintkArg;
 pub(crate) trait Names {
     /// `d5` or `d5v0`.
     fn name(&self, address: usize) -> String;
-    /// The text behind `%s`.
-    fn text(&self, address: usize) -> String;
+    /// The text behind `%s`, which ends with a NUL, or after `most` bytes.
+    fn text(&self, address: usize, most: Option<usize>) -> String;
 }
 
 /// Formats as Xen's `vsnprintf` would; an argument too many or too few is said
@@ -35,6 +35,13 @@ pub(crate) fn format(format: &str, arguments: &[PrintkArg], names: &dyn Names) -
             }
             rest.next();
         }
+        let mut most = None;
+        if rest.next_if_eq(&'.').is_some() && rest.next_if_eq(&'*').is_some() {
+            // A negative one counts as none.
+            if let Some(PrintkArg::Signed(precision)) = arguments.next() {
+                most = usize::try_from(*precision).ok();
+            }
+        }
         let Some(kind) = rest.next() else { break };
         if kind == '%' {
             out.push('%');
@@ -52,7 +59,7 @@ pub(crate) fn format(format: &str, arguments: &[PrintkArg], names: &dyn Names) -
                 }
                 _ => format!("{address:016x}"),
             },
-            ('s', PrintkArg::Pointer(address)) => names.text(*address),
+            ('s', PrintkArg::Pointer(address)) => names.text(*address, most),
             ('d' | 'i', PrintkArg::Signed(v)) => v.to_string(),
             ('d' | 'i' | 'u', PrintkArg::Unsigned(v)) => v.to_string(),
             ('x', PrintkArg::Unsigned(v)) if alternate => format!("{v:#x}"),
@@ -61,10 +68,15 @@ pub(crate) fn format(format: &str, arguments: &[PrintkArg], names: &dyn Names) -
             ('x', PrintkArg::Signed(v)) => format!("{v:x}"),
             (other, argument) => format!("<%{other} with {argument:?}>"),
         };
-        for _ in body.len()..width {
-            out.push(if zero { '0' } else { ' ' });
+        let padding = width.saturating_sub(body.len());
+        // Zeros stand behind the 0x.
+        match body.strip_prefix("0x") {
+            Some(digits) if zero => out.push_str(&format!("0x{}{digits}", "0".repeat(padding))),
+            _ => {
+                out.push_str(&if zero { "0" } else { " " }.repeat(padding));
+                out.push_str(&body);
+            }
         }
-        out.push_str(&body);
     }
     if arguments.next().is_some() {
         out.push_str("<argument left over>");
