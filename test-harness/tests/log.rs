@@ -5,7 +5,7 @@
 
 mod common;
 
-use common::{access, errno, guest, p2mt, plain, ram, world};
+use common::{access, errno, guest, p2mt, plain, ram, world, SIZES};
 use test_harness::symbols as c;
 use test_harness::{Config, Iommu, Stage1Entry, World};
 
@@ -21,6 +21,24 @@ fn said(w: &World, meanwhile: impl FnOnce()) -> String {
 fn says(text: &str, wanted: &str, limited: bool) {
     assert!(text.contains(wanted), "{text:?} has no {wanted:?}");
     assert_eq!(text.contains("<G>"), limited, "{text:?}");
+}
+
+/// One root page at level 0 (4 levels), or 2^order of them at level 1 (3 levels).
+#[test]
+fn the_shape_of_the_tables_is_told_at_boot() {
+    let shapes = [(3, 0), (3, 0), (3, 1), (3, 3), (4, 0), (4, 0)];
+    for (ipa_bits, (levels, order)) in SIZES.into_iter().zip(shapes) {
+        let w = world(Config {
+            ipa_bits,
+            ..Config::default()
+        });
+        let text = w.console().concat();
+        let sizes = format!("P2M: {ipa_bits}-bit IPA with {ipa_bits}-bit PA and 8-bit VMID\n");
+        says(&text, &sizes, false);
+        let (_, vtcr, _) = w.registers(0);
+        let shape = format!("P2M: {levels} levels with order-{order} root, VTCR {vtcr:#018x}\n");
+        says(&text, &shape, false);
+    }
 }
 
 #[test]
@@ -72,7 +90,7 @@ fn no_vmid_left_says_for_whom() {
     }
     let one_more = w.raw_domain(false);
     let text = said(&w, || assert_eq!(one_more.init(), errno::EBUSY));
-    says(&text, "VMID pool exhausted", false);
+    says(&text, "dom256: VMID pool exhausted", false);
     for d in all.into_iter().chain([one_more]) {
         d.final_teardown();
     }
@@ -149,7 +167,8 @@ fn a_violation_without_the_required_monitor_is_logged_with_its_vcpu() {
         w.mem_access_check(5 << 12, 0, write);
     });
     says(&text, "no vm_event listener", true);
-    assert!(text.contains("domain_crash called from"), "{text}");
+    let place = "domain_crash called from mem_access-rs/src/violation.rs:";
+    assert!(text.contains(place), "{text}");
 }
 
 #[test]
