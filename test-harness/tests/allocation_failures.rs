@@ -7,8 +7,8 @@
 //! was, nothing is leaked, and the domain can be destroyed.
 
 mod common;
-use common::{access, errno, p2mt, ram, world, G1, M2};
-use test_harness::{Config, Domain, Snapshot, World};
+use common::{access, behind, count, errno, guest, p2mt, ram, world, G1, M2};
+use test_harness::{Config, Domain, Event, Iommu, Snapshot, World};
 
 /// An operation, and whether it may leave nothing but new empty tables behind.
 struct Case {
@@ -227,4 +227,19 @@ fn a_pool_that_cannot_grow_keeps_what_it_got() {
     assert_eq!(d.set_pool(8), 0);
     w.destroy(d);
     assert_eq!(w.heap_in_use(), 1, "the owner's root is all that is left");
+}
+
+#[test]
+fn an_insertion_that_maps_nothing_tells_the_iommu_nothing() {
+    for iommu in [Iommu::Coherent, Iommu::NonCoherent] {
+        let w = world(behind(iommu));
+        let d = guest(&w, 0);
+        assert_eq!(d.set_pool(0), 0);
+        w.clear_events();
+        for pages in [1, 3, M2] {
+            assert_eq!(d.insert(G1, pages, ram(0) + 1, p2mt::RAM_RW), errno::ENOMEM);
+        }
+        assert_eq!(count(&w, |e| matches!(e, Event::IommuFlush { .. })), 0);
+        w.check();
+    }
 }

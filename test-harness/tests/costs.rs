@@ -116,6 +116,22 @@ fn mapping_a_gigabyte_of_pages_takes_two_barriers() {
     );
 }
 
+/// The page, the pointers to the tables of levels 3 and 2, and in one step the pointer to the
+/// table of level 1.
+#[test]
+fn mapping_the_first_page_takes_one_store_a_table() {
+    let (w, d) = machine();
+    assert_eq!(
+        cost(&w, d, || map(d, G1, 1, ram(0))),
+        Cost {
+            barriers: 2,
+            tlbi: NO_TLBI,
+            stores: 1 + 3,
+            tables: 3
+        }
+    );
+}
+
 #[test]
 fn mapping_a_page_into_a_table_takes_one_store_and_one_barrier() {
     let (w, d) = machine();

@@ -247,3 +247,26 @@ fn what_the_guest_has_not_touched_becomes_a_block_that_it_has_not_touched() {
     assert_eq!(d.lookup(M2 + 3).0, Some(ram(0) + M2 + 3));
     w.check();
 }
+
+/// Pages without bit 0, but for those that were restricted meanwhile; entries are looked at in
+/// groups of four.
+#[test]
+fn a_block_counts_as_touched_if_any_of_its_pages_does() {
+    for group in 0..16_u64 {
+        let w = plain();
+        let d = guest(&w, 0);
+        map(d, M2, M2, ram(0) + M2, p2mt::RAM_RW);
+        map(d, 5, 1, ram(0), p2mt::RAM_RW);
+        d.creation_finished();
+        assert!(d.resolve(5));
+        assert_eq!(w.entry(d, M2, 2) & 1, 0);
+        for gfn in (M2..M2 + 4).filter(|gfn| group >> (gfn - M2) & 1 != 0) {
+            assert_eq!(d.set_access(gfn, 1, 0, access::R), 0);
+        }
+        assert_eq!(d.set_access(M2, 512, 0, access::RWX), 0);
+        assert_eq!(w.snapshot(d).len(), 2);
+        let touched = w.entry(d, M2, 2) & 1 != 0;
+        assert_eq!(touched, group != 0, "group {group:#06b}");
+        w.check();
+    }
+}

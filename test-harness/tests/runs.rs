@@ -149,6 +149,27 @@ fn wherever_an_entry_is_in_its_table_it_loses_its_bit_to_the_tracking_of_touches
     }
 }
 
+/// Entries are looked at in groups of four.
+#[test]
+fn whichever_entries_of_a_group_are_used_all_lose_their_bits_to_the_tracking_of_touches() {
+    for group in 1..16_u64 {
+        let w = plain();
+        let d = guest(&w, 0);
+        let v = w.vcpu(d);
+        w.run(0, v);
+        let used = || (0..4).filter(move |n| group >> n & 1 != 0).map(|n| n * G1);
+        for gfn in used() {
+            assert_eq!(d.insert(gfn, 1, ram(0), p2mt::RAM_RW), 0);
+        }
+        d.creation_finished();
+        for gfn in used() {
+            let reached = w.guest_can(0, gfn << 12, true);
+            assert!(!reached, "{gfn:#x} of group {group:#06b}");
+        }
+        w.check();
+    }
+}
+
 /// The part of the block that changes is its last 2 MiB: what is restricted next is
 /// behind the block, not at its beginning.
 #[test]
