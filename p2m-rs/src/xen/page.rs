@@ -28,12 +28,6 @@ impl PartialEq for Page {
 
 impl Eq for Page {}
 
-impl core::fmt::Debug for Page {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        write!(f, "Page({:p})", self.0)
-    }
-}
-
 impl Page {
     /// From C.
     #[inline(always)]
@@ -144,7 +138,7 @@ pub(crate) unsafe fn put_pages(mfn: Mfn, pages: u64) {
 ///
 /// The value owns one reference (`get_page`): the page stays allocated, and its owner's,
 /// for as long. It does not prove who the owner is, nor what the page holds.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(PartialEq, Eq)]
 pub struct PageRef(Page);
 
 impl PageRef {
