@@ -33,7 +33,7 @@ use crate::types::addr::{Mfn, PAGE_SHIFT};
 use crate::types::level::Level;
 use crate::types::p2m_type::P2mType;
 
-const VALID: u64 = 1 << 0;
+const VALID: u64 = 1;
 const TABLE: u64 = 1 << 1;
 const MATTR_SHIFT: u32 = 2;
 const READ: u64 = 1 << 6;
