@@ -5,7 +5,7 @@
 
 mod common;
 
-use common::{access, effects, guest, machines, p2mt, ram, world, M2};
+use common::{access, effects, guest, machines, p2mt, plain, ram, world, G1, M2};
 use proptest::prelude::*;
 use test_harness::{Config, Domain, Event, Iommu, INVALID};
 
@@ -104,4 +104,27 @@ proptest! {
         }
         w.check();
     }
+}
+
+/// The blocks are from before mem_access came into use, after which the range is mapped in pages.
+#[test]
+fn blocks_that_are_as_asked_already_are_no_end_of_a_range() {
+    let w = plain();
+    let d = guest(&w, 0);
+    let (first, end) = (M2 - 1, 3 * M2 + 2);
+    assert_eq!(d.insert(M2, 2 * M2, ram(0) + M2, p2mt::RAM_RW), 0);
+    assert_eq!(d.insert(G1, 1, ram(1), p2mt::RAM_RW), 0);
+    assert_eq!(d.set_access(G1, 1, 0, access::R), 0);
+    let nr = end - first;
+    assert_eq!(d.insert(first, nr, ram(0) + first, p2mt::RAM_RW), 0);
+    for gfn in first..end {
+        assert_eq!(
+            d.lookup(gfn),
+            (Some(ram(0) + gfn), p2mt::RAM_RW),
+            "{gfn:#x}"
+        );
+    }
+    // The page before, the two blocks, the two pages behind, and the restricted one.
+    assert_eq!(w.snapshot(d).len(), 1 + 2 + 2 + 1);
+    w.check();
 }
