@@ -289,6 +289,27 @@ fn a_restricted_block_is_lifted_as_a_block() {
 }
 
 #[test]
+fn restricted_blocks_are_lifted_together_and_the_iommu_is_told_of_each() {
+    for iommu in [Iommu::Coherent, Iommu::NonCoherent] {
+        let (w, d) = prepared(behind(iommu));
+        assert_eq!(d.set_entry(G1, 3 * M2, ram(0), p2mt::RAM_RW, access::R), 0);
+        w.clear_events();
+        assert_eq!(d.set_access(G1, nr(3 * M2), 0, access::RWX), 0);
+        let told: Vec<_> = w
+            .events()
+            .into_iter()
+            .filter_map(|(_, event)| match event {
+                Event::IommuFlush { gfn, nr, .. } => Some((gfn, nr)),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(told, [(G1, 3 * M2)]);
+        assert_eq!(w.snapshot(d).len(), 3);
+        w.check();
+    }
+}
+
+#[test]
 fn lifting_a_part_of_a_restricted_block_leaves_the_rest_restricted() {
     let (w, d) = prepared(Config::default());
     assert_eq!(d.set_entry(G1, G1, ram(0), p2mt::RAM_RW, access::R), 0);

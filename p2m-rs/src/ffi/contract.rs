@@ -147,6 +147,12 @@ pub const fn agrees<F: Function + Copy>(_: F, holds: Holds) -> bool {
     F::HOLDS as u8 == holds as u8
 }
 
+const _: () = {
+    extern "C" fn any(_: u64) {}
+    let any = any as unsafe extern "C" fn(u64);
+    assert!(agrees(any, Holds::Any) && !agrees(any, Holds::PagingLock));
+};
+
 /// Declares the exported functions of one C file: parameters, what the caller holds, what
 /// is taken inside, the function that does it.
 ///
