@@ -317,8 +317,44 @@ fn p5_the_iotlb_is_flushed_between_break_and_make() {
     assert_eq!(replaced(word + 0x1000, &|| ()), ["P5"]);
     assert_eq!(replaced(word, &|| told(added)), ["P5"]);
     assert_eq!(replaced(word + 0x1000, &|| told(modified)), [""; 0]);
-    // Other permissions need no break.
+    // Other permissions need no flush in between; nor a break, which is rule P6's.
     let read_only = (word + 0x1000) & !test_harness::pte::WRITE;
-    assert_eq!(replaced(read_only, &|| ()), [""; 0]);
+    assert_eq!(replaced(read_only, &|| ()), ["P6"]);
+    w.abandon();
+}
+
+/// A device must not meet a page in between, nor be refused for no reason, nor for good.
+#[test]
+fn p6_a_device_meets_what_was_mapped_or_what_will_be() {
+    let w = world(behind(Iommu::Coherent));
+    let d = guest(&w, 0);
+    assert_eq!(d.insert(5, 1, ram(0), p2mt::RAM_RW), 0);
+    let (page, word) = (slot(&w, d, 5, 3), w.entry(d, 5, 3));
+    let told = |flags| {
+        xen!(xs_iommu_iotlb_flush(d.pointer(), 5, 1, flags));
+    };
+    // One after the other, each with its break and its flushes.
+    let becomes = |words: &[u64]| {
+        broken(&w, || {
+            d.write_locked(|| {
+                for &word in words {
+                    store(page, 0);
+                    d.flush();
+                    told(sys::XS_IOMMU_FLUSHF_modified);
+                    store(page, word);
+                    told(sys::XS_IOMMU_FLUSHF_added);
+                }
+            });
+        })
+    };
+    let other = word + 0x1000;
+    assert_eq!(becomes(&[other]), [""; 0]);
+    assert_eq!(becomes(&[word + 0x2000, word]), ["P6"]);
+    // Refused in between: for other rights, and for nothing at all.
+    let read_only = word & !test_harness::pte::WRITE;
+    assert_eq!(becomes(&[read_only]), ["P6"]);
+    assert_eq!(becomes(&[read_only]), ["P6"]);
+    // Mapped, with its valid bit clear.
+    assert_eq!(becomes(&[other & !test_harness::pte::VALID]), ["P6"]);
     w.abandon();
 }

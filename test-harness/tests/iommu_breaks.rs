@@ -142,3 +142,72 @@ fn foreign_pages_side_by_side_are_flushed_once() {
         w.check();
     }
 }
+
+/// Pages whose mapping stays and which a device cannot reach for a moment: the others of a block that is split,
+/// and no other. docs/e2e.md has what that means for a device.
+#[test]
+fn only_the_split_of_a_block_keeps_a_device_from_what_stays_mapped() {
+    let changes: [(Change, u64); 8] = [
+        (
+            ("a hole in a block", |d| {
+                assert_eq!(d.remove(M2 + 7, 1, ram(0) + M2 + 7), 0);
+            }),
+            M2 - 1,
+        ),
+        (
+            ("another page in a block", |d| {
+                assert_eq!(d.insert(M2 + 7, 1, ram(0), p2mt::RAM_RW), 0);
+            }),
+            M2 - 1,
+        ),
+        (
+            ("a restricted page in a block", |d| {
+                assert_eq!(d.set_access(M2 + 7, 1, 0, access::R), 0);
+            }),
+            M2 - 1,
+        ),
+        (
+            ("all of a block", |d| {
+                assert_eq!(d.remove(M2, M2, ram(0) + M2), 0);
+            }),
+            0,
+        ),
+        (
+            ("a hole beside pages", |d| {
+                assert_eq!(d.remove(8 * M2 + 7, 1, ram(0) + 9), 0);
+            }),
+            0,
+        ),
+        (
+            ("a new page beside pages", |d| {
+                assert_eq!(d.insert(8 * M2 + 70, 1, ram(0), p2mt::RAM_RW), 0);
+            }),
+            0,
+        ),
+        (
+            ("a restricted page beside pages", |d| {
+                assert_eq!(d.set_access(8 * M2 + 7, 1, 0, access::N), 0);
+                assert_eq!(d.set_access(8 * M2 + 7, 1, 0, access::RW), 0);
+                assert_eq!(d.set_access(8 * M2 + 7, 1, 0, access::RWX), 0);
+            }),
+            0,
+        ),
+        (
+            ("one restriction for all pages of a table", |d| {
+                assert_eq!(d.set_access(8 * M2, 64, 0, access::RW), 0);
+                assert_eq!(d.set_access(8 * M2, 64, 0, access::RWX), 0);
+            }),
+            0,
+        ),
+    ];
+    for iommu in [Iommu::Coherent, Iommu::NonCoherent] {
+        for ((what, change), gaps) in changes {
+            let (w, d, _) = scene(iommu);
+            assert_eq!(d.insert(8 * M2, 64, ram(0) + 2, p2mt::RAM_RW), 0);
+            let before = w.device_gaps();
+            change(d);
+            assert_eq!(w.device_gaps() - before, gaps, "{what}");
+            w.check();
+        }
+    }
+}

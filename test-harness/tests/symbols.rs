@@ -287,7 +287,8 @@ fn set_way_operations_track_what_the_guest_touches() {
     v.toggle_cache(false);
     assert!(v.need_flush_to_ram());
     assert_eq!(v.hcr() & 1 << 26, 0);
-    // With tables that an IOMMU shares it cannot be done.
+    // With tables that an IOMMU shares it cannot be done. In those no valid bit is clear on the way to a page.
+    assert!(d.resolve(2));
     w.share_tables(test_harness::Iommu::Coherent, true);
     call!(p2m_set_way_flush(
         v.pointer(),

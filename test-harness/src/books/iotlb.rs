@@ -10,10 +10,19 @@
 //! whose translation has changed: that what it may hold is stale
 //! (`IOMMU_FLUSHF_modified`), that there is something new (`added`), or both.
 //! One that answers with an error was told.
+//!
+//! Rule P6: a device that uses a guest frame at any moment while tables that it
+//! shares change comes to what was mapped there when the write lock was taken, to
+//! what is mapped when it is dropped, or is refused. It is refused only where the
+//! address, the type or the size of the mapping changes, which takes a
+//! break-before-make ([`Met::is_gap`] counts what is refused though only the size
+//! changes: the neighbours of a page in a block that is split). And what is mapped
+//! in the end is within its reach: no valid bit is clear.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use super::tlb::PERMISSIONS;
 use crate::ground::event::Mfn;
 use crate::ground::pte;
 
@@ -47,12 +56,72 @@ impl Reachable {
     }
 }
 
+/// What a walk finds for one page: its entry, and the level of that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Found {
+    pub(crate) page: u64,
+    pub(crate) level: u32,
+    /// Xen's, which no device sees.
+    pub(crate) p2m_type: u32,
+}
+
+/// Whether the same frame is mapped as the same, but for the rights.
+fn differs_in_rights(one: u64, other: u64) -> bool {
+    (one ^ other) & !PERMISSIONS == 0
+}
+
+/// What devices may have met at one guest frame since the write lock was taken.
+#[derive(Debug)]
+pub(crate) struct Met {
+    pub(crate) before: Option<Found>,
+    pub(crate) since: Vec<Option<Found>>,
+}
+
+impl Met {
+    /// A frame in the middle that is neither the old nor the new one. Of the rights nothing is said: one call
+    /// may set them twice (a list of frames with the same frame in it again).
+    pub(crate) fn stranger(&self, after: Option<Found>) -> Option<Found> {
+        let known = |met: &Found| {
+            let ends = [self.before, after].into_iter().flatten();
+            ends.into_iter()
+                .any(|end| differs_in_rights(met.page, end.page))
+        };
+        self.since
+            .iter()
+            .flatten()
+            .find(|&met| !known(met))
+            .copied()
+    }
+
+    /// Refused in between, though it is the same frame with the same rights.
+    pub(crate) fn is_gap(&self, after: Option<Found>) -> bool {
+        let same = self
+            .before
+            .zip(after)
+            .is_some_and(|(before, after)| before.page == after.page);
+        same && self.since.contains(&None)
+    }
+
+    /// Refused in between for no more than other rights.
+    pub(crate) fn is_needless(&self, after: Option<Found>) -> bool {
+        let alike = self.before.zip(after).is_some_and(|(before, after)| {
+            let alike = (before.level, before.p2m_type) == (after.level, after.p2m_type);
+            alike && differs_in_rights(before.page, after.page)
+        });
+        alike && self.since.contains(&None)
+    }
+}
+
 /// All of them, and what the IOMMU was not told of.
 #[derive(Debug, Default)]
 pub(crate) struct Iotlb {
     pub(crate) reachable: Vec<Reachable>,
     /// By domain and guest frame, what the IOMMU was told last.
     pub(crate) untold: BTreeMap<(usize, u64), Option<u64>>,
+    /// By the same, what devices have met.
+    pub(crate) met: BTreeMap<(usize, u64), Met>,
+    /// How many frames were out of reach for a moment although their mapping stays.
+    pub(crate) gaps: u64,
 }
 
 /// Bits 62:55, which hardware ignores, and those that tell pages from blocks.

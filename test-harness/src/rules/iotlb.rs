@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Rules P3 and P4: what devices may still reach is not given up, and the IOMMU is told of each
-//! change; see [`crate::books::iotlb`].
+//! Rules P3, P4 and P6: what devices may still reach is not given up, the IOMMU is told of each
+//! change, and nothing comes in between for the devices; see [`crate::books::iotlb`].
 
 use std::ops::Range;
 
 use xen_sys::{XS_IOMMU_FLUSHF_added, XS_IOMMU_FLUSHF_modified};
 
 use super::State;
-use crate::books::iotlb::{page_of, Reachable};
+use crate::books::iotlb::{page_of, Found, Met, Reachable};
 use crate::ground::config::Iommu;
 use crate::ground::event::Mfn;
 use crate::ground::pte;
@@ -66,11 +66,24 @@ impl State {
         for entry in [old, self.frames.pages.peek_word(mfn, index)] {
             self.valid_leaves(entry, table.level, first, &mut changed);
         }
+        if self.config.iommu_shares_tables {
+            for gfn in changed.iter().flat_map(some_of) {
+                let is = self.iommu_find(table.domain, gfn);
+                if !self.iotlb.met.contains_key(&(table.domain, gfn)) {
+                    let below = || self.walk_from(old, table.level, gfn);
+                    let (before, since) = (seen.then(below).flatten(), Vec::new());
+                    let met = Met { before, since };
+                    self.iotlb.met.insert((table.domain, gfn), met);
+                }
+                let met = self.iotlb.met.get_mut(&(table.domain, gfn));
+                met.into_iter().for_each(|met| met.since.push(is));
+            }
+        }
         for gfn in changed.into_iter().flatten() {
             let key = (table.domain, gfn);
             if !self.iotlb.untold.contains_key(&key) {
                 let below = || self.walk_from(old, table.level, gfn);
-                let was = seen.then(below).flatten();
+                let was = seen.then(below).flatten().map(|found| found.page);
                 self.iotlb.untold.insert(key, was);
             }
         }
@@ -105,14 +118,20 @@ impl State {
     }
 
     /// What a walk finds for `gfn` that has come to `entry`, of `level`.
-    fn walk_from(&self, mut entry: u64, level: u32, gfn: u64) -> Option<u64> {
+    fn walk_from(&self, mut entry: u64, level: u32, gfn: u64) -> Option<Found> {
         for level in level..4 {
             if entry & pte::VALID == 0 {
                 return None;
             }
             let order = pte::order(level);
             if !pte::is_table(entry, level) {
-                return Some(page_of(entry, gfn & ((1 << order) - 1)));
+                let page = page_of(entry, gfn & ((1 << order) - 1));
+                let p2m_type = pte::p2m_type(entry);
+                return Some(Found {
+                    page,
+                    level,
+                    p2m_type,
+                });
             }
             let index = gfn >> (order - 9) & 511;
             entry = self.frames.pages.peek_word(pte::mfn(entry), index as usize);
@@ -122,6 +141,11 @@ impl State {
 
     /// What the IOMMU finds for `gfn` now.
     fn iommu_walk(&self, domain: usize, gfn: u64) -> Option<u64> {
+        self.iommu_find(domain, gfn).map(|found| found.page)
+    }
+
+    /// The same, and in an entry of which level.
+    fn iommu_find(&self, domain: usize, gfn: u64) -> Option<Found> {
         let (level, _) = self.config.root();
         let order = pte::order(level);
         let root = self.root_of(domain)? + (gfn >> order >> 9);
@@ -188,6 +212,61 @@ impl State {
         }
     }
 
+    /// The write lock of a domain is about to be dropped: rule P6.
+    pub(crate) fn check_met(&mut self, domain: usize) {
+        let mut met = std::mem::take(&mut self.iotlb.met);
+        let mut mine = met.split_off(&(domain, 0));
+        met.append(&mut mine.split_off(&(domain + 1, 0)));
+        self.iotlb.met = met;
+        if self.is_gone(domain) {
+            return;
+        }
+        for ((_, gfn), met) in mine {
+            let after = self.iommu_find(domain, gfn);
+            if let Some(stranger) = met.stranger(after) {
+                self.broken(
+                    "P6",
+                    format!(
+                        "at gfn {gfn:#x} a device comes to {stranger:x?}, which is neither                          what was mapped nor what will be"
+                    ),
+                );
+            }
+            if met.is_needless(after) {
+                self.broken(
+                    "P6",
+                    format!("a device is refused at gfn {gfn:#x} for a change of its rights"),
+                );
+            }
+            if after.is_none() && self.is_mapped_at(domain, gfn) {
+                self.broken(
+                    "P6",
+                    format!("gfn {gfn:#x} is mapped and a device cannot reach it"),
+                );
+            }
+            self.iotlb.gaps += u64::from(met.is_gap(after));
+        }
+    }
+
+    /// Whether something is mapped, whatever the valid bits say.
+    fn is_mapped_at(&self, domain: usize, gfn: u64) -> bool {
+        let (level, _) = self.config.root();
+        let order = pte::order(level);
+        let root = self.root_of(domain).map(|root| root + (gfn >> order >> 9));
+        let mut at = root;
+        for level in level..4 {
+            let Some(table) = at else {
+                return false;
+            };
+            let index = gfn >> pte::order(level) & 511;
+            let entry = self.frames.pages.peek_word(table, index as usize);
+            if !pte::is_table(entry, level) {
+                return pte::is_mapped(entry);
+            }
+            at = Some(pte::mfn(entry));
+        }
+        false
+    }
+
     /// A reference to the page is dropped, or the table freed.
     pub(crate) fn check_out_of_reach(&mut self, cpu: usize, mfn: Mfn) {
         if let Some(at) = self
@@ -206,3 +285,12 @@ impl State {
         }
     }
 }
+
+/// The guest frames of a range at which devices are watched: all of what a table spans; of more the two ends,
+/// and some in between.
+fn some_of(gfns: &Range<u64>) -> impl Iterator<Item = u64> {
+    let step = ((gfns.end - gfns.start) / WATCHED).max(1) as usize;
+    gfns.clone().step_by(step).chain(gfns.end.checked_sub(1))
+}
+
+const WATCHED: u64 = 512;

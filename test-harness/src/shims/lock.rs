@@ -128,6 +128,7 @@ extern "C" fn xs_write_unlock(l: *mut rwlock_t) {
             m.check_published(domain, "when the write lock is dropped");
             m.check_flushed(domain);
             m.check_told(domain);
+            m.check_met(domain);
         }
         m.locks.write_unlock(l.addr(), cpu)
     });

@@ -45,6 +45,12 @@ impl World {
         self.locked(|m| m.devices.iommu_failures)
     }
 
+    /// Frames that stay mapped as they are, and that devices could not reach for a moment: so far.
+    #[must_use]
+    pub fn device_gaps(&self) -> u64 {
+        self.locked(|m| m.iotlb.gaps)
+    }
+
     /// When preemption checks answer yes, and what it is that waits.
     pub fn preempt_for(&self, when: Preempt, waiting: Waiting) {
         self.locked(|m| (m.cpus.preempt, m.cpus.waiting) = (when, waiting));
