@@ -52,5 +52,6 @@ void role_refused(void);
 void role_share(void);
 void role_table(void);
 void role_same(void);
+void role_dma(void);
 
 #endif

@@ -145,6 +145,8 @@ void guest_main(const char *tree)
         role_table();
     else if ( after(role, "same") )
         role_same();
+    else if ( after(role, "dma") )
+        role_dma();
     else if ( after(role, "tick") )
         for ( unsigned long n = 1; n < 1000; n++ )
         {

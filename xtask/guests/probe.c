@@ -6,6 +6,7 @@
 //   probe domain ID        a domain's pages, of RAM and of its pool
 //   probe destroy ID       end a domain that xl does not know by name
 //   probe flip ID GFN N S  restrict and release N pages in a loop of S seconds, and count
+//   probe hole DISK        let the disk's device write to a page of dom0's that is not mapped for a while
 
 #include <stddef.h>
 #include <stdint.h>
@@ -14,7 +15,7 @@
 #include <public/memory.h>
 #include <public/sysctl.h>
 
-enum { SYS_ioctl = 29, SYS_openat = 56, SYS_write = 64, SYS_exit = 93, SYS_nanosleep = 101,
+enum { SYS_ioctl = 29, SYS_openat = 56, SYS_write = 64, SYS_pread64 = 67, SYS_exit = 93, SYS_nanosleep = 101,
        SYS_clock_gettime = 113, SYS_mlockall = 230 };
 
 struct privcmd_hypercall {
@@ -45,24 +46,13 @@ void *memset(void *to, int byte, size_t size)
     return to;
 }
 
-static size_t length(const char *text)
-{
-    size_t n = 0;
-
-    while ( text[n] != 0 )
-        n++;
-    return n;
-}
-
-static void text(const char *what)
-{
-    syscall(SYS_write, 1, (long)what, (long)length(what), 0);
-}
-
+// In one piece, so that nothing of Xen's gets in between.
 static void value(const char *name, long number)
 {
+    static char line[128];
     char digits[24];
     int at = sizeof(digits);
+    size_t end = 0;
     unsigned long rest = number < 0 ? -(unsigned long)number : (unsigned long)number;
 
     digits[--at] = 0;
@@ -71,10 +61,13 @@ static void value(const char *name, long number)
     while ( (rest /= 10) != 0 );
     if ( number < 0 )
         digits[--at] = '-';
-    text(name);
-    text("=");
-    text(digits + at);
-    text("\n");
+    for ( ; *name != 0 && end < sizeof(line) - sizeof(digits) - 2; name++ )
+        line[end++] = *name;
+    line[end++] = '=';
+    for ( ; digits[at] != 0; at++ )
+        line[end++] = digits[at];
+    line[end++] = '\n';
+    syscall(SYS_write, 1, (long)line, (long)end, 0);
 }
 
 static void die(const char *what, long rc)
@@ -226,6 +219,69 @@ static void flip(long id, unsigned long gfn, unsigned int count, long length)
     value("@@value flips", flips);
 }
 
+#define PAGE 4096UL
+#define SECTOR 512UL
+#define O_DIRECT 0x10000L
+
+// The frame that the kernel has for an address of ours.
+static uint64_t frame_of(const volatile void *address)
+{
+    long map = syscall(SYS_openat, -100, (long)"/proc/self/pagemap", 0, 0);
+    uint64_t entry = 0;
+    long rc = syscall(SYS_pread64, map, (long)&entry, sizeof(entry), (long)((uint64_t)address / PAGE * 8));
+
+    if ( rc != sizeof(entry) || !(entry >> 63) )
+        die("/proc/self/pagemap", rc);
+    return entry & ((1UL << 55) - 1);
+}
+
+static void reservation(unsigned int op, uint64_t frame, const char *what)
+{
+    static xen_pfn_t extent;
+    static struct xen_memory_reservation one;
+    long rc;
+
+    extent = frame;
+    one.nr_extents = 1;
+    one.domid = DOMID_SELF;
+    set_xen_guest_handle(one.extent_start, &extent);
+    rc = hypercall(__HYPERVISOR_memory_op, op, (uint64_t)&one);
+    if ( rc != 1 )
+        die(what, rc);
+}
+
+// dom0 gets the same frame back (it is mapped one to one), so that it shows whether the device wrote to it.
+static void hole(const char *name)
+{
+    static volatile uint64_t page[PAGE / 8] __attribute__((aligned(4096)));
+    const uint64_t poison = 0xB01D0000B01D;
+    long disk = syscall(SYS_openat, -100, (long)name, O_DIRECT, 0), rc;
+    unsigned long lands[3];
+    uint64_t frame;
+
+    if ( disk < 0 )
+        die(name, disk);
+    page[0] = poison;
+    frame = frame_of(page);
+    for ( int i = 0; i < 3; i++ )
+    {
+        page[0] = poison;
+        if ( i == 1 )
+            reservation(XENMEM_decrease_reservation, frame, "decrease_reservation");
+        rc = syscall(SYS_pread64, disk, (long)page, SECTOR, 0);
+        if ( i == 1 )
+            reservation(XENMEM_populate_physmap, frame, "populate_physmap");
+        if ( rc != (long)SECTOR )
+            die("pread", rc);
+        lands[i] = page[0] != poison;
+    }
+    if ( frame_of(page) != frame )
+        die("the kernel has moved the page", 0);
+    value("@@value lands_before", (long)lands[0]);
+    value("@@value reached", (long)lands[1]);
+    value("@@value lands_after", (long)lands[2]);
+}
+
 static int run(long count, const char **words)
 {
     privcmd = (int)syscall(SYS_openat, -100, (long)"/dev/xen/privcmd", 2, 0);
@@ -243,8 +299,10 @@ static int run(long count, const char **words)
         domain(number(words[2]));
     else if ( count == 6 && words[1][0] == 'f' )
         flip(number(words[2]), (unsigned long)number(words[3]), (unsigned int)number(words[4]), number(words[5]));
+    else if ( count == 3 && words[1][0] == 'h' )
+        hole(words[2]);
     else
-        die("usage: probe pages | newest | domain ID | destroy ID | flip ID GFN N SECONDS", 0);
+        die("usage: probe pages | newest | domain ID | destroy ID | flip ID GFN N SECONDS | hole DISK", 0);
     return 0;
 }
 

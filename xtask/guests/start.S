@@ -65,6 +65,7 @@ mmu_on:
 
 // Any exception is the end: the guest has none to expect.
     .balign 2048
+    .globl vectors
 vectors:
     .rept   16
     .balign 128

@@ -8,6 +8,10 @@
 //   monitor ring ID CPUS PAGES              with role=load: the ring is left full for a while
 //   monitor step ID PAGES STEPS             with role=load and one CPU: one instruction at a time
 //   monitor linux ID FIRST LAST EVENTS      Linux: its text, and its tables
+//   monitor dma-removed ID BLOCKS           with role=dma: what a device reaches of pages that are removed
+//   monitor dma-access ID                   the same of pages that are restricted
+//   monitor dma-busy ID TIMES               the same while tables change
+//   monitor dma-stream ID                   a device that does not stop; ends at once
 //   monitor recover ID VCPUS                after a monitor died: its vCPUs go on
 //
 // Ends with 0 if all was as it must be, 3 if the domain went away.
@@ -132,7 +136,7 @@ int main(int count, char **words)
     }
     if ( count < 3 )
     {
-        printf("usage: monitor table|sequence|hold|share|ring|step|linux|recover ID ...\n");
+        printf("usage: monitor table|sequence|hold|share|ring|step|linux|dma-...|recover ID ...\n");
         return 2;
     }
     if ( monitor_open(&monitor, domain) )
@@ -152,6 +156,14 @@ int main(int count, char **words)
         do_step(n[0], n[1]);
     else if ( !strcmp(kind, "linux") )
         do_linux(n[0], n[1], n[2]);
+    else if ( !strcmp(kind, "dma-removed") )
+        do_dma_removed(n[0]);
+    else if ( !strcmp(kind, "dma-access") )
+        do_dma_access();
+    else if ( !strcmp(kind, "dma-busy") )
+        do_dma_busy(n[0]);
+    else if ( !strcmp(kind, "dma-stream") )
+        do_dma_stream();
     else
         die(kind);
     if ( monitor_close(&monitor) && errno != ESRCH )

@@ -29,6 +29,10 @@ void do_share(unsigned long events);
 void do_ring(unsigned long cpus, unsigned long pages);
 void do_linux(uint64_t text_first, uint64_t text_last, unsigned long events);
 void do_step(unsigned long pages, unsigned long steps);
+void do_dma_removed(unsigned long blocks);
+void do_dma_access(void);
+void do_dma_busy(unsigned long batches);
+void do_dma_stream(void);
 void do_recover(uint32_t domain, unsigned long vcpus);
 
 #endif

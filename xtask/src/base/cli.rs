@@ -75,6 +75,10 @@ pub(crate) enum Extra {
     Selftest,
     /// What `bench` runs.
     Bench,
+    /// The driver of an SMMU that translates in two stages.
+    Smmu,
+    /// The same, and PCI devices (from 4.21 on).
+    SmmuPci,
     /// The debug key that prints stage 2.
     Dump,
     /// The C's old locking, which deadlocks; only for the test that shows it.
@@ -172,6 +176,9 @@ pub(crate) struct BootArgs {
     /// No script: a shell in dom0, on this terminal (leave with Ctrl-A X)
     #[arg(long)]
     pub(crate) interactive: bool,
+    /// dom0 without Xen's tools, with a disk behind an SMMU that shares dom0's tables (a QEMU from 8.1 on, which is downloaded if it must be)
+    #[arg(long)]
+    pub(crate) smmu: bool,
     /// Give up after so many seconds [default: 600, with --debug 1200]
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) timeout: Option<u64>,
@@ -452,6 +459,7 @@ impl BootArgs {
             cpu: "max".to_owned(),
             smp: 2,
             interactive: false,
+            smmu: false,
             timeout: None,
         }
     }

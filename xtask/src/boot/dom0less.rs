@@ -25,11 +25,32 @@ pub(crate) fn images_are_there(nodes: &str) -> bool {
     })
 }
 
-/// Makes the tree in `dir`; returns what QEMU needs to be told.
+/// Makes the tree in `dir`, with the guests' images; returns what QEMU needs to be told.
 pub(crate) fn devices(
     paths: &Paths,
     machine: &Machine,
     guest: &Path,
+    nodes: &str,
+    dir: &Path,
+) -> Result<Vec<OsString>> {
+    let mut devices = tree(paths, machine, nodes, dir)?;
+    // The whole of the room: Xen takes the size from the tree.
+    let image = dir.join("guest-padded");
+    let mut bytes =
+        std::fs::read(guest).with_context(|| format!("cannot read {}", guest.display()))?;
+    bytes.resize(usize::try_from(ROOM)?, 0);
+    files::write(&image, bytes)?;
+    for at in IMAGES_AT {
+        devices.push("-device".into());
+        devices.push(format!("loader,file={},addr={at:#x},force-raw=on", commas(&image)).into());
+    }
+    Ok(devices)
+}
+
+/// The tree that QEMU would have given, with these nodes, in `dir`; returns what QEMU needs to be told.
+pub(crate) fn tree(
+    paths: &Paths,
+    machine: &Machine,
     nodes: &str,
     dir: &Path,
 ) -> Result<Vec<OsString>> {
@@ -49,16 +70,5 @@ pub(crate) fn devices(
             .arg(&source),
         &log,
     )?;
-    // The whole of the room: Xen takes the size from the tree.
-    let image = dir.join("guest-padded");
-    let mut bytes =
-        std::fs::read(guest).with_context(|| format!("cannot read {}", guest.display()))?;
-    bytes.resize(usize::try_from(ROOM)?, 0);
-    files::write(&image, bytes)?;
-    let mut devices: Vec<OsString> = vec!["-dtb".into(), tree.into()];
-    for at in IMAGES_AT {
-        devices.push("-device".into());
-        devices.push(format!("loader,file={},addr={at:#x},force-raw=on", commas(&image)).into());
-    }
-    Ok(devices)
+    Ok(vec!["-dtb".into(), tree.into()])
 }

@@ -13,6 +13,7 @@ use anyhow::{Context, Result};
 
 use super::cpio::Cpio;
 use super::dom0::steps::{self, Step};
+use crate::base::command;
 use crate::base::files::{self, Fingerprint};
 use crate::base::paths::Paths;
 use crate::base::progress::Progress;
@@ -103,8 +104,35 @@ pub(crate) fn prepare(paths: &Paths, progress: Progress, xen: &BuiltXen) -> Resu
     })
 }
 
-/// A dom0 that has busybox and these steps, and no tools of Xen's.
-pub(crate) fn without_tools(paths: &Paths, progress: Progress, steps: &[Step]) -> Result<Images> {
+impl Kernel {
+    /// One of its modules, `kernel/drivers/...` without an ending, unpacked into `dir`: busybox wants it so.
+    pub(crate) fn module(&self, paths: &Paths, name: &str, dir: &Path) -> Result<PathBuf> {
+        files::create_dir(dir)?;
+        let from = self.modules.join(format!("{name}.ko.xz"));
+        let short = Path::new(name)
+            .file_name()
+            .context("a module without a name")?;
+        let module = dir.join(short).with_extension("ko");
+        let packed = dir.join(short).with_extension("ko.xz");
+        std::fs::copy(&from, &packed).with_context(|| format!("cannot copy {}", from.display()))?;
+        command::logged(
+            command::bound("xz")
+                .args(["--decompress", "--force"])
+                .arg(&packed),
+            &paths.log("module"),
+        )?;
+        Ok(module)
+    }
+}
+
+/// A dom0 that has busybox and these steps, and no tools of Xen's. More files: modules go to /xtask/modules, a
+/// program to /xtask.
+pub(super) fn without_tools(
+    paths: &Paths,
+    progress: Progress,
+    steps: &[Step],
+    more: &[PathBuf],
+) -> Result<Images> {
     let packages = Packages::fetch(paths, progress, release::DEFAULT)?;
     let dir = paths.cache().join("initrd-no-tools");
     let mut hash = Fingerprint::default();
@@ -114,6 +142,9 @@ pub(crate) fn without_tools(paths: &Paths, progress: Progress, steps: &[Step]) -
     for step in steps {
         hash.add(step.name).add(step.script);
     }
+    for file in more {
+        hash.add_file(file)?;
+    }
     let stamp = hash.hex();
     if !files::is_current(&dir, &stamp) {
         files::make_whole(paths, &dir, &stamp, |scratch| {
@@ -122,6 +153,12 @@ pub(crate) fn without_tools(paths: &Paths, progress: Progress, steps: &[Step]) -
             cpio.tree(&packages.dom0.join(BUSYBOX), BUSYBOX)?;
             cpio.file("init", 0o755, INIT)?;
             scripts(&mut cpio, steps)?;
+            for file in more {
+                let name = file.file_name().unwrap_or_default().to_string_lossy();
+                let is_module = file.extension().is_some_and(|end| end == "ko");
+                let folder = if is_module { "xtask/modules" } else { "xtask" };
+                cpio.tree(file, &format!("{folder}/{name}"))?;
+            }
             files::write(&scratch.join("dom0.cpio"), cpio.finish()?)
         })?;
     }

@@ -2,7 +2,8 @@
 //! Booting a built Xen under QEMU and judging what its console printed.
 //!
 //! `images` makes what is booted, `qemu` runs it (`alone` has Xen without a dom0, `hang` says where it got stuck),
-//! `dom0::console` reads the log, `dom0::steps` lists what dom0 does and how each is judged, `report` judges the rest.
+//! `dom0::console` reads the log, `dom0::steps` lists what dom0 does and how each is judged, `report` judges the rest, `smmu` has a
+//! device for dom0 or a guest.
 
 pub(crate) mod alone;
 pub(crate) mod cpio;
@@ -15,6 +16,7 @@ pub(crate) mod images;
 mod no_tools;
 pub(crate) mod qemu;
 mod report;
+pub(crate) mod smmu;
 
 use anyhow::Result;
 
@@ -45,7 +47,10 @@ pub(crate) fn boot(paths: &Paths, progress: Progress, args: &BootArgs) -> Result
     tools::require(paths, progress, &uses)?;
     cpu::argument(&args.cpu)?;
     let mut build = args.build.clone();
-    if build.p2m == P2m::Rust && build.extra.is_none() {
+    if args.smmu {
+        let release = xen::source::Chosen::by(&build.source)?.release();
+        build.extra = Some(smmu::Owner::dom0(release).1);
+    } else if build.p2m == P2m::Rust && build.extra.is_none() {
         build.extra = Some(Extra::Dump);
     }
     let xen = lock::alone(paths, progress, || {
@@ -63,16 +68,19 @@ pub(crate) fn built(
     steps: &[Step],
 ) -> Result<Outcome> {
     let dir = paths.run(&format!("{}-{}-smp{}", xen.name, args.cpu, args.smp));
-    let tools = release::has_tools(xen.release);
-    let steps = if tools { steps } else { no_tools::STEPS };
+    let tools = release::has_tools(xen.release) && !args.smmu;
+    let steps = if tools {
+        steps.to_vec()
+    } else {
+        no_tools::steps(args)
+    };
     let steps: Vec<Step> = steps
-        .iter()
-        .copied()
+        .into_iter()
         .filter(|step| xen.dumps || !step.is_dump())
         .collect();
     let machine = lock::alone(paths, progress, || {
         if !tools {
-            return no_tools::machine(paths, progress, args, xen, &dir);
+            return no_tools::machine(paths, progress, args, xen, &steps, &dir);
         }
         let images = images::prepare(paths, progress, xen)?;
         Ok(qemu::Machine {
@@ -96,7 +104,7 @@ pub(crate) fn built(
         if steps.iter().any(Step::is_dump) {
             rows.push(dom0::dump::kept(&console, &dir)?);
         }
-        if !tools {
+        if !tools && !args.smmu {
             rows.extend(no_tools::rows(&console));
         }
         report::explain_failure(progress, &rows, &ended, &log);

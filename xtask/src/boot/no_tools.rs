@@ -1,22 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! A boot of a Xen for whose release no Debian has the tools: dom0 comes up and runs none, and beside it are two
-//! guests that Xen makes itself. dom0's kernel and busybox are those of the default release's Debian.
+//! guests that Xen makes itself, or dom0 is alone with a disk behind an SMMU. dom0's kernel and busybox are those of the default release's Debian.
 
 use std::path::Path;
 
 use anyhow::Result;
 
 use super::dom0::console::{Console, StepRun};
+use super::dom0::dma;
 use super::dom0::steps::Step;
 use super::images;
 use super::qemu::Machine;
+use super::smmu::Owner;
 use super::{cpu, dom0less};
 use crate::base::cli::BootArgs;
 use crate::base::paths::Paths;
 use crate::base::progress::Progress;
 use crate::base::table::Row;
+use crate::host::emulator::Emulator;
 use crate::host::programs;
 use crate::xen::build::BuiltXen;
+use crate::xen::release;
 
 /// The guests' nodes.
 const NODES: &str = include_str!("../../assets/no-tools/dom0less.dts");
@@ -25,7 +29,12 @@ const NODES: &str = include_str!("../../assets/no-tools/dom0less.dts");
 const TICKS: usize = 3;
 
 /// All that dom0 does.
-pub(super) const STEPS: &[Step] = &[Step {
+pub(super) fn steps(args: &BootArgs) -> Vec<Step> {
+    let dma = if args.smmu { dma::STEPS } else { &[] };
+    [STEPS, dma].concat()
+}
+
+const STEPS: &[Step] = &[Step {
     name: "up",
     title: "dom0 stays up",
     script: include_str!("../../assets/no-tools/up"),
@@ -39,15 +48,30 @@ pub(super) fn machine(
     progress: Progress,
     args: &BootArgs,
     xen: &BuiltXen,
+    steps: &[Step],
     dir: &Path,
 ) -> Result<Machine> {
-    let images = images::without_tools(paths, progress, STEPS)?;
+    let mut more = Vec::new();
+    if args.smmu {
+        let kernel = images::kernel(paths, progress, release::DEFAULT)?;
+        for module in dma::MODULES {
+            more.push(kernel.module(paths, module, dir)?);
+        }
+        more.push(programs::probe(paths, &xen.tree, dir)?);
+    }
+    let images = images::without_tools(paths, progress, steps, &more)?;
     let mut machine = Machine {
-        steps: STEPS.iter().map(|step| step.name.to_owned()).collect(),
+        steps: steps.iter().map(|step| step.name.to_owned()).collect(),
         ..Machine::plain(cpu::argument(&args.cpu)?, args.smp, xen, images)
     };
-    let guest = programs::guest(paths, &xen.tree, dir)?;
-    machine.devices = dom0less::devices(paths, &machine, &guest, NODES, dir)?;
+    if args.smmu {
+        // Alone: guests that count take the time that an emulated disk needs.
+        machine.smmu = Some(Emulator::with_smmu(paths, progress)?);
+        machine.devices = Owner::dom0(xen.release).0.devices(paths, &machine, dir)?;
+    } else {
+        let guest = programs::guest(paths, &xen.tree, dir)?;
+        machine.devices = dom0less::devices(paths, &machine, &guest, NODES, dir)?;
+    }
     Ok(machine)
 }
 

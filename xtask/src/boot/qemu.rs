@@ -15,6 +15,7 @@ use super::hang;
 use super::images::Images;
 use crate::base::command;
 use crate::base::progress::Task;
+use crate::host::emulator::{Emulator, SMMU_BOARD, SMMU_STAGE_2};
 use crate::host::tools::QEMU;
 use crate::xen::build::BuiltXen;
 
@@ -45,6 +46,8 @@ pub(crate) struct Machine {
     pub(crate) dom0_arguments: String,
     /// What dom0 does, by name and in order.
     pub(crate) steps: Vec<String>,
+    /// A QEMU with an SMMU that translates stage 2, and so the board has one; otherwise the machine's own.
+    pub(crate) smmu: Option<Emulator>,
     /// More for QEMU.
     pub(crate) devices: Vec<OsString>,
 }
@@ -168,6 +171,7 @@ impl Machine {
             xen_arguments: String::new(),
             dom0_arguments: String::new(),
             steps: Vec::new(),
+            smmu: None,
             devices: Vec::new(),
         }
     }
@@ -184,8 +188,14 @@ impl Machine {
     /// is, which is inside the p2m lock; a reader that waits for this lock then has its turn for 100 ms,
     /// again and again, and never finds it free.
     pub(crate) fn command(&self, steps: &str) -> Command {
-        let mut qemu = command::bound(QEMU);
-        add_machine(&mut qemu, "", &self.cpu, self.smp, MEMORY_MIB);
+        let (mut qemu, board) = match &self.smmu {
+            None => (command::bound(QEMU), ""),
+            Some(emulator) => (emulator.command(), SMMU_BOARD),
+        };
+        if self.smmu.is_some() {
+            qemu.args(SMMU_STAGE_2);
+        }
+        add_machine(&mut qemu, board, &self.cpu, self.smp, MEMORY_MIB);
         qemu.arg("-kernel")
             .arg(&self.xen)
             .arg("-append")

@@ -9,7 +9,6 @@ use std::path::Path;
 use anyhow::{Context, Result};
 
 use super::scenarios;
-use crate::base::command;
 use crate::boot::cpio::Cpio;
 use crate::boot::images::{Images, Kernel};
 
@@ -19,6 +18,7 @@ use crate::base::paths::Paths;
 const FILES: &[(&str, &str)] = &[
     ("lib", include_str!("../../assets/e2e/lib")),
     ("lib-access", include_str!("../../assets/e2e/lib-access")),
+    ("lib-dma", include_str!("../../assets/e2e/lib-dma")),
     ("lib-monitor", include_str!("../../assets/e2e/lib-monitor")),
     ("ours.cfg", include_str!("../../assets/e2e/ours.cfg")),
     ("linux.cfg", include_str!("../../assets/e2e/linux.cfg")),
@@ -27,14 +27,17 @@ const FILES: &[(&str, &str)] = &[
 const BLOCK: &str = include_str!("../../assets/e2e/block");
 const LINUX_INIT: &str = include_str!("../../assets/e2e/init");
 
-/// dom0's side of a PV disk, below the kernel's modules.
+/// dom0's side of a PV disk and the driver of a real one, below the kernel's modules.
 const MODULES: &[&str] = &[
+    "kernel/drivers/nvme/common/nvme-auth.ko.xz",
+    "kernel/drivers/nvme/host/nvme-core.ko.xz",
+    "kernel/drivers/nvme/host/nvme.ko.xz",
     "kernel/drivers/block/loop.ko.xz",
     "kernel/drivers/block/xen-blkback/xen-blkback.ko.xz",
 ];
 
 /// The guest's side.
-const FRONTEND: &str = "kernel/drivers/block/xen-blkfront.ko.xz";
+const FRONTEND: &str = "kernel/drivers/block/xen-blkfront";
 
 /// The images of a plain boot with the scenarios added.
 pub(super) fn extend(
@@ -84,16 +87,7 @@ pub(super) fn extend(
 
 /// The Linux guest's: busybox, our script, and the driver of its disk, which busybox wants unpacked.
 fn linux_initrd(paths: &Paths, kernel: &Kernel, dir: &Path) -> Result<Vec<u8>> {
-    let packed = dir.join("xen-blkfront.ko.xz");
-    let module = dir.join("xen-blkfront.ko");
-    fs::copy(kernel.modules.join(FRONTEND), &packed)
-        .with_context(|| format!("cannot copy {FRONTEND}"))?;
-    command::logged(
-        command::bound("xz")
-            .args(["--decompress", "--force"])
-            .arg(&packed),
-        &paths.log("e2e-module"),
-    )?;
+    let module = kernel.module(paths, FRONTEND, dir)?;
     let mut cpio = Cpio::new(Vec::new());
     for folder in ["dev", "proc", "sys"] {
         cpio.dir(folder)?;

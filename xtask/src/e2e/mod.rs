@@ -54,6 +54,8 @@ pub(crate) fn run(paths: &Paths, progress: Progress, args: &TestArgs) -> Result<
     for plan in [
         session::Plan::tools(chosen(scenarios::IN_ONE_BOOT)),
         session::Plan::monitor(chosen(scenarios::WITH_MONITOR)),
+        session::Plan::smmu(chosen(scenarios::BEHIND_SMMU)),
+        session::Plan::smmu_of_dom0(chosen(&[scenarios::DMA_OF_DOM0])),
         session::Plan::dom0less(chosen(&[scenarios::DOM0LESS])),
         session::Plan::seed(chosen(&[scenarios::SEED])),
     ] {
@@ -68,19 +70,21 @@ pub(crate) fn run(paths: &Paths, progress: Progress, args: &TestArgs) -> Result<
     Ok(lines.iter().all(|line| line.verdict.passed()))
 }
 
-/// The short form: one boot of the Rust with the quick scenarios, each judged by itself.
+/// The short form: the quick scenarios with the Rust alone, each judged by itself; and those of them that need a
+/// device behind an SMMU, in a boot of their own.
 pub(crate) fn short(paths: &Paths, progress: Progress) -> Result<Vec<Row>> {
-    let plan = session::Plan::short(scenarios::SHORT.to_vec());
-    let session = session::run(paths, progress, &plan, P2m::Rust)?;
-    let mut rows: Vec<Row> = plan
-        .scenarios
-        .iter()
-        .map(|scenario| {
+    let mut rows = Vec::new();
+    for plan in [
+        session::Plan::short(scenarios::SHORT.to_vec()),
+        session::Plan::smmu(scenarios::SHORT_BEHIND_SMMU.to_vec()),
+    ] {
+        let session = session::run(paths, progress, &plan, P2m::Rust)?;
+        rows.extend(plan.scenarios.iter().map(|scenario| {
             let seen = session.of(scenario).map(|seen| seen.text);
             Row::of(scenario.title, seen)
-        })
-        .collect();
-    rows.push(Row::of("end of that boot", session.end));
+        }));
+        rows.push(Row::of("end of that boot", session.end));
+    }
     Ok(rows)
 }
 

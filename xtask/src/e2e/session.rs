@@ -12,7 +12,9 @@ use crate::base::paths::Paths;
 use crate::base::progress::Progress;
 use crate::boot::dom0::console::{Console, StepRun};
 use crate::boot::qemu::{self, Ended, Limits, Machine};
+use crate::boot::smmu::Owner;
 use crate::boot::{self, cpu};
+use crate::host::emulator::Emulator;
 use crate::host::{libxen, programs};
 use crate::xen;
 
@@ -33,6 +35,8 @@ pub(super) struct Plan {
     pub(super) debug: bool,
     /// What Xen has besides.
     pub(super) extra: Option<Extra>,
+    /// There is a device behind an SMMU, for this one.
+    behind_smmu: Option<Owner>,
     /// More for Xen's command line.
     xen_arguments: &'static str,
     /// dom0 has the monitor of `xtask/guests/monitor`.
@@ -52,6 +56,7 @@ impl Plan {
             scenarios,
             debug: false,
             extra: None,
+            behind_smmu: None,
             xen_arguments: "",
             monitor: false,
             guests: 100,
@@ -68,6 +73,7 @@ impl Plan {
             scenarios,
             debug: true,
             extra: None,
+            behind_smmu: None,
             xen_arguments: "dom0_max_vcpus=1",
             monitor: false,
             guests: 0,
@@ -94,6 +100,26 @@ impl Plan {
             monitor: true,
             limits: (3600, 300, 900),
             ..Self::tools(scenarios)
+        }
+    }
+
+    /// A device behind an SMMU that shares the tables of guests.
+    pub(super) fn smmu(scenarios: Vec<Scenario>) -> Self {
+        Self {
+            name: "smmu",
+            extra: Some(Extra::Smmu),
+            behind_smmu: Some(Owner::Guest),
+            ..Self::monitor(scenarios)
+        }
+    }
+
+    /// The same, of dom0.
+    pub(super) fn smmu_of_dom0(scenarios: Vec<Scenario>) -> Self {
+        Self {
+            name: "smmu-dom0",
+            extra: Some(Extra::Smmu),
+            behind_smmu: Some(Owner::Dom0),
+            ..Self::monitor(scenarios)
         }
     }
 
@@ -162,6 +188,10 @@ pub(super) fn run(paths: &Paths, progress: Progress, plan: &Plan, p2m: P2m) -> R
             steps,
             ..Machine::plain(cpu::argument("max")?, 2, &xen, images)
         };
+        if let Some(owner) = plan.behind_smmu {
+            machine.smmu = Some(Emulator::with_smmu(paths, progress)?);
+            machine.devices = owner.devices(paths, &machine, &dir)?;
+        }
         if plan.extra == Some(Extra::StaticMemory) {
             machine.devices = dom0less::devices(paths, &machine, &guest, &dir)?;
         }

@@ -25,6 +25,8 @@ const MONITOR: &[&str] = &[
     "sequence.c",
     "linux.c",
     "step.c",
+    "dma.c",
+    "dma_watch.c",
     "recover.c",
 ];
 

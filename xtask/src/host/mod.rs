@@ -3,6 +3,7 @@
 
 pub(crate) mod archive;
 pub(crate) mod debian_rust;
+pub(crate) mod emulator;
 pub(crate) mod libxen;
 pub(crate) mod packages;
 pub(crate) mod programs;

@@ -28,6 +28,9 @@ const GUEST: &[&str] = &[
     "share.c",
     "same.c",
     "table.c",
+    "dma/dma.c",
+    "dma/nvme.c",
+    "dma/skip.S",
 ];
 
 /// What both are compiled with: no library, no vector registers, no position independence.

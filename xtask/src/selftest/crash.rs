@@ -11,7 +11,6 @@ use std::process::Stdio;
 use anyhow::{Context, Result};
 
 use super::machine::{self, built, Machine, Purpose, Request};
-use super::smmu::Emulator;
 use crate::base::cli::{DiffArgs, P2m};
 use crate::base::command;
 use crate::base::lock;
@@ -20,6 +19,7 @@ use crate::base::progress::Progress;
 use crate::base::table::{self, Row};
 use crate::boot::cpu;
 use crate::boot::dom0::console::Console;
+use crate::host::emulator::Emulator;
 
 /// What must be there, each somewhere after the one before it.
 const EXPECTED: [&str; 6] = [

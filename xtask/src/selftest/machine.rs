@@ -6,15 +6,14 @@ use std::path::Path;
 use anyhow::{bail, Context, Result};
 
 use super::log::Run;
-use super::smmu::Emulator;
 use crate::base::cli::{BuildArgs, DiffArgs, Extra, P2m};
-use crate::base::command;
 use crate::base::paths::Paths;
 use crate::base::progress::Progress;
 use crate::boot::alone::Alone;
 use crate::boot::dom0::console::Console;
 use crate::boot::hole;
 use crate::boot::qemu::{Ended, Limits, Running};
+use crate::host::emulator::{Emulator, SMMU_BOARD, SMMU_STAGE_2};
 use crate::xen::build::{self, BuiltXen};
 
 /// Enough for a 1 GiB block of the machine's own memory.
@@ -85,17 +84,16 @@ pub(super) fn run(
 ) -> Result<Run> {
     let log = dir.join(format!("{}.log", xen.p2m));
     std::fs::File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
-    let mut qemu = command::bound(&machine.emulator.program);
-    qemu.args(&machine.emulator.args);
+    let mut qemu = machine.emulator.command();
     if machine.smmu {
-        qemu.args(["-global", "arm-smmuv3.stage=2"]);
+        qemu.args(SMMU_STAGE_2);
     }
     let alone = Alone {
         xen,
         cpu: &machine.cpu,
         smp: machine.smp,
         memory_mib: MEMORY_MIB,
-        board: if machine.smmu { ",iommu=smmuv3" } else { "" },
+        board: if machine.smmu { SMMU_BOARD } else { "" },
         arguments: &request.parameter(),
     };
     if machine.hole {

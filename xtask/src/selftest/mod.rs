@@ -10,7 +10,6 @@ mod cell;
 mod crash;
 mod log;
 mod machine;
-mod smmu;
 mod stress;
 
 use std::path::Path;
@@ -24,13 +23,13 @@ use crate::base::paths::Paths;
 use crate::base::progress::Progress;
 use crate::base::table::{self, Row};
 use crate::boot::cpu;
+use crate::host::emulator::Emulator;
 use crate::host::tools::{self, Use};
 use crate::xen::build::BuiltXen;
 
 use cell::{cells, Cell};
 use log::{Op, Run};
 use machine::{built, Machine, Purpose, Request};
-use smmu::Emulator;
 
 /// The two that are compared.
 #[derive(Debug)]

@@ -9,13 +9,13 @@ use anyhow::Result;
 
 use super::log::Run;
 use super::machine::{self, built, Machine, Purpose, Request};
-use super::smmu::Emulator;
 use crate::base::cli::{DiffArgs, P2m};
 use crate::base::lock;
 use crate::base::paths::Paths;
 use crate::base::progress::Progress;
 use crate::base::table::{self, Row};
 use crate::boot::cpu;
+use crate::host::emulator::Emulator;
 
 /// Builds and runs both; true when all holds in both.
 pub(super) fn run(paths: &Paths, progress: Progress, args: &DiffArgs) -> Result<bool> {

@@ -167,6 +167,8 @@ fn name(args: &BuildArgs, chosen: &Chosen) -> String {
     let extra = match args.extra {
         None => "",
         Some(Extra::Selftest) => "-selftest",
+        Some(Extra::Smmu) => "-smmu",
+        Some(Extra::SmmuPci) => "-smmupci",
         Some(Extra::Bench) => "-bench",
         Some(Extra::Dump) => "-dump",
         Some(Extra::OldLocking) => "-oldlocking",

@@ -85,6 +85,12 @@ impl Fragment {
                 &[]
             }
             Extra::Selftest => &["CONFIG_P2M_SELFTEST", "CONFIG_EXPERT", "CONFIG_ARM_SMMU_V3"],
+            Extra::Smmu => &["CONFIG_EXPERT", "CONFIG_ARM_SMMU_V3"],
+            Extra::SmmuPci => &[
+                "CONFIG_EXPERT",
+                "CONFIG_ARM_SMMU_V3",
+                "CONFIG_PCI_PASSTHROUGH",
+            ],
             Extra::Bench => &["CONFIG_P2M_BENCH"],
             Extra::Dump => &["CONFIG_ARM_P2M_DUMP"],
             Extra::OldLocking => &[],

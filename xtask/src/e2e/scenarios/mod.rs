@@ -3,6 +3,7 @@
 
 mod access;
 mod disk;
+mod dma;
 mod dom0less;
 mod guests;
 mod memory;
@@ -13,6 +14,7 @@ mod tools;
 
 use super::scenario::Scenario;
 
+pub(super) use dma::{BEHIND_SMMU, DMA_OF_DOM0, SHORT_BEHIND_SMMU};
 pub(super) use dom0less::DOM0LESS;
 pub(super) use monitor::WITH_MONITOR;
 pub(super) use seed::SEED;
@@ -55,5 +57,6 @@ pub(super) fn all() -> impl Iterator<Item = &'static Scenario> {
     IN_ONE_BOOT
         .iter()
         .chain(WITH_MONITOR)
-        .chain(&[SEED, DOM0LESS])
+        .chain(BEHIND_SMMU)
+        .chain(&[SEED, DOM0LESS, DMA_OF_DOM0])
 }

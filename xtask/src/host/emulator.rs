@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! A QEMU whose SMMU translates in two stages, so that Xen shares its tables with it.
+//! Which QEMU runs: the machine's own, or one whose SMMU translates in two stages, so that Xen shares its tables with it.
 //!
-//! QEMU does that from 8.1 on. Where this machine's is older, a later one of Debian is unpacked
+//! QEMU's SMMU does that from 8.1 on. Where this machine's is older, a later one of Debian is unpacked
 //! below `target/`, with the libraries it was built for, and runs with those; the system's stays.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Context, Result};
 
@@ -24,23 +25,27 @@ const FIRST: Version = Version::new(8, 1);
 /// The release of Debian with one that can.
 const SUITE: &str = "trixie";
 
+/// For the board of a machine with an SMMU, and what makes that one translate stage 2.
+pub(crate) const SMMU_BOARD: &str = ",iommu=smmuv3";
+pub(crate) const SMMU_STAGE_2: [&str; 2] = ["-global", "arm-smmuv3.stage=2"];
+
 /// A program and its first arguments.
 #[derive(Clone, Debug)]
-pub(super) struct Emulator {
-    pub(super) program: PathBuf,
-    pub(super) args: Vec<OsString>,
+pub(crate) struct Emulator {
+    program: PathBuf,
+    args: Vec<OsString>,
     /// As it says itself.
-    pub(super) version: String,
+    pub(crate) version: String,
 }
 
 impl Emulator {
     /// The machine's own, whichever it is.
-    pub(super) fn own() -> Result<Self> {
+    pub(crate) fn own() -> Result<Self> {
         Self::of(PathBuf::from(QEMU), Vec::new())
     }
 
     /// One with an SMMU of two stages.
-    pub(super) fn with_smmu(paths: &Paths, progress: Progress) -> Result<Self> {
+    pub(crate) fn with_smmu(paths: &Paths, progress: Progress) -> Result<Self> {
         let own = Self::own()?;
         if can(&own.version) {
             return Ok(own);
@@ -72,6 +77,13 @@ impl Emulator {
             usr.join("share/qemu").into_os_string(),
         ];
         Self::of(loader, args)
+    }
+
+    /// A run of it.
+    pub(crate) fn command(&self) -> Command {
+        let mut qemu = command::bound(&self.program);
+        qemu.args(&self.args);
+        qemu
     }
 
     fn of(program: PathBuf, args: Vec<OsString>) -> Result<Self> {
