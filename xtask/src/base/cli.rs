@@ -364,6 +364,9 @@ pub(crate) struct MutantsArgs {
     /// Try what was missed, or did not end, once more, with the code and the tests of the present commit
     #[arg(long)]
     pub(crate) retry: bool,
+    /// Try nothing: only say what came of the pieces that were tried
+    #[arg(long, conflicts_with_all = ["retry", "restart"])]
+    pub(crate) report: bool,
     /// Forget what was tried, and begin with the present commit
     #[arg(long)]
     pub(crate) restart: bool,

@@ -44,7 +44,10 @@ fn tried(paths: &Paths, progress: Progress, args: &MutantsArgs, dir: &Path) -> R
     let tree = Tree::open(paths, dir)?;
     let tool = Tool::require(paths, progress)?;
     let pieces = usize::from(args.pieces);
-    let (commit, missing) = (kept_commit(dir, &tree)?, missing(dir, pieces));
+    let (commit, tried) = (kept_commit(dir, &tree)?, done(dir, pieces));
+    let missing: Vec<usize> = (0..pieces)
+        .filter(|piece| !args.report && !tried.contains(piece))
+        .collect();
     if !missing.is_empty() {
         tree.check_out(&commit)?;
         tree.passes(paths, progress)?;
@@ -60,8 +63,9 @@ fn tried(paths: &Paths, progress: Progress, args: &MutantsArgs, dir: &Path) -> R
         task.done();
     }
     let mut found = Found::new();
-    for piece in 0..pieces {
-        found.extend(outcome::read(&piece_folder(dir, piece))?);
+    let done = done(dir, pieces);
+    for piece in &done {
+        found.extend(outcome::read(&piece_folder(dir, *piece))?);
     }
     ensure!(
         !found.is_empty(),
@@ -97,7 +101,7 @@ fn tried(paths: &Paths, progress: Progress, args: &MutantsArgs, dir: &Path) -> R
     let record = Record {
         commit: &commit,
         tests: tests.as_deref(),
-        pieces,
+        pieces: done.len(),
         tool: tool.version(),
         judged: &judged,
         found: &found,
@@ -125,10 +129,10 @@ fn piece_folder(dir: &Path, piece: usize) -> PathBuf {
     dir.join(format!("piece-{piece:02}"))
 }
 
-/// The first of all pieces that are still to be tried.
-fn missing(dir: &Path, pieces: usize) -> Vec<usize> {
+/// Those of the first pieces that were tried.
+fn done(dir: &Path, pieces: usize) -> Vec<usize> {
     (0..pieces)
-        .filter(|piece| !tool::is_done(&piece_folder(dir, *piece)))
+        .filter(|piece| tool::is_done(&piece_folder(dir, *piece)))
         .collect()
 }
 
