@@ -133,6 +133,15 @@ fn the_valid_bit_and_being_mapped_are_independent() {
 }
 
 #[test]
+fn a_leaf_of_any_level_becomes_one_of_any_level() {
+    let leaf = |level| Pte::leaf(Mfn::new(1 << 18), P2mType::RamRw, P2mAccess::Rwx, level);
+    let levels = || [Level::L1, Level::L2, Level::L3].into_iter();
+    for (from, to) in levels().flat_map(|from| levels().map(move |to| (from, to))) {
+        assert_eq!(leaf(from).at_level(to), leaf(to), "{from:?} to {to:?}");
+    }
+}
+
+#[test]
 fn the_table_bit_means_a_table_above_level_3_and_a_page_at_level_3() {
     let page = Pte::leaf(Mfn::new(7), P2mType::RamRw, P2mAccess::Rwx, Level::L3);
     let block = Pte::leaf(Mfn::new(512), P2mType::RamRw, P2mAccess::Rwx, Level::L2);
