@@ -103,8 +103,9 @@ impl Record<'_> {
     fn page(&self) -> String {
         let mut page = format!(
             "<!-- SPDX-License-Identifier: GPL-2.0-only -->\n# Mistakes that a program made: what the tests noticed\n\n\
-             Written by `cargo xtask mutants --write` with cargo-mutants {}: {}. What changes nothing is in\n\
-             [equivalent.tsv](equivalent.tsv), with the reason.\n\n| mistakes | |\n|---|---|\n",
+             Written by `cargo xtask mutants --write` with cargo-mutants {}.\n\n{}.\n\n\
+             What changes nothing is in [equivalent.tsv](equivalent.tsv), with the reason. Among those that do not end are\n\
+             some that are only slow on a busy machine.\n\n| mistakes | |\n|---|---|\n",
             self.tool,
             self.title()
         );
