@@ -12,7 +12,7 @@
 //! fault sets those of all 512. So the first touch of any of them is the one fault for all.
 //! Blocks are tracked one by one. (C tracks each page, at the price of 262,144 faults for a
 //! gigabyte of pages.) Nothing is lost by that: RAM is cleaned whatever the bits say, and a
-//! page counts as touched that was not, never the other way round. No entry becomes valid here
+//! page may count as touched that was not, never the other way round. No entry becomes valid here
 //! that another CPU has broken and not made yet: both happen under one write lock.
 //!
 //! An entry that the hardware can walk to was therefore used by a vCPU of the domain since the
@@ -101,7 +101,7 @@ fn as_hardware_sees(view: &ReadView, gfn: Gfn) -> Result<bool, Walk<'_>> {
 
 /// Sets the valid bits on the walk to `gfn`. Returns whether something is mapped there.
 fn validate(write: &WriteView<'_>, gfn: Gfn) -> bool {
-    // Before the lock was taken another fault may have been resolved, or the mapping removed.
+    // Between the two locks another vCPU's fault may have been resolved, or the mapping removed.
     let mut walk = match as_hardware_sees(write, gfn) {
         Ok(is_mapped) => return is_mapped,
         Err(walk) => walk,

@@ -130,10 +130,6 @@ impl PartialUpdate for Insertion {
     fn entry(&self, _part: Pte, level: Level, gfn: Gfn) -> Pte {
         self.leaf(self.offset(gfn), level)
     }
-
-    fn replaces(&self) -> bool {
-        true
-    }
 }
 
 /// Insertion into tables of the tree.

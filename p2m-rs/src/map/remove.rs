@@ -30,10 +30,6 @@ impl PartialUpdate for Hole {
     fn entry(&self, _part: Pte, _level: Level, _gfn: Gfn) -> Pte {
         Pte::EMPTY
     }
-
-    fn replaces(&self) -> bool {
-        true
-    }
 }
 
 /// Unmaps `nr` frames from `gfn` on. Holes are no error.

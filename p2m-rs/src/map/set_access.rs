@@ -91,10 +91,6 @@ impl PartialUpdate for AccessChange {
     fn entry(&self, part: Pte, _level: Level, _gfn: Gfn) -> Pte {
         self.becomes(part).unwrap_or(part)
     }
-
-    fn replaces(&self) -> bool {
-        false
-    }
 }
 
 /// The points at which a preempted caller can restart, counted in pages of its own range.

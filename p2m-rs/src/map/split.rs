@@ -30,10 +30,6 @@ pub(crate) trait PartialUpdate {
     /// The entry at `gfn` that replaces `part`, of a level that fits. The entries that replace
     /// the parts after it map the frames after its own.
     fn entry(&self, part: Pte, level: Level, gfn: Gfn) -> Pte;
-
-    /// Whether the change unmaps what the parts mapped, which then must be released. False if
-    /// the entries still map the same frames.
-    fn replaces(&self) -> bool;
 }
 
 /// Builds a table that replaces `block`, a block of `level`, with `update` applied to the
@@ -93,7 +89,7 @@ pub(crate) fn split_with<'w>(
 }
 
 /// The entry that replaces `part`, at `gfn`, the first of `count` parts of a
-/// block that change. Releases what the parts mapped, if `update` unmaps that.
+/// block that change. Releases what the parts mapped, unless the entries map the same frames.
 fn updated(
     write: &WriteView<'_>,
     part: Pte,
@@ -105,7 +101,7 @@ fn updated(
     let entry = update.entry(part, level, gfn);
     let is_mapped = entry.is_mapped();
     let stays = is_mapped && entry.mfn() == part.mfn();
-    if update.replaces() && !stays {
+    if !stays {
         if is_mapped {
             write.count_mapped(level, count);
         }

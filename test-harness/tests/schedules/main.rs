@@ -11,8 +11,10 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod copies;
 mod explorer;
 mod scenes;
+mod stage;
 
 use explorer::{explore, Search};
 
@@ -72,8 +74,8 @@ macro_rules! copies {
     ($($name:ident: $scene:ident;)*) => { $(
         #[test]
         fn $name() {
-            all_pass(Search::Exhaustive, scenes::$scene::<true>);
-            all_pass(Search::Exhaustive, scenes::$scene::<false>);
+            all_pass(Search::Exhaustive, copies::$scene::<true>);
+            all_pass(Search::Exhaustive, copies::$scene::<false>);
         }
     )* };
 }

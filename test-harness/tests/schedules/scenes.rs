@@ -3,57 +3,11 @@
 //! loose, and says what must be true whatever the schedule was; the rules of
 //! the machine are checked on top.
 
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-
-use test_harness::{Domain, Page, Preempt, Stage1Entry, Vcpu, World, Writer};
+use test_harness::{Domain, Page, Preempt, Vcpu, World, Writer};
 
 use crate::common::{access, errno, p2mt, ram, M2};
 use crate::explorer::{machine, together};
-
-const BUFFER: u64 = 0x4000_0000;
-const BUFFER_GFN: u64 = 0x10;
-const TABLES_GFN: u64 = 0x11;
-
-fn guest(w: &World, n: u64, pool: u64) -> Domain {
-    let d = w.domain(pool);
-    w.ram(ram(n), 4 * M2, d);
-    d
-}
-
-/// The end of each scene: all rules, and nothing is left of the domains.
-fn end(w: &World, domains: &[Domain]) {
-    w.check();
-    w.preempt(Preempt::Never);
-    for &d in domains {
-        w.destroy(d);
-    }
-    w.check();
-    assert_eq!(w.heap_in_use(), 0, "pages are leaked");
-}
-
-/// A vCPU whose own tables, and a buffer that they map, are guest pages.
-fn buffer(w: &World, d: Domain) -> Vcpu {
-    let v = w.vcpu(d);
-    let entry = Stage1Entry {
-        gfn: BUFFER_GFN,
-        writable: true,
-    };
-    w.stage1_map(v, BUFFER, entry);
-    w.stage1_tables_in(v, TABLES_GFN);
-    v
-}
-
-fn with_buffer(w: &World) -> (Domain, Vcpu) {
-    let d = guest(w, 0, 4);
-    assert_eq!(d.insert(BUFFER_GFN, 2, ram(0), p2mt::RAM_RW), 0);
-    (d, buffer(w, d))
-}
-
-/// A hypercall's use of the buffer: nothing, or the right page.
-fn copy(v: Vcpu) -> bool {
-    let page = v.page_from_gva(BUFFER, true);
-    page.is_some_and(|page| page.put() == ram(0))
-}
+use crate::stage::{buffer, copy, end, guest, with_buffer, BUFFER, BUFFER_GFN, TABLES_GFN};
 
 /// A page appears once, and stays.
 pub(crate) fn lookup_and_insert() {
@@ -139,121 +93,6 @@ pub(crate) fn copy_and_replace() {
         &[&|| assert_eq!(d.insert(BUFFER_GFN, 1, ram(0) + 5, p2mt::RAM_RW), 0)],
     );
     end(&w, &[d]);
-}
-
-/// The buffer's page is unmapped and freed, and goes to another domain at once. Xen gets it
-/// only while it belongs to the guest, and not at all once the removal is complete.
-pub(crate) fn copy_and_removal<const STALE: bool>() {
-    let w = machine();
-    let (d, v) = with_buffer(&w);
-    let next = guest(&w, 1, 1);
-    w.translations_are_stale(STALE);
-    let is_removed = AtomicBool::new(false);
-    together(
-        || {
-            w.run(0, v);
-            let late = is_removed.load(Relaxed);
-            if let Some(page) = v.page_from_gva(BUFFER, true) {
-                assert!(!late, "found where nothing is mapped any more");
-                assert!(w.is_owned_by(ram(0), d), "a page of somebody else's");
-                assert_eq!(page.put(), ram(0));
-            }
-        },
-        &[&|| {
-            assert_eq!(d.remove(BUFFER_GFN, 1, ram(0)), 0);
-            is_removed.store(true, Relaxed);
-            w.owner_frees(ram(0));
-            w.allocated_to(ram(0), next);
-        }],
-    );
-    assert!(!w.is_owned_by(ram(0), d));
-    end(&w, &[d, next]);
-}
-
-/// Another domain's page takes the place of the buffer's. Xen never gets it, and the old one
-/// only until the replacement is complete.
-pub(crate) fn copy_and_foreign_page<const STALE: bool>() {
-    let w = machine();
-    let (d, v) = with_buffer(&w);
-    let other = guest(&w, 1, 1);
-    w.translations_are_stale(STALE);
-    let is_replaced = AtomicBool::new(false);
-    together(
-        || {
-            w.run(0, v);
-            let late = is_replaced.load(Relaxed);
-            let page = v.page_from_gva(BUFFER, true).map(Page::put);
-            assert!(page.is_none() || page == Some(ram(0)) && !late, "{page:x?}");
-        },
-        &[&|| {
-            assert_eq!(d.map_foreign(other, BUFFER_GFN, ram(1)), 0);
-            is_replaced.store(true, Relaxed);
-        }],
-    );
-    assert_eq!(w.references(ram(1)), 2, "the owner's and the mapping's");
-    end(&w, &[d, other]);
-}
-
-/// The buffer becomes read-only. Xen gets it for a write only until that is complete.
-pub(crate) fn copy_and_write_protection<const STALE: bool>() {
-    let w = machine();
-    let (d, v) = with_buffer(&w);
-    w.translations_are_stale(STALE);
-    let is_protected = AtomicBool::new(false);
-    together(
-        || {
-            w.run(0, v);
-            let late = is_protected.load(Relaxed);
-            let page = v.page_from_gva(BUFFER, true).map(Page::put);
-            assert!(page.is_none() || page == Some(ram(0)) && !late, "{page:x?}");
-        },
-        &[&|| {
-            assert_eq!(d.insert(BUFFER_GFN, 1, ram(0), p2mt::RAM_RO), 0);
-            is_protected.store(true, Relaxed);
-        }],
-    );
-    end(&w, &[d]);
-}
-
-/// The buffer is restricted, and the page with the guest's tables, while Xen copies: that
-/// restricts the guest and not Xen.
-pub(crate) fn copy_and_restriction<const STALE: bool>() {
-    let w = machine();
-    let (d, v) = with_buffer(&w);
-    w.translations_are_stale(STALE);
-    together(
-        || {
-            w.run(0, v);
-            assert!(copy(v), "a restriction keeps the guest away, not Xen");
-        },
-        &[&|| assert_eq!(d.set_access_fully(BUFFER_GFN, 2, access::N), 0)],
-    );
-    end(&w, &[d]);
-}
-
-/// The domain dies under a copy: its p2m is relinquished, its tables and its pages are freed and
-/// go to another domain. (Xen has descheduled the vCPU by then; here that is not relied on.)
-pub(crate) fn copy_and_destruction<const STALE: bool>() {
-    let w = machine();
-    let (d, v) = with_buffer(&w);
-    let next = guest(&w, 1, 1);
-    w.translations_are_stale(STALE);
-    together(
-        || {
-            w.run(0, v);
-            if let Some(page) = v.page_from_gva(BUFFER, true) {
-                assert!(w.is_owned_by(ram(0), d), "a page of somebody else's");
-                assert_eq!(page.put(), ram(0));
-            }
-        },
-        &[&|| {
-            d.set_dying_state(1);
-            assert_eq!(d.relinquish(), 0);
-            w.owner_frees(ram(0));
-            w.allocated_to(ram(0), next);
-        }],
-    );
-    end(&w, &[d, next]);
 }
 
 /// mem_access is in use, and what the guest touches is tracked: it has touched neither

@@ -116,6 +116,20 @@ struct Run {
     made: Made,
 }
 
+impl Run {
+    /// As the file has them.
+    fn columns(&self) -> [String; 6] {
+        let Made {
+            commit,
+            xen,
+            compilers,
+        } = self.made.clone();
+        let [first, last, operations] =
+            [self.first, self.last, self.operations].map(|number| number.to_string());
+        [first, last, operations, commit, xen, compilers]
+    }
+}
+
 /// All that was run and agreed.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Record {
@@ -181,22 +195,8 @@ impl Record {
         let mut text = "# SPDX-License-Identifier: GPL-2.0-only\n\
              # By cargo xtask soak: first slice, last slice, operations, commit, Xen, compilers\n"
             .to_owned();
-        for Run {
-            first,
-            last,
-            operations,
-            made,
-        } in &self.runs
-        {
-            let Made {
-                commit,
-                xen,
-                compilers,
-            } = made;
-            let _ = writeln!(
-                text,
-                "{first}\t{last}\t{operations}\t{commit}\t{xen}\t{compilers}"
-            );
+        for run in &self.runs {
+            let _ = writeln!(text, "{}", run.columns().join("\t"));
         }
         text
     }
@@ -214,22 +214,9 @@ impl Record {
             agreement::HOST,
             self.slices()
         );
-        for Run {
-            first,
-            last,
-            operations,
-            made,
-        } in &self.runs
-        {
-            let Made {
-                commit,
-                xen,
-                compilers,
-            } = made;
-            let _ = writeln!(
-                section,
-                "| {first} to {last} | {operations} | {commit} | {xen} | {compilers} |"
-            );
+        for run in &self.runs {
+            let [first, last, rest @ ..] = run.columns();
+            let _ = writeln!(section, "| {first} to {last} | {} |", rest.join(" | "));
         }
         section
     }
