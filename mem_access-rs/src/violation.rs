@@ -24,6 +24,7 @@
 use p2m_rs::map::fast_path::set_access;
 use p2m_rs::map::lookup::lookup;
 use p2m_rs::map::set_access::Restart;
+use p2m_rs::p2m::lock::ReadView;
 use p2m_rs::p2m::monitor::{has_monitor, send_access_event, AccessEvent, Delivery};
 use p2m_rs::p2m::reentry::domain_crash;
 use p2m_rs::p2m::token::{current_vcpu, Unlocked};
@@ -99,12 +100,7 @@ pub fn check(cx: &mut Unlocked<'_>, fault: Fault) -> Verdict {
         return Verdict::NotOurs;
     }
     // The same as `settings::get` would return, since mem_access is enabled.
-    let access = {
-        let view = p2m.read(cx);
-        let mapping = lookup(&view, fault.ipa.gfn());
-        mapping.and_then(|mapping| mapping.access())
-    };
-    let Some(access) = access else {
+    let Some(access) = access_at(&p2m.read(cx), fault.ipa) else {
         return Verdict::NotOurs;
     };
     let fault = fault.at_stage_2(access);
@@ -138,6 +134,12 @@ pub fn check(cx: &mut Unlocked<'_>, fault: Fault) -> Verdict {
     Verdict::Handled
 }
 
+/// The access that the entry of a mapping stores.
+#[inline(never)]
+fn access_at(view: &ReadView, ipa: Ipa) -> Option<P2mAccess> {
+    lookup(view, ipa.gfn()).and_then(|mapping| mapping.access())
+}
+
 /// Whether the access forbids what the guest did.
 fn is_violation(access: P2mAccess, fault: Fault) -> bool {
     match access {
@@ -159,8 +161,7 @@ fn is_violation(access: P2mAccess, fault: Fault) -> bool {
 /// flush, which has shut the domain down.
 fn relax(cx: &mut Unlocked<'_>, p2m: &P2m, ipa: Ipa, from: P2mAccess, to: P2mAccess) {
     let mut write = p2m.write(cx);
-    let now = lookup(&write, ipa.gfn()).and_then(|mapping| mapping.access());
-    if now == Some(from) {
+    if access_at(&write, ipa) == Some(from) {
         let _never_runs_again = set_access(&mut write, ipa.gfn(), 1, to, Restart::NEVER);
     }
 }
