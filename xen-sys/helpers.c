@@ -17,6 +17,9 @@
 
 void xs_rwlock_init(rwlock_t *l) { rwlock_init(l); }
 void xs_read_lock(rwlock_t *l) { read_lock(l); }
+#ifndef RWLOCK_IN_LINE
+bool xs_read_trylock(rwlock_t *l) { return read_trylock(l); }
+#endif
 void xs_read_unlock(rwlock_t *l) { read_unlock(l); }
 void xs_write_lock(rwlock_t *l) { write_lock(l); }
 void xs_write_unlock(rwlock_t *l) { write_unlock(l); }

@@ -42,6 +42,7 @@
 /* Locks: Xen's own, so that CONFIG_DEBUG_LOCKS sees every acquisition. */
 void xs_rwlock_init(rwlock_t *l);
 void xs_read_lock(rwlock_t *l);
+bool xs_read_trylock(rwlock_t *l);
 void xs_read_unlock(rwlock_t *l);
 void xs_write_lock(rwlock_t *l);
 void xs_write_unlock(rwlock_t *l);
@@ -150,6 +151,8 @@ enum xs_const {
     XS_DOMID_IDLE = DOMID_IDLE,
     XS_CDF_iommu = XEN_DOMCTL_CDF_iommu,
     XS_NR_CPUS = NR_CPUS,
+    XS_QR_BIAS = _QR_BIAS,
+    XS_QW_WMASK = _QW_WMASK,
 };
 
 enum xs_const_wide {

@@ -32,7 +32,7 @@ p2m_rs::exports! {
     header p2m_mem_access_check(gpa, gla, npfec): NoP2mLock, ReadThenWrite => violation::check;
     header p2m_set_mem_access(d, gfn, nr, start, mask, access, altp2m_idx): NoP2mLock, Write => settings::set;
     header p2m_set_mem_access_multi(d, pfn_list, access_list, nr, start, mask, altp2m_idx): NoP2mLock, ReadThenWrite => multi::set;
-    header p2m_get_mem_access(d, gfn, access, altp2m_idx): NoP2mLock, Read => settings::get;
+    header p2m_get_mem_access(d, gfn, access, altp2m_idx): NoP2mLock, Read => settings::get_locked;
     header arch_p2m_set_access_required(d, access_required): Any, Nothing => P2m::set_access_required;
 }
 
@@ -159,13 +159,14 @@ pub extern "C" fn p2m_get_mem_access(
     // There is no altp2m on Arm.
     debug_assert!(altp2m_idx == 0);
     let (mut cx, d) = d.enter();
-    let found = settings::get(&mut cx, P2m::host_of(d), Gfn::from_c(gfn));
-    let (rc, found) = match found {
-        Ok(found) => (0, found),
-        Err(default) => (Errno::ESRCH.to_c(), default),
-    };
-    access.write(found.to_c());
-    rc
+    settings::get(&mut cx, P2m::host_of(d), Gfn::from_c(gfn), |found| {
+        let (rc, found) = match found {
+            Ok(found) => (0, found),
+            Err(default) => (Errno::ESRCH.to_c(), default),
+        };
+        access.write(found);
+        rc
+    })
 }
 
 /// Whether a violation without a monitor crashes the domain, which is paused.

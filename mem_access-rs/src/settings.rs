@@ -4,7 +4,7 @@
 #![forbid(unsafe_code)]
 
 use p2m_rs::map::fast_path::set_access;
-use p2m_rs::map::lookup::lookup;
+use p2m_rs::map::lookup::{look_up, lookup};
 use p2m_rs::map::set_access::Restart;
 use p2m_rs::p2m::lock::ReadView;
 use p2m_rs::p2m::token::Unlocked;
@@ -52,20 +52,38 @@ pub fn get_locked(view: &ReadView, gfn: Option<Gfn>) -> Option<P2mAccess> {
     }
 }
 
-/// [`get_locked`], taking the lock (`p2m_get_mem_access`).
+/// The access of `gfn`, or the domain's default access if `gfn` is `None`
+/// (`p2m_get_mem_access`), as C's value. `of` gets it under the lock.
 ///
 /// # Errors
 ///
 /// If nothing is mapped, the error is the domain's default access at that moment,
 /// which C stores in the out parameter.
 #[inline(always)]
-pub fn get(
+pub fn get<R>(
     cx: &mut Unlocked<'_>,
     p2m: &P2m,
     gfn: Option<Gfn>,
-) -> core::result::Result<P2mAccess, P2mAccess> {
-    let view = p2m.read(cx);
-    get_locked(&view, gfn).ok_or_else(|| view.default_access())
+    of: impl FnOnce(core::result::Result<u32, u32>) -> R,
+) -> R {
+    // Once it is enabled it stays so.
+    if !p2m.mem_access_enabled() {
+        return of(Ok(P2mAccess::Rwx.to_c()));
+    }
+    match gfn {
+        Some(gfn) => look_up(cx, p2m, gfn, |view, found| {
+            let access = found.and_then(|found| found.access_to_c());
+            of(access.ok_or_else(|| view.default_access().to_c()))
+        }),
+        None => of(Ok(default(cx, p2m).to_c())),
+    }
+}
+
+/// The domain's default access.
+#[cold]
+#[inline(never)]
+fn default(cx: &mut Unlocked<'_>, p2m: &P2m) -> P2mAccess {
+    p2m.read(cx).default_access()
 }
 
 /// Sets the domain's default access, that of pages that are mapped from now on

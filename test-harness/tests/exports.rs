@@ -338,7 +338,12 @@ const SCENES: &[Scene] = &[
         "xen_p2m_resolve_permission_fault"
     },
     |_, d, _| call!(p2m_set_mem_access(d.pointer(), 0, 1, 0, 0, access::R, 0)),
-    |_, d, _| call!(p2m_get_mem_access(d.pointer(), 0, &mut 0, 0)),
+    |w, d, _| {
+        // Until mem_access is used there is nothing to look up.
+        assert_eq!(d.set_access(0, 1, 0, access::R), 0);
+        w.clear_events();
+        call!(p2m_get_mem_access(d.pointer(), 0, &mut 0, 0))
+    },
     |w, d, _| {
         w.pause(d, true);
         call!(arch_p2m_set_access_required(d.pointer(), false))

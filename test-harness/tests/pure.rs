@@ -81,6 +81,25 @@ fn the_plain_accesses_are_bit_masks() {
     }
 }
 
+/// What C is told of an entry is read off its bits, and not by way of the enumerations.
+#[test]
+fn an_entry_says_the_numbers_of_the_abi_itself() {
+    for ty in P2mType::ALL {
+        for access in P2mAccess::ALL {
+            let pte = Pte::leaf(Mfn::new(0x1234), ty, access, Level::L3).with_access(access);
+            let told = (pte.ty_to_c(), pte.access_to_c());
+            assert_eq!(told, (P2mType::to_c(Some(ty)), access.to_c()), "{pte:?}");
+            assert_eq!((pte.ty(), pte.access()), (Some(ty), access), "{pte:?}");
+            let groups = [pte.is_ram(), pte.is_foreign(), pte.is_any_ram()];
+            let of_type = [ty.is_ram(), ty.is_foreign(), ty.is_any_ram()];
+            assert_eq!(groups, of_type, "{pte:?}");
+        }
+    }
+    let hole = Pte::EMPTY;
+    assert_eq!(hole.ty_to_c(), 0);
+    assert!(!hole.is_ram() && !hole.is_foreign() && !hole.is_any_ram());
+}
+
 #[test]
 fn types_fall_into_xens_groups() {
     let group = |f: fn(P2mType) -> bool| -> Vec<u32> {

@@ -60,8 +60,9 @@ const CONSTANTS: &[&str] = &[
     "MEM_ACCESS_.*",
 ];
 
-/// Variables that `inlines.rs` reads.
+/// Variables that `inlines.rs` reads, and for `rwlock.rs` writes.
 const VARIABLES: &[&str] = &[
+    "per_cpu____preempt_count",
     "per_cpu__cpu_id",
     "per_cpu__curr_vcpu",
     "cpu_hwcaps",

@@ -79,7 +79,10 @@ impl Compiler {
     }
 
     /// `libxen_helpers.a`: no flag but Xen's own, and a macro for each cfg.
-    pub(crate) fn build_helpers(&self, cfgs: &[&str]) -> Result<(), String> {
+    pub(crate) fn build_helpers<'a>(
+        &self,
+        cfgs: impl Iterator<Item = &'a str>,
+    ) -> Result<(), String> {
         let mut build = cc::Build::new();
         build
             .compiler(&self.program)

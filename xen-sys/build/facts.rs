@@ -204,11 +204,7 @@ pub(crate) fn all_cfgs() -> Vec<&'static str> {
 
 /// Puts all questions to the compiler. Returns the cfgs of the answers that hold.
 pub(crate) fn ask(compiler: &Compiler, out: &Path) -> Result<Vec<&'static str>, String> {
-    let source = out.join("fact.c");
-    let is_so = |c: &str| {
-        write(&source, &format!("#include \"helpers.h\"\n{c}\n"))?;
-        compiler.accepts(&source)
-    };
+    let is_so = |c: &str| is_so(compiler, out, c);
     is_so("")?
         .map_err(|errors| format!("helpers.h does not fit this tree's headers:\n{errors}"))?;
     let mut all = Vec::new();
@@ -232,6 +228,18 @@ pub(crate) fn ask(compiler: &Compiler, out: &Path) -> Result<Vec<&'static str>, 
         all.push(only);
     }
     Ok(all)
+}
+
+/// Whether `c` is C after this tree's headers.
+pub(crate) fn holds(compiler: &Compiler, out: &Path, c: &str) -> Result<bool, String> {
+    Ok(is_so(compiler, out, c)?.is_ok())
+}
+
+/// What the compiler says of `c` after this tree's headers.
+fn is_so(compiler: &Compiler, out: &Path, c: &str) -> Result<Result<(), String>, String> {
+    let source = out.join("fact.c");
+    write(&source, &format!("#include \"helpers.h\"\n{c}\n"))?;
+    compiler.accepts(&source)
 }
 
 /// What was found out about a tree: the cfgs that hold.

@@ -14,6 +14,12 @@ use std::path::Path;
 /// The files, below `arch/arm/` of a tree's `xen/`; not every release has all.
 pub(crate) const FILES: [&str; 3] = ["p2m.c", "mmu/p2m.c", "mem_access.c"];
 
+/// Where Xen's rwlock is, below a tree's `xen/`.
+pub(crate) const RWLOCK_FILE: &str = "include/xen/rwlock.h";
+
+/// What of it `src/rwlock.rs` does in line.
+const RWLOCK: [&str; 3] = ["_can_read_lock", "_read_lock", "_read_unlock"];
+
 /// The list, one function a line: name and hash.
 pub(crate) const LIST: &str = include_str!("known-c.txt");
 
@@ -100,6 +106,19 @@ pub(crate) fn look_at(tree: &Path) -> Result<(), String> {
          If that is what you want, say so with {ACCEPT}='{names}' in the environment of make",
         tree.join("arch/arm").display()
     ))
+}
+
+/// Those functions of `xen/rwlock.h` that the Rust does in line.
+pub(crate) fn of_rwlock(text: &str) -> Vec<Function> {
+    let mut all = functions(text);
+    all.retain(|(name, _)| RWLOCK.contains(&name.as_str()));
+    all
+}
+
+/// Whether a tree's `xen/rwlock.h` has all of them in a form that some release has.
+pub(crate) fn knows_rwlock(text: &str) -> bool {
+    let found = of_rwlock(text);
+    found.len() == RWLOCK.len() && unknown(&found, LIST).is_empty()
 }
 
 /// The names of those functions that no release has like that, each once.

@@ -26,6 +26,7 @@ mod compiler;
 mod facts;
 mod known_c;
 mod layout;
+mod rwlock;
 
 use std::env;
 use std::fs;
@@ -64,6 +65,7 @@ fn main() {
         // On the host there is every form of every prototype, and mem_access.
         known.clone()
     };
+    println!("cargo:rustc-check-cfg=cfg({})", rwlock::IN_LINE);
     println!("cargo:rustc-check-cfg=cfg(config_mem_access)");
     if cfgs.split(' ').any(|cfg| cfg == facts::MEM_ACCESS) {
         println!("cargo:rustc-cfg={}", facts::MEM_ACCESS);
@@ -88,14 +90,20 @@ fn bind_tree() -> Result<Facts, String> {
     let here = PathBuf::from(variable("CARGO_MANIFEST_DIR")?);
     let compiler = Compiler::from_environment(&tree, &here)?;
 
-    known_c::look_at(Path::new(&variable("XEN_P2M_TREE")?))?;
+    let sources = PathBuf::from(variable("XEN_P2M_TREE")?);
+    known_c::look_at(&sources)?;
     let answers = facts::ask(&compiler, &out)?;
+    let rwlock = rwlock::may_be_in_line(&compiler, &sources, &out)?;
+    let own = rwlock.then_some(rwlock::IN_LINE);
+    if let Some(cfg) = own {
+        println!("cargo:rustc-cfg={cfg}");
+    }
     let bindings = Bindings::of(&compiler, &here)?;
     let facts = Facts::of(answers, &bindings);
     for header in compiler.headers(&facts.cfgs())? {
         println!("cargo:rerun-if-changed={header}");
     }
-    compiler.build_helpers(&facts.cfgs())?;
+    compiler.build_helpers(facts.cfgs().into_iter().chain(own))?;
     write(&out.join("gcc_layout.rs"), &layout::of(&compiler, &out)?)?;
     write(&out.join("bindings.rs"), bindings.types())?;
     write(&out.join("prototypes.rs"), bindings.prototypes())?;

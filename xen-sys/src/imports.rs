@@ -42,6 +42,8 @@ imports! {
     /// # Safety
     /// Initialised, and not held by this CPU.
     unsafe fn xs_read_lock(l: &Opaque<rwlock_t>);
+    /// Safe: never waits, and a lock that is never released stops others, but breaks nothing.
+    safe fn xs_read_trylock(l: &Opaque<rwlock_t>) -> bool;
     /// # Safety
     /// This CPU holds it for reading, and gives it up.
     unsafe fn xs_read_unlock(l: &Opaque<rwlock_t>);

@@ -11,6 +11,9 @@ use crate::{
     XS_CDF_iommu, XS_ARM64_WORKAROUND_AT_SPECULATE, XS_DOMID_IDLE,
 };
 
+#[cfg(rwlock_in_line)]
+use crate::per_cpu____preempt_count;
+
 crate::fields! {
     unsafe VcpuDomain: vcpu.domain as Cell<*mut domain>, "never changes";
     unsafe DomainNumber: domain.domain_id as Cell<u16>, "never changes";
@@ -21,16 +24,17 @@ crate::fields! {
 ///
 /// # Safety
 ///
-/// `variable` is a per-CPU variable that only its CPU writes.
+/// `variable` is a per-CPU variable that only its CPU accesses, and the result is not kept: the
+/// caller may be on another CPU later.
 #[inline(always)]
-unsafe fn this_cpu<T: Copy>(variable: *const T) -> T {
+unsafe fn this_cpu<T: Copy>(variable: *const T) -> &'static Cell<T> {
     let offset: usize;
     // SAFETY: reading this register has no side effect at EL2, where Xen always runs.
     unsafe { asm!("mrs {}, TPIDR_EL2", out(reg) offset, options(nomem, nostack, preserves_flags)) };
     let here = variable.wrapping_byte_add(offset);
     // SAFETY: this CPU's copy of the variable. start_xen() and start_secondary() set the
     // register up first of all.
-    unsafe { here.read() }
+    unsafe { &*here.cast::<Cell<T>>() }
 }
 
 /// `smp_processor_id()`.
@@ -39,7 +43,7 @@ unsafe fn this_cpu<T: Copy>(variable: *const T) -> T {
 #[inline(always)]
 pub fn smp_processor_id() -> c_uint {
     // SAFETY: written at this CPU's start.
-    unsafe { this_cpu(&raw const per_cpu__cpu_id) }
+    unsafe { this_cpu(&raw const per_cpu__cpu_id) }.get()
 }
 
 /// `current`.
@@ -48,7 +52,18 @@ pub fn smp_processor_id() -> c_uint {
 #[inline(always)]
 pub fn current_vcpu() -> *mut vcpu {
     // SAFETY: written by this CPU's context switch.
-    unsafe { this_cpu(&raw const per_cpu__curr_vcpu) }
+    unsafe { this_cpu(&raw const per_cpu__curr_vcpu) }.get()
+}
+
+/// `preempt_count()`.
+///
+/// Safe: no interrupt handler leaves it as it was not.
+#[cfg(rwlock_in_line)]
+#[inline(always)]
+pub(crate) fn preempt_count() -> &'static Cell<c_uint> {
+    // SAFETY: only this CPU's code counts there, and interrupts count back what they count.
+    // Its users take what they need at once.
+    unsafe { this_cpu(&raw const per_cpu____preempt_count) }
 }
 
 /// `cpus_have_cap(ARM64_WORKAROUND_AT_SPECULATE)`, for the boot: until Xen patches

@@ -64,3 +64,5 @@ const_assert_eq!(size_of::<vm_event_st>(), gcc::STRUCT_VM_EVENT_ST_SIZE);
 const_assert_eq!(size_of::<npfec>(), gcc::STRUCT_NPFEC_SIZE);
 const_assert_eq!(size_of::<hsr>(), gcc::UNION_HSR_SIZE);
 const_assert!(size_of::<cpu_user_regs>() > 0);
+#[cfg(rwlock_in_line)]
+const_assert_eq!(offset_of!(crate::rwlock_t, cnts.counter), 0);

@@ -41,14 +41,20 @@ mod inlines;
 mod layout;
 #[cfg(target_os = "none")]
 mod real;
+#[cfg(rwlock_in_line)]
+mod rwlock;
 #[cfg(target_os = "none")]
 pub use alternative::has_at_speculate;
 #[cfg(target_os = "none")]
 pub use directmap::{map_domain_page, note_direct_map, DirectMap};
+#[cfg(not(rwlock_in_line))]
+pub use imports::{xs_read_trylock as read_trylock, xs_read_unlock as read_unlock};
 #[cfg(target_os = "none")]
 pub use inlines::*;
 #[cfg(target_os = "none")]
 pub use real::*;
+#[cfg(rwlock_in_line)]
+pub use rwlock::{read_trylock, read_unlock};
 
 #[cfg(not(target_os = "none"))]
 mod mock;
@@ -68,6 +74,7 @@ const _: () = {
     let _: fn(&Opaque<domain>) -> bool = is_iommu_enabled;
     let _: unsafe fn() = note_direct_map;
     let _: fn(mfn_t) -> *mut u64 = map_domain_page;
+    let _: fn(&Opaque<rwlock_t>) -> bool = |l| read_trylock(l);
     let _: fn() -> DirectMap = DirectMap::get;
     let _: fn(DirectMap) -> bool = DirectMap::has_hole;
     let _: fn(DirectMap, u64) -> *mut u64 = DirectMap::page_of_entry;

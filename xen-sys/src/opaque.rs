@@ -85,6 +85,8 @@ views! {
     u32 => AtomicU32;
     u64 => AtomicU64;
 }
+// SAFETY: as for u32: the sign is a matter of how a value is read.
+unsafe impl ViewOf<i32> for core::sync::atomic::AtomicU32 {}
 // SAFETY: as for the others.
 unsafe impl<T> ViewOf<*mut T> for core::sync::atomic::AtomicPtr<T> {}
 // SAFETY: a Cell is transparent.

@@ -15,7 +15,6 @@ use crate::p2m::token::CalledUnlocked;
 use crate::p2m::P2m;
 use crate::types::addr::{Gfn, Gva, Ipa, Mfn};
 use crate::types::errno::{to_c, Errno};
-use crate::types::p2m_type::P2mType;
 use crate::xen::domain::Domain;
 use crate::xen::release::access_from_c;
 use crate::xen::target::VouchedMfn;
@@ -97,10 +96,9 @@ pub extern "C" fn p2m_get_entry(
 ) -> sys::mfn_t {
     let view = p.view();
     let found = lookup::get_entry(view, Gfn::new(gfn));
-    output(t, P2mType::to_c(found.ty()));
-    let wanted = found.mfn().filter(|_| a.is_some());
-    if let Some(access) = wanted.and_then(|_| lookup::access_of(view, &found)) {
-        output(a, access.to_c());
+    output(t, found.ty_to_c());
+    if let Some(access) = lookup::access_to_c(view, &found) {
+        output(a, access);
     }
     output(page_order, found.order());
     output(valid, found.valid_bit());

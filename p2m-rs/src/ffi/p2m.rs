@@ -76,13 +76,13 @@ pub extern "C" fn p2m_lookup(
     t: Out<'_, sys::p2m_type_t>,
 ) -> sys::mfn_t {
     let (mut cx, d) = d.enter();
-    let (mfn, ty) = {
-        let view = P2m::host_of(d).read(&mut cx);
-        let found = lookup::lookup(&view, Gfn::new(gfn));
-        found.map_or((None, None), |found| (found.mfn(), found.ty()))
-    };
-    output(t, P2mType::to_c(ty));
-    Mfn::to_c(mfn)
+    lookup::look_up(&mut cx, P2m::host_of(d), Gfn::new(gfn), |_, found| {
+        output(
+            t,
+            found.map_or(P2mType::to_c(None), |found| found.ty_to_c()),
+        );
+        Mfn::to_c(found.and_then(|found| found.mfn()))
+    })
 }
 
 /// The page mapped at a frame, with a reference; null for none. `t` may be
@@ -95,7 +95,7 @@ pub extern "C" fn p2m_get_page_from_gfn(
 ) -> *mut sys::page_info {
     let (mut cx, d) = d.enter();
     let (page, ty) = lookup::get_page_from_gfn(&P2m::host_of(d).read(&mut cx), Gfn::new(gfn));
-    output(t, P2mType::to_c(ty));
+    output(t, ty);
     page_to_c(page)
 }
 

@@ -40,7 +40,6 @@ use crate::p2m::P2m;
 use crate::table::Table;
 use crate::types::addr::{Gfn, Mfn};
 use crate::types::errno::{to_c, Errno, Result};
-use crate::types::p2m_type::P2mType;
 use crate::types::pte::{Kind, Pte};
 use crate::xen::console;
 use crate::xen::cpu;
@@ -112,7 +111,7 @@ fn flush_until(view: &ReadView, gfn: &mut Gfn, end: Gfn) -> Result {
 
 /// Whether the entry maps RAM, which must be cleaned.
 fn is_to_clean(pte: Pte) -> bool {
-    pte.ty().is_some_and(P2mType::is_any_ram)
+    pte.is_any_ram()
 }
 
 /// Consecutive frames that will be cleaned together, with one pair of barriers

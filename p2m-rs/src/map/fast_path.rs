@@ -22,7 +22,6 @@ use crate::types::access::P2mAccess;
 use crate::types::addr::{Gfn, Mfn};
 use crate::types::errno::{Errno, Outcome, Result};
 use crate::types::level::Level;
-use crate::types::p2m_type::P2mType;
 use crate::types::pte::Pte;
 use crate::xen::page::Page;
 use crate::xen::target::Target;
@@ -92,7 +91,7 @@ pub(super) fn remove(
     mfn: Option<Mfn>,
 ) -> Result {
     let pte = table.load(Level::L3.index(gfn));
-    if !pte.ty().is_some_and(P2mType::is_any_ram) {
+    if !pte.is_any_ram() {
         return Ok(clear_page(write, table, gfn, None)?);
     }
     let page = mfn.filter(|&mfn| mfn == pte.mfn()).and_then(Page::of);

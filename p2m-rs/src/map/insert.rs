@@ -29,7 +29,6 @@ use crate::types::access::P2mAccess;
 use crate::types::addr::Gfn;
 use crate::types::errno::{Errno, Failure, Outcome, Result};
 use crate::types::level::Level;
-use crate::types::p2m_type::P2mType;
 use crate::types::pte::{Kind, Pte};
 use crate::xen::iommu::IotlbFlush;
 use crate::xen::target::Target;
@@ -112,8 +111,7 @@ impl Insertion {
     /// reference dropped.
     fn is_mapped_by(&self, pte: Pte, level: Level, offset: u64) -> bool {
         let mapped = pte.advanced(level.offset(self.gfn(offset)));
-        mapped.with_valid_bit() == self.leaf(offset, level)
-            && !pte.ty().is_some_and(P2mType::is_foreign)
+        mapped.with_valid_bit() == self.leaf(offset, level) && !pte.is_foreign()
     }
 
     /// The leaf at `offset`.
@@ -250,12 +248,10 @@ impl Insertion {
             }
             // A foreign block is split first: each page that is replaced drops its
             // reference after the flush.
-            Entry::Leaf(block) if block.ty().is_some_and(P2mType::is_foreign) => {
-                match split(write, table, index, gfn) {
-                    Ok(below) => self.insert_in(write, below, at, end),
-                    Err(failure) => Progress::failed(failure),
-                }
-            }
+            Entry::Leaf(block) if block.is_foreign() => match split(write, table, index, gfn) {
+                Ok(below) => self.insert_in(write, below, at, end),
+                Err(failure) => Progress::failed(failure),
+            },
             Entry::Leaf(block) if self.is_mapped_by(block, level, at) => Progress::done(end - at),
             Entry::Leaf(block) => {
                 let (new, progress) = split_with(write, block, level, gfn, end - at, self);
@@ -352,7 +348,7 @@ pub(super) fn replace(
     let index = level.index(gfn);
     let old = table.load(index);
     let is_leaf = old.kind(level) == Kind::Leaf;
-    if old == leaf && !leaf.ty().is_some_and(P2mType::is_foreign) {
+    if old == leaf && !leaf.is_foreign() {
         return table.run_of(index, leaf, most);
     }
     let most = if is_leaf && !write.has_iommu() {

@@ -3,13 +3,15 @@
 //! `p2m_get_page_from_gfn`).
 //!
 //! A lookup needs the read lock. Its result borrows the view, so it cannot
-//! outlive the lock. What must outlive the lock is either copied out explicitly (`mfn()`,
-//! for the callers of `p2m_lookup`, who know that the frame is only a hint), or is a
-//! reference to the page ([`get_page_from_gfn`]).
+//! outlive the lock. What must outlive the lock is either a reference to the page
+//! ([`get_page_from_gfn`]), or no more than a hint ([`look_up`]): the callers of `p2m_lookup`
+//! know that.
 use core::marker::PhantomData;
 use core::sync::atomic::Ordering::Relaxed;
 
 use crate::p2m::lock::ReadView;
+use crate::p2m::token::Unlocked;
+use crate::p2m::P2m;
 use crate::table::walk::Walk;
 use crate::table::Table;
 use crate::types::access::P2mAccess;
@@ -17,79 +19,106 @@ use crate::types::addr::{Gfn, Mfn, PAGE_SHIFT};
 use crate::types::level::Level;
 use crate::types::p2m_type::P2mType;
 use crate::types::pte::Pte;
+use crate::xen::domain::Domain;
 use crate::xen::globals::{root_level, root_page_order, root_pages};
 use crate::xen::page::{Page, PageRef};
 
 /// The mapping of a guest frame, or the size of the hole around the frame.
 #[derive(Clone, Copy)]
 pub struct Lookup<'v> {
-    /// The entry of the mapping, advanced to the frame that was looked up;
-    /// [`Pte::EMPTY`] for a hole.
-    leaf: Pte,
-    /// log2 of the number of pages that the entry that ended the walk spans.
-    order: u32,
+    end: End,
+    /// The frame that was looked up.
+    gfn: Gfn,
     _lock: PhantomData<&'v ()>,
 }
 
-impl<'v> Lookup<'v> {
-    /// A hole: an entry of `level` ended the walk and maps nothing.
+/// Where a walk ended.
+#[derive(Clone, Copy)]
+struct End {
+    /// The entry that maps the frame; [`Pte::EMPTY`] for a hole.
+    entry: Pte,
+    /// log2 of the number of pages that the entry which ended the walk spans.
+    order: u32,
+}
+
+impl End {
+    /// An entry of `level` that maps nothing.
     #[inline(always)]
     fn hole(level: Level) -> Self {
-        Self {
-            leaf: Pte::EMPTY,
-            order: level.order(),
-            _lock: PhantomData,
-        }
+        Self::of(Pte::EMPTY, level.order())
     }
 
-    /// What the entry that ended the walk to `gfn` says, which spans 2^`order` pages.
+    /// What the entry that ended the walk says, which spans 2^`order` pages.
     #[inline(always)]
-    fn of_entry(pte: Pte, order: u32, gfn: Gfn) -> Self {
-        let offset = gfn.raw() & ((1 << order) - 1);
-        Self {
-            // A hole has no frame.
-            leaf: if pte.is_mapped() {
-                pte.advanced(offset)
-            } else {
-                Pte::EMPTY
-            },
-            order,
+    fn of(pte: Pte, order: u32) -> Self {
+        let entry = if pte.is_mapped() { pte } else { Pte::EMPTY };
+        Self { entry, order }
+    }
+
+    /// For those who hold the lock.
+    #[inline(always)]
+    fn locked<'v>(self, _view: &'v ReadView, gfn: Gfn) -> Lookup<'v> {
+        Lookup {
+            end: self,
+            gfn,
             _lock: PhantomData,
         }
     }
+}
 
+impl Lookup<'_> {
     /// Level of the entry that ended the walk.
     pub fn level(&self) -> Level {
-        Level::of_order(self.order)
+        Level::of_order(self.end.order)
     }
 
     /// log2 of the number of pages of the mapping or of the hole.
     #[inline(always)]
     pub fn order(&self) -> u32 {
-        self.order
+        self.end.order
+    }
+
+    /// Whether anything is mapped.
+    #[inline(always)]
+    fn is_mapped(&self) -> bool {
+        self.end.entry.is_mapped()
     }
 
     /// The machine frame; `None` for a hole.
     #[inline(always)]
     pub fn mfn(&self) -> Option<Mfn> {
-        self.leaf.is_mapped().then(|| self.leaf.mfn())
+        let offset = self.gfn.raw() & ((1 << self.end.order) - 1);
+        let entry = self.end.entry;
+        self.is_mapped().then(|| entry.advanced(offset).mfn())
     }
 
     /// The type of the mapping; `None` for a hole.
     #[inline(always)]
     pub fn ty(&self) -> Option<P2mType> {
-        self.leaf.ty()
+        self.end.entry.ty()
+    }
+
+    /// [`Self::ty`] as C's value.
+    #[inline(always)]
+    pub fn ty_to_c(&self) -> u32 {
+        self.end.entry.ty_to_c()
     }
 
     /// The access that is stored in the entry; `None` for a hole.
     #[inline(always)]
     pub fn access(&self) -> Option<P2mAccess> {
-        self.leaf.is_mapped().then(|| self.leaf.access())
+        self.is_mapped().then(|| self.end.entry.access())
+    }
+
+    /// [`Self::access`] as C's value.
+    #[inline(always)]
+    pub fn access_to_c(&self) -> Option<u32> {
+        self.is_mapped().then(|| self.end.entry.access_to_c())
     }
 
     /// The valid bit of the mapping's own entry (C's `valid`); false for a hole.
     pub fn valid_bit(&self) -> bool {
-        self.leaf.valid_bit()
+        self.end.entry.valid_bit()
     }
 }
 
@@ -111,8 +140,8 @@ fn block_above(gfn: Gfn, max: Gfn) -> Level {
 #[inline(always)]
 pub fn get_entry(view: &ReadView, gfn: Gfn) -> Lookup<'_> {
     match hole_beyond_max(view, gfn) {
-        Some(level) => Lookup::hole(level),
-        None => find(view, gfn),
+        Some(level) => End::hole(level).locked(view, gfn),
+        None => find(view, gfn).locked(view, gfn),
     }
 }
 
@@ -123,13 +152,63 @@ pub fn lookup(view: &ReadView, gfn: Gfn) -> Option<Lookup<'_>> {
     if gfn > view.max_mapped_gfn() {
         return None;
     }
-    Some(find(view, gfn)).filter(|found| found.leaf.is_mapped())
+    Some(find(view, gfn).locked(view, gfn)).filter(Lookup::is_mapped)
+}
+
+/// What `of` makes of the mapping at `gfn`, if there is one. It runs under the lock, which is
+/// taken for it.
+#[inline(always)]
+pub fn look_up<R>(
+    cx: &mut Unlocked<'_>,
+    p2m: &P2m,
+    gfn: Gfn,
+    of: impl FnOnce(&ReadView, Option<Lookup<'_>>) -> R,
+) -> R {
+    match at_once(cx, p2m, gfn, of) {
+        Ok(result) => result,
+        Err(of) => in_time(cx, p2m, gfn, of),
+    }
+}
+
+/// [`look_up`] without a call, which is how it nearly always goes. Gives `of` back if somebody
+/// writes, or each table takes a call.
+#[inline(always)]
+fn at_once<R, F>(cx: &mut Unlocked<'_>, p2m: &P2m, gfn: Gfn, of: F) -> Result<R, F>
+where
+    F: FnOnce(&ReadView, Option<Lookup<'_>>) -> R,
+{
+    p2m.with_free_lock(cx, of, |view, of| {
+        if gfn > view.max_mapped_gfn() {
+            return Ok(of(view, None));
+        }
+        match Walk::from_root(view, gfn) {
+            None => Ok(of(view, None)),
+            Some(walk) if walk.calls_for_each_table() => Err(of),
+            Some(walk) => {
+                let found = end_of_walk(walk, gfn).locked(view, gfn);
+                Ok(of(view, Some(found).filter(Lookup::is_mapped)))
+            }
+        }
+    })
+}
+
+/// [`look_up`] in any case: it waits for the lock.
+#[cold]
+#[inline(never)]
+fn in_time<R>(
+    cx: &mut Unlocked<'_>,
+    p2m: &P2m,
+    gfn: Gfn,
+    of: impl FnOnce(&ReadView, Option<Lookup<'_>>) -> R,
+) -> R {
+    let view = p2m.read(cx);
+    of(&view, lookup(&view, gfn))
 }
 
 #[inline(never)]
-fn find(view: &ReadView, gfn: Gfn) -> Lookup<'_> {
+fn find(view: &ReadView, gfn: Gfn) -> End {
     match Walk::from_root(view, gfn) {
-        None => Lookup::hole(root_level()),
+        None => End::hole(root_level()),
         // Out of line, so that the common path saves no registers for a call.
         Some(walk) if walk.calls_for_each_table() => find_by_calls(view, gfn),
         Some(walk) => end_of_walk(walk, gfn),
@@ -138,22 +217,22 @@ fn find(view: &ReadView, gfn: Gfn) -> Lookup<'_> {
 
 #[cold]
 #[inline(never)]
-fn find_by_calls(view: &ReadView, gfn: Gfn) -> Lookup<'_> {
+fn find_by_calls(view: &ReadView, gfn: Gfn) -> End {
     match Table::last(view, gfn) {
-        None => Lookup::hole(root_level()),
+        None => End::hole(root_level()),
         Some(table) => {
             let level = table.level();
-            Lookup::of_entry(table.load(level.index(gfn)), level.order(), gfn)
+            End::of(table.load(level.index(gfn)), level.order())
         }
     }
 }
 
 #[inline(always)]
-fn end_of_walk(mut walk: Walk<'_>, gfn: Gfn) -> Lookup<'_> {
+fn end_of_walk(mut walk: Walk<'_>, gfn: Gfn) -> End {
     loop {
         let (pte, descended) = walk.step(gfn);
         if !descended {
-            return Lookup::of_entry(pte, walk.order(), gfn);
+            return End::of(pte, walk.order());
         }
     }
 }
@@ -171,37 +250,46 @@ pub fn end_of_ipa_space(_view: &ReadView) -> Gfn {
     Gfn::new(root_pages() << root_page_order().load(Relaxed))
 }
 
-/// The access of a frame that was looked up (`p2m_mem_access_radix_get`).
-/// In today's Xen no caller of `p2m_get_entry` outside of these files asks for it.
-pub fn access_of(view: &ReadView, found: &Lookup<'_>) -> Option<P2mAccess> {
-    if view.p2m().mem_access_enabled() {
-        found.access()
+/// The access of a frame that was looked up (`p2m_mem_access_radix_get`) as C's value; `None` for a
+/// hole. In today's Xen no caller of `p2m_get_entry` outside of these files asks for it.
+pub fn access_to_c(view: &ReadView, found: &Lookup<'_>) -> Option<u32> {
+    let access = found.access_to_c()?;
+    Some(if view.p2m().mem_access_enabled() {
+        access
     } else {
-        Some(view.default_access())
-    }
+        view.default_access().to_c()
+    })
 }
 
-/// The page mapped at `gfn`, with a reference, and the mapping's type
+/// The page mapped at `gfn`, with a reference, and the mapping's type as C's value
 /// (`p2m_get_page_from_gfn`). The reference is taken under the lock: once
 /// the lock is released, the page may have been freed (XSA-473).
-pub fn get_page_from_gfn(view: &ReadView, gfn: Gfn) -> (Option<PageRef>, Option<P2mType>) {
+pub fn get_page_from_gfn(view: &ReadView, gfn: Gfn) -> (Option<PageRef>, u32) {
     let Some(mapping) = lookup(view, gfn) else {
-        return (None, None);
+        return (None, P2mType::to_c(None));
     };
-    (reference(view, &mapping), mapping.ty())
+    (reference(view, &mapping), mapping.ty_to_c())
 }
 
+/// A reference to the page of `mapping`, if it has one and it may be had.
+#[inline(always)]
 fn reference(view: &ReadView, mapping: &Lookup<'_>) -> Option<PageRef> {
-    let ty = mapping.ty().filter(|ty| ty.is_any_ram())?;
-    let mfn = mapping.mfn()?;
-    let domain = view.p2m().domain()?;
-    if !ty.is_foreign() {
-        return Page::get_at(mfn, domain);
+    let entry = mapping.end.entry;
+    if !entry.is_any_ram() {
+        return None;
     }
-    let page = Page::of(mfn)?;
-    // A foreign page belongs to another domain, which may be freeing it just now.
-    // Then no reference can be taken, and that is no error.
-    let (reference, is_own) = page.get_any(domain)?;
+    let (mfn, domain) = (mapping.mfn()?, view.p2m().domain()?);
+    if entry.is_foreign() {
+        return foreign_reference(mfn, domain);
+    }
+    Page::get_at(mfn, domain)
+}
+
+/// A foreign page belongs to another domain than `domain`, which may be freeing it just now. Then
+/// no reference can be taken, and that is no error.
+#[inline(never)]
+fn foreign_reference(mfn: Mfn, domain: &Domain) -> Option<PageRef> {
+    let (reference, is_own) = Page::of(mfn)?.get_any(domain)?;
     debug_assert!(!is_own, "a domain's own page mapped as foreign");
     (!is_own).then_some(reference)
 }

@@ -21,7 +21,6 @@ use crate::table::removed::Owned;
 use crate::table::{Entry, Table};
 use crate::types::addr::Gfn;
 use crate::types::level::{Level, TableIndex, ENTRIES};
-use crate::types::p2m_type::P2mType;
 use crate::types::pte::{Kind, Pte};
 use crate::xen::page::pages_before_xen_heap;
 
@@ -90,7 +89,7 @@ fn block_of(table: Table<'_>, level: Level, entries: Entries) -> Option<Pte> {
     let is_aligned = first.mfn().raw() & (level.pages() - 1) == 0;
     // Only RAM: references of foreign pages are dropped at most 2 MiB at a time (B4).
     // Xen records where single pages of its heap are mapped (M2P), see below.
-    let is_ram = first.ty().is_some_and(P2mType::is_ram);
+    let is_ram = first.is_ram();
     if !(is_leaf && is_aligned && is_ram) {
         return None;
     }

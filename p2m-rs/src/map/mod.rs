@@ -22,7 +22,6 @@ use crate::table::Table;
 use crate::types::addr::{Gfn, Mfn};
 use crate::types::errno::{Errno, Result};
 use crate::types::level::Level;
-use crate::types::p2m_type::P2mType;
 use crate::types::pte::Kind;
 use crate::xen::page::Page;
 use crate::xen::target::Target;
@@ -94,7 +93,7 @@ fn check_maps(view: &ReadView, start: Gfn, nr: u64, mfn: Option<Mfn>) -> Result 
             if let Kind::Table(_) = pte.kind(level) {
                 break;
             }
-            if pte.ty().is_some_and(P2mType::is_any_ram) {
+            if pte.is_any_ram() {
                 let mapped = pte.mfn().add(level.offset(gfn));
                 if believed.map(|mfn| mfn.add(done)) != Some(mapped) {
                     return Err(Errno::EILSEQ);

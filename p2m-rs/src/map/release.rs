@@ -13,7 +13,6 @@ use crate::p2m::lock::WriteView;
 use crate::table::removed::{Owned, Removed, RemovedLeaf, RemovedTable};
 use crate::types::addr::Mfn;
 use crate::types::level::Level;
-use crate::types::p2m_type::P2mType;
 use crate::types::pte::Pte;
 use crate::xen::page::{pages_before_xen_heap, Page};
 
@@ -46,7 +45,7 @@ pub(crate) fn release_same_frame(
         write.count_unmapped(leaf.level(), leaf.count());
         // If only permissions changed, the flush is still deferred. It must precede the
         // drop of a foreign page's reference (B15).
-        if leaf.ty().is_some_and(P2mType::is_foreign) {
+        if leaf.is_foreign() {
             write.deferred().tlb_flush_sync();
         }
         leaf.put_references(flushed);
@@ -86,9 +85,9 @@ impl<'v> Released<'v> {
     /// Adds `count` consecutive parts of a block, of which `part` is the first. The block
     /// must not be foreign: foreign references are dropped page by page.
     pub(crate) fn add_parts(&mut self, part: Pte, count: u64) {
-        debug_assert!(!part.ty().is_some_and(P2mType::is_foreign));
+        debug_assert!(!part.is_foreign());
         self.count += count;
-        if part.ty().is_some_and(P2mType::is_ram) {
+        if part.is_ram() {
             self.any_ram = true;
             if self.level == Level::L3 {
                 self.forget_xenheap_gfns(part.mfn(), count);
@@ -99,7 +98,7 @@ impl<'v> Released<'v> {
     /// Adds a mapping without references.
     #[inline]
     pub(crate) fn add_plain(&mut self, leaf: RemovedLeaf<'_>) {
-        debug_assert!(!leaf.ty().is_some_and(P2mType::is_foreign));
+        debug_assert!(!leaf.is_foreign());
         self.note(&leaf);
     }
 
@@ -108,7 +107,7 @@ impl<'v> Released<'v> {
     #[inline]
     pub(crate) fn add(&mut self, leaf: RemovedLeaf<'_>, flushed: IotlbFlushed) {
         self.note(&leaf);
-        if leaf.ty().is_some_and(P2mType::is_foreign) {
+        if leaf.is_foreign() {
             self.flush_and_put(leaf, flushed);
         }
     }
@@ -117,7 +116,7 @@ impl<'v> Released<'v> {
     #[inline]
     fn note(&mut self, leaf: &RemovedLeaf<'_>) {
         self.count += leaf.count();
-        if leaf.ty().is_some_and(P2mType::is_ram) {
+        if leaf.is_ram() {
             self.any_ram = true;
             if self.level == Level::L3 {
                 self.forget_xenheap_gfns(leaf.mfn(), leaf.count());
@@ -136,9 +135,9 @@ impl<'v> Released<'v> {
 
     /// Adds a mapping of one page, `page`, that owns no reference.
     pub(crate) fn add_page(&mut self, leaf: RemovedLeaf<'_>, page: Page) {
-        debug_assert!(!leaf.ty().is_some_and(P2mType::is_foreign));
+        debug_assert!(!leaf.is_foreign());
         self.count += 1;
-        self.any_ram |= leaf.ty().is_some_and(P2mType::is_ram);
+        self.any_ram |= leaf.is_ram();
         if self.any_ram && page.is_of_xen_heap() {
             self.forget_xenheap_gfn(page);
         }

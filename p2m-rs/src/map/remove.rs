@@ -15,7 +15,6 @@ use crate::table::{Entry, Table};
 use crate::types::addr::Gfn;
 use crate::types::errno::{Errno, Failure, Outcome, Result};
 use crate::types::level::{Level, TableIndex};
-use crate::types::p2m_type::P2mType;
 use crate::types::pte::{Kind, Pte};
 use crate::xen::iommu::IotlbFlush;
 
@@ -96,12 +95,10 @@ fn remove_below(
         Entry::Table(below) => remove_in(write, below, gfn, pages),
         // A foreign block is split first: each page that is unmapped drops its
         // reference after the IOTLB flush.
-        Entry::Leaf(block) if block.ty().is_some_and(P2mType::is_foreign) => {
-            match split(write, table, index, gfn) {
-                Ok(below) => remove_in(write, below, gfn, pages),
-                Err(failure) => Progress::failed(failure),
-            }
-        }
+        Entry::Leaf(block) if block.is_foreign() => match split(write, table, index, gfn) {
+            Ok(below) => remove_in(write, below, gfn, pages),
+            Err(failure) => Progress::failed(failure),
+        },
         Entry::Leaf(block) => {
             let (new, progress) = split_with(write, block, table.level(), gfn, pages, &Hole);
             let flushed = new.map_or(Ok(()), |new| table.link(write, gfn, new));
@@ -193,6 +190,6 @@ pub(super) fn owns_nothing(pte: Pte, level: Level) -> bool {
     match pte.kind(level) {
         Kind::Empty => true,
         Kind::Table(_) => false,
-        Kind::Leaf => !pte.ty().is_some_and(P2mType::is_foreign),
+        Kind::Leaf => !pte.is_foreign(),
     }
 }

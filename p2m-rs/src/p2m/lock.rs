@@ -232,6 +232,30 @@ impl P2m {
         ReadGuard { p2m: self }
     }
 
+    /// What `f` makes of `argument` with the lock held for reading, if nobody has it for writing or
+    /// waits to. Otherwise gives `argument` back, without having waited. Where
+    /// [`xen_sys::read_trylock`] is no call, neither is this: it is for look-ups, which are as
+    /// short as the lock itself.
+    #[inline(always)]
+    pub(crate) fn with_free_lock<R, A>(
+        &self,
+        _cx: &mut Unlocked<'_>,
+        argument: A,
+        f: impl FnOnce(&ReadView, A) -> Result<R, A>,
+    ) -> Result<R, A> {
+        nesting::enter();
+        let result = if sys::read_trylock(self.c().field(Lock)) {
+            let result = f(ReadView::of(self), argument);
+            // SAFETY: just taken. (A panic on the host leaves it taken.)
+            unsafe { sys::read_unlock(self.c().field(Lock)) };
+            result
+        } else {
+            Err(argument)
+        };
+        nesting::leave();
+        result
+    }
+
     /// Takes the lock for writing (`p2m_write_lock`).
     #[inline(always)]
     pub fn write<'g>(&'g self, _cx: &'g mut Unlocked<'_>) -> WriteGuard<'g> {

@@ -9,7 +9,6 @@ use crate::p2m::lock::WriteView;
 use crate::p2m::pages::TablePage;
 use crate::types::addr::{Gfn, Mfn};
 use crate::types::level::{Level, TableIndex};
-use crate::types::p2m_type::P2mType;
 use crate::types::pte::{Kind, Pte};
 use crate::xen::page::{put_pages, Page};
 
@@ -177,16 +176,23 @@ impl<'w> RemovedLeaf<'w> {
         self.pte.mfn()
     }
 
-    /// The type of the mapping.
-    pub(crate) fn ty(&self) -> Option<P2mType> {
-        self.pte.ty()
+    /// Whether the pages are the domain's own RAM.
+    #[inline]
+    pub(crate) fn is_ram(&self) -> bool {
+        self.pte.is_ram()
+    }
+
+    /// Whether the mapping owns references.
+    #[inline]
+    pub(crate) fn is_foreign(&self) -> bool {
+        self.pte.is_foreign()
     }
 
     /// Drops the references that a foreign mapping owns, one per page
     /// (`p2m_put_foreign_page`). The IOTLB holds the mapping no more.
     #[inline]
     pub(crate) fn put_references(self, _flushed: IotlbFlushed) {
-        if self.ty().is_some_and(P2mType::is_foreign) {
+        if self.is_foreign() {
             self.put_foreign();
         }
     }

@@ -77,17 +77,17 @@ impl P2mType {
 
     /// `p2m_is_ram`: the domain's own RAM.
     pub const fn is_ram(self) -> bool {
-        matches!(self, Self::RamRw | Self::RamRo)
+        Types::RAM.have(self as u64)
     }
 
     /// `p2m_is_foreign`: the mapping owns a reference to the page.
     pub const fn is_foreign(self) -> bool {
-        matches!(self, Self::ForeignRw | Self::ForeignRo)
+        Types::FOREIGN.have(self as u64)
     }
 
     /// `p2m_is_any_ram`: RAM of any domain.
     pub const fn is_any_ram(self) -> bool {
-        self.is_ram() || self.is_foreign() || matches!(self, Self::GrantRw | Self::GrantRo)
+        Types::ANY_RAM.have(self as u64)
     }
 
     /// Whether the type itself allows writes.
@@ -101,5 +101,29 @@ impl P2mType {
     /// Whether the type itself allows instruction fetches: only RAM does.
     pub const fn is_executable(self) -> bool {
         self.is_ram()
+    }
+}
+
+/// Some of the types: bit n for the type with C's value n.
+#[derive(Clone, Copy)]
+pub(super) struct Types(u16);
+
+impl Types {
+    /// [`P2mType::is_ram`].
+    pub(super) const RAM: Self = Self::of([P2mType::RamRw, P2mType::RamRo]);
+    /// [`P2mType::is_foreign`].
+    pub(super) const FOREIGN: Self = Self::of([P2mType::ForeignRw, P2mType::ForeignRo]);
+    /// [`P2mType::is_any_ram`].
+    pub(super) const ANY_RAM: Self =
+        Self(Self::RAM.0 | Self::FOREIGN.0 | Self::of([P2mType::GrantRw, P2mType::GrantRo]).0);
+
+    const fn of([one, other]: [P2mType; 2]) -> Self {
+        Self(1 << one as u16 | 1 << other as u16)
+    }
+
+    /// Whether C's value `ty`, below 16, is of one of them.
+    #[inline(always)]
+    pub(super) const fn have(self, ty: u64) -> bool {
+        self.0 >> ty & 1 != 0
     }
 }

@@ -31,7 +31,7 @@ use core::fmt;
 use crate::types::access::P2mAccess;
 use crate::types::addr::{Mfn, PAGE_SHIFT};
 use crate::types::level::Level;
-use crate::types::p2m_type::P2mType;
+use crate::types::p2m_type::{P2mType, Types};
 
 const VALID: u64 = 1;
 const TABLE: u64 = 1 << 1;
@@ -237,6 +237,14 @@ impl Pte {
         }
     }
 
+    /// C's value of [`Self::access`].
+    // Four bits.
+    #[allow(clippy::cast_possible_truncation)]
+    #[inline(always)]
+    pub const fn access_to_c(self) -> u32 {
+        ((self.0 & ACCESS) >> ACCESS_SHIFT ^ UNRESTRICTED) as u32
+    }
+
     /// This mapping, whose type is `ty`, with its permissions restricted to `access` and
     /// `access` stored in it.
     #[must_use]
@@ -324,6 +332,33 @@ impl Pte {
     #[inline(always)]
     pub const fn ty(self) -> Option<P2mType> {
         P2mType::from_c((self.0 & TYPE) >> TYPE_SHIFT)
+    }
+
+    /// Whether this is the domain's own RAM ([`P2mType::is_ram`]); false if nothing is mapped.
+    #[inline(always)]
+    pub const fn is_ram(self) -> bool {
+        Types::RAM.have((self.0 & TYPE) >> TYPE_SHIFT)
+    }
+
+    /// Whether this is another domain's page, to which the mapping owns a reference
+    /// ([`P2mType::is_foreign`]).
+    #[inline(always)]
+    pub const fn is_foreign(self) -> bool {
+        Types::FOREIGN.have((self.0 & TYPE) >> TYPE_SHIFT)
+    }
+
+    /// Whether this is RAM of any domain ([`P2mType::is_any_ram`]).
+    #[inline(always)]
+    pub const fn is_any_ram(self) -> bool {
+        Types::ANY_RAM.have((self.0 & TYPE) >> TYPE_SHIFT)
+    }
+
+    /// C's value of [`Self::ty`]; 0 (`p2m_invalid`) if nothing is mapped.
+    // Four bits.
+    #[allow(clippy::cast_possible_truncation)]
+    #[inline(always)]
+    pub const fn ty_to_c(self) -> u32 {
+        ((self.0 & TYPE) >> TYPE_SHIFT) as u32
     }
 
     /// Whether the two entries differ in permissions and the stored access only, so that one

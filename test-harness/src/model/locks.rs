@@ -66,6 +66,8 @@ pub(crate) struct Locks {
     spin: ByAddress<Spin>,
     /// CPUs really wait for themselves.
     pub(crate) strict: bool,
+    /// The last `read_trylock()` was refused, whether the lock was free or not.
+    refuses: bool,
 }
 
 /// What an attempt to take a lock gives.
@@ -161,6 +163,21 @@ impl Locks {
             return Attempt::Taken;
         }
         Attempt::Busy(state.blocker(cpu))
+    }
+
+    /// `read_trylock()`: whether CPU `cpu` has the lock now. It never queues. A lock that is free
+    /// is refused every other time, as if a writer had just been there: callers must be able to
+    /// go on either way.
+    pub(crate) fn read_trylock(&mut self, lock: usize, cpu: usize) -> bool {
+        self.refuses = !self.refuses;
+        let refuses = self.refuses;
+        let state = self.rw.or_default(lock);
+        let free = state.writer.is_none() && state.announced.is_none();
+        if !free || refuses {
+            return false;
+        }
+        state.readers[cpu] += 1;
+        true
     }
 
     pub(crate) fn try_write(&mut self, lock: usize, cpu: usize) -> Attempt {

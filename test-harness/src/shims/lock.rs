@@ -97,6 +97,27 @@ extern "C" fn xs_read_lock(l: *mut rwlock_t) {
 }
 
 #[unsafe(no_mangle)]
+extern "C" fn xs_read_trylock(l: *mut rwlock_t) -> bool {
+    let lock = l.addr();
+    let here = machine::here();
+    let cpu = here.machine.cpu(&here);
+    let mut state = here.machine.lock();
+    let rule = state.locks.rw_rule(lock, cpu, false);
+    let is_taken = state.locks.read_trylock(lock, cpu);
+    if is_taken {
+        // It did not wait for itself, but might have.
+        if let Some((id, what)) = rule {
+            state.broken(id, what);
+        }
+        let op = LockOp::Read;
+        state.event(cpu, Event::Lock { lock, op });
+    }
+    drop(state);
+    here.machine.yield_point();
+    is_taken
+}
+
+#[unsafe(no_mangle)]
 extern "C" fn xs_write_lock(l: *mut rwlock_t) {
     let lock = l.addr();
     acquire(

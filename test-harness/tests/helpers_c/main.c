@@ -481,6 +481,7 @@ static void wrappers(void)
     } while ( 0 )
     SAME(xs_rwlock_init(&rw), "rwlock_init", &rw, 0);
     SAME(xs_read_lock(&rw), "read_lock", &rw, 0);
+    SAME(xs_read_trylock(&rw), "read_trylock", &rw, 0);
     SAME(xs_read_unlock(&rw), "read_unlock", &rw, 0);
     SAME(xs_write_lock(&rw), "write_lock", &rw, 0);
     SAME(xs_write_unlock(&rw), "write_unlock", &rw, 0);

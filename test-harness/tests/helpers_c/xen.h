@@ -61,6 +61,9 @@ union hsr {
 /* Locks. */
 #define rwlock_init(l) NOTE("rwlock_init", l, 0)
 #define read_lock(l) NOTE("read_lock", l, 0)
+#define read_trylock(l) (NOTE("read_trylock", l, 0), true)
+#define _QR_BIAS (1U << 16)
+#define _QW_WMASK (3U << 14)
 #define read_unlock(l) NOTE("read_unlock", l, 0)
 #define write_lock(l) NOTE("write_lock", l, 0)
 #define write_unlock(l) NOTE("write_unlock", l, 0)

@@ -94,6 +94,10 @@ fn functions_of(clone: &Path, commit: &str) -> Result<Vec<list::Function>> {
             all.extend(list::functions(&text));
         }
     }
+    let rwlock = format!("xen/{}", list::RWLOCK_FILE);
+    if let Some(text) = git::file(clone, commit, &rwlock)? {
+        all.extend(list::of_rwlock(&text));
+    }
     Ok(all)
 }
 
