@@ -3,19 +3,18 @@
 //!
 //! Xen is built twice with `CONFIG_P2M_BENCH=y`, once with each p2m, and both run the same object
 //! with the operations in it, on a machine whose instructions a plugin counts (`plugin`,
-//! `machine`, `counts`). `columns`, `sections` and `floors` say what the numbers mean; `compilers`
-//! what another compiler changes; `report` and `chart` write them down. Nothing in here is a time.
+//! `machine`, `counts`). `columns` and `rows` say what the numbers mean; `compilers` what another
+//! compiler changes; `report` and `chart` write them down. Nothing in here is a time.
 
 mod chart;
 mod columns;
 mod compilers;
 mod counts;
-mod floors;
 mod guests;
 mod machine;
 mod plugin;
 mod report;
-mod sections;
+mod rows;
 
 use std::path::Path;
 
@@ -35,6 +34,7 @@ use counts::Counted;
 use machine::Request;
 use plugin::Plugin;
 use report::Pair;
+use rows::remainders;
 
 /// Where the object with the operations is, below the tree.
 const OBJECT: &str = "xen/arch/arm/p2m-bench/built_in.o";
@@ -136,7 +136,7 @@ fn counted(
     dir: &Path,
     repeat: bool,
 ) -> Result<Vec<Counted>> {
-    let rows = machine::run(progress, xen, request, dir)?;
+    let mut rows = machine::run(progress, xen, request, dir)?;
     if repeat {
         let again = machine::run(progress, xen, request, dir)?;
         let differs = rows
@@ -159,6 +159,7 @@ fn counted(
             rows.len()
         ));
     }
+    remainders::add(&mut rows);
     Ok(rows)
 }
 

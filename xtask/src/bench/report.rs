@@ -9,8 +9,8 @@ use super::columns::{
     self, shown, Column, CHECKS, DSB, INSTRUCTIONS, STORES, STRETCH, TABLES, TLBI,
 };
 use super::counts::Counted;
-use super::floors::{self, Floor};
-use super::sections::{self, Section};
+use super::rows::floors::{self, Floor};
+use super::rows::sections::{self, Section};
 
 /// A row, counted with both.
 #[derive(Clone, Debug)]
@@ -138,8 +138,18 @@ pub(super) fn latency(pairs: &[Pair]) -> String {
 const EXTREME: [&str; 2] = ["map-1g-plus-page", "map-1g-shifted"];
 
 /// Rows that say nothing about how the implementations compare: an empty one, one where the C
-/// forgets to do anything, the same operations at other sizes, and much else than the p2m.
-const APART: [&str; 5] = ["nothing", "invalidate", "create-", "destroy-", "xl-"];
+/// forgets to do anything, the same operations at other sizes, and much else than the p2m; and
+/// differences of others.
+const APART: [&str; 8] = [
+    "nothing",
+    "invalidate",
+    "create-",
+    "destroy-",
+    "xl-",
+    "event-xen",
+    "event-p2m",
+    "event-hook-p2m",
+];
 
 /// The geometric means of how often the C's instructions are the Rust's.
 pub(super) fn means(pairs: &[Pair]) -> String {

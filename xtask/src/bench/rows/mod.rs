@@ -1,0 +1,7 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! What is known of the rows beside their numbers: which section they are in, what no implementation can do
+//! without, and which are made of others.
+
+pub(super) mod floors;
+pub(super) mod remainders;
+pub(super) mod sections;
