@@ -22,6 +22,8 @@ const fn column(title: &'static str, of: &'static [&'static str], by: i64) -> Co
 pub(super) const INSTRUCTIONS: Column = column("instructions", &["insn"], 1);
 /// The longest stretch of instructions without a preemption check.
 pub(super) const STRETCH: Column = column("longest stretch", &["longest"], 1);
+/// The longest time that the p2m lock was held, in instructions.
+pub(super) const HELD: Column = column("p2m lock held", &["held"], 1);
 /// How often preemption was looked for.
 pub(super) const CHECKS: Column = column("preemption checks", &["checks"], 1);
 /// Every DSB.
@@ -69,8 +71,14 @@ pub(super) const ALL: &[Column] = &[
     STORES,
     column("p2m lock pairs", &["p2m_lock"], 2),
     column("pool lock pairs", &["pool_lock"], 2),
+    column("atomics", &["lse", "exclusive"], 1),
+    column("lines: p2m", &["lines_p2m"], 1),
+    column("pool", &["lines_pool"], 1),
+    column("page_info", &["lines_frames"], 1),
+    column("other", &["lines_other"], 1),
     CHECKS,
     STRETCH,
+    HELD,
 ];
 
 impl Column {
@@ -84,6 +92,10 @@ impl Column {
         // Of many calls there is only the stretch over all of them, which nobody waits for.
         if self.title == STRETCH.title && row.calls != 1 {
             return None;
+        }
+        // The longest of all calls is no sum.
+        if self.title == HELD.title {
+            return self.total(row);
         }
         Some(self.total(row)? / float(row.calls.max(1)))
     }

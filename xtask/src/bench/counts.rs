@@ -107,8 +107,21 @@ pub(super) fn rows(console: &Console, plugin: Option<&str>) -> Result<Vec<Counte
     for (row, region) in rows.iter_mut().zip(regions) {
         row.numbers.extend(region);
         agree(row)?;
+        released(row)?;
     }
     Ok(rows)
+}
+
+/// Each store to the lock's word takes it or releases it, in turn; so it must have been released in the end.
+fn released(row: &Counted) -> Result<()> {
+    let stores = row.sum(&["p2m_lock"]).unwrap_or_default();
+    ensure!(
+        stores % 2 == 0,
+        "{}: {stores} stores to the p2m lock's word, so taking it and releasing it are not one store each; \
+         count.c cannot tell how long it was held",
+        row.name
+    );
+    Ok(())
 }
 
 /// Two ways to count the same, to within a tick and what is around the markers. The ticks are
@@ -191,6 +204,7 @@ mod tests {
         let of = |log: &str, plugin| rows(&Console::parse(log), plugin).is_err();
         assert!(of(LOG, Some("insn\n161\n161\n")), "one region more");
         assert!(of(LOG, Some("insn\n16100\n")), "another count");
+        assert!(of(LOG, Some("insn\tp2m_lock\n161\t3\n")), "not released");
         assert!(of(&LOG.replace("rc=0", "rc=-2"), None), "an error");
         assert!(of(&LOG.replace("end", "ended"), None), "no end");
         assert!(!of(LOG, None), "without a plugin");

@@ -37,7 +37,20 @@ const ROWS: [&str; 4] = [
 ];
 
 /// What is only watched where pages and words are announced, or makes dom0 slow.
-const NOT_COUNTED: [&str; 5] = ["table_bytes", "p2m_lock", "pool_lock", "checks", "longest"];
+const NOT_COUNTED: [&str; 12] = [
+    "table_bytes",
+    "p2m_lock",
+    "pool_lock",
+    "checks",
+    "longest",
+    "held",
+    "lse",
+    "exclusive",
+    "lines_p2m",
+    "lines_pool",
+    "lines_frames",
+    "lines_other",
+];
 
 /// Does somebody want these rows?
 pub(super) fn wanted(only: Option<&str>) -> bool {

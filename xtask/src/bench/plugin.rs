@@ -20,6 +20,17 @@ const SOURCE: &str = include_str!("../../assets/bench/count.c");
 /// From this release on, QEMU wants plugins for another interface.
 const INTERFACE_CHANGED: Version = Version::new(9, 0);
 
+/// What the plugin is told where it watches memory, and the symbols that say it: the word that a preemption
+/// check reads, this CPU's variables, and the code that is only there for the boot, of which the
+/// benchmark is a part.
+const WATCHED: [(&str, &str); 5] = [
+    ("softirq", "irq_stat"),
+    ("percpu", "__per_cpu_start"),
+    ("percpu_end", "__per_cpu_data_end"),
+    ("callers", "_sinittext"),
+    ("callers_end", "_einittext"),
+];
+
 /// The plugin.
 #[derive(Clone, Debug)]
 pub(super) struct Plugin(PathBuf);
@@ -56,9 +67,9 @@ impl Plugin {
         Ok(Some(Self(library)))
     }
 
-    /// QEMU's argument, for this Xen, with the counts going to `out`. Whether Xen looks for
-    /// preemption is only watched when `checks`: it makes all of Xen slower.
-    pub(super) fn argument(&self, xen: &BuiltXen, out: &Path, checks: bool) -> Result<String> {
+    /// QEMU's argument, for this Xen, with the counts going to `out`. What Xen reads and writes
+    /// is only watched when `memory`: it makes all of Xen slower.
+    pub(super) fn argument(&self, xen: &BuiltXen, out: &Path, memory: bool) -> Result<String> {
         let syms = xen.syms();
         let symbols = image::symbols(&syms)?;
         let address = |name: &str| {
@@ -68,17 +79,15 @@ impl Plugin {
                 .and_then(|symbol| symbol.address)
                 .with_context(|| format!("{} has no symbol {name}", syms.display()))
         };
-        let softirq = if checks {
-            format!(",softirq={:#x}", address("irq_stat")?)
-        } else {
-            String::new()
-        };
-        Ok(format!(
-            "{},out={},from={:#x},to={:#x}{softirq}",
-            commas(&self.0),
-            commas(out),
-            address("_start")?,
-            address("_end")?
-        ))
+        let mut known = vec![("from", "_start"), ("to", "_end")];
+        if memory {
+            known.extend(WATCHED);
+        }
+        let mut argument = format!("{},out={}", commas(&self.0), commas(out));
+        for (name, symbol) in known {
+            let address = address(symbol)?;
+            argument.push_str(&format!(",{name}={address:#x}"));
+        }
+        Ok(argument)
     }
 }
