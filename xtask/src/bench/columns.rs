@@ -136,6 +136,11 @@ pub(super) fn shown(number: f64) -> String {
     }
 }
 
+/// The same, and nothing where there is no number.
+pub(super) fn cell(number: Option<f64>) -> String {
+    number.map_or_else(String::new, shown)
+}
+
 #[cfg(test)]
 mod tests {
     use super::shown;

@@ -11,6 +11,7 @@ use super::columns::{self, shown, INSTRUCTIONS};
 use super::counts::Counted;
 use super::machine::{self, Request};
 use super::report::Pair;
+use super::rows::bounds;
 use crate::base::lock;
 use crate::base::paths::Paths;
 use crate::base::progress::Progress;
@@ -47,6 +48,7 @@ pub(super) fn others(
         })?;
         let rows = lock::booting(dir, || machine::run(progress, rust, request, dir))?;
         let rustc = rust.rustc()?;
+        bounds::check(&rustc, &rows)?;
         all.push(Other { rustc, rows });
     }
     Ok(all)

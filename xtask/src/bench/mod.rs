@@ -34,7 +34,7 @@ use counts::Counted;
 use machine::Request;
 use plugin::Plugin;
 use report::Pair;
-use rows::remainders;
+use rows::{bounds, remainders};
 
 /// Where the object with the operations is, below the tree.
 const OBJECT: &str = "xen/arch/arm/p2m-bench/built_in.o";
@@ -160,6 +160,9 @@ fn counted(
         ));
     }
     remainders::add(&mut rows);
+    if xen.p2m == P2m::Rust {
+        bounds::check(&xen.name, &rows)?;
+    }
     Ok(rows)
 }
 
@@ -192,6 +195,7 @@ fn write_docs(
         others = others.trim_end(),
         means = report::means(pairs),
         latency = report::latency(pairs),
+        held = bounds::text(pairs),
     );
     files::write(&docs.join("bench.md"), head + &report::markdown(pairs))?;
     let is_size = |pair: &&Pair| {
@@ -200,7 +204,14 @@ fn write_docs(
             .any(|start| pair.name().starts_with(start))
     };
     let (sizes, others): (Vec<&Pair>, Vec<&Pair>) = pairs.iter().partition(is_size);
+    // Of these only the lock is of interest.
+    let others = others
+        .into_iter()
+        .filter(|pair| !pair.name().starts_with("held-"));
     let owned = |pairs: Vec<&Pair>| pairs.into_iter().cloned().collect::<Vec<Pair>>();
-    files::write(&docs.join("bench.svg"), chart::ratios(&owned(others))?)?;
+    files::write(
+        &docs.join("bench.svg"),
+        chart::ratios(&owned(others.collect()))?,
+    )?;
     files::write(&docs.join("bench-size.svg"), chart::sizes(&owned(sizes))?)
 }

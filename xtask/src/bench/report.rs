@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use comfy_table::{presets, Table};
 
 use super::columns::{
-    self, shown, Column, CHECKS, DSB, INSTRUCTIONS, STORES, STRETCH, TABLES, TLBI,
+    self, cell, shown, Column, CHECKS, DSB, INSTRUCTIONS, STORES, STRETCH, TABLES, TLBI,
 };
 use super::counts::Counted;
 use super::rows::floors::{self, Floor};
@@ -46,10 +46,6 @@ fn floor_of(column: &Column, row: &Counted) -> Option<f64> {
         _ => None,
     }?;
     Some(f64::from(total) / columns::float(row.calls.max(1)))
-}
-
-fn cell(number: Option<f64>) -> String {
-    number.map_or_else(String::new, shown)
 }
 
 fn times(ratio: Option<f64>) -> String {
@@ -140,11 +136,12 @@ const EXTREME: [&str; 2] = ["map-1g-plus-page", "map-1g-shifted"];
 /// Rows that say nothing about how the implementations compare: an empty one, one where the C
 /// forgets to do anything, the same operations at other sizes, and much else than the p2m; and
 /// differences of others.
-const APART: [&str; 8] = [
+const APART: [&str; 9] = [
     "nothing",
     "invalidate",
     "create-",
     "destroy-",
+    "held-",
     "xl-",
     "event-xen",
     "event-p2m",

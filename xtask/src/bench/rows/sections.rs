@@ -108,6 +108,18 @@ pub(in crate::bench) const ALL: &[Section] = &[
                up to 4 GiB.",
         rows: &["create-", "destroy-"],
     },
+    Section {
+        title: "The lock and the size of the guest",
+        text: "How long the p2m lock is held in guests of 64 GiB and 1 TiB, mapped as blocks of 1 GiB or 2 MiB. Every \
+               check for preemption asks for a stop, and the call is made again from there. `invalidate`: \
+               `p2m_domain_creation_finished`, where the C does nothing. `fault`: the first one after an \
+               invalidation. `access-first`, `access-lift`: 1 GiB in the middle is restricted, page by page, or the \
+               restriction is lifted. `relinquish`, `teardown`: the end of the domain. `flush`: \
+               `p2m_cache_flush_range`, over what is no RAM and so not cleaned, and then over 1 GiB of RAM. \
+               `exhausted`: a page cannot be mapped, since no page is left for its tables, \
+               where each gigabyte has one block at its end.",
+        rows: &["held-"],
+    },
 ];
 
 impl Section {
