@@ -7,11 +7,11 @@ use std::path::Path;
 
 use anyhow::Result;
 
+use super::bounds;
 use super::columns::{self, shown, INSTRUCTIONS};
 use super::counts::Counted;
 use super::machine::{self, Request};
 use super::report::Pair;
-use super::rows::bounds;
 use crate::base::lock;
 use crate::base::paths::Paths;
 use crate::base::progress::Progress;

@@ -112,7 +112,8 @@ pub(super) fn rows(console: &Console, plugin: Option<&str>) -> Result<Vec<Counte
     Ok(rows)
 }
 
-/// Each store to the lock's word takes it or releases it, in turn; so it must have been released in the end.
+/// Each store to the lock's word takes it or releases it, in turn; so in the end it must have
+/// been released.
 fn released(row: &Counted) -> Result<()> {
     let stores = row.sum(&["p2m_lock"]).unwrap_or_default();
     ensure!(

@@ -3,9 +3,11 @@
 //!
 //! Xen is built twice with `CONFIG_P2M_BENCH=y`, once with each p2m, and both run the same object
 //! with the operations in it, on a machine whose instructions a plugin counts (`plugin`,
-//! `machine`, `counts`). `columns` and `rows` say what the numbers mean; `compilers` what another
+//! `machine`, `counts`). `columns` and `rows` say what the numbers mean, `remainders` which are
+//! made of others, `bounds` how long the p2m lock may be held; `compilers` what another
 //! compiler changes; `report` and `chart` write them down. Nothing in here is a time.
 
+mod bounds;
 mod chart;
 mod columns;
 mod compilers;
@@ -13,6 +15,7 @@ mod counts;
 mod guests;
 mod machine;
 mod plugin;
+mod remainders;
 mod report;
 mod rows;
 
@@ -34,7 +37,6 @@ use counts::Counted;
 use machine::Request;
 use plugin::Plugin;
 use report::Pair;
-use rows::{bounds, remainders};
 
 /// Where the object with the operations is, below the tree.
 const OBJECT: &str = "xen/arch/arm/p2m-bench/built_in.o";

@@ -15,14 +15,19 @@ use crate::host::tools::QEMU;
 use crate::xen::build::BuiltXen;
 use crate::xen::image;
 
-const SOURCE: &str = include_str!("../../assets/bench/count.c");
+/// The first includes the others.
+const SOURCES: [(&str, &str); 3] = [
+    ("count.c", include_str!("../../assets/bench/count.c")),
+    ("kinds.h", include_str!("../../assets/bench/kinds.h")),
+    ("qemu.h", include_str!("../../assets/bench/qemu.h")),
+];
 
 /// From this release on, QEMU wants plugins for another interface.
 const INTERFACE_CHANGED: Version = Version::new(9, 0);
 
-/// What the plugin is told where it watches memory, and the symbols that say it: the word that a preemption
-/// check reads, this CPU's variables, and the code that is only there for the boot, of which the
-/// benchmark is a part.
+/// What the plugin is told where it watches memory, and the symbols that say it: the word that
+/// a preemption check reads, this CPU's variables, and the code that is only there for the
+/// boot, of which the benchmark is a part.
 const WATCHED: [(&str, &str); 5] = [
     ("softirq", "irq_stat"),
     ("percpu", "__per_cpu_start"),
@@ -54,14 +59,15 @@ impl Plugin {
         }
         let dir = paths.target().join("bench");
         files::create_dir(&dir)?;
-        let source = dir.join("count.c");
+        for (name, source) in SOURCES {
+            files::write(&dir.join(name), source)?;
+        }
         let library = dir.join("count.so");
-        files::write(&source, SOURCE)?;
         command::logged(
             command::bound("gcc")
                 .args(["-O2", "-Wall", "-Werror", "-shared", "-fPIC", "-o"])
                 .arg(&library)
-                .arg(&source),
+                .arg(dir.join("count.c")),
             &paths.log("bench-plugin"),
         )?;
         Ok(Some(Self(library)))

@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! How long the p2m lock may be held, in instructions, whatever the size of the guest: each bound is derived from
-//! constants of the source, and from how many instructions one of what they count may take. The bench fails where one is
-//! exceeded.
+//! How long the p2m lock may be held, in instructions, whatever the size of the guest. Each
+//! bound follows from constants of the source, and from an estimate from above of what one of
+//! the entries, tables or lines that they count takes. The bench fails where one is exceeded.
 //!
-//! What is not preempted and not in here holds the lock for as long as its range is: mappings and unmappings.
+//! Mappings and unmappings have no bound: they are not preempted, and hold the lock for as
+//! long as their range is.
 
 use std::fmt::Write as _;
 
 use anyhow::{ensure, Result};
 
-use super::super::columns::{cell, HELD};
-use super::super::counts::Counted;
-use super::super::report::Pair;
+use super::columns::{self, cell, HELD};
+use super::counts::Counted;
+use super::report::Pair;
 
 /// So many of something, at so many instructions each.
 #[derive(Clone, Copy, Debug)]
@@ -153,7 +154,7 @@ impl Bound {
 }
 
 /// Is each bound kept, by the Rust?
-pub(in crate::bench) fn check(name: &str, rows: &[Counted]) -> Result<()> {
+pub(super) fn check(name: &str, rows: &[Counted]) -> Result<()> {
     for row in rows {
         let (Some(bound), Some(held)) = (Bound::of(&row.name), row.sum(&["held"])) else {
             continue;
@@ -162,7 +163,7 @@ pub(in crate::bench) fn check(name: &str, rows: &[Counted]) -> Result<()> {
         ensure!(
             held <= most,
             "{name}: {} holds the p2m lock for {held} instructions, and at most {most} are allowed ({}): {} If that is \
-             meant to be so, say why in xtask/src/bench/rows/bounds.rs",
+             meant to be so, say why in xtask/src/bench/bounds.rs",
             row.name,
             bound.formula(),
             bound.why
@@ -172,7 +173,7 @@ pub(in crate::bench) fn check(name: &str, rows: &[Counted]) -> Result<()> {
 }
 
 /// What they are, and what was counted.
-pub(in crate::bench) fn text(pairs: &[Pair]) -> String {
+pub(super) fn text(pairs: &[Pair]) -> String {
     let mut text = String::new();
     for bound in BOUNDS {
         let rows: Vec<String> = bound.rows.iter().map(|row| format!("`{row}`")).collect();
@@ -184,7 +185,7 @@ pub(in crate::bench) fn text(pairs: &[Pair]) -> String {
             "* {}: {} At most {} instructions. {} ({})",
             rows.join(", "),
             bound.formula() + ".",
-            cell(Some(super::super::columns::float(bound.instructions()))),
+            cell(Some(columns::float(bound.instructions()))),
             bound.why,
             files.join(", ")
         );
@@ -198,7 +199,7 @@ pub(in crate::bench) fn text(pairs: &[Pair]) -> String {
                 pair.name(),
                 cell(HELD.total(&pair.c)),
                 cell(HELD.total(&pair.rust)),
-                cell(Some(super::super::columns::float(bound.instructions())))
+                cell(Some(columns::float(bound.instructions())))
             );
         }
     }

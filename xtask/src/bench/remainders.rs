@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Rows that are not counted but are what is left of a counted one without another: of all that happens, what is
-//! the p2m's.
+//! Rows that are not counted: what is left of a counted one without another. Of all that
+//! happens, it is what the p2m does.
 
 use std::collections::BTreeMap;
 
-use super::super::counts::Counted;
+use super::counts::Counted;
 
 /// A name, the row that has everything, and the one to be taken away.
 const REMAINDERS: &[(&str, &str, &str)] = &[
@@ -12,7 +12,7 @@ const REMAINDERS: &[(&str, &str, &str)] = &[
     ("event-hook-p2m", "event-hook", "event-xen"),
 ];
 
-/// No difference of these means anything: the most of something, and what is counted once a call.
+/// No difference of these means anything: the most of something, and what counts once a call.
 const NOT_A_SUM: [&str; 6] = [
     "longest",
     "held",
@@ -23,7 +23,7 @@ const NOT_A_SUM: [&str; 6] = [
 ];
 
 /// Adds them, each after the row that it is a part of, where both were counted.
-pub(in crate::bench) fn add(rows: &mut Vec<Counted>) {
+pub(super) fn add(rows: &mut Vec<Counted>) {
     for &(name, of, without) in REMAINDERS {
         let at = rows.iter().position(|row| row.name == of);
         let other = rows.iter().find(|row| row.name == without);
