@@ -14,7 +14,7 @@
 use super::insert::{count_and_note, replace, Insertion};
 use super::release::Released;
 use super::remove::{clear_run, owns_nothing};
-use super::set_access::{self as general, AccessChange, Position, Restart};
+use super::set_access::{self as general, AccessChange, Restart};
 use crate::p2m::lock::WriteView;
 use crate::table::walk::Walk;
 use crate::table::Table;
@@ -127,7 +127,7 @@ fn clear_page(write: &WriteView<'_>, table: Table<'_>, gfn: Gfn, page: Option<Pa
 }
 
 /// [`super::set_access::set_access`], with a fast path for one page whose level-3 table
-/// exists.
+/// exists, where no IOMMU walks it.
 ///
 /// # Errors
 ///
@@ -143,11 +143,16 @@ pub fn set_access(
         1 => Table::towards(write, first, Level::L3),
         _ => None,
     };
-    let Some(table) = table.filter(|table| table.level() == Level::L3) else {
+    let is_here = |table: &Table<'_>| table.level() == Level::L3 && !write.has_iommu();
+    let Some(table) = table.filter(is_here) else {
         return general::set_access(write, first, pages, access, restart);
     };
-    let change = AccessChange::new(first, pages, access);
-    let mut position = Position::new(restart);
-    change.change_leaves(write, table, Level::L3.index(first), 1, &mut position)?;
+    let index = Level::L3.index(first);
+    let old = table.load(index);
+    if let Some(new) = AccessChange::new(first, 1, access).becomes(old) {
+        write.refuse_if_dying()?;
+        write.enable_mem_access();
+        table.set_permission(write, first, index, old, new);
+    }
     Ok(1)
 }

@@ -76,7 +76,7 @@ impl AccessChange {
     /// The new value of a leaf; `None` if the leaf stays as it is, since it maps nothing or
     /// has the access already. A leaf that stays keeps all its bits, also a clear valid bit; a
     /// leaf that changes becomes valid, as in C.
-    fn becomes(&self, leaf: Pte) -> Option<Pte> {
+    pub(super) fn becomes(&self, leaf: Pte) -> Option<Pte> {
         let new = leaf.with_rights(leaf.ty()?, self.access);
         (new != leaf).then(|| new.with_valid_bit())
     }
@@ -315,7 +315,7 @@ impl AccessChange {
 
     /// Sets the access of `count` entries of `table` from `first` on, with which the part of
     /// the range that is left begins. They are pages and holes, or one run of blocks.
-    pub(super) fn change_leaves(
+    fn change_leaves(
         &self,
         write: &WriteView<'_>,
         table: Table<'_>,

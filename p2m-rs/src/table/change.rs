@@ -204,6 +204,28 @@ impl<'v> Table<'v> {
         Removed::run(old, self.level, 1)
     }
 
+    /// [`Self::set_permissions`] for one entry, the one for `gfn`, which is `old` and becomes `new`.
+    #[inline(always)]
+    pub(crate) fn set_permission(
+        self,
+        write: &WriteView<'_>,
+        gfn: Gfn,
+        index: TableIndex,
+        old: Pte,
+        new: Pte,
+    ) {
+        let is_legal = new.differs_only_in_permissions(old.with_valid_bit());
+        debug_assert!(is_legal, "{new:?} differs from {old:?}");
+        if !is_legal {
+            return;
+        }
+        self.store(index, new);
+        self.stored(write, index, 1);
+        if old.valid_bit() {
+            write.deferred().defer_flush(gfn, 1, self.level);
+        }
+    }
+
     /// Changes the permissions of the `count` entries from `first`, the index of `gfn`, on.
     /// `change` returns the new value of an entry, or `None` if the entry stays. It is called
     /// once for each run.
