@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Build, boot and test commands:
-//! `cargo xtask boot | build-xen | test | diff | soak | bench | releases | series | upstream | show | known-c | coverage |
-//! mutants | doctor`.
+//! `cargo xtask boot | build-xen | test | diff | soak | bench | image | releases | series | upstream | show | known-c |
+//! coverage | mutants | doctor`.
 //!
 //! Results go to stdout, progress and errors to stderr; the exit code is 0 only if all that was
 //! asked for passed.
@@ -15,7 +15,8 @@
 //! | `xen` | sources, patches, configuration, build and image of Xen |
 //! | `show` | pictures of stage 2, by the crate `p2m-show/` |
 //! | `boot` | QEMU, what is booted, its console |
-//! | `bench`, `e2e`, `selftest` | counts, scenarios with real guests, comparison inside Xen |
+//! | `e2e`, `selftest` | scenarios with real guests, comparison inside Xen |
+//! | `bench` | counts; and both, the comparison and the benchmark, on a board |
 //! | `checks` | gates, the comparison on this machine, coverage, and `test`, which runs all |
 
 #![forbid(unsafe_code)]
@@ -78,6 +79,7 @@ fn run(cli: &Cli) -> Result<bool> {
         Action::Soak(args) => diff::soak::run(&paths, progress, args),
         Action::Upstream(args) => upstream::run(&paths, progress, args),
         Action::Bench(args) => bench::run(&paths, progress, args),
+        Action::Image(args) => bench::board::run(&paths, progress, args),
         Action::Releases(args) => releases::run(&paths, progress, args),
         Action::Series(args) => xen::series::run(&paths, progress, args),
         Action::Show(args) => show::run(&paths, args).map(|()| true),

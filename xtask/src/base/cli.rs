@@ -34,6 +34,8 @@ pub(crate) enum Action {
     Upstream(UpstreamArgs),
     /// Count what the Rust p2m and Xen's C do for each operation
     Bench(BenchArgs),
+    /// Write what runs the self-test and the benchmark on a board; or read what a board printed
+    Image(ImageArgs),
     /// Take every release through it all: patches, builds, gates, self-test next to its own C, a boot
     Releases(ReleasesArgs),
     /// Make commits that put the Rust into Xen's own tree: a series for mail, or a branch
@@ -146,6 +148,20 @@ pub(crate) struct BuildArgs {
     /// Without any patch, for a comparison: only with the C.
     #[arg(skip)]
     pub(crate) pristine: bool,
+    /// For a board: a serial port that Xen writes to before it knows any.
+    #[arg(skip)]
+    pub(crate) early_printk: Option<EarlyPrintk>,
+}
+
+/// A serial port, as Xen's Kconfig has to be told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct EarlyPrintk {
+    /// The option that chooses its kind.
+    pub(crate) option: &'static str,
+    /// Its physical address.
+    pub(crate) address: u64,
+    /// Of an 8250: how far its registers are apart, as a shift.
+    pub(crate) shift: Option<u32>,
 }
 
 impl BuildArgs {
@@ -157,6 +173,7 @@ impl BuildArgs {
             source: SourceArgs::default(),
             extra: None,
             pristine: false,
+            early_printk: None,
         }
     }
 }
@@ -304,6 +321,38 @@ pub(crate) struct BenchArgs {
     pub(crate) source: SourceArgs,
 }
 
+/// What a board is to run; or what it printed.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct ImageArgs {
+    /// Read these logs of a board's console instead: of the C and of the Rust, or one with both
+    #[arg(long, value_name = "LOG", num_args = 1.., conflicts_with_all = ["out", "debug", "ops", "seed", "runs", "rows", "early_printk", "release", "xen_git", "xen_tree"])]
+    pub(crate) read: Vec<PathBuf>,
+    /// The folder to write; an archive of it goes beside it [default: target/image/p2m-board-X.YY]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// Build Xen with CONFIG_DEBUG=y: for a board on which something fails, not for its times
+    #[arg(long)]
+    pub(crate) debug: bool,
+    /// How many operations of the self-test
+    #[arg(long, value_name = "N", default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) ops: u64,
+    /// Which operations
+    #[arg(long, value_name = "S", default_value = "1", value_parser = seed)]
+    pub(crate) seed: u64,
+    /// How often each row of the benchmark is done
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(crate) runs: u32,
+    /// Only rows of the benchmark with this in their name
+    #[arg(long, value_name = "PART", default_value = "all", value_parser = part)]
+    pub(crate) rows: String,
+    /// A serial port for what Xen has to say before it knows the board: its kind (8250, cadence, imx_lpuart, linflex, meson, mvebu, pl011, scif), its address, and for an 8250 the shift of its registers
+    #[arg(long, value_name = "KIND,ADDRESS[,SHIFT]", value_parser = early_printk)]
+    pub(crate) early_printk: Option<EarlyPrintk>,
+    /// Of which Xen.
+    #[command(flatten)]
+    pub(crate) source: SourceArgs,
+}
+
 /// Which releases to go through.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct ReleasesArgs {
@@ -404,6 +453,40 @@ fn release(text: &str) -> Result<Version, String> {
         .ok_or_else(|| "not a release such as 4.17".to_owned())
 }
 
+/// The kinds of serial port that Xen's early printk knows, and the options for them.
+const EARLY: [(&str, &str); 8] = [
+    ("8250", "CONFIG_EARLY_UART_CHOICE_8250"),
+    ("cadence", "CONFIG_EARLY_UART_CHOICE_CADENCE"),
+    ("imx_lpuart", "CONFIG_EARLY_UART_CHOICE_IMX_LPUART"),
+    ("linflex", "CONFIG_EARLY_UART_CHOICE_LINFLEX"),
+    ("meson", "CONFIG_EARLY_UART_CHOICE_MESON"),
+    ("mvebu", "CONFIG_EARLY_UART_CHOICE_MVEBU"),
+    ("pl011", "CONFIG_EARLY_UART_CHOICE_PL011"),
+    ("scif", "CONFIG_EARLY_UART_CHOICE_SCIF"),
+];
+
+/// `pl011,0x9000000`.
+fn early_printk(text: &str) -> Result<EarlyPrintk, String> {
+    let parsed = || {
+        let mut words = text.split(',');
+        let kind = words.next()?;
+        let (_, option) = EARLY.iter().find(|(name, _)| *name == kind)?;
+        let address = words.next()?.strip_prefix("0x")?;
+        let address = u64::from_str_radix(address, 16).ok()?;
+        let shift = words.next().map(str::parse).transpose().ok()?;
+        let fits = words.next().is_none() && (shift.is_none() || kind == "8250");
+        fits.then_some(EarlyPrintk {
+            option,
+            address,
+            shift,
+        })
+    };
+    parsed().ok_or_else(|| {
+        "not a kind of serial port and its address, as pl011,0x9000000 or 8250,0xff1a0000,2"
+            .to_owned()
+    })
+}
+
 /// A number, also in the form in which a seed is shown.
 fn seed(text: &str) -> Result<u64, String> {
     let parsed = match text.strip_prefix("0x") {
@@ -476,6 +559,34 @@ mod tests {
     #[test]
     fn definition_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_serial_port() {
+        let port = super::early_printk("pl011,0x9000000");
+        assert!(
+            port.is_ok_and(|port| port.option.ends_with("_PL011") && port.address == 0x900_0000)
+        );
+        let port = super::early_printk("8250,0xff1a0000,2");
+        assert!(port.is_ok_and(|port| port.shift == Some(2)));
+        for wrong in [
+            "pl011",
+            "pl011,9000000",
+            "pl012,0x9000000",
+            "pl011,0x",
+            "pl011,0x9000000,2",
+        ] {
+            assert!(super::early_printk(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn to_read_is_not_to_write() {
+        let parse =
+            |args: &[&str]| Cli::try_parse_from([&["xtask", "image"], args].concat()).is_ok();
+        assert!(parse(&[]) && parse(&["--read", "c.log", "rust.log"]));
+        assert!(!parse(&["--read", "c.log", "--ops", "5"]));
+        assert!(!parse(&["--rows", "two words"]));
     }
 
     #[test]

@@ -140,7 +140,7 @@ fn agree(row: &mut Counted) -> Result<()> {
 }
 
 /// `NAME calls=1 rc=0 tables=3 ...`
-fn printed(row: &str) -> Result<Counted> {
+pub(super) fn printed(row: &str) -> Result<Counted> {
     let mut words = row.split_whitespace();
     let mut counted = Counted {
         name: words.next().unwrap_or_default().to_owned(),

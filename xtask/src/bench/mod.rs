@@ -7,6 +7,7 @@
 //! made of others, `bounds` how long the p2m lock may be held; `compilers` what another
 //! compiler changes; `report` and `chart` write them down. Nothing in here is a time.
 
+pub(crate) mod board;
 mod bounds;
 mod chart;
 mod columns;

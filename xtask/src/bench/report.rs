@@ -136,7 +136,7 @@ const EXTREME: [&str; 2] = ["map-1g-plus-page", "map-1g-shifted"];
 /// Rows that say nothing about how the implementations compare: an empty one, one where the C
 /// forgets to do anything, the same operations at other sizes, and much else than the p2m; and
 /// differences of others.
-const APART: [&str; 9] = [
+pub(super) const APART: [&str; 9] = [
     "nothing",
     "invalidate",
     "create-",

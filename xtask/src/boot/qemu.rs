@@ -4,6 +4,7 @@
 use std::ffi::OsString;
 use std::fmt;
 use std::fs::{self, File};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -246,6 +247,15 @@ impl Running {
             .spawn()
             .map(Self)
             .with_context(|| format!("cannot start `{}`", command::shown(command)))
+    }
+
+    /// Types at its console, if it was started with a pipe there.
+    pub(crate) fn type_in(&mut self, text: &str) -> Result<()> {
+        let input = self.0.stdin.as_mut().context("QEMU has no input")?;
+        let typed = input
+            .write_all(text.as_bytes())
+            .and_then(|()| input.flush());
+        typed.context("QEMU takes no input")
     }
 
     fn wait(&mut self) -> Result<bool> {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! What must be true of the source, of the image, and of both implementations on this machine.
 
+mod board;
 mod c_to_rust;
 mod compilers;
 pub(crate) mod coverage;

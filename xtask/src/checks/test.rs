@@ -13,6 +13,7 @@ use crate::base::progress::Progress;
 use crate::base::table::{self, Row, Status, Timed};
 use crate::base::version::Version;
 use crate::boot;
+use crate::checks::board;
 use crate::checks::c_to_rust;
 use crate::checks::compilers;
 use crate::checks::dependencies;
@@ -57,6 +58,7 @@ pub(crate) fn run(paths: &Paths, progress: Progress, args: &TestArgs) -> bool {
         for compare in [on_the_host, inside_xen, around_a_hole, by_all_cpus, crashed] {
             rows.add([compare(paths, progress)]);
         }
+        rows.add(board::run(paths, progress));
         rows.add_timed(releases::short(paths, progress, &older()));
         rows.add(e2e::short(paths, progress).unwrap_or_else(|error| {
             vec![Row::of("end to end, short form", Err(format!("{error:#}")))]

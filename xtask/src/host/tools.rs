@@ -31,6 +31,8 @@ pub(crate) enum Use {
     Boot,
     /// Booting with a device tree of our own.
     Tree,
+    /// Booting as a board does: from U-Boot, from UEFI.
+    Firmware,
     /// Compiling Xen's C for this machine.
     Oracle,
     /// Checks of the source, and of a user's Xen tree: rustfmt, clippy, git.
@@ -93,6 +95,16 @@ pub(crate) const TOOLS: &[Tool] = &[
     tool(LIBCLANG, "libclang-dev", &[Use::Rust]),
     tool(QEMU, "qemu-system-arm", &[Use::Boot]),
     tool("dtc", "device-tree-compiler", &[Use::Tree]),
+    tool(
+        "/usr/lib/u-boot/qemu_arm64/u-boot.bin",
+        "u-boot-qemu",
+        &[Use::Firmware],
+    ),
+    tool(
+        "/usr/share/qemu-efi-aarch64/QEMU_EFI.fd",
+        "qemu-efi-aarch64",
+        &[Use::Firmware],
+    ),
     tool("git", "git", &[Use::Checks]),
 ];
 

@@ -8,7 +8,7 @@
 pub(crate) mod agreement;
 mod cell;
 mod crash;
-mod log;
+pub(crate) mod log;
 mod machine;
 mod stress;
 

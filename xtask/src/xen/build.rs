@@ -133,6 +133,9 @@ pub(crate) fn build(paths: &Paths, progress: Progress, args: &BuildArgs) -> Resu
     if let Some(extra) = args.extra {
         fragment.add(extra);
     }
+    if let Some(port) = &args.early_printk {
+        fragment.add_early_printk(port);
+    }
     let make = Make {
         paths,
         xen: &xen,
@@ -179,7 +182,12 @@ fn name(args: &BuildArgs, chosen: &Chosen) -> String {
         Some(Extra::NoMemAccess) => "-plain",
     };
     let pristine = if args.pristine { "-pristine" } else { "" };
-    let base = format!("{release}-{}-{kind}{extra}{pristine}", args.p2m);
+    let early = if args.early_printk.is_some() {
+        "-early"
+    } else {
+        ""
+    };
+    let base = format!("{release}-{}-{kind}{extra}{early}{pristine}", args.p2m);
     match chosen {
         Chosen::Debian(_) => base,
         Chosen::Git { .. } => format!("{base}-git"),

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::{bail, Result};
 
-use crate::base::cli::{Extra, P2m};
+use crate::base::cli::{EarlyPrintk, Extra, P2m};
 use crate::base::files;
 
 /// The option that takes the Rust archive instead of the C files.
@@ -42,6 +42,7 @@ enum Value {
     On,
     Off,
     Number(u32),
+    Address(u64),
 }
 
 impl Value {
@@ -59,6 +60,7 @@ impl Value {
             Self::On => format!("{name}=y"),
             Self::Off => format!("# {name} is not set"),
             Self::Number(number) => format!("{name}={number}"),
+            Self::Address(address) => format!("{name}={address:#x}"),
         }
     }
 }
@@ -84,7 +86,12 @@ impl Fragment {
                     .for_each(|(_, value)| *value = Value::Off);
                 &[]
             }
-            Extra::Selftest => &["CONFIG_P2M_SELFTEST", "CONFIG_EXPERT", "CONFIG_ARM_SMMU_V3"],
+            Extra::Selftest => &[
+                "CONFIG_P2M_SELFTEST",
+                "CONFIG_P2M_BENCH",
+                "CONFIG_EXPERT",
+                "CONFIG_ARM_SMMU_V3",
+            ],
             Extra::Smmu => &["CONFIG_EXPERT", "CONFIG_ARM_SMMU_V3"],
             Extra::SmmuPci => &[
                 "CONFIG_EXPERT",
@@ -108,6 +115,17 @@ impl Fragment {
         self.0.extend(on.iter().map(|&option| (option, Value::On)));
         if extra == Extra::TwoCpus {
             self.0.push(("CONFIG_NR_CPUS", Value::Number(2)));
+        }
+    }
+
+    /// With a serial port for what comes before Xen's console.
+    pub(crate) fn add_early_printk(&mut self, port: &EarlyPrintk) {
+        self.0.push((port.option, Value::On));
+        let address = Value::Address(port.address);
+        self.0.push(("CONFIG_EARLY_UART_BASE_ADDRESS", address));
+        if let Some(shift) = port.shift {
+            let shift = Value::Number(shift);
+            self.0.push(("CONFIG_EARLY_UART_8250_REG_SHIFT", shift));
         }
     }
 

@@ -160,7 +160,7 @@ impl Console {
 }
 
 /// Does this line tell of a crash?
-fn is_fatal(line: &str) -> bool {
+pub(crate) fn is_fatal(line: &str) -> bool {
     FATAL.iter().any(|words| line.contains(words))
 }
 
