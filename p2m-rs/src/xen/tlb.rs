@@ -40,7 +40,17 @@ struct OtherVttbr {
 }
 
 impl OtherVttbr {
+    /// For the VMID of `vttbr`, in the place of `old`, which is there now.
+    #[inline(always)]
     fn load(vttbr: Vttbr, old: Vttbr) -> Self {
+        // With the AT speculation erratum a speculative AT may fill the TLBs
+        // while the context is half of one domain and half of another: use
+        // the VMID with a root that translates nothing.
+        let vttbr = if cpu::has_at_speculate() {
+            vttbr.with_root(empty_root())
+        } else {
+            vttbr
+        };
         let irqs = IrqsOff::mask();
         // Walks that the interrupted guest began use VTTBR_EL2: they end first.
         arch::dsb_ish();
@@ -88,13 +98,21 @@ enum Extent {
 pub(crate) fn flush_vmid(vttbr: Vttbr) {
     match another_vttbr(vttbr) {
         None => flush_current(Extent::Vmid),
-        Some(current) => flush_other(vttbr, &Extent::Vmid, current),
+        Some(current) => flush_other_vmid(vttbr, current),
     }
+}
+
+/// Out of line, so that a flush of the running domain's saves no registers for it.
+#[inline(never)]
+fn flush_other_vmid(vttbr: Vttbr, current: Vttbr) {
+    let _other = OtherVttbr::load(vttbr, current);
+    flush_current(Extent::Vmid);
 }
 
 /// What TLBs hold for the VMID of `vttbr` of the frames `first .. end`, of entries that
 /// span at least what one of `granule` does, on all CPUs; waits for it. `first` is a
 /// multiple of that.
+#[inline(always)]
 pub(crate) fn flush_range(vttbr: Vttbr, first: u64, end: u64, granule: Level) {
     let (pages, order) = (end.saturating_sub(first), granule.order());
     let count = pages.div_ceil(granule.pages());
@@ -110,10 +128,8 @@ pub(crate) fn flush_range(vttbr: Vttbr, first: u64, end: u64, granule: Level) {
     } else {
         Extent::Vmid
     };
-    match another_vttbr(vttbr) {
-        None => flush_current(extent),
-        Some(current) => flush_other(vttbr, &extent, current),
-    }
+    let _other = another_vttbr(vttbr).map(|current| OtherVttbr::load(vttbr, current));
+    flush_current(extent);
 }
 
 /// What is in VTTBR_EL2, if that is not `vttbr`.
@@ -121,21 +137,6 @@ pub(crate) fn flush_range(vttbr: Vttbr, first: u64, end: u64, granule: Level) {
 fn another_vttbr(vttbr: Vttbr) -> Option<Vttbr> {
     let current = Vttbr::from_bits(arch::read_vttbr_el2());
     (current != vttbr).then_some(current)
-}
-
-/// Flushes for a domain that does not run here; `current` is to come back.
-#[inline(never)]
-fn flush_other(vttbr: Vttbr, extent: &Extent, current: Vttbr) {
-    // With the AT speculation erratum a speculative AT may fill the TLBs
-    // while the context is half of one domain and half of another: use
-    // the VMID with a root that translates nothing.
-    let vttbr = if cpu::has_at_speculate() {
-        vttbr.with_root(empty_root())
-    } else {
-        vttbr
-    };
-    let _other = OtherVttbr::load(vttbr, current);
-    flush_current(*extent);
 }
 
 /// Flushes for the VMID in VTTBR_EL2.
