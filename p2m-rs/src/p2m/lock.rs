@@ -31,6 +31,9 @@
 //! lint on `mem::forget` does not catch). Then the lock stays taken while the
 //! token is free again. Nothing here does that; in debug builds the second lock panics.
 //!
+//! **In line.** [`P2m::with_free_lock`] is the one way to hold the lock without a guard: a
+//! closure, for look-ups.
+//!
 //! **Deferred work.** Dropping a [`WriteGuard`] first does the work that changes of the tables
 //! have deferred ([`crate::p2m::deferred`]): the barrier, the TLB flush and the freeing of
 //! tables. Only then does it unlock, as C's `p2m_write_unlock` does.
