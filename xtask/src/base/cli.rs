@@ -232,7 +232,7 @@ pub(crate) struct DiffArgs {
     /// On this machine, both in one process, instead of inside Xen
     #[arg(long, conflicts_with_all = ["cpu", "smp", "debug", "matrix"])]
     pub(crate) host: bool,
-    /// From all processors at once on one domain, in debug builds: each must keep what it mapped
+    /// From all processors at once on one domain, in debug builds and the Rust in a release build: each must keep what it mapped
     #[arg(long, conflicts_with_all = ["host", "matrix", "debug"])]
     pub(crate) stress: bool,
     /// Crash on purpose instead, with the Rust p2m: what Xen prints must say where

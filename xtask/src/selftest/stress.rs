@@ -3,7 +3,8 @@
 //!
 //! What happens depends on who is quicker, so there is nothing to compare between the C and the
 //! Rust p2m: each is held against what must be so in any order (`stress.c` in the patch). Debug
-//! builds, for Xen's own checks of its locks.
+//! builds, for Xen's own checks of its locks; and the Rust in a release build as well, where
+//! look-ups take the lock in line, and not through C.
 
 use anyhow::Result;
 
@@ -17,7 +18,10 @@ use crate::base::table::{self, Row};
 use crate::boot::cpu;
 use crate::host::emulator::Emulator;
 
-/// Builds and runs both; true when all holds in both.
+/// Which p2m, and whether in a debug build.
+const BUILDS: [(P2m, bool); 3] = [(P2m::C, true), (P2m::Rust, true), (P2m::Rust, false)];
+
+/// Builds and runs them; true when all holds in each.
 pub(super) fn run(paths: &Paths, progress: Progress, args: &DiffArgs) -> Result<bool> {
     let machine = Machine {
         cpu: cpu::argument(&args.cpu)?,
@@ -34,8 +38,8 @@ pub(super) fn run(paths: &Paths, progress: Progress, args: &DiffArgs) -> Result<
     };
     let dir = paths.run("stress");
     let mut rows = Vec::new();
-    for p2m in [P2m::C, P2m::Rust] {
-        let xen = lock::alone(paths, progress, || built(paths, progress, args, p2m, true))?;
+    for (p2m, debug) in BUILDS {
+        let xen = lock::alone(paths, progress, || built(paths, progress, args, p2m, debug))?;
         rows.push(Row::info("compilers", xen.compilers()?));
         let run = lock::booting(&dir, || {
             machine::run(progress, &xen, &machine, request, &dir)
