@@ -38,6 +38,11 @@
 #ifdef CONFIG_ARM_P2M_DUMP
 #include <asm/p2m-dump.h>
 #endif
+/* A tree may have the option and not our structures: build/facts.rs refuses it. */
+#if defined(CONFIG_ALTP2M) && __has_include(<asm/p2m-views.h>)
+#include <asm/p2m-views.h>
+#define XS_VIEWS
+#endif
 
 /* Locks: Xen's own, so that CONFIG_DEBUG_LOCKS sees every acquisition. */
 void xs_rwlock_init(rwlock_t *l);
@@ -153,6 +158,10 @@ enum xs_const {
     XS_NR_CPUS = NR_CPUS,
     XS_QR_BIAS = _QR_BIAS,
     XS_QW_WMASK = _QW_WMASK,
+#ifdef XS_VIEWS
+    XS_P2M_VIEWS = P2M_VIEWS,
+    XS_P2M_NO_VIEW = P2M_NO_VIEW,
+#endif
 };
 
 enum xs_const_wide {

@@ -12,6 +12,7 @@ const TYPES: &[&str] = &[
     "domain",
     "vcpu",
     "p2m_domain",
+    "p2m_views?",
     "paging_domain",
     "page_info",
     "cpu_user_regs",

@@ -114,6 +114,24 @@ const QUESTIONS: &[Question] = &[
         ],
     },
     Question {
+        about: "whether a domain can have views (altp2m), and what its structures have for them",
+        answers: &[
+            // Up to 4.18 there is no such option.
+            Answer {
+                cfg: "altp2m_off",
+                c: "_Static_assert(!IS_ENABLED(CONFIG_ALTP2M), \"\");",
+            },
+            Answer {
+                cfg: ALTP2M,
+                c: "_Static_assert(IS_ENABLED(CONFIG_ALTP2M), \"\"); \
+                    _Static_assert(__builtin_types_compatible_p(\
+                    typeof(((struct domain *)0)->arch.p2m_views), struct p2m_views *), \"\"); \
+                    _Static_assert(__builtin_types_compatible_p(\
+                    typeof(((struct vcpu *)0)->arch.p2m_view), uint16_t), \"\");",
+            },
+        ],
+    },
+    Question {
         about: "its kind of compression of page indices (PDX)",
         answers: &[
             // From 4.21 on.
@@ -186,6 +204,9 @@ const DECLARED: &[(&str, &str)] = &[
 /// The cfg for mem_access.
 pub(crate) const MEM_ACCESS: &str = "config_mem_access";
 
+/// The cfg for views (altp2m).
+pub(crate) const ALTP2M: &str = "config_altp2m";
+
 /// mem_access is part of the image exactly where the headers declare this as a
 /// function. Without the option they have a `static inline` of the same name
 /// (Arm's default), and releases call the option by different names.
@@ -257,6 +278,11 @@ impl Facts {
         Self(answers.into_iter().chain(declared).collect())
     }
 
+    /// Whether this one holds.
+    pub(crate) fn has(&self, cfg: &str) -> bool {
+        self.0.contains(&cfg)
+    }
+
     /// The cfgs that hold.
     pub(crate) fn cfgs(&self) -> Vec<&'static str> {
         self.0.clone()
@@ -264,7 +290,7 @@ impl Facts {
 
     /// `facts.rs`: what the code asks at run time on the host, as constants.
     pub(crate) fn constants(&self) -> String {
-        let is = |cfg: &str| self.0.contains(&cfg);
+        let is = |cfg: &str| self.has(cfg);
         format!(
             "/// mem_access.c's functions are part of the image.\n\
              pub const MEM_ACCESS: bool = {};\n\

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::compiler::Compiler;
+use crate::facts::{Facts, ALTP2M};
 use crate::write;
 
 /// Fields that Rust reads or writes: C type, field.
@@ -42,6 +43,18 @@ const FIELDS: &[(&str, &str)] = &[
     ("struct vm_event_st", "u.mem_access"),
 ];
 
+/// Those that are there for views only.
+const ALTP2M_FIELDS: &[(&str, &str)] = &[
+    ("struct domain", "arch.p2m_views"),
+    ("struct vcpu", "arch.p2m_view"),
+    ("struct p2m_views", "last_ran"),
+    ("struct p2m_views", "view"),
+    ("struct p2m_view", "p2m"),
+    ("struct p2m_view", "first_source"),
+    ("struct p2m_view", "last_source"),
+    ("struct p2m_view", "dying"),
+];
+
 /// Types whose whole size matters because C allocates or passes them.
 const SIZES: &[&str] = &[
     "struct domain",
@@ -56,14 +69,19 @@ const SIZES: &[&str] = &[
 
 /// Offsets and sizes as the compiler sees them, in the manner of
 /// `asm-offsets.c`: each value passes through an assembler comment.
-pub(crate) fn of(compiler: &Compiler, out: &Path) -> Result<String, String> {
+pub(crate) fn of(compiler: &Compiler, facts: &Facts, out: &Path) -> Result<String, String> {
     let mut c = String::from("#include \"helpers.h\"\nvoid layout(void) {\n");
     let mut row = |name: String, value: String| {
         c.push_str(&format!(
             "asm volatile(\"\\n.ascii \\\"->{name} %c0\\\"\" :: \"i\" ({value}));\n"
         ));
     };
-    for (ty, field) in FIELDS {
+    let altp2m = if facts.has(ALTP2M) {
+        ALTP2M_FIELDS
+    } else {
+        &[]
+    };
+    for (ty, field) in FIELDS.iter().chain(altp2m) {
         row(constant(ty, field), format!("offsetof({ty}, {field})"));
     }
     for ty in SIZES {

@@ -19,7 +19,7 @@
 //!
 //! What the crates that depend on this one have to compile for this tree they read as cfgs
 //! from `DEP_XEN_CFG`, and all that there can be from `DEP_XEN_CFG_KNOWN`: the forms of
-//! prototypes and the declared functions of [`facts`], and `config_mem_access`.
+//! prototypes and the declared functions of [`facts`], `config_mem_access` and `config_altp2m`.
 
 mod bindings;
 mod compiler;
@@ -66,9 +66,11 @@ fn main() {
         known.clone()
     };
     println!("cargo:rustc-check-cfg=cfg({})", rwlock::IN_LINE);
-    println!("cargo:rustc-check-cfg=cfg(config_mem_access)");
-    if cfgs.split(' ').any(|cfg| cfg == facts::MEM_ACCESS) {
-        println!("cargo:rustc-cfg={}", facts::MEM_ACCESS);
+    for own in [facts::MEM_ACCESS, facts::ALTP2M] {
+        println!("cargo:rustc-check-cfg=cfg({own})");
+        if cfgs.split(' ').any(|cfg| cfg == own) {
+            println!("cargo:rustc-cfg={own}");
+        }
     }
     println!("cargo:cfg={cfgs}");
     println!("cargo:cfg_known={known}");
@@ -104,7 +106,10 @@ fn bind_tree() -> Result<Facts, String> {
         println!("cargo:rerun-if-changed={header}");
     }
     compiler.build_helpers(facts.cfgs().into_iter().chain(own))?;
-    write(&out.join("gcc_layout.rs"), &layout::of(&compiler, &out)?)?;
+    write(
+        &out.join("gcc_layout.rs"),
+        &layout::of(&compiler, &facts, &out)?,
+    )?;
     write(&out.join("bindings.rs"), bindings.types())?;
     write(&out.join("prototypes.rs"), bindings.prototypes())?;
     write(&out.join("facts.rs"), &facts.constants())?;

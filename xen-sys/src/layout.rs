@@ -55,6 +55,23 @@ same_offset! {
     vm_event_st, u => STRUCT_VM_EVENT_ST_U_MEM_ACCESS;
 }
 
+#[cfg(config_altp2m)]
+mod altp2m {
+    use super::{const_assert_eq, domain, gcc, offset_of, vcpu};
+    use crate::{p2m_view, p2m_views};
+
+    same_offset! {
+        domain, arch.p2m_views => STRUCT_DOMAIN_ARCH_P2M_VIEWS;
+        vcpu, arch.p2m_view => STRUCT_VCPU_ARCH_P2M_VIEW;
+        p2m_views, last_ran => STRUCT_P2M_VIEWS_LAST_RAN;
+        p2m_views, view => STRUCT_P2M_VIEWS_VIEW;
+        p2m_view, p2m => STRUCT_P2M_VIEW_P2M;
+        p2m_view, first_source => STRUCT_P2M_VIEW_FIRST_SOURCE;
+        p2m_view, last_source => STRUCT_P2M_VIEW_LAST_SOURCE;
+        p2m_view, dying => STRUCT_P2M_VIEW_DYING;
+    }
+}
+
 const_assert_eq!(size_of::<domain>(), gcc::STRUCT_DOMAIN_SIZE);
 const_assert_eq!(size_of::<vcpu>(), gcc::STRUCT_VCPU_SIZE);
 const_assert_eq!(size_of::<p2m_domain>(), gcc::STRUCT_P2M_DOMAIN_SIZE);

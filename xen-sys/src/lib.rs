@@ -23,10 +23,14 @@
 pub mod abi;
 pub mod facts;
 pub mod imports;
+#[cfg(config_altp2m)]
+mod link;
 mod opaque;
 pub use abi::{same_prototype, SameAbi, SamePrototype};
 pub use facts::{facts, Facts};
 pub use imports::*;
+#[cfg(config_altp2m)]
+pub use link::Link;
 pub use opaque::{Field, Opaque, ViewOf};
 
 #[cfg(target_os = "none")]

@@ -78,6 +78,25 @@ pub struct p2m_domain {
     pub last_vcpu_ran: [u8; XS_NR_CPUS as usize],
 }
 
+pub const XS_P2M_VIEWS: xs_const = 10;
+pub const XS_P2M_NO_VIEW: xs_const = 0xffff;
+
+#[repr(C)]
+#[derive(Debug)]
+pub struct p2m_view {
+    pub p2m: p2m_domain,
+    pub first_source: gfn_t,
+    pub last_source: gfn_t,
+    pub dying: bool,
+}
+
+#[repr(C)]
+#[derive(Debug)]
+pub struct p2m_views {
+    pub last_ran: [u16; XS_NR_CPUS as usize],
+    pub view: [*mut p2m_view; XS_P2M_VIEWS as usize],
+}
+
 #[repr(C)]
 #[derive(Debug, Default)]
 pub struct paging_domain {
@@ -91,6 +110,7 @@ pub struct paging_domain {
 pub struct arch_domain {
     pub p2m: p2m_domain,
     pub paging: paging_domain,
+    pub p2m_views: *mut p2m_views,
 }
 
 #[repr(C)]
@@ -109,6 +129,7 @@ pub struct arch_vcpu {
     pub sctlr: register_t,
     pub hcr_el2: register_t,
     pub need_flush_to_ram: bool,
+    pub p2m_view: u16,
 }
 
 #[repr(C)]

@@ -82,6 +82,7 @@ macro_rules! views {
 views! {
     bool => AtomicBool;
     u8 => AtomicU8;
+    u16 => AtomicU16;
     u32 => AtomicU32;
     u64 => AtomicU64;
 }

@@ -141,6 +141,7 @@ pub(crate) fn new_domain(id: u16, monitor: *mut vm_event_domain) -> Box<domain> 
                 last_vcpu_ran: [0; xen_sys::XS_NR_CPUS as usize],
             },
             paging: paging_domain::default(),
+            p2m_views: std::ptr::null_mut(),
         },
     })
 }

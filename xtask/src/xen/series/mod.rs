@@ -44,6 +44,10 @@ const DUMP_FILES: [&str; 2] = [
 ];
 const BENCH: &str = "+config P2M_BENCH";
 
+/// What the patch with the option for views adds, and its file.
+const VIEWS: &str = "+config ALTP2M";
+const VIEWS_FILE: &str = "xen/arch/arm/include/asm/p2m-views.h";
+
 /// Where the self-test is.
 const SELFTEST_HOME: &str = "xen/arch/arm/p2m-selftest";
 
@@ -210,7 +214,7 @@ fn patches(series: &Series) -> Result<(Vec<PathBuf>, Vec<PathBuf>)> {
     for patch in series.files() {
         let text = files::read_text(patch)?;
         let adds = |line: &str| text.lines().any(|other| other == line);
-        if adds(SELFTEST) || adds(DUMP) {
+        if adds(SELFTEST) || adds(DUMP) || adds(VIEWS) {
             last.push(patch.clone());
         } else if !adds(BENCH) {
             first.push(patch.clone());
@@ -237,6 +241,7 @@ fn enter(xen: &Repository, who: &Identity, selftest: bool) -> Result<Vec<String>
     if selftest {
         others.push(format!("{SELFTEST_HOME}/"));
         others.extend(DUMP_FILES.map(str::to_owned));
+        others.push(VIEWS_FILE.to_owned());
     }
     let mut left_out = Vec::new();
     let mut enter = |name: &str, what: &str, edit: &dyn Fn(&str) -> Result<String>| {

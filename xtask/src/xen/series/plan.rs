@@ -38,7 +38,8 @@ pub(super) struct Step {
 pub(super) const LAYERED: &str = "p2m-rs";
 
 /// The documents of `docs/` that go with the code.
-pub(super) const DOCUMENTS: [&str; 5] = [
+pub(super) const DOCUMENTS: [&str; 6] = [
+    "altp2m.md",
     "c-to-rust.md",
     "code.md",
     "differences.md",
