@@ -91,10 +91,13 @@ fn a_refusal_is_a_code_a_file_and_a_line() {
 }
 
 /// What each case is refused for.
-const REASONS: [(&str, &str); 13] = [
+const REASONS: [(&str, &str); 20] = [
     ("copy", "E0499"),
     ("crash", "E0499"),
     ("forge", "E0423"),
+    ("forgotten", "E0308"),
+    ("forgotten_forged", "E0624"),
+    ("forgotten_kept", "E0499"),
     ("lookup", "E0597"),
     ("mem_access", "E0499"),
     ("nested", "E0499"),
@@ -104,6 +107,10 @@ const REASONS: [(&str, &str); 13] = [
     ("token", "E0521"),
     ("twice", "E0499"),
     ("upgrade", "E0499"),
+    ("view_host", "E0499"),
+    ("view_kept", "E0597"),
+    ("view_twice", "E0499"),
+    ("view_walk", "E0499"),
     ("walk", "E0499"),
 ];
 

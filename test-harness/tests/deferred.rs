@@ -8,6 +8,7 @@ mod common;
 use common::by_hand::{slot, store, xen};
 use common::{access, guest, p2mt, plain, ram, world, M2};
 use p2m_rs::map::remove;
+use p2m_rs::map::views::forget;
 use p2m_rs::p2m::lock::WriteView;
 use p2m_rs::p2m::token::unlocked_entry;
 use p2m_rs::p2m::P2m;
@@ -34,7 +35,8 @@ fn under_one_lock(d: Domain, body: impl FnOnce(&mut WriteView<'_>)) {
 }
 
 fn remove(view: &mut WriteView<'_>, gfn: u64, nr: u64) {
-    remove::remove(view, Gfn::new(gfn), nr).unwrap();
+    let forgotten = forget(view, Gfn::new(gfn), nr);
+    remove::remove(view, forgotten, Gfn::new(gfn), nr).unwrap();
 }
 
 #[test]

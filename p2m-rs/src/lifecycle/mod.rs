@@ -20,6 +20,7 @@ use core::sync::atomic::Ordering::Relaxed;
 
 use self::preemption::Preemption;
 use crate::map::remove::{clear_run, remove_any};
+use crate::map::views::forget_all;
 use crate::p2m::lock::WriteView;
 use crate::p2m::token::Unlocked;
 use crate::p2m::P2m;
@@ -27,6 +28,7 @@ use crate::table::{clear_root, Table};
 use crate::types::addr::Gfn;
 use crate::types::errno::{Errno, Failure, Outcome, Result};
 use crate::types::level::Level;
+use crate::types::owner::Forgotten;
 use crate::types::vttbr::Vttbr;
 use crate::xen::console;
 use crate::xen::cpu;
@@ -108,6 +110,7 @@ pub(crate) fn relinquish(cx: &mut Unlocked<'_>, domain: &Domain) -> Result {
         console::bug("relinquish of a domain that is not dying");
     }
     let mut p2m = P2m::host_of(domain).write(cx);
+    let forgotten = forget_all(&mut p2m);
     let end = p2m.max_mapped_gfn().add(1);
     let mut gfn = p2m.lowest_mapped_gfn();
     let mut result = Ok(());
@@ -127,7 +130,7 @@ pub(crate) fn relinquish(cx: &mut Unlocked<'_>, domain: &Domain) -> Result {
             p2m.deferred().defer_whole_flush();
             continue;
         }
-        match relinquish_step(&mut p2m, gfn) {
+        match relinquish_step(&mut p2m, forgotten, gfn) {
             (next, Ok(())) => gfn = next,
             (next, Err(Failure::Iommu(_))) => {
                 // Print this once per call: the next table probably fails as well.
@@ -151,7 +154,11 @@ pub(crate) fn relinquish(cx: &mut Unlocked<'_>, domain: &Domain) -> Result {
 /// Unmaps at most as many pages or blocks as one table maps, or one block of
 /// foreign pages, which owns as many references (B4). Returns the frame to continue at, even
 /// if the IOTLB flush failed.
-fn relinquish_step(write: &mut WriteView<'_>, gfn: Gfn) -> (Gfn, Outcome) {
+fn relinquish_step(
+    write: &mut WriteView<'_>,
+    forgotten: Forgotten<'_>,
+    gfn: Gfn,
+) -> (Gfn, Outcome) {
     let Some(table) = Table::last(write, gfn) else {
         // Nothing is mapped beyond the IPA space.
         return (write.max_mapped_gfn().add(1), Ok(()));
@@ -161,10 +168,13 @@ fn relinquish_step(write: &mut WriteView<'_>, gfn: Gfn) -> (Gfn, Outcome) {
         // Clear the one entry that points to this table.
         let end = gfn.next_boundary(Level::L2.order());
         let first = end.raw() - Level::L2.pages();
-        return (end, remove_any(write, Gfn::new(first), Level::L2.pages()));
+        return (
+            end,
+            remove_any(write, forgotten, Gfn::new(first), Level::L2.pages()),
+        );
     }
     let first = level.index(gfn);
-    let progress = clear_run(write, table, first, gfn, first.entries_left());
+    let progress = clear_run(write, forgotten, table, first, gfn, first.entries_left());
     let start = gfn.raw() - level.offset(gfn);
     (Gfn::new(start + progress.pages), progress.outcome)
 }

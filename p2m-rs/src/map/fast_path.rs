@@ -22,6 +22,7 @@ use crate::types::access::P2mAccess;
 use crate::types::addr::{Gfn, Mfn};
 use crate::types::errno::{Errno, Outcome, Result};
 use crate::types::level::Level;
+use crate::types::owner::Forgotten;
 use crate::types::pte::Pte;
 use crate::xen::page::Page;
 use crate::xen::target::Target;
@@ -30,13 +31,14 @@ use crate::xen::target::Target;
 #[inline(always)]
 pub(super) fn insert(
     write: &mut WriteView<'_>,
+    forgotten: Forgotten<'_>,
     gfn: Gfn,
     nr: u64,
     target: Target,
     access: P2mAccess,
 ) -> Result {
     let domain = write.living_domain()?;
-    let insertion = Insertion::new(write, gfn, target, access);
+    let insertion = Insertion::new(write, forgotten, gfn, target, access);
     let level = Level::of_pages(nr).filter(|&level| insertion.fits(level, 0, level.pages()));
     let walk = level.and_then(|level| Walk::towards(write, gfn, level));
     let (Some(level), Some(walk)) = (level, walk) else {
@@ -54,7 +56,7 @@ pub(super) fn insert(
     if !domain.is_iommu_enabled() && table.fill_one(write, gfn, leaf) {
         count_and_note(write, level, gfn, 1);
     } else {
-        replace(write, table, gfn, 1, leaf);
+        replace(write, table, gfn, 1, leaf, forgotten);
     }
     Ok(())
 }
@@ -67,7 +69,7 @@ fn insert_in_new(
     write: &WriteView<'_>,
     table: Table<'_>,
     gfn: Gfn,
-    insertion: &Insertion,
+    insertion: &Insertion<'_>,
     nr: u64,
 ) -> Option<Outcome> {
     let end = table.load(table.level().index(gfn));
@@ -86,19 +88,20 @@ fn insert_in_new(
 /// for `gfn`.
 pub(super) fn remove(
     write: &WriteView<'_>,
+    forgotten: Forgotten<'_>,
     table: Table<'_>,
     gfn: Gfn,
     mfn: Option<Mfn>,
 ) -> Result {
     let pte = table.load(Level::L3.index(gfn));
     if !pte.is_any_ram() {
-        return Ok(clear_page(write, table, gfn, None)?);
+        return Ok(clear_page(write, forgotten, table, gfn, None)?);
     }
     let page = mfn.filter(|&mfn| mfn == pte.mfn()).and_then(Page::of);
     if page.is_none() {
         return Err(Errno::EILSEQ);
     }
-    Ok(clear_page(write, table, gfn, page)?)
+    Ok(clear_page(write, forgotten, table, gfn, page)?)
 }
 
 /// Clears the entry for `gfn` in a level-3 table; `page` is the page that is mapped there, if
@@ -107,16 +110,22 @@ pub(super) fn remove(
 /// # Errors
 ///
 /// Those of [`super::remove::remove`].
-fn clear_page(write: &WriteView<'_>, table: Table<'_>, gfn: Gfn, page: Option<Page>) -> Outcome {
+fn clear_page(
+    write: &WriteView<'_>,
+    forgotten: Forgotten<'_>,
+    table: Table<'_>,
+    gfn: Gfn,
+    page: Option<Page>,
+) -> Outcome {
     write.refuse_if_dying()?;
     let index = Level::L3.index(gfn);
     let Some(page) = page.filter(|_| !write.has_iommu()) else {
-        return clear_run(write, table, index, gfn, 1).outcome;
+        return clear_run(write, forgotten, table, index, gfn, 1).outcome;
     };
     if !owns_nothing(table.load(index), Level::L3) {
-        return clear_run(write, table, index, gfn, 1).outcome;
+        return clear_run(write, forgotten, table, index, gfn, 1).outcome;
     }
-    if let Some((leaf, unreported)) = table.take_run(write, index, 1) {
+    if let Some((leaf, unreported)) = table.take_run(write, index, 1, forgotten) {
         unreported.report(write, table, index, 1);
         if leaf.was_live() {
             write.deferred().defer_flush(gfn, 1, Level::L3);

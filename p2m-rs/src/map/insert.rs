@@ -29,6 +29,7 @@ use crate::types::access::P2mAccess;
 use crate::types::addr::Gfn;
 use crate::types::errno::{Errno, Failure, Outcome, Result};
 use crate::types::level::Level;
+use crate::types::owner::Forgotten;
 use crate::types::pte::{Kind, Pte};
 use crate::xen::iommu::IotlbFlush;
 use crate::xen::target::Target;
@@ -46,18 +47,20 @@ use crate::xen::target::Target;
 // puts shared pages where RAM is, and says so; drivers map granted pages again.
 pub fn insert(
     write: &mut WriteView<'_>,
+    forgotten: Forgotten<'_>,
     gfn: Gfn,
     nr: u64,
     target: Target,
     access: P2mAccess,
 ) -> Result {
     write.refuse_if_dying()?;
-    Ok(Insertion::new(write, gfn, target, access).insert_all(write, nr)?)
+    Ok(Insertion::new(write, forgotten, gfn, target, access).insert_all(write, nr)?)
 }
 
 /// A range of guest frames and what to map there. Offsets count pages from `gfn`.
 #[derive(Clone, Copy)]
-pub(super) struct Insertion {
+pub(super) struct Insertion<'l> {
+    forgotten: Forgotten<'l>,
     gfn: Gfn,
     /// A leaf that maps the first frame, with the type and the access of the whole range.
     first: Pte,
@@ -66,13 +69,20 @@ pub(super) struct Insertion {
 }
 
 /// Construction, and the leaves of the range.
-impl Insertion {
+impl<'l> Insertion<'l> {
     #[inline(always)]
-    pub(super) fn new(write: &WriteView<'_>, gfn: Gfn, target: Target, access: P2mAccess) -> Self {
+    pub(super) fn new(
+        write: &WriteView<'_>,
+        forgotten: Forgotten<'l>,
+        gfn: Gfn,
+        target: Target,
+        access: P2mAccess,
+    ) -> Self {
         let (mfn, ty) = target.into_parts();
         let mem_access = write.p2m().mem_access_enabled();
         let first = Pte::leaf(mfn, ty, access, Level::L1);
         Self {
+            forgotten,
             gfn,
             // The entry stores the access only while mem_access is enabled.
             first: if mem_access {
@@ -120,7 +130,7 @@ impl Insertion {
     }
 }
 
-impl PartialUpdate for Insertion {
+impl PartialUpdate for Insertion<'_> {
     fn fits(&self, level: Level, gfn: Gfn, pages: u64) -> bool {
         self.fits(level, self.offset(gfn), pages)
     }
@@ -131,7 +141,7 @@ impl PartialUpdate for Insertion {
 }
 
 /// Insertion into tables of the tree.
-impl Insertion {
+impl Insertion<'_> {
     /// Maps the first `nr` pages of the range.
     #[inline(never)]
     pub(super) fn insert_all(&self, write: &mut WriteView<'_>, nr: u64) -> Outcome {
@@ -223,7 +233,7 @@ impl Insertion {
             count_and_note(write, level, gfn, filled);
             return filled << level.order();
         }
-        replace(write, table, gfn, most, leaf) << level.order()
+        replace(write, table, gfn, most, leaf, self.forgotten) << level.order()
     }
 
     /// Maps `at .. end`, a part of what one entry spans, in the table below that entry. The
@@ -268,7 +278,7 @@ impl Insertion {
 }
 
 /// Insertion into new tables.
-impl Insertion {
+impl Insertion<'_> {
     /// Builds a new table, for an entry of level `above`, that maps `at .. end`, or a prefix
     /// of that if table pages run out. `None` if that prefix is empty.
     pub(super) fn build<'w>(
@@ -343,6 +353,7 @@ pub(super) fn replace(
     gfn: Gfn,
     most: u64,
     leaf: Pte,
+    forgotten: Forgotten<'_>,
 ) -> u64 {
     let level = table.level();
     let index = level.index(gfn);
@@ -356,7 +367,7 @@ pub(super) fn replace(
     } else {
         1
     };
-    let (removed, flushed) = table.replace(write, gfn, most, leaf);
+    let (removed, flushed) = table.replace(write, gfn, most, leaf, forgotten);
     let count = removed.count();
     count_and_note(write, level, gfn, count);
     match flushed {

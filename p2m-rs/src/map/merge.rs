@@ -67,11 +67,19 @@ pub(crate) fn merge(
         pending.complete();
     }
     let removed = if table.load(index).valid_bit() && block.valid_bit() {
-        pending.map(index, gfn, block)
+        pending.map(index, gfn, block, write.same_mapping())
     } else {
         // The block's valid bit stays clear: walks ended here, or at the entries below,
         // before the merge as well.
-        table.replace(write, gfn, 1, block.without_valid_bit()).0
+        table
+            .replace(
+                write,
+                gfn,
+                1,
+                block.without_valid_bit(),
+                write.same_mapping(),
+            )
+            .0
     };
     if let Owned::Table(old) = removed.into_owned() {
         old.free_only(write, flushed);

@@ -14,7 +14,9 @@ pub mod remove;
 pub mod set_access;
 mod split;
 mod sweep;
+pub mod views;
 
+use self::views::forget;
 use crate::p2m::lock::ReadView;
 use crate::p2m::token::Unlocked;
 use crate::p2m::P2m;
@@ -40,7 +42,8 @@ pub fn insert_mapping(
 ) -> Result {
     let mut write = p2m.write(cx);
     let access = write.default_access();
-    fast_path::insert(&mut write, gfn, nr, target, access)
+    let forgotten = forget(&mut write, gfn, nr);
+    fast_path::insert(&mut write, forgotten, gfn, nr, target, access)
 }
 
 /// `p2m_remove_mapping`: unmaps `nr` frames, which the caller believes to map
@@ -62,13 +65,18 @@ pub fn remove_mapping(
     mfn: Option<Mfn>,
 ) -> Result {
     let mut write = p2m.write(cx);
+    if write.has_views() {
+        // A call that fails below changes nothing, in no view either.
+        check_maps(&write, gfn, nr, mfn)?;
+    }
+    let forgotten = forget(&mut write, gfn, nr);
     if nr == 1 {
         if let Some(table) = Table::of_level(&write, gfn, Level::L3) {
-            return fast_path::remove(&write, table, gfn, mfn);
+            return fast_path::remove(&write, forgotten, table, gfn, mfn);
         }
     }
     check_maps(&write, gfn, nr, mfn)?;
-    remove::remove(&mut write, gfn, nr)
+    remove::remove(&mut write, forgotten, gfn, nr)
 }
 
 /// Checks that all RAM in the range is mapped to the frames that the caller believes.

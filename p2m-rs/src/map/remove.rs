@@ -15,6 +15,7 @@ use crate::table::{Entry, Table};
 use crate::types::addr::Gfn;
 use crate::types::errno::{Errno, Failure, Outcome, Result};
 use crate::types::level::{Level, TableIndex};
+use crate::types::owner::Forgotten;
 use crate::types::pte::{Kind, Pte};
 use crate::xen::iommu::IotlbFlush;
 
@@ -38,20 +39,25 @@ impl PartialUpdate for Hole {
 /// Those of [`super::insert::insert`]; a block that cannot be split stays whole
 /// (XSA-222). Also an error if the IOMMU may still reach what was unmapped; then no
 /// reference is dropped.
-pub fn remove(write: &mut WriteView<'_>, gfn: Gfn, nr: u64) -> Result {
+pub fn remove(write: &mut WriteView<'_>, forgotten: Forgotten<'_>, gfn: Gfn, nr: u64) -> Result {
     write.refuse_if_dying()?;
-    Ok(remove_any(write, gfn, nr)?)
+    Ok(remove_any(write, forgotten, gfn, nr)?)
 }
 
 /// [`remove`], which also works on a dying domain.
-pub(crate) fn remove_any(write: &mut WriteView<'_>, gfn: Gfn, nr: u64) -> Outcome {
+pub(crate) fn remove_any(
+    write: &mut WriteView<'_>,
+    forgotten: Forgotten<'_>,
+    gfn: Gfn,
+    nr: u64,
+) -> Outcome {
     let (mut done, mut sweep) = (0, Sweep::new());
     while done < nr {
         let (gfn, rest) = (gfn.add(done), nr - done);
         let is_whole = |level: Level| is_whole(level, gfn, rest);
         let table = Table::towards(write, gfn, Level::largest(is_whole))
             .ok_or(Failure::Refused(Errno::EINVAL))?;
-        let more = remove_in(write, table, gfn, rest);
+        let more = remove_in(write, forgotten, table, gfn, rest);
         done += more.pages;
         match more.outcome {
             Err(failure) if sweep.makes_room(write, failure) => {}
@@ -62,16 +68,22 @@ pub(crate) fn remove_any(write: &mut WriteView<'_>, gfn: Gfn, nr: u64) -> Outcom
 }
 
 /// Unmaps the part of the range that `table`, a table of the tree, spans.
-fn remove_in(write: &WriteView<'_>, table: Table<'_>, start: Gfn, pages: u64) -> Progress {
+fn remove_in(
+    write: &WriteView<'_>,
+    forgotten: Forgotten<'_>,
+    table: Table<'_>,
+    start: Gfn,
+    pages: u64,
+) -> Progress {
     let level = table.level();
     let (mut done, mut index) = (0, Some(level.index(start)));
     while let Some(first) = index.filter(|_| done < pages) {
         let gfn = start.add(done);
         let (rest, span) = (pages - done, level.pages_from(gfn));
         let more = if is_whole(level, gfn, rest) {
-            clear_run(write, table, first, gfn, rest >> level.order())
+            clear_run(write, forgotten, table, first, gfn, rest >> level.order())
         } else {
-            remove_below(write, table, first, gfn, rest.min(span))
+            remove_below(write, forgotten, table, first, gfn, rest.min(span))
         };
         done += more.pages;
         if more.outcome.is_err() {
@@ -85,6 +97,7 @@ fn remove_in(write: &WriteView<'_>, table: Table<'_>, start: Gfn, pages: u64) ->
 /// Unmaps `pages` pages from `gfn` on, a part of what one entry spans.
 fn remove_below(
     write: &WriteView<'_>,
+    forgotten: Forgotten<'_>,
     table: Table<'_>,
     index: TableIndex,
     gfn: Gfn,
@@ -92,11 +105,11 @@ fn remove_below(
 ) -> Progress {
     match table.entry(index) {
         Entry::Empty => Progress::of(pages, write.iommu_flush_in_doubt(gfn, pages)),
-        Entry::Table(below) => remove_in(write, below, gfn, pages),
+        Entry::Table(below) => remove_in(write, forgotten, below, gfn, pages),
         // A foreign block is split first: each page that is unmapped drops its
         // reference after the IOTLB flush.
         Entry::Leaf(block) if block.is_foreign() => match split(write, table, index, gfn) {
-            Ok(below) => remove_in(write, below, gfn, pages),
+            Ok(below) => remove_in(write, forgotten, below, gfn, pages),
             Err(failure) => Progress::failed(failure),
         },
         Entry::Leaf(block) => {
@@ -113,18 +126,19 @@ fn remove_below(
 /// the entries are cleared all the same, and what they owned is kept for ever.
 pub(crate) fn clear_run(
     write: &WriteView<'_>,
+    forgotten: Forgotten<'_>,
     table: Table<'_>,
     first: TableIndex,
     gfn: Gfn,
     count: u64,
 ) -> Progress {
     let level = table.level();
-    let cleared = clear_plain(write, table, first, gfn, count);
+    let cleared = clear_plain(write, forgotten, table, first, gfn, count);
     if cleared.pages > 0 {
         return cleared;
     }
     let limit = if level == Level::L3 { count } else { 1 };
-    let removed = table.clear(write, gfn, limit);
+    let removed = table.clear(write, gfn, limit, forgotten);
     let pages = removed.count() << level.order();
     let flush = IotlbFlush::modified_if(removed.was_live());
     match write.iommu_flush(gfn, pages, flush) {
@@ -144,6 +158,7 @@ pub(crate) fn clear_run(
 /// the first other one, `limit` at most. The progress counts the pages that they span.
 fn clear_plain(
     write: &WriteView<'_>,
+    forgotten: Forgotten<'_>,
     table: Table<'_>,
     first: TableIndex,
     gfn: Gfn,
@@ -157,7 +172,8 @@ fn clear_plain(
         if !owns_nothing(table.load(index), level) {
             break;
         }
-        let Some((leaf, unreported)) = table.take_run(write, index, limit - cleared) else {
+        let Some((leaf, unreported)) = table.take_run(write, index, limit - cleared, forgotten)
+        else {
             cleared += 1;
             continue;
         };

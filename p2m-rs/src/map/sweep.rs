@@ -188,7 +188,7 @@ fn remove(write: &WriteView<'_>, gfn: Gfn, level: Level) {
         return;
     };
     let span = above.level();
-    let removed = above.clear(write, gfn, 1);
+    let removed = above.clear(write, gfn, 1, write.nothing_to_forget());
     let flush = IotlbFlush::modified_if(removed.was_live());
     let first = Gfn::new(gfn.raw() & !(span.pages() - 1));
     match write.iommu_flush(first, span.pages(), flush) {

@@ -12,6 +12,7 @@ use crate::types::access::P2mAccess;
 use crate::types::addr::Gfn;
 use crate::types::errno::{Errno, Failure, Outcome};
 use crate::types::level::{Level, TABLE_SHIFT};
+use crate::types::owner::Owner;
 use crate::xen::domain::Domain;
 
 impl ReadView {
@@ -49,7 +50,7 @@ impl ReadView {
     }
 }
 
-impl WriteView<'_> {
+impl<O: Owner> WriteView<'_, O> {
     /// No mapping may appear once relinquishing has begun.
     ///
     /// # Errors

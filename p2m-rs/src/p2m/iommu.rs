@@ -6,6 +6,7 @@ use core::sync::atomic::Ordering::Relaxed;
 use super::lock::WriteView;
 use crate::types::addr::Gfn;
 use crate::types::errno::{Failure, Outcome};
+use crate::types::owner::Owner;
 use crate::xen::console;
 use crate::xen::domain::Domain;
 use crate::xen::globals::iotlb_in_doubt;
@@ -21,7 +22,7 @@ use crate::xen::iommu::IotlbFlush;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct IotlbFlushed(());
 
-impl WriteView<'_> {
+impl<O: Owner> WriteView<'_, O> {
     /// Whether an IOMMU may hold entries of this p2m.
     #[inline(always)]
     pub(crate) fn has_iommu(&self) -> bool {
@@ -31,7 +32,8 @@ impl WriteView<'_> {
     /// Where no IOMMU can hold entries of this p2m.
     #[inline(always)]
     pub(crate) fn without_iommu(&self) -> Option<IotlbFlushed> {
-        let has_iommu = self.p2m().domain().is_some_and(Domain::is_iommu_enabled);
+        let has_iommu =
+            O::IS_SHARED_WITH_IOMMU && self.p2m().domain().is_some_and(Domain::is_iommu_enabled);
         (!has_iommu).then_some(IotlbFlushed(()))
     }
 
@@ -52,7 +54,9 @@ impl WriteView<'_> {
         flush: IotlbFlush,
     ) -> Outcome<IotlbFlushed> {
         match self.p2m().domain() {
-            Some(domain) if flush.is_any() && domain.is_iommu_enabled() => {
+            Some(domain)
+                if O::IS_SHARED_WITH_IOMMU && flush.is_any() && domain.is_iommu_enabled() =>
+            {
                 self.iommu_flush_now(domain, gfn, pages, flush)
             }
             _ => Ok(IotlbFlushed(())),

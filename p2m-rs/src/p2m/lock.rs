@@ -41,6 +41,7 @@
 //! [`Lookup`]: crate::map::lookup::Lookup
 //! [`CalledUnlocked`]: super::token::CalledUnlocked
 
+use core::marker::PhantomData;
 use core::ops::{Deref, DerefMut};
 
 use xen_sys as sys;
@@ -48,6 +49,7 @@ use xen_sys as sys;
 use super::deferred::Deferred;
 use super::token::{nesting, Unlocked};
 use super::{Lock, P2m};
+use crate::types::owner::{Host, Owner};
 use crate::xen::tlb;
 
 static_assertions::assert_not_impl_any!(ReadGuard<'static>: Send, Sync, Clone, Copy);
@@ -71,8 +73,9 @@ pub struct ReadView(P2m);
 /// # Invariants
 ///
 /// The write lock is held for `'l`, and no other `WriteView` of the p2m exists.
-pub struct WriteView<'l> {
+pub struct WriteView<'l, O = Host> {
     deferred: Deferred<'l>,
+    owner: PhantomData<O>,
 }
 
 /// A p2m whose lock the C caller holds, for reading at least.
@@ -147,7 +150,7 @@ impl WriteLockedByC<'_> {
 impl ReadView {
     /// The view of a p2m whose lock is held as long as `p2m` is borrowed.
     #[inline(always)]
-    fn of(p2m: &P2m) -> &Self {
+    pub(super) fn of(p2m: &P2m) -> &Self {
         // SAFETY: repr(transparent), and the same lifetime.
         unsafe { &*core::ptr::from_ref(p2m).cast::<Self>() }
     }
@@ -159,17 +162,20 @@ impl ReadView {
     }
 }
 
-impl<'l> WriteView<'l> {
+impl<'l, O: Owner> WriteView<'l, O> {
     /// The view of a p2m.
     ///
     /// # Safety
     ///
     /// The write lock is held for `'l`, and no other `WriteView` of the p2m exists.
     #[inline(always)]
-    unsafe fn of(p2m: &'l P2m) -> Self {
+    pub(super) unsafe fn of(p2m: &'l P2m) -> Self {
         // SAFETY: by the caller's promise.
         let deferred = unsafe { Deferred::of(p2m) };
-        Self { deferred }
+        Self {
+            deferred,
+            owner: PhantomData,
+        }
     }
 
     /// The deferred work, which is done before the unlock.
@@ -184,7 +190,7 @@ impl<'l> WriteView<'l> {
     }
 }
 
-impl Deref for WriteView<'_> {
+impl<O> Deref for WriteView<'_, O> {
     type Target = ReadView;
 
     #[inline(always)]

@@ -19,6 +19,7 @@ pub mod pages;
 pub mod reentry;
 pub mod token;
 pub mod translate;
+pub mod views;
 
 use core::cell::Cell;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicU8, Ordering::Relaxed};

@@ -13,6 +13,7 @@ use crate::p2m::lock::WriteView;
 use crate::types::addr::Gfn;
 use crate::types::errno::Outcome;
 use crate::types::level::{TableIndex, ENTRIES};
+use crate::types::owner::Owner;
 use crate::types::pte::{Kind, Pte};
 use crate::xen::iommu::IotlbFlush;
 
@@ -24,7 +25,7 @@ impl<'v> Table<'v> {
     /// Writes `leaf` to the entry for `gfn`, if that entry is empty and no flush is
     /// deferred. Returns whether the leaf was written.
     #[inline]
-    pub(crate) fn fill_one(self, write: &WriteView<'_>, gfn: Gfn, leaf: Pte) -> bool {
+    pub(crate) fn fill_one(self, write: &WriteView<'_, impl Owner>, gfn: Gfn, leaf: Pte) -> bool {
         debug_assert!(leaf.kind(self.level) == Kind::Leaf);
         let index = self.level.index(gfn);
         if self.load(index) != Pte::EMPTY || write.deferred().is_flush_needed() {
@@ -41,7 +42,7 @@ impl<'v> Table<'v> {
     #[inline]
     pub(crate) fn fill_empty(
         self,
-        write: &WriteView<'_>,
+        write: &WriteView<'_, impl Owner>,
         first: TableIndex,
         limit: u64,
         leaf: Pte,
@@ -68,12 +69,13 @@ impl<'v> Table<'v> {
 impl<'v> Table<'v> {
     /// Clears the run of leaves that begins at `first`, `limit` leaves at most. `None` if there
     /// is no leaf at `first`. The caller defers the flush if the leaves were live.
-    pub(crate) fn take_run(
+    pub(crate) fn take_run<O: Owner>(
         self,
-        _write: &WriteView<'_>,
+        _write: &WriteView<'_, O>,
         first: TableIndex,
         limit: u64,
-    ) -> Option<(RemovedLeaf<'v>, Unreported)> {
+        _may: O::MayRemove<'_>,
+    ) -> Option<(RemovedLeaf<'v, O>, Unreported)> {
         let leaf = self.load(first);
         if leaf.kind(self.level) != Kind::Leaf {
             return None;
@@ -93,13 +95,14 @@ impl<'v> Table<'v> {
     /// permissions differ, there is no break, and the flush is deferred. Returns what was
     /// removed, and whether the IOTLB flush succeeded.
     #[inline(never)]
-    pub(crate) fn replace(
+    pub(crate) fn replace<O: Owner>(
         self,
-        write: &WriteView<'_>,
+        write: &WriteView<'_, O>,
         gfn: Gfn,
         limit: u64,
         leaf: Pte,
-    ) -> (Removed<'v>, Outcome<IotlbFlushed>) {
+        _may: O::MayRemove<'_>,
+    ) -> (Removed<'v, O>, Outcome<IotlbFlushed>) {
         debug_assert!(leaf.kind(self.level) == Kind::Leaf);
         let first = self.level.index(gfn);
         let old = self.load(first);
@@ -144,7 +147,12 @@ impl<'v> Table<'v> {
     ///
     /// Those of the IOTLB flushes; the table is linked all the same.
     #[inline(never)]
-    pub(crate) fn link(self, write: &WriteView<'_>, gfn: Gfn, new: NewTable<'_>) -> Outcome {
+    pub(crate) fn link<O: Owner>(
+        self,
+        write: &WriteView<'_, O>,
+        gfn: Gfn,
+        new: NewTable<'_>,
+    ) -> Outcome {
         let index = self.level.index(gfn);
         let old = self.load(index);
         debug_assert!(self.level.next() == Some(new.level()));
@@ -152,7 +160,7 @@ impl<'v> Table<'v> {
         new.complete(write);
         let pointer = new.into_pointer();
         if old.valid_bit() {
-            let removed = self.swap(index, pointer.without_valid_bit());
+            let removed = self.swap::<O>(index, pointer.without_valid_bit());
             self.stored(write, index, 1);
             removed.defer_flush(write, gfn);
             removed.inherited();
@@ -178,9 +186,15 @@ impl<'v> Table<'v> {
     /// Clears the entry for `gfn` (`p2m_remove_pte`); if it is a leaf, clears the run that it
     /// begins, `limit` entries at most. Entries are cleared even if their valid bit is clear
     /// (XSA-393). A flush is deferred if they were live.
-    pub(crate) fn clear(self, write: &WriteView<'_>, gfn: Gfn, limit: u64) -> Removed<'v> {
+    pub(crate) fn clear<O: Owner>(
+        self,
+        write: &WriteView<'_, O>,
+        gfn: Gfn,
+        limit: u64,
+        may: O::MayRemove<'_>,
+    ) -> Removed<'v, O> {
         let index = self.level.index(gfn);
-        let removed = match self.take_run(write, index, limit) {
+        let removed = match self.take_run(write, index, limit, may) {
             Some((leaves, unreported)) => {
                 unreported.report(write, self, index, leaves.count());
                 leaves.into_removed()
@@ -198,7 +212,7 @@ impl<'v> Table<'v> {
     }
 
     /// Writes the entry, without a barrier. Returns what the old entry owned.
-    pub(super) fn swap(self, index: TableIndex, pte: Pte) -> Removed<'v> {
+    pub(super) fn swap<O: Owner>(self, index: TableIndex, pte: Pte) -> Removed<'v, O> {
         let old = self.load(index);
         self.store(index, pte);
         Removed::run(old, self.level, 1)
@@ -235,7 +249,7 @@ impl<'v> Table<'v> {
     #[inline]
     pub(crate) fn set_permissions(
         self,
-        write: &WriteView<'_>,
+        write: &WriteView<'_, impl Owner>,
         gfn: Gfn,
         first: TableIndex,
         count: u64,

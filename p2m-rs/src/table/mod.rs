@@ -78,6 +78,7 @@ use xen_sys::arch;
 use crate::p2m::lock::{ReadView, WriteView};
 use crate::types::addr::{Gfn, Mfn, PAGE_SIZE};
 use crate::types::level::{Level, TableIndex, ENTRIES};
+use crate::types::owner::Owner;
 use crate::types::pte::{Kind, Pte};
 use crate::xen::globals::{root_level, root_page_order, root_pages};
 
@@ -213,7 +214,7 @@ impl<'v> Table<'v> {
     /// CPUs and coherent SMMUs, whose walks are inner shareable (VTCR_EL2), need a
     /// barrier, which is deferred. Any other SMMU needs the entries cleaned
     /// to the point of coherency, which is done immediately.
-    fn stored(self, write: &WriteView<'_>, first: TableIndex, count: u64) {
+    fn stored(self, write: &WriteView<'_, impl Owner>, first: TableIndex, count: u64) {
         debug_assert!(count <= first.entries_left());
         if write.p2m().clean_pte() {
             let start = self.at(first).cast::<c_void>();
@@ -240,7 +241,7 @@ impl Unreported {
     #[inline(always)]
     pub(crate) fn report(
         self,
-        write: &WriteView<'_>,
+        write: &WriteView<'_, impl Owner>,
         table: Table<'_>,
         first: TableIndex,
         count: u64,
@@ -266,7 +267,7 @@ impl Drop for Unreported {
 
 /// Clears all pages of the root and cleans them to memory. A flush of the whole VMID is
 /// deferred. The tables below stay on the list of pages.
-pub(crate) fn clear_root(write: &mut WriteView<'_>) {
+pub(crate) fn clear_root(write: &mut WriteView<'_, impl Owner>) {
     write.deferred().defer_whole_flush();
     let Some(root) = write.p2m().root() else {
         return;

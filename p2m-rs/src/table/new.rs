@@ -9,6 +9,7 @@ use super::Table;
 use crate::p2m::lock::WriteView;
 use crate::p2m::pages::TablePage;
 use crate::types::level::{Level, TableIndex, ENTRIES};
+use crate::types::owner::Owner;
 use crate::types::pte::{Kind, Pte};
 
 /// A table that nothing points to yet.
@@ -79,7 +80,12 @@ impl<'w> NewTable<'w> {
 
     /// Points entry `index` at `below`, a new table one level further down, which becomes part
     /// of this one.
-    pub(crate) fn attach(&mut self, write: &WriteView<'_>, index: TableIndex, below: Self) {
+    pub(crate) fn attach(
+        &mut self,
+        write: &WriteView<'_, impl Owner>,
+        index: TableIndex,
+        below: Self,
+    ) {
         // The barrier before the link of this table also covers these stores.
         below.complete(write);
         let pointer = below.into_pointer();
@@ -88,7 +94,7 @@ impl<'w> NewTable<'w> {
 
     /// Reports the stores to the table once all entries are written. The barrier that this
     /// defers must come before anything points to the table.
-    pub(super) fn complete(&self, write: &WriteView<'_>) {
+    pub(super) fn complete(&self, write: &WriteView<'_, impl Owner>) {
         self.table.stored(write, TableIndex::FIRST, ENTRIES as u64);
     }
 
@@ -99,7 +105,7 @@ impl<'w> NewTable<'w> {
 
     /// Gives the page back. No table may have been attached: its page would not be
     /// reused until teardown.
-    pub(crate) fn discard(self, write: &WriteView<'_>) {
+    pub(crate) fn discard(self, write: &WriteView<'_, impl Owner>) {
         debug_assert!(TableIndex::all().all(|index| {
             let pte = self.load(index);
             !matches!(pte.kind(self.table.level), Kind::Table(_))

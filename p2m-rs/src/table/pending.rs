@@ -20,6 +20,7 @@ use crate::p2m::lock::WriteView;
 use crate::types::addr::Gfn;
 use crate::types::errno::Outcome;
 use crate::types::level::{Level, TableIndex, ENTRIES};
+use crate::types::owner::{Host, Owner};
 use crate::types::pte::{Kind, Pte};
 
 /// Entries of one table whose valid bits are still to be set.
@@ -28,8 +29,8 @@ use crate::types::pte::{Kind, Pte};
 ///
 /// An entry whose bit in `waiting` is set has its valid bit clear and all its other bits at
 /// their final values. Nobody else changes the entry meanwhile: the write lock is held.
-pub(crate) struct Pending<'v> {
-    write: &'v WriteView<'v>,
+pub(crate) struct Pending<'v, O: Owner = Host> {
+    write: &'v WriteView<'v, O>,
     table: Table<'v>,
     /// One bit for each entry, set while the entry is pending.
     waiting: [u64; ENTRIES / 64],
@@ -38,9 +39,9 @@ pub(crate) struct Pending<'v> {
     last: usize,
 }
 
-impl<'v> Pending<'v> {
+impl<'v, O: Owner> Pending<'v, O> {
     /// No pending entries yet, in `table`.
-    pub(crate) fn none(write: &'v WriteView<'v>, table: Table<'v>) -> Self {
+    pub(crate) fn none(write: &'v WriteView<'v, O>, table: Table<'v>) -> Self {
         Self {
             write,
             table,
@@ -62,7 +63,12 @@ impl<'v> Pending<'v> {
 
     /// Replaces entry `index`, the index of `gfn`, by a pointer to a new
     /// table. Returns what the old entry owned.
-    pub(crate) fn link(&mut self, index: TableIndex, gfn: Gfn, new: NewTable<'_>) -> Removed<'v> {
+    pub(crate) fn link(
+        &mut self,
+        index: TableIndex,
+        gfn: Gfn,
+        new: NewTable<'_>,
+    ) -> Removed<'v, O> {
         new.complete(self.write);
         self.succeed(index, gfn, new.into_pointer())
     }
@@ -89,13 +95,19 @@ impl<'v> Pending<'v> {
 
     /// Replaces entry `index`, the index of `gfn`, by a leaf. Returns what the old entry
     /// owned.
-    pub(crate) fn map(&mut self, index: TableIndex, gfn: Gfn, leaf: Pte) -> Removed<'v> {
+    pub(crate) fn map(
+        &mut self,
+        index: TableIndex,
+        gfn: Gfn,
+        leaf: Pte,
+        _may: O::MayRemove<'_>,
+    ) -> Removed<'v, O> {
         debug_assert!(matches!(leaf.kind(self.table.level), Kind::Leaf));
         self.succeed(index, gfn, leaf)
     }
 
     /// Breaks entry `index`: writes its successor with the valid bit clear.
-    fn succeed(&mut self, index: TableIndex, gfn: Gfn, successor: Pte) -> Removed<'v> {
+    fn succeed(&mut self, index: TableIndex, gfn: Gfn, successor: Pte) -> Removed<'v, O> {
         if self.count == MOST {
             self.complete();
         }
@@ -136,7 +148,7 @@ impl<'v> Pending<'v> {
     }
 }
 
-impl Drop for Pending<'_> {
+impl<O: Owner> Drop for Pending<'_, O> {
     fn drop(&mut self) {
         self.complete();
     }

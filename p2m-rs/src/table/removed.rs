@@ -9,6 +9,7 @@ use crate::p2m::lock::WriteView;
 use crate::p2m::pages::TablePage;
 use crate::types::addr::{Gfn, Mfn};
 use crate::types::level::{Level, TableIndex};
+use crate::types::owner::{Host, Owner};
 use crate::types::pte::{Kind, Pte};
 use crate::xen::page::{put_pages, Page};
 
@@ -21,22 +22,22 @@ use crate::xen::page::{put_pages, Page};
 /// The entries are in no table any more, and there is no second value for them. It does not
 /// prove that the TLBs, or an IOMMU, have forgotten them.
 #[must_use = "owns references or a subtree: release it"]
-pub(crate) struct Removed<'w> {
+pub(crate) struct Removed<'w, O = Host> {
     pte: Pte,
     level: Level,
     /// The length of the run of leaves of which `pte` was the first, or 1.
     count: u64,
-    _lock: PhantomData<&'w ()>,
+    _lock: PhantomData<(&'w (), O)>,
 }
 
 /// What a [`Removed`] owns.
-pub(crate) enum Owned<'w> {
+pub(crate) enum Owned<'w, O = Host> {
     /// Nothing.
     Nothing,
     /// A mapping's references.
-    Leaf(RemovedLeaf<'w>),
+    Leaf(RemovedLeaf<'w, O>),
     /// A table and everything below it.
-    Table(RemovedTable<'w>),
+    Table(RemovedTable<'w, O>),
 }
 
 /// A leaf, or a run of leaves, that was removed from its table.
@@ -46,11 +47,11 @@ pub(crate) enum Owned<'w> {
 /// As of [`Removed`]; the leaves are of a table of `level`, and a foreign one owns a
 /// reference to each of its pages.
 #[must_use = "owns references"]
-pub(crate) struct RemovedLeaf<'w> {
+pub(crate) struct RemovedLeaf<'w, O = Host> {
     pte: Pte,
     level: Level,
     count: u64,
-    _lock: PhantomData<&'w ()>,
+    _lock: PhantomData<(&'w (), O)>,
 }
 
 /// A table that no entry points to any more.
@@ -61,12 +62,13 @@ pub(crate) struct RemovedLeaf<'w> {
 /// prove that no walk is in it: a walk may be under way, and walk caches may hold it until
 /// the flush.
 #[must_use = "owns a subtree"]
-pub(crate) struct RemovedTable<'w> {
+pub(crate) struct RemovedTable<'w, O = Host> {
     page: Page,
     table: Table<'w>,
+    owner: PhantomData<O>,
 }
 
-impl<'w> Removed<'w> {
+impl<'w, O: Owner> Removed<'w, O> {
     /// For `count` entries that were just removed from a table of `level`: a run of leaves of
     /// which `pte` was the first, or one entry of any kind.
     pub(super) fn run(pte: Pte, level: Level, count: u64) -> Self {
@@ -95,7 +97,7 @@ impl<'w> Removed<'w> {
 
     /// Defers a flush if the entry for `gfn` was live. If the entry pointed to a table, the
     /// TLBs may hold single pages, so the flush's granule is a page.
-    pub(super) fn defer_flush(&self, write: &WriteView<'_>, gfn: Gfn) {
+    pub(super) fn defer_flush(&self, write: &WriteView<'_, O>, gfn: Gfn) {
         if !self.was_live() {
             return;
         }
@@ -117,7 +119,7 @@ impl<'w> Removed<'w> {
 
     /// What the entry owned.
     #[inline]
-    pub(crate) fn into_owned(self) -> Owned<'w> {
+    pub(crate) fn into_owned(self) -> Owned<'w, O> {
         let Self {
             pte, level, count, ..
         } = self;
@@ -129,17 +131,21 @@ impl<'w> Removed<'w> {
     }
 
     #[inline(never)]
-    fn into_table(self, mfn: Mfn) -> Option<RemovedTable<'w>> {
+    fn into_table(self, mfn: Mfn) -> Option<RemovedTable<'w, O>> {
         let below = self.level.next()?;
         // SAFETY: an entry of the tree pointed to this table, and this value is
         // all that is left of the entry: the table is only freed through it.
         let table = unsafe { Table::map(mfn, below) };
         let page = Page::of(mfn)?;
-        Some(RemovedTable { page, table })
+        Some(RemovedTable {
+            page,
+            table,
+            owner: PhantomData,
+        })
     }
 }
 
-impl<'w> RemovedLeaf<'w> {
+impl<'w, O: Owner> RemovedLeaf<'w, O> {
     /// For `count` leaves that were just removed from a table of `level`: a run of which
     /// `pte` was the first.
     pub(super) fn run(pte: Pte, level: Level, count: u64) -> Self {
@@ -152,7 +158,7 @@ impl<'w> RemovedLeaf<'w> {
     }
 
     /// These leaves as a [`Removed`].
-    pub(super) fn into_removed(self) -> Removed<'w> {
+    pub(super) fn into_removed(self) -> Removed<'w, O> {
         Removed::run(self.pte, self.level, self.count)
     }
 
@@ -187,7 +193,9 @@ impl<'w> RemovedLeaf<'w> {
     pub(crate) fn is_foreign(&self) -> bool {
         self.pte.is_foreign()
     }
+}
 
+impl RemovedLeaf<'_, Host> {
     /// Drops the references that a foreign mapping owns, one per page
     /// (`p2m_put_foreign_page`). The IOTLB holds the mapping no more.
     #[inline]
@@ -205,10 +213,10 @@ impl<'w> RemovedLeaf<'w> {
     }
 }
 
-impl<'w> RemovedTable<'w> {
+impl<'w, O: Owner> RemovedTable<'w, O> {
     /// Passes what the table's entries own to `each`. The table itself
     /// stays on the list of pages, and is freed at teardown.
-    pub(crate) fn leak(self, each: impl Fn(Removed<'w>)) {
+    pub(crate) fn leak(self, each: impl Fn(Removed<'w, O>)) {
         for index in TableIndex::all() {
             each(Removed::run(self.table.load(index), self.table.level, 1));
         }
@@ -221,9 +229,9 @@ impl<'w> RemovedTable<'w> {
     #[inline]
     pub(crate) fn free(
         self,
-        write: &WriteView<'_>,
+        write: &WriteView<'_, O>,
         flushed: IotlbFlushed,
-        mut each: impl FnMut(Owned<'w>),
+        mut each: impl FnMut(Owned<'w, O>),
     ) {
         let Table { level, .. } = self.table;
         let mut at = Some(TableIndex::FIRST);
@@ -243,7 +251,7 @@ impl<'w> RemovedTable<'w> {
 
     /// [`Self::free`] for a table that owns nothing: its mappings were taken over by a block, or
     /// it has none.
-    pub(crate) fn free_only(self, write: &WriteView<'_>, _flushed: IotlbFlushed) {
+    pub(crate) fn free_only(self, write: &WriteView<'_, O>, _flushed: IotlbFlushed) {
         // SAFETY: no entry points here any more; TLBs may, until the flush, which
         // comes before the page is freed.
         let page = unsafe { TablePage::from_removed(self.page) };

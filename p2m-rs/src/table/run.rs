@@ -11,6 +11,7 @@ use xen_sys::arch;
 use super::{Table, Unreported};
 use crate::p2m::lock::WriteView;
 use crate::types::level::{Level, TableIndex, ENTRIES};
+use crate::types::owner::Owner;
 use crate::types::pte::Pte;
 
 /// Entries that are read or written together.
@@ -223,7 +224,7 @@ impl<'v> Table<'v> {
     /// Clears the valid bits of all entries, and no other bits. `None` if all were clear
     /// already. Otherwise the caller reports the stores, and defers a flush if the hardware
     /// could walk to the table.
-    pub(crate) fn clear_valid_bits(self, _write: &WriteView<'_>) -> Option<Unreported> {
+    pub(crate) fn clear_valid_bits(self, _write: &WriteView<'_, impl Owner>) -> Option<Unreported> {
         let mut any = false;
         let mut rest = self.rest(TableIndex::FIRST, ENTRIES as u64);
         while let Some([a, b, c, d]) = rest.peek_group() {
@@ -239,7 +240,7 @@ impl<'v> Table<'v> {
 
     /// Sets the valid bits of all entries that map something, and no other bits, as
     /// [`Place::validate`](super::walk::Place::validate) does for one. The caller reports the stores.
-    pub(crate) fn set_valid_bits(self, _write: &WriteView<'_>) -> Unreported {
+    pub(crate) fn set_valid_bits(self, _write: &WriteView<'_, impl Owner>) -> Unreported {
         let mut rest = self.rest(TableIndex::FIRST, ENTRIES as u64);
         while let Some(pte) = rest.peek() {
             if pte.is_mapped() {

@@ -15,6 +15,7 @@ use super::{P2mTree, Table};
 use crate::p2m::lock::{ReadView, WriteView};
 use crate::types::addr::Gfn;
 use crate::types::level::{Level, TableIndex, TABLE_SHIFT};
+use crate::types::owner::Owner;
 use crate::types::pte::Pte;
 use crate::xen::globals::{root_page_order, root_pages};
 
@@ -183,7 +184,7 @@ impl Place<'_> {
     /// Sets the entry's valid bit and changes no other bit, which needs no
     /// break-before-make.
     #[inline(never)]
-    pub(crate) fn validate(self, write: &WriteView<'_>) {
+    pub(crate) fn validate(self, write: &WriteView<'_, impl Owner>) {
         let (Self(entry), first) = (self, TableIndex::FIRST);
         let pte = entry.load(first);
         // The valid bit alone would make a block.

@@ -7,6 +7,7 @@ pub mod access;
 pub mod addr;
 pub mod errno;
 pub mod level;
+pub mod owner;
 pub mod p2m_type;
 pub mod pte;
 pub mod vttbr;

@@ -91,7 +91,7 @@ pub(crate) enum Extra {
     Ubsan,
     /// Split sections, and colours for the p2m's own pages.
     LivepatchAndColoring,
-    /// As few as there may be of what is counted by CPU.
+    /// As few as there may be of what is counted by CPU, and views of a guest's memory.
     TwoCpus,
     /// No memory access: Arm's default configuration.
     NoMemAccess,

@@ -23,7 +23,7 @@ const CONFIGURATIONS: [(&str, bool, Extra); 3] = [
         false,
         Extra::LivepatchAndColoring,
     ),
-    ("NR_CPUS=2", false, Extra::TwoCpus),
+    ("NR_CPUS=2, ALTP2M", false, Extra::TwoCpus),
 ];
 
 /// The workspace with the oldest compiler, and the gates with both ends; `xen` has been through the

@@ -110,7 +110,7 @@ impl Fragment {
             Extra::LivepatchAndColoring => {
                 &["CONFIG_EXPERT", "CONFIG_LIVEPATCH", "CONFIG_LLC_COLORING"]
             }
-            Extra::TwoCpus => &[],
+            Extra::TwoCpus => &["CONFIG_EXPERT", "CONFIG_ALTP2M"],
         };
         self.0.extend(on.iter().map(|&option| (option, Value::On)));
         if extra == Extra::TwoCpus {
@@ -202,7 +202,7 @@ mod tests {
         let mut fragment = Fragment::new(OPTION, P2m::C, false);
         fragment.add(Extra::TwoCpus);
         assert!(fragment.text().ends_with("CONFIG_NR_CPUS=2\n"));
-        let granted = "CONFIG_MEM_ACCESS=y\nCONFIG_NR_CPUS=2\n";
+        let granted = "CONFIG_MEM_ACCESS=y\nCONFIG_EXPERT=y\nCONFIG_ALTP2M=y\nCONFIG_NR_CPUS=2\n";
         assert!(fragment.check(granted).is_ok());
         assert!(fragment.check(&granted.replace("=2", "=128")).is_err());
     }

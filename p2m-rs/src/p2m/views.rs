@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Views of a host p2m (altp2m): other tables for the same guest.
+//!
+//! A view has a root and tables of its own. It has no VMID of its own, and no lock that is ever
+//! taken: the host p2m's stand for them (docs/altp2m.md says why). So there is no way to a view
+//! but through a guard of its host, and with the guard comes all that the lock rule says
+//! ([`super::lock`]): to change a view takes no second p2m lock, no view outlives the unlock,
+//! and one that is changed borrows the guard, so that neither another view nor the host can be
+//! changed meanwhile.
+//!
+//! What a change of the host p2m owes its views is a type too ([`Forgotten`]); this file has the
+//! three ways to come by one.
+
+use super::lock::{ReadView, WriteView};
+use crate::types::owner::Forgotten;
+
+impl<'l> WriteView<'l> {
+    /// All views have forgotten the frames whose entries will change. For `map::views`, which
+    /// has seen to that.
+    #[inline(always)]
+    pub(crate) fn forgotten(&self) -> Forgotten<'l> {
+        Forgotten::promised()
+    }
+
+    /// Nothing is mapped at the entries that will change, and no view maps what its host does
+    /// not.
+    #[inline(always)]
+    pub(crate) fn nothing_to_forget(&self) -> Forgotten<'l> {
+        Forgotten::promised()
+    }
+
+    /// The entries that will change go on mapping the same frames with the same types, in
+    /// larger leaves: what views have copied stays right.
+    #[inline(always)]
+    pub(crate) fn same_mapping(&self) -> Forgotten<'l> {
+        Forgotten::promised()
+    }
+}
+
+#[cfg(not(config_altp2m))]
+impl ReadView {
+    /// Whether the domain can have views.
+    #[inline(always)]
+    pub(crate) fn has_views(&self) -> bool {
+        false
+    }
+}
+
+#[cfg(config_altp2m)]
+pub use self::with_altp2m::{Number, ViewRead, ViewWrite};
+
+/// What there is with CONFIG_ALTP2M.
+#[cfg(config_altp2m)]
+mod with_altp2m {
+    use core::ops::Deref;
+    use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+    use xen_sys as sys;
+    use xen_sys::{Link, Opaque};
+
+    use super::super::P2m;
+    use super::{ReadView, WriteView};
+    use crate::types::access::P2mAccess;
+    use crate::types::addr::Gfn;
+    use crate::types::owner::View;
+
+    const VIEWS: usize = sys::XS_P2M_VIEWS as usize;
+
+    sys::fields! {
+        unsafe DomainViews: domain.arch.p2m_views as Link<sys::p2m_views>, "set before anybody else can reach the domain, and freed when nobody can any more";
+        unsafe Slots: p2m_views.view as [Link<sys::p2m_view>; VIEWS], "borrowed under the host p2m's lock only; a view is freed under its write lock, out of its slot";
+        unsafe ViewP2m: p2m_view.p2m as Opaque<sys::p2m_domain>, "a place";
+        unsafe FirstSource: p2m_view.first_source as AtomicU64, "under the host p2m's write lock";
+        unsafe LastSource: p2m_view.last_source as AtomicU64, "under the host p2m's write lock";
+    }
+
+    /// The number of a view in its domain. View 0 is the host p2m itself, and has none.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct Number(usize);
+
+    impl Number {
+        /// From C; `None` for 0, and for numbers that no view can have.
+        #[inline]
+        pub fn from_c(number: u16) -> Option<Self> {
+            let number = usize::from(number);
+            (1..VIEWS).contains(&number).then_some(Self(number))
+        }
+
+        /// All that there can be.
+        pub fn all() -> impl Iterator<Item = Self> {
+            (1..VIEWS).map(Self)
+        }
+    }
+
+    /// A view whose host's lock is held, for reading at least.
+    ///
+    /// # Invariants
+    ///
+    /// As of [`ReadView`], but the lock is that of the host p2m.
+    #[derive(Clone, Copy)]
+    pub struct ViewRead<'v> {
+        tables: &'v ReadView,
+        record: &'v Opaque<sys::p2m_view>,
+    }
+
+    /// A view whose host's lock is held for writing. Dropping it does the work that changes of
+    /// its tables have deferred: barrier, TLB flush, and the freeing of tables. So what is done
+    /// to the host afterwards finds a view without loose ends.
+    ///
+    /// # Invariants
+    ///
+    /// The [`WriteView`] of the host is borrowed for `'v`, which holds the lock: so there is no
+    /// other `ViewWrite` of the domain.
+    #[must_use = "the view's deferred work is done at once if this is not kept"]
+    pub struct ViewWrite<'v> {
+        tables: WriteView<'v, View>,
+        record: &'v Opaque<sys::p2m_view>,
+    }
+
+    static_assertions::assert_not_impl_any!(ViewRead<'static>: Send, Sync);
+    static_assertions::assert_not_impl_any!(ViewWrite<'static>: Send, Sync, Clone, Copy);
+
+    impl ReadView {
+        /// Whether the domain can have views.
+        #[inline(always)]
+        pub(crate) fn has_views(&self) -> bool {
+            self.views().is_some()
+        }
+
+        #[inline(always)]
+        fn views(&self) -> Option<&Opaque<sys::p2m_views>> {
+            self.p2m().domain()?.c().field(DomainViews).get()
+        }
+
+        #[inline(always)]
+        fn record(&self, number: Number) -> Option<&Opaque<sys::p2m_view>> {
+            self.views()?.field(Slots).get(number.0)?.get()
+        }
+
+        /// The view of that number, if there is one.
+        pub fn view(&self, number: Number) -> Option<ViewRead<'_>> {
+            let record = self.record(number)?;
+            Some(ViewRead {
+                tables: Self::of(P2m::of(record.field(ViewP2m))),
+                record,
+            })
+        }
+    }
+
+    impl WriteView<'_> {
+        /// The view of that number, if there is one, to be changed.
+        pub fn view_mut(&mut self, number: Number) -> Option<ViewWrite<'_>> {
+            let record = self.record(number)?;
+            // SAFETY: `self` is borrowed as long as the result lives: the lock that stands for
+            // the view's is held for writing, and there is no other.
+            let tables = unsafe { WriteView::of(P2m::of(record.field(ViewP2m))) };
+            Some(ViewWrite { tables, record })
+        }
+    }
+
+    impl<'v> Deref for ViewWrite<'v> {
+        type Target = WriteView<'v, View>;
+
+        #[inline(always)]
+        fn deref(&self) -> &WriteView<'v, View> {
+            &self.tables
+        }
+    }
+
+    impl Drop for ViewWrite<'_> {
+        fn drop(&mut self) {
+            self.tables.finish_early();
+        }
+    }
+
+    impl<'v> ViewRead<'v> {
+        /// The view's tables.
+        pub fn tables(&self) -> &'v ReadView {
+            self.tables
+        }
+
+        /// The access that what is copied from the host gets.
+        pub fn default_access(&self) -> P2mAccess {
+            self.tables.default_access()
+        }
+
+        /// The frames of the host that are mapped somewhere else than at their own guest
+        /// frames are all in this range.
+        pub fn sources(&self) -> (Gfn, Gfn) {
+            sources(self.record)
+        }
+    }
+
+    impl ViewWrite<'_> {
+        /// See [`ViewRead::sources`].
+        pub fn sources(&self) -> (Gfn, Gfn) {
+            sources(self.record)
+        }
+    }
+
+    fn sources(record: &Opaque<sys::p2m_view>) -> (Gfn, Gfn) {
+        let first = record.field(FirstSource).load(Relaxed);
+        let last = record.field(LastSource).load(Relaxed);
+        (Gfn::new(first), Gfn::new(last))
+    }
+}
