@@ -273,6 +273,12 @@ void xs_flush_guest_tlb_range(uint64_t gfn, uint64_t nr)
 /* FEAT_TLBIRANGE on all CPUs. */
 bool xs_has_tlb_range(void) { return system_cpuinfo.isa64.tlb >= 2; }
 
+#ifdef XS_VIEWS
+void xs_flush_guest_tlb_local(void) { flush_guest_tlb_local(); }
+
+struct p2m_view *xs_alloc_p2m_view(void) { return xzalloc(struct p2m_view); }
+void xs_free_p2m_view(struct p2m_view *view) { xfree(view); }
+#endif
 void xs_flush_all_guests_tlb_local(void) { flush_all_guests_tlb_local(); }
 
 uint64_t xs_gva_to_ma_par(vaddr_t va, unsigned int flags)

@@ -86,6 +86,11 @@ void xs_flush_guest_tlb(void);
 void xs_flush_guest_tlb_by_ipa(uint64_t gfn, uint64_t count, unsigned int order);
 void xs_flush_guest_tlb_range(uint64_t gfn, uint64_t nr);
 bool xs_has_tlb_range(void);
+#ifdef XS_VIEWS
+void xs_flush_guest_tlb_local(void);
+struct p2m_view *xs_alloc_p2m_view(void);
+void xs_free_p2m_view(struct p2m_view *view);
+#endif
 void xs_flush_all_guests_tlb_local(void);
 
 /* Address translation by the hardware of the current vCPU. */

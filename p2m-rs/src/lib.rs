@@ -43,6 +43,8 @@
 pub mod ffi;
 mod guest;
 mod lifecycle;
+#[cfg(config_altp2m)]
+pub use lifecycle::views;
 pub mod map;
 pub mod p2m;
 pub mod table;

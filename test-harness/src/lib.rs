@@ -27,10 +27,11 @@
 //! | T4 | no table is freed while an entry points to it or a walk cache may hold it |
 //! | T5 | no reference of a foreign mapping is put, and no page that nobody owns, while TLBs may hold the page |
 //! | T6 | interrupts are off while a foreign VTTBR_EL2 is loaded, and it is put back |
-//! | T7 | a VMID is one domain's, flushed before that runs; a CPU's TLB is flushed before another of its vCPUs runs there |
+//! | T7 | a VMID is one domain's, flushed before that runs; a CPU's TLB is flushed before another of its vCPUs runs there, both stages before tables of another view are walked |
 //! | T8 | a table's entries are visible to walkers before it can be walked to |
 //! | T9 | so are all stores to reachable tables, before the unlock and the IOTLB flush |
 //! | T10 | no register that controls the EL1&0 translation regime is written while walks of a guest may be in flight |
+//! | V1 | a view maps what the host p2m maps: at the same frame or, for one that was remapped, at its source |
 //! | P1 | a table is in memory before it is linked, when the IOMMU reads memory |
 //! | P2 | so is each changed word, before the IOTLB flush and the unlock |
 //! | P3 | no page is put, no table freed, before the IOTLB flush of where it was mapped |
@@ -95,7 +96,7 @@ pub use books::dirty::Writer;
 pub use books::work;
 pub use ground::config::{Config, Iommu};
 pub use ground::event::{Checker, Event, LockOp, PreemptCheck, Register, Violation};
-pub use ground::handles::{live, Answer, Domain, Given, Vcpu};
+pub use ground::handles::{live, Answer, Domain, Given, Vcpu, View};
 pub use ground::{abi, config, event, pte, symbols, trace};
 pub use machine::guest_walk::{guest_walk, PageFromGfn};
 pub use machine::{Machine, Scheduler};

@@ -15,6 +15,9 @@ use crate::{
     spinlock_t, vaddr_t, vcpu, vm_event_domain, vm_event_st, Opaque,
 };
 
+#[cfg(config_altp2m)]
+use crate::p2m_view;
+
 macro_rules! imports {
     ($($(#[$meta:meta])* $safety:ident fn $name:ident($($a:ident: $t:ty),* $(,)?) $(-> $r:ty)?;)*) => {
         // Structures of bindgen's hold some that are empty, which the lint minds.
@@ -279,4 +282,16 @@ imports! {
     /// # Safety
     /// No p2m lock is held. The current vCPU.
     unsafe fn monitor_traps(v: &Opaque<vcpu>, sync: bool, req: &mut vm_event_st) -> c_int;
+}
+
+// Those that only views need.
+#[cfg(config_altp2m)]
+imports! {
+    /// Safe: allocates. It is all zeroes, and the caller's alone.
+    safe fn xs_alloc_p2m_view() -> Option<&'static Opaque<p2m_view>>;
+    /// # Safety
+    /// Came from `xs_alloc_p2m_view`, and nobody can reach it.
+    unsafe fn xs_free_p2m_view(view: &Opaque<p2m_view>);
+    /// Safe: as `xs_flush_guest_tlb`, on this CPU.
+    safe fn xs_flush_guest_tlb_local();
 }

@@ -15,6 +15,17 @@ use crate::{Opaque, ViewOf};
 pub struct Link<T>(AtomicPtr<T>);
 
 impl<T> Link<T> {
+    /// Lets it point somewhere else, or nowhere.
+    ///
+    /// # Safety
+    ///
+    /// The invariants hold for the structure, and nobody has borrowed the one before.
+    #[inline(always)]
+    pub unsafe fn set(&self, it: Option<&Opaque<T>>) {
+        let it = it.map_or(core::ptr::null_mut(), Opaque::as_ptr);
+        self.0.store(it, Relaxed);
+    }
+
     /// What it points to.
     #[inline(always)]
     pub fn get(&self) -> Option<&Opaque<T>> {

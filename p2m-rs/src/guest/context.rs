@@ -16,8 +16,12 @@
 //! not do: a walk consists of loads, and a DSB for stores need not wait for loads. KVM
 //! has the same barrier, for the same reason, in `__kvm_vcpu_run`.
 
+#[cfg(config_altp2m)]
+use core::sync::atomic::AtomicU8;
 use core::sync::atomic::Ordering::Relaxed;
 
+#[cfg(config_altp2m)]
+use crate::p2m::views::LastInView;
 use crate::p2m::P2m;
 use crate::types::vttbr::Vttbr;
 use crate::xen::cpu;
@@ -47,6 +51,10 @@ pub(crate) fn restore(vcpu: &Vcpu) {
     vcpu.load_hcr();
     // With the erratum, VTTBR_EL2 must be written after all registers of EL1 and EL0.
     cpu::isb_if_at_speculate();
+    #[cfg(config_altp2m)]
+    if vcpu.view() != 0 {
+        return enter_view(p2m, vcpu);
+    }
     tlb::load_vttbr(p2m.vttbr());
     // VTTBR_EL2 must be in effect before a TLBI, the EL1 registers before an AT.
     cpu::isb();
@@ -62,7 +70,52 @@ pub(crate) fn restore(vcpu: &Vcpu) {
     let this = vcpu.id() as u8;
     let previous = last.load(Relaxed);
     if previous != NO_VCPU && previous != this {
+        #[cfg(config_altp2m)]
+        if previous == IN_A_VIEW {
+            return leave_views(last, this);
+        }
         tlb::flush_current_stage1_locally();
     }
+    last.store(this, Relaxed);
+}
+
+/// In `last_vcpu_ran`: the last one on this CPU was in a view, and `p2m_views` says which, and
+/// in which. No vCPU has that number.
+#[cfg(config_altp2m)]
+const IN_A_VIEW: u8 = u8::MAX;
+#[cfg(config_altp2m)]
+static_assertions::const_assert!(IN_A_VIEW > NO_VCPU);
+
+/// The vCPU, which is in a view, starts running on this CPU.
+///
+/// All tables of a domain have the same VMID. So what this CPU's TLBs hold of others goes before
+/// a guest runs on these: the walks that the last guest began are over ([`save`]), and at EL2
+/// only an AT begins new ones, of which there is none before the flush. (A CPU that may speculate
+/// an AT may have walked the new tables by then, beside what it holds of the old ones. No guest
+/// has run meanwhile, and the flush takes both.)
+#[cfg(config_altp2m)]
+#[cold]
+#[inline(never)]
+fn enter_view(p2m: &P2m, vcpu: &Vcpu) {
+    tlb::load_vttbr(p2m.vttbr_in_view(vcpu.view()));
+    cpu::isb();
+    let Some(last) = p2m.last_vcpu_ran(cpu::id()) else {
+        return;
+    };
+    let previous = p2m.last_in_view(cpu::id(), vcpu);
+    match (last.load(Relaxed), previous) {
+        (NO_VCPU, _) | (IN_A_VIEW, LastInView::Same) => {}
+        (IN_A_VIEW, LastInView::OtherVcpu) => tlb::flush_current_stage1_locally(),
+        _ => tlb::flush_current_locally(),
+    }
+    last.store(IN_A_VIEW, Relaxed);
+}
+
+/// A vCPU that is in no view starts running where the last one was in a view.
+#[cfg(config_altp2m)]
+#[cold]
+#[inline(never)]
+fn leave_views(last: &AtomicU8, this: u8) {
+    tlb::flush_current_locally();
     last.store(this, Relaxed);
 }

@@ -35,6 +35,11 @@ use crate::table::Table;
 use crate::types::addr::Gfn;
 use crate::types::level::{Level, TableIndex, ENTRIES};
 use crate::xen::domain::Domain;
+#[cfg(config_altp2m)]
+use crate::{
+    map::views::fill,
+    p2m::{reentry::domain_crash, token::current_vcpu, views::Number},
+};
 
 /// `p2m_domain_creation_finished`: begins to track what the guest touches.
 ///
@@ -64,10 +69,43 @@ pub(crate) fn invalidate_root(cx: &mut Unlocked<'_>, p2m: &P2m) {
 /// of the walk. (C restores one level per fault, so that a touched page costs as many faults as
 /// there are levels.)
 pub(crate) fn resolve(cx: &mut Unlocked<'_>, p2m: &P2m, gfn: Gfn) -> bool {
+    #[cfg(config_altp2m)]
+    if let Some(number) = view_of_current(cx, p2m) {
+        return resolve_in_host(cx, p2m, gfn) && copy_to_view(cx, p2m, number, gfn);
+    }
+    resolve_in_host(cx, p2m, gfn)
+}
+
+#[inline(always)]
+fn resolve_in_host(cx: &mut Unlocked<'_>, p2m: &P2m, gfn: Gfn) -> bool {
     if let Ok(is_mapped) = as_hardware_sees(&p2m.read(cx), gfn) {
         return is_mapped;
     }
     validate(&p2m.write(cx), gfn)
+}
+
+/// The view that the current vCPU is in, if it is one of this p2m.
+#[cfg(config_altp2m)]
+#[inline(always)]
+fn view_of_current(cx: &Unlocked<'_>, p2m: &P2m) -> Option<Number> {
+    let vcpu = current_vcpu(cx);
+    let number = Number::from_c(vcpu.view())?;
+    core::ptr::eq(P2m::host_of(vcpu.domain()), p2m).then_some(number)
+}
+
+/// Copies the host's mapping to the view. Without a page for a table the guest cannot go on, and
+/// its domain is crashed.
+#[cfg(config_altp2m)]
+#[cold]
+#[inline(never)]
+fn copy_to_view(cx: &mut Unlocked<'_>, p2m: &P2m, number: Number, gfn: Gfn) -> bool {
+    let filled = fill(&mut p2m.write(cx), number, gfn);
+    filled.unwrap_or_else(|_no_table| {
+        if let Some(domain) = p2m.domain() {
+            domain_crash(cx, domain);
+        }
+        true
+    })
 }
 
 /// Whether something is mapped at `gfn`.

@@ -14,14 +14,17 @@ pub(crate) mod dump;
 pub(crate) mod preemption;
 pub(crate) mod setup;
 pub(crate) mod stage2;
+#[cfg(config_altp2m)]
+pub mod views;
 pub(crate) mod vmid;
 
 use core::sync::atomic::Ordering::Relaxed;
 
-use self::preemption::Preemption;
+use self::preemption::{Preemption, PREEMPT_EVERY};
 use crate::map::remove::{clear_run, remove_any};
 use crate::map::views::forget_all;
 use crate::p2m::lock::WriteView;
+use crate::p2m::pages::RootIsEmpty;
 use crate::p2m::token::Unlocked;
 use crate::p2m::P2m;
 use crate::table::{clear_root, Table};
@@ -37,9 +40,6 @@ use crate::xen::globals::p2m_root_order;
 use crate::xen::pool::{alloc_root, free_root};
 use crate::xen::release;
 use crate::xen::vcpu::NO_VCPU;
-
-/// The number of steps between two preemption checks.
-const PREEMPT_EVERY: u64 = 512;
 
 /// `p2m_init`: initialises a new domain's p2m.
 ///
@@ -212,12 +212,15 @@ pub(crate) unsafe fn teardown(cx: &mut Unlocked<'_>, p2m: &P2m, preemption: Pree
         // SAFETY: as promised to this function.
         unsafe { clear_root_pages(cx, p2m) };
     }
-    let write = p2m.write(cx);
-    let mut count = 0;
     // SAFETY: the root is empty and the TLBs were flushed since: just now, or before as
     // promised to this function. The domain is dying or was never finished, so nothing has
-    // been mapped in between.
-    while unsafe { write.deferred().pages().free_any() } {
+    // been mapped in between, nor will it run again.
+    let unreachable = unsafe { RootIsEmpty::promised() };
+    #[cfg(config_altp2m)]
+    views::destroy_all(&mut p2m.write(cx), &unreachable)?;
+    let write = p2m.write(cx);
+    let mut count = 0;
+    while write.deferred().pages().free_any(&unreachable) {
         count += 1;
         if preemption == Preemption::Allowed
             && count % PREEMPT_EVERY == 0

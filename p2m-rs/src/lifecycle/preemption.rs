@@ -2,6 +2,9 @@
 //! [`Preemption`]: an argument of what may take long.
 #![forbid(unsafe_code)]
 
+/// The number of steps between two preemption checks.
+pub(crate) const PREEMPT_EVERY: u64 = 512;
+
 /// Whether the caller can be preempted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Preemption {

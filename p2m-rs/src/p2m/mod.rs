@@ -184,6 +184,13 @@ impl P2m {
         self.c().field(SweepCursor).set(0);
     }
 
+    /// Sets the access that mappings get in a view that nobody can reach yet.
+    #[cfg(config_altp2m)]
+    pub(crate) fn set_view_default_access(&self, access: P2mAccess) {
+        self.c().field(DefaultAccess).store(access.to_c(), Relaxed);
+        self.c().field(MemAccessEnabled).store(true, Relaxed);
+    }
+
     /// VMID 0 belongs to no domain (`INVALID_VMID`).
     // A 32-bit C enumerator whose value is 0.
     #[allow(clippy::cast_possible_truncation)]

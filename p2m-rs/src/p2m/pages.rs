@@ -13,6 +13,9 @@ use xen_sys as sys;
 use xen_sys::Opaque;
 
 use super::{P2m, Pages};
+#[cfg(config_altp2m)]
+use crate::types::owner::View;
+use crate::types::owner::{Host, Owner};
 use crate::xen::console;
 use crate::xen::domain::Domain;
 use crate::xen::page::Page;
@@ -47,6 +50,25 @@ impl TablePage<'_> {
     /// the TLBs were flushed since, the caller passes it to [`TablePages::free_later`] only.
     pub(crate) unsafe fn from_removed(page: Page) -> Self {
         Self(page, PhantomData)
+    }
+}
+
+/// Proof that no walk, and no TLB, comes to a table of a p2m but its root.
+///
+/// # Invariants
+///
+/// All entries of the root are empty, and the TLBs were flushed since it was emptied. The write
+/// lock has been held since then, or nothing can be mapped any more.
+pub(crate) struct RootIsEmpty<'l, O>(PhantomData<(&'l (), O)>);
+
+impl RootIsEmpty<'_, Host> {
+    /// For a host p2m whose root was emptied before.
+    ///
+    /// # Safety
+    ///
+    /// The invariants hold, and the domain will not run again.
+    pub(crate) unsafe fn promised() -> Self {
+        Self(PhantomData)
     }
 }
 
@@ -157,18 +179,19 @@ impl<'l> TablePages<'l> {
         }
     }
 
+    /// For `table::empty_root`, which has just emptied the root and flushed the TLBs.
+    #[cfg(config_altp2m)]
+    pub(crate) fn root_is_empty(&self) -> RootIsEmpty<'l, View> {
+        RootIsEmpty(PhantomData)
+    }
+
     /// Frees the first page of the list. Returns whether there was one.
-    ///
-    /// # Safety
-    ///
-    /// No table of the list can be reached: the root is empty, and the TLBs
-    /// were flushed since it was emptied.
-    pub(crate) unsafe fn free_any(&self) -> bool {
+    pub(crate) fn free_any<O: Owner>(&self, _unreachable: &RootIsEmpty<'_, O>) -> bool {
         // SAFETY: the write lock is held.
         let Some(page) = (unsafe { sys::xs_page_list_remove_head(self.list()) }) else {
             return false;
         };
-        // SAFETY: off the list, and out of reach, by the caller's promise.
+        // SAFETY: off the list, and out of reach, since the root is empty.
         self.give_back(unsafe { FreePage::again(Page::from_c(page)) });
         true
     }

@@ -47,13 +47,15 @@ impl ReadView {
 }
 
 #[cfg(config_altp2m)]
+pub(crate) use self::with_altp2m::{LastInView, Record};
+#[cfg(config_altp2m)]
 pub use self::with_altp2m::{Number, ViewRead, ViewWrite};
 
 /// What there is with CONFIG_ALTP2M.
 #[cfg(config_altp2m)]
 mod with_altp2m {
     use core::ops::Deref;
-    use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+    use core::sync::atomic::{AtomicU16, AtomicU64, Ordering::Relaxed};
 
     use xen_sys as sys;
     use xen_sys::{Link, Opaque};
@@ -63,12 +65,15 @@ mod with_altp2m {
     use crate::types::access::P2mAccess;
     use crate::types::addr::Gfn;
     use crate::types::owner::View;
+    use crate::types::vttbr::Vttbr;
+    use crate::xen::vcpu::Vcpu;
 
     const VIEWS: usize = sys::XS_P2M_VIEWS as usize;
 
     sys::fields! {
         unsafe DomainViews: domain.arch.p2m_views as Link<sys::p2m_views>, "set before anybody else can reach the domain, and freed when nobody can any more";
-        unsafe Slots: p2m_views.view as [Link<sys::p2m_view>; VIEWS], "borrowed under the host p2m's lock only; a view is freed under its write lock, out of its slot";
+        unsafe LastRan: p2m_views.last_ran as [AtomicU16; sys::XS_NR_CPUS as usize], "each CPU has its own";
+        unsafe Slots: p2m_views.view as [Link<sys::p2m_view>; VIEWS], "borrowed under the host p2m's lock, or by a CPU that enters the view; a view is freed under the write lock, out of its slot, while no vCPU is in it";
         unsafe ViewP2m: p2m_view.p2m as Opaque<sys::p2m_domain>, "a place";
         unsafe FirstSource: p2m_view.first_source as AtomicU64, "under the host p2m's write lock";
         unsafe LastSource: p2m_view.last_source as AtomicU64, "under the host p2m's write lock";
@@ -90,6 +95,17 @@ mod with_altp2m {
         pub fn all() -> impl Iterator<Item = Self> {
             (1..VIEWS).map(Self)
         }
+    }
+
+    /// The last vCPU in a view that ran on a CPU, beside one that is about to.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub(crate) enum LastInView {
+        /// The same in the same view.
+        Same,
+        /// Another one in the same view.
+        OtherVcpu,
+        /// One in another view.
+        OtherView,
     }
 
     /// A view whose host's lock is held, for reading at least.
@@ -120,21 +136,51 @@ mod with_altp2m {
     static_assertions::assert_not_impl_any!(ViewRead<'static>: Send, Sync);
     static_assertions::assert_not_impl_any!(ViewWrite<'static>: Send, Sync, Clone, Copy);
 
-    impl ReadView {
-        /// Whether the domain can have views.
-        #[inline(always)]
-        pub(crate) fn has_views(&self) -> bool {
-            self.views().is_some()
+    impl P2m {
+        /// VTTBR_EL2's value for a vCPU in that view; the host's if there is no such view. Needs no
+        /// lock: a view is not destroyed while a vCPU is in it.
+        pub(crate) fn vttbr_in_view(&self, number: u16) -> Vttbr {
+            let all = self.views().map(|all| all.field(Slots));
+            match all.and_then(|all| all.get(usize::from(number))?.get()) {
+                Some(view) => Self::of(view.field(ViewP2m)).vttbr(),
+                None => self.vttbr(),
+            }
+        }
+
+        /// Notes that `cpu` is about to run that vCPU in its view. Returns what the last one that
+        /// ran there in a view was.
+        pub(crate) fn last_in_view(&self, cpu: usize, vcpu: &Vcpu) -> LastInView {
+            let Some(last) = self.views().and_then(|all| all.field(LastRan).get(cpu)) else {
+                return LastInView::OtherView;
+            };
+            // A view has four bits, a vCPU of a domain eight.
+            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+            let this = vcpu.view() << 8 | vcpu.id() as u16;
+            let previous = last.load(Relaxed);
+            last.store(this, Relaxed);
+            match previous ^ this {
+                0 => LastInView::Same,
+                1..256 => LastInView::OtherVcpu,
+                _ => LastInView::OtherView,
+            }
         }
 
         #[inline(always)]
         fn views(&self) -> Option<&Opaque<sys::p2m_views>> {
-            self.p2m().domain()?.c().field(DomainViews).get()
+            self.domain()?.c().field(DomainViews).get()
+        }
+    }
+
+    impl ReadView {
+        /// Whether the domain can have views.
+        #[inline(always)]
+        pub(crate) fn has_views(&self) -> bool {
+            self.p2m().views().is_some()
         }
 
         #[inline(always)]
         fn record(&self, number: Number) -> Option<&Opaque<sys::p2m_view>> {
-            self.views()?.field(Slots).get(number.0)?.get()
+            self.p2m().views()?.field(Slots).get(number.0)?.get()
         }
 
         /// The view of that number, if there is one.
@@ -147,7 +193,67 @@ mod with_altp2m {
         }
     }
 
+    /// The structure of a view that is in no slot.
+    ///
+    /// # Invariants
+    ///
+    /// It is nobody's but this value's.
+    #[must_use = "a structure that is dropped is lost"]
+    pub(crate) struct Record<'r>(&'r Opaque<sys::p2m_view>);
+
+    impl<'r> Record<'r> {
+        /// A new one, all zeroes.
+        pub(crate) fn alloc() -> Option<Self> {
+            let record = Self(sys::xs_alloc_p2m_view()?);
+            record.0.field(FirstSource).store(!0, Relaxed);
+            Some(record)
+        }
+
+        /// Its p2m.
+        pub(crate) fn p2m(&self) -> &'r P2m {
+            P2m::of(self.0.field(ViewP2m))
+        }
+
+        /// Frees it.
+        pub(crate) fn free(self) {
+            // SAFETY: nobody else has it, and this value is gone.
+            unsafe { sys::xs_free_p2m_view(self.0) };
+        }
+    }
+
     impl WriteView<'_> {
+        /// A number that no view has.
+        pub(crate) fn free_number(&self) -> Option<Number> {
+            self.p2m().views()?;
+            Number::all().find(|&number| self.record(number).is_none())
+        }
+
+        /// Makes a view of the record, under a number that none has.
+        pub(crate) fn publish(&mut self, number: Number, record: Record<'_>) {
+            if let Some(slot) = self.slot(number) {
+                // SAFETY: it lives until it is withdrawn.
+                unsafe { slot.set(Some(record.0)) };
+            }
+        }
+
+        /// Takes a view out of its slot.
+        ///
+        /// # Safety
+        ///
+        /// No vCPU is in it, and none enters it.
+        pub(crate) unsafe fn withdraw(&mut self, number: Number) -> Option<Record<'_>> {
+            let slot = self.slot(number)?;
+            let record = slot.get()?;
+            // SAFETY: `self` is borrowed exclusively, so nobody has borrowed it under the lock;
+            // nor without, by the caller's promise.
+            unsafe { slot.set(None) };
+            Some(Record(record))
+        }
+
+        fn slot(&self, number: Number) -> Option<&Link<sys::p2m_view>> {
+            self.p2m().views()?.field(Slots).get(number.0)
+        }
+
         /// The view of that number, if there is one, to be changed.
         pub fn view_mut(&mut self, number: Number) -> Option<ViewWrite<'_>> {
             let record = self.record(number)?;
@@ -191,10 +297,30 @@ mod with_altp2m {
         }
     }
 
-    impl ViewWrite<'_> {
-        /// See [`ViewRead::sources`].
-        pub fn sources(&self) -> (Gfn, Gfn) {
-            sources(self.record)
+    impl<'v> ViewWrite<'v> {
+        /// The view's tables, for what changes all of them.
+        pub(crate) fn tables_mut(&mut self) -> &mut WriteView<'v, View> {
+            &mut self.tables
+        }
+
+        /// Whether one of `pages` frames from `gfn` on may be mapped somewhere else than at its
+        /// own guest frame.
+        pub(crate) fn may_have_remapped(&self, gfn: Gfn, pages: u64) -> bool {
+            let (first, last) = sources(self.record);
+            gfn <= last && first.raw() < gfn.raw().saturating_add(pages)
+        }
+
+        /// Has [`Self::may_have_remapped`] hold of `source`, too.
+        pub(crate) fn widen_sources(&self, source: Gfn) {
+            let (first, last) = sources(self.record);
+            self.set_sources(first.min(source), last.max(source));
+        }
+
+        /// Sets the range in which all frames lie that are mapped somewhere else; none, if it is
+        /// empty.
+        pub(crate) fn set_sources(&self, first: Gfn, last: Gfn) {
+            self.record.field(FirstSource).store(first.raw(), Relaxed);
+            self.record.field(LastSource).store(last.raw(), Relaxed);
         }
     }
 

@@ -76,9 +76,13 @@ use xen_sys as sys;
 use xen_sys::arch;
 
 use crate::p2m::lock::{ReadView, WriteView};
+#[cfg(config_altp2m)]
+use crate::p2m::pages::RootIsEmpty;
 use crate::types::addr::{Gfn, Mfn, PAGE_SIZE};
 use crate::types::level::{Level, TableIndex, ENTRIES};
 use crate::types::owner::Owner;
+#[cfg(config_altp2m)]
+use crate::types::owner::View;
 use crate::types::pte::{Kind, Pte};
 use crate::xen::globals::{root_level, root_page_order, root_pages};
 
@@ -276,6 +280,14 @@ pub(crate) fn clear_root(write: &mut WriteView<'_, impl Owner>) {
         // SAFETY: a root page of this p2m, and the write lock is held.
         unsafe { page.clear_and_clean() };
     }
+}
+
+/// [`clear_root`], and the flush.
+#[cfg(config_altp2m)]
+pub(crate) fn empty_root<'l>(write: &mut WriteView<'l, View>) -> RootIsEmpty<'l, View> {
+    clear_root(write);
+    write.deferred().force_tlb_flush_sync();
+    write.deferred().pages().root_is_empty()
 }
 
 // A table fills its page.

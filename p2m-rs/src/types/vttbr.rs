@@ -58,6 +58,12 @@ impl Vttbr {
         }
     }
 
+    /// Whether the TLB entries of both have the same tag.
+    #[inline(always)]
+    pub const fn has_vmid_of(self, other: Self) -> bool {
+        (self.0 ^ other.0) >> VMID_SHIFT == 0
+    }
+
     /// The same VMID with another root.
     #[must_use]
     pub const fn with_root(self, root: Mfn) -> Self {

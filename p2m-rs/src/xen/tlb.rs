@@ -132,11 +132,17 @@ pub(crate) fn flush_range(vttbr: Vttbr, first: u64, end: u64, granule: Level) {
     flush_current(extent);
 }
 
-/// What is in VTTBR_EL2, if that is not `vttbr`.
+/// What is in VTTBR_EL2, if a TLBI for `vttbr` must not be done with that. All views of a domain
+/// have its VMID, and a TLBI looks at nothing else.
 #[inline(always)]
 fn another_vttbr(vttbr: Vttbr) -> Option<Vttbr> {
     let current = Vttbr::from_bits(arch::read_vttbr_el2());
-    (current != vttbr).then_some(current)
+    let will_do = if cfg!(config_altp2m) {
+        current.has_vmid_of(vttbr)
+    } else {
+        current == vttbr
+    };
+    (!will_do).then_some(current)
 }
 
 /// Flushes for the VMID in VTTBR_EL2.
@@ -174,6 +180,12 @@ pub(crate) fn stores_are_visible() {
 /// stage 2 stays.
 pub(crate) fn flush_current_stage1_locally() {
     arch::flush_stage1_local();
+}
+
+/// What this CPU holds of both stages for the VMID in VTTBR_EL2.
+#[cfg(config_altp2m)]
+pub(crate) fn flush_current_locally() {
+    sys::xs_flush_guest_tlb_local();
 }
 
 /// This CPU's entries of all guests.

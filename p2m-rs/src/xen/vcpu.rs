@@ -34,6 +34,27 @@ sys::fields! {
     unsafe NeedFlushToRam: vcpu.arch.need_flush_to_ram as Cell<bool>, "of the CPU that the vCPU runs on";
 }
 
+#[cfg(config_altp2m)]
+sys::fields! {
+    unsafe View: vcpu.arch.p2m_view as core::sync::atomic::AtomicU16, "written while the vCPU is paused";
+}
+
+#[cfg(config_altp2m)]
+impl Vcpu {
+    /// The number of the view that it runs in; 0 for the host p2m.
+    #[inline(always)]
+    pub fn view(&self) -> u16 {
+        use core::sync::atomic::Ordering::Relaxed;
+        self.c().field(View).load(Relaxed)
+    }
+
+    /// Sets [`Self::view`]. The vCPU is paused, and not running anywhere.
+    pub fn set_view(&self, number: u16) {
+        use core::sync::atomic::Ordering::Relaxed;
+        self.c().field(View).store(number, Relaxed);
+    }
+}
+
 impl Vcpu {
     /// The vCPU that runs on this CPU (`current`).
     ///

@@ -16,6 +16,8 @@ use crate::model::pages::WORDS;
 pub(crate) struct Table {
     /// Address of its `struct domain`.
     pub(crate) domain: usize,
+    /// Which of the domain's trees: the address of the view, or of the domain for the host p2m.
+    pub(crate) tree: usize,
     pub(crate) level: u32,
     /// The first guest frame that is translated here.
     pub(crate) gfn: u64,
@@ -61,6 +63,11 @@ impl Table {
             parent: Some((mfn, index)),
             ..self
         }
+    }
+
+    /// Whether devices may use it: those of views are for CPUs alone.
+    pub(crate) fn is_of_host(self) -> bool {
+        self.tree == self.domain
     }
 
     /// The first guest frame behind a word.

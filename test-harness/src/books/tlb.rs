@@ -3,7 +3,7 @@
 //!
 //! A TLB may hold anything that could be walked to since the last TLBI that
 //! covers it. So each entry that was valid and reachable and then changed is
-//! remembered, by domain, level and guest frame, with its old value, until that
+//! remembered, by tree, level and guest frame, with its old value, until that
 //! TLBI; and for an entry that led to a table, that anything below it may be
 //! cached as well (its *span*). From this follow:
 //!
@@ -33,7 +33,7 @@ use crate::ground::pte;
 /// S2AP and XN; and bits 62:59, which hardware ignores.
 pub(crate) const PERMISSIONS: u64 = pte::READ | pte::WRITE | pte::XN | 0xF << 59;
 
-/// An entry: address of its domain, level, first guest frame.
+/// An entry: its tree ([`super::tables::Table::tree`]), level, first guest frame.
 pub(crate) type Key = (usize, u32, u64);
 
 /// What may be cached though the tables say something else.

@@ -10,6 +10,8 @@ use xen_sys::XS_NR_CPUS;
 pub(crate) struct Vmids {
     pub(crate) domains: HashMap<u16, usize>,
     pub(crate) vcpus: Vec<HashMap<u16, usize>>,
+    /// For each CPU, of which tables its TLB may hold stage-2 entries: the root.
+    pub(crate) roots: Vec<HashMap<u16, u64>>,
 }
 
 impl Default for Vmids {
@@ -17,6 +19,7 @@ impl Default for Vmids {
         Self {
             domains: HashMap::new(),
             vcpus: vec![HashMap::new(); XS_NR_CPUS as usize],
+            roots: vec![HashMap::new(); XS_NR_CPUS as usize],
         }
     }
 }

@@ -2,7 +2,7 @@
 //! Names for domains and vCPUs: the fields of their C structures that tests and checkers read, and the
 //! few that the rest of Xen writes; and what gives a pointer to a function of Xen's that takes a reference.
 
-use xen_sys::{domain, p2m_domain, page_info, vcpu, Opaque};
+use xen_sys::{domain, p2m_domain, p2m_view, p2m_views, page_info, vcpu, Opaque};
 
 /// A domain of a [`World`](crate::World); valid as long as the world is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,6 +101,8 @@ impl Domain {
     read!(/// The domain is shutting down.
         is_shutting_down: bool = is_shutting_down);
 
+    write!(/// All views of the domain.
+        set_views: *mut p2m_views = arch.p2m_views);
     write!(/// `domain_shutdown()` was called, or not.
         set_shutting_down: bool = is_shutting_down);
     write!(/// `domain_kill()` has begun, or not.
@@ -136,6 +138,23 @@ impl Domain {
         unsafe { !(*self.0).arch.p2m.domain.is_null() }
     }
 
+    /// Its views, by number.
+    #[must_use]
+    pub fn views(self) -> Vec<(u16, View)> {
+        // SAFETY: the world keeps the structure alive.
+        let all = unsafe { (*self.0).arch.p2m_views };
+        if all.is_null() {
+            return Vec::new();
+        }
+        // SAFETY: as above.
+        let slots = unsafe { (*all).view };
+        let numbered = (0_u16..).zip(slots);
+        numbered
+            .filter(|(_, view)| !view.is_null())
+            .map(|(number, view)| (number, View(view)))
+            .collect()
+    }
+
     /// The vCPU that ran last on a CPU.
     #[must_use]
     pub fn last_vcpu_ran(self, cpu: usize) -> u8 {
@@ -145,7 +164,33 @@ impl Domain {
     }
 }
 
+/// A view of a domain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct View(pub(crate) *mut p2m_view);
+
+impl View {
+    pub(crate) fn address(self) -> usize {
+        self.0.addr()
+    }
+
+    place!(pages_head: p2m.pages);
+
+    read!(/// The root, or null.
+        root: *mut page_info = p2m.root);
+    read!(/// VTTBR_EL2 for a vCPU in this view.
+        vttbr: u64 = p2m.vttbr);
+    read!(/// The first frame that may be mapped somewhere else.
+        first_source: u64 = first_source);
+    read!(/// The last one.
+        last_source: u64 = last_source);
+}
+
 impl Vcpu {
+    read!(/// The number of the view that it runs in.
+        view: u16 = arch.p2m_view);
+    write!(/// As a monitor has it go on in a view. It is not running.
+        set_view: u16 = arch.p2m_view);
+
     /// The C structure.
     #[must_use]
     pub fn pointer(self) -> *mut vcpu {

@@ -3,11 +3,12 @@
 //! notes beside them.
 
 use xen_sys::{
-    arch_domain, arch_vcpu, domain, p2m_domain, p2m_stats, page_list_head, paging_domain,
-    radix_tree_root, rwlock_t, vcpu, vm_event_domain,
+    arch_domain, arch_vcpu, domain, p2m_domain, p2m_stats, p2m_view, p2m_views, page_list_head,
+    paging_domain, radix_tree_root, rwlock_t, vcpu, vm_event_domain, XS_NR_CPUS, XS_P2M_NO_VIEW,
+    XS_P2M_VIEWS,
 };
 
-use crate::ground::handles::Domain;
+use crate::ground::handles::{Domain, View};
 
 /// One domain.
 pub(crate) struct DomainRecord {
@@ -50,6 +51,9 @@ pub(crate) struct VcpuRecord {
 pub(crate) struct Domains {
     pub(crate) domains: Vec<DomainRecord>,
     pub(crate) vcpus: Vec<VcpuRecord>,
+    /// The structures of views, and of all views of a domain.
+    pub(crate) views: Vec<*mut p2m_view>,
+    pub(crate) all_views: Vec<*mut p2m_views>,
     /// The ring structures that `vm_event_monitor` points to.
     pub(crate) rings: Vec<*mut vm_event_domain>,
 }
@@ -61,9 +65,19 @@ unsafe impl Send for Domains {}
 impl Domains {
     /// Whether this is the list of some domain's table pages.
     pub(crate) fn has_tables_in(&self, list: usize) -> bool {
-        self.domains
-            .iter()
-            .any(|d| Domain(d.pointer).pages_head() == list)
+        let of_host = |d: &DomainRecord| Domain(d.pointer).pages_head() == list;
+        let of_view = || self.views.iter().any(|v| View(*v).pages_head() == list);
+        self.domains.iter().any(of_host) || of_view()
+    }
+
+    /// The domain of a tree: of its host p2m or of one of its views.
+    pub(crate) fn by_tree(&self, tree: usize) -> Option<&DomainRecord> {
+        let of_view = |d: &&DomainRecord| {
+            let views = Domain(d.pointer).views();
+            views.iter().any(|(_, view)| view.address() == tree)
+        };
+        self.by_address(tree)
+            .or_else(|| self.domains.iter().find(of_view))
     }
 
     pub(crate) fn by_address(&self, address: usize) -> Option<&DomainRecord> {
@@ -122,24 +136,7 @@ pub(crate) fn new_domain(id: u16, monitor: *mut vm_event_domain) -> Box<domain> 
         is_shutting_down: false,
         vm_event_monitor: monitor,
         arch: arch_domain {
-            p2m: p2m_domain {
-                lock: rwlock_t::default(),
-                pages: page_list_head::default(),
-                root: std::ptr::null_mut(),
-                vmid: 0,
-                vttbr: 0,
-                max_mapped_gfn: 0,
-                lowest_mapped_gfn: 0,
-                clean_pte: false,
-                need_flush: false,
-                stats: p2m_stats::default(),
-                access_required: false,
-                mem_access_enabled: false,
-                default_access: 0,
-                mem_access_settings: radix_tree_root::default(),
-                domain: std::ptr::null_mut(),
-                last_vcpu_ran: [0; xen_sys::XS_NR_CPUS as usize],
-            },
+            p2m: new_p2m(),
             paging: paging_domain::default(),
             p2m_views: std::ptr::null_mut(),
         },
@@ -151,5 +148,44 @@ pub(crate) fn new_vcpu(id: i32, domain: *mut domain) -> Box<vcpu> {
         vcpu_id: id,
         domain,
         arch: arch_vcpu::default(),
+    })
+}
+
+fn new_p2m() -> p2m_domain {
+    p2m_domain {
+        lock: rwlock_t::default(),
+        pages: page_list_head::default(),
+        root: std::ptr::null_mut(),
+        vmid: 0,
+        vttbr: 0,
+        max_mapped_gfn: 0,
+        lowest_mapped_gfn: 0,
+        clean_pte: false,
+        need_flush: false,
+        stats: p2m_stats::default(),
+        access_required: false,
+        mem_access_enabled: false,
+        default_access: 0,
+        mem_access_settings: radix_tree_root::default(),
+        domain: std::ptr::null_mut(),
+        last_vcpu_ran: [0; xen_sys::XS_NR_CPUS as usize],
+    }
+}
+
+/// A `struct p2m_view`, all zeroes.
+pub(crate) fn new_view() -> Box<p2m_view> {
+    Box::new(p2m_view {
+        p2m: new_p2m(),
+        first_source: 0,
+        last_source: 0,
+        dying: false,
+    })
+}
+
+/// A `struct p2m_views` as it is when a domain is created that may have views.
+pub(crate) fn new_views() -> Box<p2m_views> {
+    Box::new(p2m_views {
+        last_ran: [XS_P2M_NO_VIEW as u16; XS_NR_CPUS as usize],
+        view: [std::ptr::null_mut(); XS_P2M_VIEWS as usize],
     })
 }

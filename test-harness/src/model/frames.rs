@@ -280,16 +280,22 @@ impl Frames {
             .then_some(chunk * PAGE_INFOS + index)
     }
 
-    pub(crate) fn alloc(&mut self, order: u32, owner: Option<usize>) -> Option<Mfn> {
+    /// Counts an allocation, of pages or by xmalloc. Whether a test wants it to fail.
+    pub(crate) fn allocation_fails(&mut self) -> bool {
         self.tried += 1;
-        if let Some(n) = self.fail_in {
-            self.fail_in = (n > 1).then_some(n.saturating_sub(1));
-            if n <= 1 {
-                if self.fail_on {
-                    self.fail_in = Some(1);
-                }
-                return None;
-            }
+        let Some(n) = self.fail_in else {
+            return false;
+        };
+        self.fail_in = (n > 1).then_some(n.saturating_sub(1));
+        if n <= 1 && self.fail_on {
+            self.fail_in = Some(1);
+        }
+        n <= 1
+    }
+
+    pub(crate) fn alloc(&mut self, order: u32, owner: Option<usize>) -> Option<Mfn> {
+        if self.allocation_fails() {
+            return None;
         }
         let mfn = if order == 0 {
             self.take_page()

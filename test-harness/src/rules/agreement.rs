@@ -18,7 +18,11 @@ impl State {
         };
         let d = Domain(d.pointer);
         let c = &self.cpus.cpus[cpu];
-        let structures = (vcpu.hcr(), d.vttbr());
+        // The tables that the vCPU is to run on: those of its view.
+        let views = d.views();
+        let view = views.iter().find(|(number, _)| *number == vcpu.view());
+        let vttbr = view.map_or(d.vttbr(), |(_, view)| view.vttbr());
+        let structures = (vcpu.hcr(), vttbr);
         let wrong = match call {
             // Who runs is still the vCPU that goes.
             "p2m_save_state" if c.switching => {
@@ -28,7 +32,9 @@ impl State {
             "p2m_restore_state" if c.switching && !idle => {
                 let same = structures == (c.hcr, c.vttbr) && vcpu.sctlr() == c.sctlr;
                 let ran = d.last_vcpu_ran(cpu);
-                (!same || i32::from(ran) != id).then(|| {
+                // In a view the number is noted with the view.
+                let noted = if view.is_some() { 0xFF } else { id };
+                (!same || i32::from(ran) != noted).then(|| {
                     format!(
                         "HCR_EL2 {:#x}, VTTBR_EL2 {:#x}, SCTLR_EL1 {:#x}, vCPU {ran} ran last",
                         c.hcr, c.vttbr, c.sctlr
@@ -37,7 +43,7 @@ impl State {
             }
             // Others do not switch; where no guest's context was ever loaded, there
             // is none to compare with.
-            _ if c.switching || idle || c.home_vttbr == 0 || c.home_vttbr != d.vttbr() => None,
+            _ if c.switching || idle || c.home_vttbr == 0 || c.home_vttbr != vttbr => None,
             _ => (structures != (c.hcr, c.vttbr))
                 .then(|| format!("HCR_EL2 is {:#x}, VTTBR_EL2 {:#x}", c.hcr, c.vttbr)),
         };

@@ -2,8 +2,8 @@
 //! What must hold whenever no function of the p2m runs.
 //!
 //! R1 the reference ledger, R2 the pool equation, R4 the statistics, R5 every
-//! table reachable once and on `p2m->pages`, no lock held, no CPU astray, no
-//! flush owed.
+//! table reachable once and on `p2m->pages`, V1 views map what their host maps, no lock held, no
+//! CPU astray, no flush owed.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -56,13 +56,20 @@ impl State {
                 }
             }
             if !self.domains.domains[i].gone && d.p2m_is_initialised() {
-                self.check_domain(d, &census, &mut pooled);
+                let of_views = self.check_views(d, &mut pooled);
+                self.check_domain(d, &census, &mut pooled, of_views);
             }
         }
         self.check_ledger(&foreign);
     }
 
-    fn check_domain(&mut self, d: Domain, census: &Census, pooled: &mut HashSet<Mfn>) {
+    fn check_domain(
+        &mut self,
+        d: Domain,
+        census: &Census,
+        pooled: &mut HashSet<Mfn>,
+        of_views: usize,
+    ) {
         let name = self.domains.name(d.address());
         let (_, roots) = self.config.root();
         let listed = self.lists.pages(d.pages_head());
@@ -109,7 +116,7 @@ impl State {
             .domains
             .by_address(d.address())
             .is_some_and(|r| r.hardware);
-        let used = if hardware { 0 } else { listed.len() };
+        let used = if hardware { 0 } else { listed.len() + of_views };
         if total != (free.len() + used) as u64 {
             self.broken(
                 "R2",
@@ -159,5 +166,86 @@ impl State {
             );
             self.broken("R1", what);
         }
+    }
+}
+
+/// Pages and their types, by guest frame; and tables.
+#[derive(Default)]
+struct Pages {
+    mapped: BTreeMap<u64, (Mfn, u32)>,
+    invalid: Vec<u64>,
+    tables: Vec<Mfn>,
+}
+
+impl Visitor for Pages {
+    fn leaf(&mut self, gfn: u64, level: u32, entry: u64) {
+        for page in 0..1 << pte::order(level) {
+            let mapped = (pte::mfn(entry) + page, pte::p2m_type(entry));
+            self.mapped.insert(gfn + page, mapped);
+        }
+        if entry & pte::VALID == 0 {
+            self.invalid.push(gfn);
+        }
+    }
+
+    fn table(&mut self, mfn: Mfn, _level: u32) {
+        self.tables.push(mfn);
+    }
+}
+
+impl State {
+    /// Checks the views of a domain. Returns how many table pages they have.
+    pub(crate) fn check_views(&mut self, d: Domain, pooled: &mut HashSet<Mfn>) -> usize {
+        let views = d.views();
+        if views.is_empty() {
+            return 0;
+        }
+        let mut host = Pages::default();
+        self.visit(d.address(), &mut host);
+        let mut all = 0;
+        for (number, view) in views {
+            let name = format!("view {number} of {}", self.domains.name(d.address()));
+            let mut copied = Pages::default();
+            self.visit_view(view, &mut copied);
+            for (gfn, mapped) in &copied.mapped {
+                let mut sources = host.mapped.range(view.first_source()..);
+                let mut is_remapped =
+                    || sources.any(|(source, it)| it == mapped && *source <= view.last_source());
+                if host.mapped.get(gfn) != Some(mapped) && !is_remapped() {
+                    let (mfn, ty) = mapped;
+                    self.broken(
+                        "V1",
+                        format!(
+                            "{name} maps {mfn:#x} with type {ty} at {gfn:#x}, which the host \
+                             p2m does not"
+                        ),
+                    );
+                }
+            }
+            for gfn in &copied.invalid {
+                self.broken("V1", format!("{name}: the entry at {gfn:#x} is not valid"));
+            }
+            let listed = self.lists.pages(view.pages_head());
+            let (_, roots) = self.config.root();
+            let in_tree: HashSet<Mfn> = copied.tables.iter().copied().collect();
+            let below_root = in_tree.len().saturating_sub(roots);
+            let unlisted = below_root
+                .saturating_sub(listed.iter().filter(|page| in_tree.contains(page)).count());
+            // Emptied, and not freed yet: the domain is dying, or the view is being destroyed.
+            let left = listed.len() - (below_root - unlisted);
+            if unlisted > 0 || left > 0 && below_root > 0 {
+                self.broken(
+                    "R5",
+                    format!("{name}: {} pages listed, {below_root} tables", listed.len()),
+                );
+            }
+            for page in &listed {
+                if !pooled.insert(*page) {
+                    self.broken("R2", format!("{name}: page {page:#x} is in use twice"));
+                }
+            }
+            all += listed.len();
+        }
+        all
     }
 }

@@ -16,10 +16,16 @@ use crate::model::pages::WORDS;
 impl State {
     /// A domain's root is in place: everything under it counts.
     pub(crate) fn adopt_root(&mut self, domain: usize, root: Mfn) {
+        self.adopt_tree(domain, domain, root);
+    }
+
+    /// The same of the host p2m or a view.
+    pub(crate) fn adopt_tree(&mut self, domain: usize, tree: usize, root: Mfn) {
         let (level, pages) = self.config.root();
         for i in 0..pages as u64 {
             let table = Table {
                 domain,
+                tree,
                 level,
                 gfn: i << (pte::order(level) + 9),
                 parent: None,
@@ -29,7 +35,8 @@ impl State {
     }
 
     fn link(&mut self, mfn: Mfn, table: Table) {
-        if self.tables.dirty.contains_key(&mfn) && self.is_behind_iommu(table.domain) {
+        let is_shared = table.is_of_host() && self.is_behind_iommu(table.domain);
+        if self.tables.dirty.contains_key(&mfn) && is_shared {
             self.broken(
                 "P1",
                 format!("table {mfn:#x} is linked before all of it is in memory"),
@@ -58,7 +65,9 @@ impl State {
             return;
         }
         for (_, entry) in self.frames.pages.words(mfn) {
-            self.iotlb_remember(table.domain, table.level, entry, gfns.clone());
+            if table.is_of_host() {
+                self.iotlb_remember(table.domain, table.level, entry, gfns.clone());
+            }
             if pte::is_table(entry, table.level) {
                 self.unlink(pte::mfn(entry), gfns);
             }
@@ -106,13 +115,16 @@ impl State {
             return;
         };
         self.tlb_store(mfn, index, old, value);
-        self.iotlb_changed(mfn, index, old);
+        if table.is_of_host() {
+            self.iotlb_changed(mfn, index, old);
+        }
         let (was, is) = (
             pte::is_table(old, table.level),
             pte::is_table(value, table.level),
         );
         let same = was && is && pte::mfn(old) == pte::mfn(value);
-        if !(same || old & pte::VALID == 0 || pte::mfn(old) == pte::mfn(value)) {
+        let goes = !(same || old & pte::VALID == 0 || pte::mfn(old) == pte::mfn(value));
+        if goes && table.is_of_host() {
             let gfns = self.gfns_of(mfn, index);
             self.iotlb_remember(table.domain, table.level, old, gfns);
         }
@@ -214,7 +226,10 @@ impl State {
             return;
         }
         let live = &self.tables.live;
-        let of_domain = |mfn: Mfn| live.get(mfn).is_some_and(|t| t.domain == domain);
+        let of_domain = |mfn: Mfn| {
+            let table = live.get(mfn);
+            table.is_some_and(|t| t.domain == domain && t.is_of_host())
+        };
         let dirty = self.tables.dirty.iter();
         let mut dirty: Vec<_> = dirty
             .filter(|(&mfn, _)| of_domain(mfn))

@@ -14,7 +14,7 @@ impl State {
     /// The key of a word of a live table.
     fn key_of(&self, mfn: Mfn, index: usize) -> Option<Key> {
         let table = self.tables.live.get(mfn)?;
-        Some((table.domain, table.level, self.gfns_of(mfn, index).start))
+        Some((table.tree, table.level, self.gfns_of(mfn, index).start))
     }
 
     /// Can a walker come to this table, or might it a moment ago?
@@ -78,7 +78,7 @@ impl State {
 
     /// Whether the domain is dying: its devices are gone.
     pub(crate) fn is_gone(&self, domain: usize) -> bool {
-        let record = self.domains.by_address(domain);
+        let record = self.domains.by_tree(domain);
         record.is_none_or(|d| Domain(d.pointer).is_dying())
     }
 
@@ -110,8 +110,8 @@ impl State {
             return;
         }
         let mut tlb = std::mem::take(&mut self.tlb);
-        let is_meant = |domain: usize| {
-            let record = self.domains.by_address(domain);
+        let is_meant = |tree: usize| {
+            let record = self.domains.by_tree(tree);
             record.is_none_or(|d| Domain(d.pointer).vmid() == vmid)
         };
         tlb.flush(is_meant, scope);
@@ -123,7 +123,11 @@ impl State {
         if self.tlb.is_empty() {
             return;
         }
-        let of_domain = |key: &Key| key.0 == domain;
+        let domains = &self.domains;
+        let of_domain = |key: &Key| {
+            let record = domains.by_tree(key.0);
+            record.is_some_and(|record| record.pointer.addr() == domain)
+        };
         let entries = self.tlb.entries.keys().filter(|k| of_domain(k)).count();
         let spans = self.tlb.spans.keys().filter(|k| of_domain(k)).count();
         if entries + spans > 0 {
@@ -134,8 +138,20 @@ impl State {
                      hold, and {spans} tables below which they may hold any"
                 ),
             );
-            self.tlb.entries.retain(|key, _| !of_domain(key));
-            self.tlb.spans.retain(|key, _| !of_domain(key));
+            let gone: Vec<Key> = self
+                .tlb
+                .entries
+                .keys()
+                .chain(self.tlb.spans.keys())
+                .copied()
+                .collect();
+            for key in gone {
+                let record = self.domains.by_tree(key.0);
+                if record.is_some_and(|record| record.pointer.addr() == domain) {
+                    self.tlb.entries.remove(&key);
+                    self.tlb.spans.remove(&key);
+                }
+            }
         }
     }
 

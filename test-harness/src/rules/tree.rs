@@ -3,7 +3,7 @@
 
 use super::State;
 use crate::ground::event::Mfn;
-use crate::ground::handles::Domain;
+use crate::ground::handles::{Domain, View};
 use crate::ground::pte;
 
 /// What a walk of the whole tree meets.
@@ -20,9 +20,19 @@ impl State {
     }
 
     pub(crate) fn visit(&mut self, domain: usize, visitor: &mut dyn Visitor) {
-        let Some(root) = self.root_of(domain) else {
-            return;
-        };
+        if let Some(root) = self.root_of(domain) {
+            self.visit_from(root, visitor);
+        }
+    }
+
+    /// The tree of a view.
+    pub(crate) fn visit_view(&mut self, view: View, visitor: &mut dyn Visitor) {
+        if let Some(root) = self.frames.of_info(view.root()) {
+            self.visit_from(root, visitor);
+        }
+    }
+
+    fn visit_from(&mut self, root: Mfn, visitor: &mut dyn Visitor) {
         let (level, pages) = self.config.root();
         for i in 0..pages as u64 {
             self.visit_table(root + i, level, (i << 9) << pte::order(level), visitor);

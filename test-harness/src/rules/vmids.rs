@@ -25,6 +25,7 @@ impl State {
         }
         let (domain, vcpu) = (record.domain, v.0.addr());
         self.cpus.cpus[cpu].walks = true;
+        self.tables_are_walked(cpu);
         let vmid = (self.cpus.cpus[cpu].vttbr >> 48) as u16;
         let before = self.vmids.domains.insert(vmid, domain);
         let other = before.filter(|&before| before != domain);
@@ -40,6 +41,23 @@ impl State {
             self.broken(
                 "T7",
                 format!("{now} runs on CPU {cpu} after another vCPU and no local flush"),
+            );
+        }
+    }
+
+    /// The tables in VTTBR_EL2 may be walked, by a guest or an AT, and what is found be cached. No
+    /// entry of other tables with the same VMID may be left in this CPU's TLB.
+    pub(crate) fn tables_are_walked(&mut self, cpu: usize) {
+        let vttbr = self.cpus.cpus[cpu].vttbr;
+        let (vmid, root) = ((vttbr >> 48) as u16, vttbr & 0x0000_FFFF_FFFF_FFFE);
+        let before = self.vmids.roots[cpu].insert(vmid, root);
+        if let Some(before) = before.filter(|&before| before != root) {
+            self.broken(
+                "T7",
+                format!(
+                    "CPU {cpu} walks the tables at {root:#x} while its TLB may hold entries of \
+                     those at {before:#x} with the same VMID {vmid}"
+                ),
             );
         }
     }
@@ -68,6 +86,7 @@ impl State {
                 });
             if !runs {
                 self.vmids.vcpus[cpu].remove(&vmid);
+                self.vmids.roots[cpu].remove(&vmid);
             }
             in_use |= runs;
         }
@@ -76,7 +95,12 @@ impl State {
         }
     }
 
-    /// The same on one CPU; every VMID for `None`.
+    /// What one CPU holds of stage 2 goes; every VMID for `None`.
+    pub(crate) fn stage2_flushed_locally(&mut self, cpu: usize, vmid: Option<u16>) {
+        self.vmids.roots[cpu].retain(|&v, _| vmid.is_some_and(|vmid| v != vmid));
+    }
+
+    /// The same of stage 1.
     pub(crate) fn vmid_flushed_locally(&mut self, cpu: usize, vmid: Option<u16>) {
         self.vmids.vcpus[cpu].retain(|&v, _| vmid.is_some_and(|vmid| v != vmid));
     }

@@ -250,6 +250,7 @@ extern "C" fn xs_flush_guest_tlb_local() {
         let (vmid, broken) = m.cpus.tlbi(cpu);
         m.noted_rule(broken);
         m.vmid_flushed_locally(cpu, Some(vmid));
+        m.stage2_flushed_locally(cpu, Some(vmid));
         m.cpus.walks_complete(cpu);
         m.event(cpu, Event::TlbiVmidLocal { vmid });
     });
@@ -259,6 +260,7 @@ extern "C" fn xs_flush_guest_tlb_local() {
 extern "C" fn xs_flush_all_guests_tlb_local() {
     with(|m, cpu| {
         m.vmid_flushed_locally(cpu, None);
+        m.stage2_flushed_locally(cpu, None);
         m.cpus.walks_complete(cpu);
         m.event(cpu, Event::TlbiAllLocal);
     });
@@ -285,6 +287,7 @@ fn translate(
         };
         let answer = stage(m, cpu, va, want);
         m.cpus.cpus[cpu].walks = true;
+        m.tables_are_walked(cpu);
         m.event(
             cpu,
             Event::AddressTranslation {

@@ -329,6 +329,13 @@ impl World {
         self.locked(|m| m.hardware_walk(cpu, ipa, want).is_some())
     }
 
+    /// The machine address that the guest on `cpu` reads at `ipa`.
+    #[must_use]
+    pub fn guest_reads(&self, cpu: usize, ipa: u64) -> Option<u64> {
+        use crate::model::guests::Want;
+        self.locked(|m| m.hardware_walk(cpu, ipa, Want::Read))
+    }
+
     /// May the guest on `cpu` execute there?
     #[must_use]
     pub fn guest_can_execute(&self, cpu: usize, ipa: u64) -> bool {

@@ -315,6 +315,14 @@ impl World {
             // SAFETY: as above.
             drop(unsafe { Box::from_raw(v.pointer) });
         }
+        for v in state.domains.views.drain(..) {
+            // SAFETY: as above.
+            drop(unsafe { Box::from_raw(v) });
+        }
+        for v in state.domains.all_views.drain(..) {
+            // SAFETY: as above.
+            drop(unsafe { Box::from_raw(v) });
+        }
         for r in state.domains.rings.drain(..) {
             // SAFETY: as above.
             drop(unsafe { Box::from_raw(r) });

@@ -13,6 +13,7 @@ use crate::ground::handles::Domain;
 use crate::ground::pte;
 use crate::model::pages::WORDS;
 use crate::rules::tree::Visitor;
+use crate::rules::State;
 
 /// A page or block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,8 +75,15 @@ impl World {
     /// The mappings of a domain.
     #[must_use]
     pub fn snapshot(&self, d: Domain) -> Snapshot {
+        self.snapshot_with(|m, leaves| m.visit(d.address(), leaves))
+    }
+
+    pub(super) fn snapshot_with(
+        &self,
+        visit: impl FnOnce(&mut State, &mut dyn Visitor),
+    ) -> Snapshot {
         let mut leaves = Leaves(Snapshot::new());
-        self.machine().lock().visit(d.address(), &mut leaves);
+        visit(&mut self.machine().lock(), &mut leaves);
         leaves.0
     }
 

@@ -6,8 +6,10 @@
 //! implementation has other symbols; these are the steps that its caller has to
 //! share with the machine.
 
+use super::snapshot::Snapshot;
 use super::World;
-use crate::ground::handles::{Domain, Vcpu};
+use crate::ground::handles::{Domain, Vcpu, View};
+use crate::model::domains::new_views;
 
 impl World {
     /// The machine learns of the root that another `p2m_init()` made.
@@ -17,6 +19,35 @@ impl World {
                 m.adopt_root(d.address(), root);
             }
         });
+    }
+
+    /// A domain may have views from now on: what `arch_domain_create()` does for one with altp2m.
+    pub fn allow_views(&self, d: Domain) {
+        self.locked(|m| {
+            let views = Box::into_raw(new_views());
+            m.domains.all_views.push(views);
+            d.set_views(views);
+        });
+    }
+
+    /// The machine learns of the root of a new view.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such view.
+    pub fn adopt_view(&self, d: Domain, number: u16) {
+        self.locked(|m| {
+            let views = d.views();
+            let found = views.iter().find(|(other, _)| *other == number);
+            let (_, view) = found.expect("a view of that number");
+            let root = m.frames.of_info(view.root()).expect("its root");
+            m.adopt_tree(d.address(), view.address(), root);
+        });
+    }
+
+    /// What the view maps.
+    pub fn view_snapshot(&self, view: View) -> Snapshot {
+        self.snapshot_with(|m, leaves| m.visit_view(view, leaves))
     }
 
     /// The guest on CPU 0 traps: what the next call finds in flight.

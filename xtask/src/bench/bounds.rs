@@ -32,8 +32,8 @@ const ENTRIES: Constant = (
 );
 const MANY_TABLES: Constant = ("p2m-rs/src/p2m/pages.rs", "const MANY_TABLES: usize = 512;");
 const PREEMPT_EVERY: Constant = (
-    "p2m-rs/src/lifecycle/mod.rs",
-    "const PREEMPT_EVERY: u64 = 512;",
+    "p2m-rs/src/lifecycle/preemption.rs",
+    "pub(crate) const PREEMPT_EVERY: u64 = 512;",
 );
 const BUDGET: Constant = ("p2m-rs/src/guest/cache.rs", "const BUDGET: u64 = 512;");
 const PAGE_COST: Constant = ("p2m-rs/src/guest/cache.rs", "const PAGE_COST: u64 = 10;");

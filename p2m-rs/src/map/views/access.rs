@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! The access of a frame in a view.
+//!
+//! It is what was set in that view, or the view's default. The host's access is never copied:
+//! docs/altp2m.md says what that means to a monitor. Only pages have an access of their own; a
+//! block of a view always has the view's default.
+
+use super::fill::{note, HostLeaf};
+use super::tables::{place, Place};
+use crate::p2m::lock::{ReadView, WriteView};
+use crate::p2m::views::{Number, ViewWrite};
+use crate::types::access::P2mAccess;
+use crate::types::addr::Gfn;
+use crate::types::errno::{Errno, Outcome, Result};
+use crate::types::level::Level;
+use crate::types::pte::Pte;
+
+/// The access of a frame in a view: of what is copied, or of what will be. `None` if there is
+/// no such view, or the host p2m maps nothing there.
+pub fn access_of(host: &ReadView, number: Number, gfn: Gfn) -> Option<P2mAccess> {
+    let view = host.view(number)?;
+    match HostLeaf::at(view.tables(), gfn) {
+        Some(copied) => Some(copied.access()),
+        None => HostLeaf::at(host, gfn).map(|_| view.default_access()),
+    }
+}
+
+/// Sets the access of one frame in a view. If the host p2m maps nothing there, nothing
+/// happens, as for the host's own accesses.
+///
+/// # Errors
+///
+/// [`Errno::EINVAL`] if there is no such view; [`Errno::ENOMEM`] if the domain is dying or there
+/// is no page for a table, and then the frame's access is what it was.
+pub fn set_access(
+    write: &mut WriteView<'_>,
+    number: Number,
+    gfn: Gfn,
+    access: P2mAccess,
+) -> Result {
+    write.refuse_if_dying()?;
+    let host = HostLeaf::at(write, gfn);
+    let view = write.view_mut(number).ok_or(Errno::EINVAL)?;
+    match host {
+        None => Ok(()),
+        Some(host) => Ok(set_in(&view, gfn, &host, access)?),
+    }
+}
+
+fn set_in(view: &ViewWrite<'_>, gfn: Gfn, host: &HostLeaf, access: P2mAccess) -> Outcome {
+    let copy = |level| host.copy(gfn, level, access);
+    let Some(Place { table, old }) = place(view, gfn, Level::L3, copy)? else {
+        return Ok(());
+    };
+    let index = Level::L3.index(gfn);
+    if old == Pte::EMPTY {
+        table.fill_empty(view, index, 1, copy(Level::L3));
+        note(view, gfn, Level::L3);
+        return Ok(());
+    }
+    // What is there may be another frame than the host's, and stays.
+    let set = table.set_permissions(view, gfn, index, 1, |old| {
+        Some(old.with_rights(old.ty()?, access)).filter(|new| *new != old)
+    });
+    if let Some(stores) = set.unreported {
+        stores.report(view, table, index, 1);
+    }
+    Ok(())
+}
