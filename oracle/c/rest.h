@@ -15,6 +15,7 @@ struct domain {
     struct {
         struct p2m_domain p2m;
         struct paging_domain paging;
+        void *p2m_views; /* Of the Rust side's altp2m: no domain has any here. */
     } arch;
 };
 
@@ -25,6 +26,7 @@ struct vcpu {
         register_t sctlr;
         register_t hcr_el2;
         bool need_flush_to_ram;
+        uint16_t p2m_view;
     } arch;
 };
 
