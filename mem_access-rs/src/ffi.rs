@@ -32,6 +32,7 @@ p2m_rs::exports! {
     header p2m_mem_access_check(gpa, gla, npfec): NoP2mLock, ReadThenWrite => violation::check;
     header p2m_set_mem_access(d, gfn, nr, start, mask, access, altp2m_idx): NoP2mLock, Write => settings::set;
     header p2m_set_mem_access_multi(d, pfn_list, access_list, nr, start, mask, altp2m_idx): NoP2mLock, ReadThenWrite => multi::set;
+    // What `settings::get`, which has no one type, does in line.
     header p2m_get_mem_access(d, gfn, access, altp2m_idx): NoP2mLock, Read => settings::get_locked;
     header arch_p2m_set_access_required(d, access_required): Any, Nothing => P2m::set_access_required;
 }

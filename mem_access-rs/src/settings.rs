@@ -53,7 +53,8 @@ pub fn get_locked(view: &ReadView, gfn: Option<Gfn>) -> Option<P2mAccess> {
 }
 
 /// The access of `gfn`, or the domain's default access if `gfn` is `None`
-/// (`p2m_get_mem_access`), as C's value. `of` gets it under the lock.
+/// (`p2m_get_mem_access`), as C's value, which is passed to `of`. The lock is taken for the
+/// look-up alone, and not at all before mem_access is used.
 ///
 /// # Errors
 ///
@@ -66,7 +67,7 @@ pub fn get<R>(
     gfn: Option<Gfn>,
     of: impl FnOnce(core::result::Result<u32, u32>) -> R,
 ) -> R {
-    // Once it is enabled it stays so.
+    // It is only ever set: a call that comes before that is one that came earlier.
     if !p2m.mem_access_enabled() {
         return of(Ok(P2mAccess::Rwx.to_c()));
     }

@@ -91,13 +91,15 @@ fn a_refusal_is_a_code_a_file_and_a_line() {
 }
 
 /// What each case is refused for.
-const REASONS: [(&str, &str); 20] = [
+const REASONS: [(&str, &str); 22] = [
     ("copy", "E0499"),
     ("crash", "E0499"),
     ("forge", "E0423"),
     ("forgotten", "E0308"),
     ("forgotten_forged", "E0624"),
     ("forgotten_kept", "E0499"),
+    ("look_up_kept", "E0521"),
+    ("look_up_nested", "E0505"),
     ("lookup", "E0597"),
     ("mem_access", "E0499"),
     ("nested", "E0499"),

@@ -57,12 +57,12 @@ pub fn current_vcpu() -> *mut vcpu {
 
 /// `preempt_count()`.
 ///
-/// Safe: no interrupt handler leaves it as it was not.
+/// Safe: a count, which only assertions read.
 #[cfg(rwlock_in_line)]
 #[inline(always)]
 pub(crate) fn preempt_count() -> &'static Cell<c_uint> {
-    // SAFETY: only this CPU's code counts there, and interrupts count back what they count.
-    // Its users take what they need at once.
+    // SAFETY: only code of this CPU counts there, and the users of this function add or take away
+    // one and forget the reference. An interrupt in between leaves the count as it was.
     unsafe { this_cpu(&raw const per_cpu____preempt_count) }
 }
 

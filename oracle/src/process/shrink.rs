@@ -7,8 +7,12 @@ use std::time::{Duration, Instant};
 use crate::ops::op::{Kind, Op};
 
 /// Shrinks `ops`, which fail, as long as `fails` says so of what is left and
-/// there is time. The first operation (the boot) stays.
+/// there is time. The first operation (the boot) stays; if it fails alone, it is the answer.
 pub fn shrink(ops: &[Op], limit: Duration, fails: &mut dyn FnMut(&[Op]) -> bool) -> Vec<Op> {
+    let boot = ops.get(..1).unwrap_or(ops);
+    if fails(boot) {
+        return boot.to_vec();
+    }
     let mut shrinker = Shrinker {
         ops: ops.to_vec(),
         end: Instant::now() + limit,
@@ -133,5 +137,18 @@ mod tests {
         assert_eq!(numbers, [(0, 0), (30, 0), (41, 0)]);
         let printed = text("40-off-plain", &short);
         assert_eq!(parse(&printed), Ok(("40-off-plain".into(), short)));
+    }
+
+    #[test]
+    fn a_boot_that_fails_is_tried_once() {
+        let mut ops = vec![Op::new(Kind::Boot, &[0, 0, 0, 64])];
+        ops.extend((0..50).map(|n| Op::new(Kind::Insert, &[0, n, n, 0x1000, 1])));
+        let mut tried = 0;
+        let mut fails = |_: &[Op]| {
+            tried += 1;
+            true
+        };
+        let short = shrink(&ops, Duration::from_secs(10), &mut fails);
+        assert_eq!((short.as_slice(), tried), (&ops[..1], 1));
     }
 }

@@ -190,7 +190,8 @@ fn agreement(c: &Run, rust: &Run) -> Result<String, String> {
     ))
 }
 
-fn difference(c: &Op, rust: &Op) -> String {
+/// What the two sides of an operation say differently.
+pub(crate) fn difference(c: &Op, rust: &Op) -> String {
     let (same, c_own) = c.against(rust);
     let (_, rust_own) = rust.against(c);
     format!(

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::log::Boot;
+use crate::selftest::difference;
 use crate::selftest::log::{Op, Run};
 
 /// What agreed, or what did not.
@@ -82,15 +83,6 @@ fn first_difference<'a>(one: &'a Run, other: &'a Run) -> Option<(&'a Op, &'a Op)
         let b = other.ops.iter().find(|b| b.number == a.number)?;
         (a != b).then_some((a, b))
     })
-}
-
-fn difference(c: &Op, rust: &Op) -> String {
-    let (same, c_own) = c.against(rust);
-    let (_, rust_own) = rust.against(c);
-    format!(
-        "operation {}, {}: {same}\nC:    {c_own}\nRust: {rust_own}",
-        c.number, c.name
-    )
 }
 
 /// The table entries that only one of them printed; the first few.
