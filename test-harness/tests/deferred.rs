@@ -305,6 +305,20 @@ fn replacing_an_invalid_entry_is_followed_by_a_barrier() {
     }
 }
 
+/// Nothing is flushed, since no TLB can hold an invalid entry: the barrier is all that there is.
+#[test]
+fn restricting_an_untouched_page_is_followed_by_a_barrier() {
+    for restricted in [access::R, access::N, access::RX] {
+        let w = plain();
+        let d = guest(&w, 0);
+        split_untouched(&w, d);
+        assert_eq!(w.entry(d, 4, 3) & 1, 0);
+        assert_eq!(d.set_access(4, 1, 0, restricted), 0);
+        assert_eq!(w.entry(d, 4, 3) & 1, 1);
+        w.check();
+    }
+}
+
 #[test]
 fn of_several_blocks_each_is_flushed() {
     for blocks in 1..12 {
