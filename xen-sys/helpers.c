@@ -278,6 +278,15 @@ void xs_flush_guest_tlb_local(void) { flush_guest_tlb_local(); }
 
 struct p2m_view *xs_alloc_p2m_view(void) { return xzalloc(struct p2m_view); }
 void xs_free_p2m_view(struct p2m_view *view) { xfree(view); }
+
+unsigned int xs_max_vcpus(const struct domain *d) { return d->max_vcpus; }
+
+struct vcpu *xs_domain_vcpu(const struct domain *d, unsigned int id)
+{
+    return domain_vcpu(d, id);
+}
+
+bool xs_vcpu_is_running(const struct vcpu *v) { return v->is_running; }
 #endif
 void xs_flush_all_guests_tlb_local(void) { flush_all_guests_tlb_local(); }
 

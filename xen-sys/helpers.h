@@ -90,6 +90,9 @@ bool xs_has_tlb_range(void);
 void xs_flush_guest_tlb_local(void);
 struct p2m_view *xs_alloc_p2m_view(void);
 void xs_free_p2m_view(struct p2m_view *view);
+unsigned int xs_max_vcpus(const struct domain *d);
+struct vcpu *xs_domain_vcpu(const struct domain *d, unsigned int id);
+bool xs_vcpu_is_running(const struct vcpu *v);
 #endif
 void xs_flush_all_guests_tlb_local(void);
 

@@ -12,6 +12,8 @@ use p2m_rs::p2m::token::CalledUnlocked;
 use p2m_rs::p2m::translate::Gv2mFlags;
 use p2m_rs::p2m::P2m;
 use p2m_rs::types::addr::{Gfn, Gva, Ipa};
+#[cfg(config_altp2m)]
+use p2m_rs::types::errno::to_c;
 use p2m_rs::types::errno::{Errno, Result};
 use p2m_rs::xen::domain::Domain;
 use p2m_rs::xen::release::has_set_access_multi;
@@ -21,6 +23,8 @@ use xen_sys as sys;
 use crate::check_and_get_page;
 use crate::multi::{self, List};
 use crate::settings::{self, Progress, Range};
+#[cfg(config_altp2m)]
+use crate::views;
 use crate::violation::{self, Fault, FaultKind, Verdict};
 use crate::xenmem::XenmemAccess;
 
@@ -90,12 +94,28 @@ pub extern "C" fn p2m_set_mem_access(
     start: u32,
     mask: u32,
     access: sys::xenmem_access_t,
-    _altp2m_idx: c_uint,
+    altp2m_idx: c_uint,
 ) -> c_long {
     let (mut cx, d) = d.enter();
     let Some(access) = XenmemAccess::from_c(access.into()) else {
         return Errno::EINVAL.to_c().into();
     };
+    #[cfg(config_altp2m)]
+    if altp2m_idx != 0 {
+        let set_in_view = |gfn| {
+            let range = Range {
+                gfn,
+                nr,
+                start,
+                mask,
+            };
+            views::set(&mut cx, P2m::host_of(d), altp2m_idx, range, access)
+        };
+        // A view's default access is set when it is created.
+        let gfn = Gfn::from_c(gfn).ok_or(Errno::EINVAL);
+        return progress_to_c(gfn.and_then(set_in_view));
+    }
+    let _without_views = altp2m_idx;
     let Some(gfn) = Gfn::from_c(gfn) else {
         settings::set_default(&mut cx, P2m::host_of(d), access);
         return 0;
@@ -124,7 +144,7 @@ pub extern "C" fn p2m_set_mem_access_multi(
     if !has_set_access_multi() {
         return Errno::EOPNOTSUPP.to_c().into();
     }
-    // There is no altp2m on Arm.
+    #[cfg(not(config_altp2m))]
     if altp2m_idx != 0 {
         return Errno::EINVAL.to_c().into();
     }
@@ -135,6 +155,7 @@ pub extern "C" fn p2m_set_mem_access_multi(
         nr,
         start,
         mask,
+        view: altp2m_idx,
     };
     progress_to_c(multi::set(&mut cx, P2m::host_of(d), list))
 }
@@ -157,9 +178,15 @@ pub extern "C" fn p2m_get_mem_access(
     access: &mut MaybeUninit<sys::xenmem_access_t>,
     altp2m_idx: c_uint,
 ) -> c_int {
-    // There is no altp2m on Arm.
-    debug_assert!(altp2m_idx == 0);
+    debug_assert!(cfg!(config_altp2m) || altp2m_idx == 0);
     let (mut cx, d) = d.enter();
+    #[cfg(config_altp2m)]
+    if altp2m_idx != 0 {
+        let found = views::get(&mut cx, P2m::host_of(d), altp2m_idx, Gfn::from_c(gfn));
+        return to_c(found.map(|found| {
+            access.write(found.to_c());
+        }));
+    }
     settings::get(&mut cx, P2m::host_of(d), Gfn::from_c(gfn), |found| {
         let (rc, found) = match found {
             Ok(found) => (0, found),

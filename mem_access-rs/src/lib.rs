@@ -6,6 +6,7 @@
 //!
 //! - [`settings`] gets and sets the access of pages;
 //! - [`multi`] sets the accesses of many pages, each with its own;
+//! - [`mod@views`] does both in a view of a guest's memory (altp2m);
 //! - [`violation`] decides whether a guest's permission fault is a violation, and handles it;
 //! - [`check_and_get_page`] lets Xen read or write a guest's buffer that the guest itself
 //!   cannot reach at the moment;
@@ -26,6 +27,8 @@ pub mod ffi;
 pub mod multi;
 #[cfg(config_mem_access)]
 pub mod settings;
+#[cfg(config_altp2m)]
+pub mod views;
 #[cfg(config_mem_access)]
 pub mod violation;
 #[cfg(config_mem_access)]

@@ -27,6 +27,8 @@ use p2m_rs::types::errno::{Errno, Result};
 use p2m_rs::xen::cpu;
 
 use crate::settings::Progress;
+#[cfg(config_altp2m)]
+use crate::views;
 use crate::xenmem::XenmemAccess;
 
 /// The most elements that are set under one lock. A call can be continued at its multiples.
@@ -46,6 +48,8 @@ pub struct List {
     /// Restart points must have these bits clear, since the hypercall encodes its
     /// own number in them (XSA-296).
     pub mask: u32,
+    /// The view whose accesses are set; 0 for the host p2m's.
+    pub view: u32,
 }
 
 /// Sets the accesses of the list's frames (`p2m_set_mem_access_multi` of x86). Frames where
@@ -54,11 +58,13 @@ pub struct List {
 ///
 /// # Errors
 ///
-/// Of the first element that cannot be set; those before it are set, those after it are not.
-/// [`Errno::EFAULT`] if it cannot be read, [`Errno::EINVAL`] if its access is none or its frame
-/// is beyond the IPA space (INVALID_GFN is no frame either, and does not mean the default
-/// access here), or what [`p2m_rs::map::set_access::set_access`] returns.
+/// [`Errno::EINVAL`] if there is no such view. Otherwise of the first element that cannot be
+/// set; those before it are set, those after it are not. [`Errno::EFAULT`] if it cannot be read,
+/// [`Errno::EINVAL`] if its access is none or its frame is beyond the IPA space (INVALID_GFN is no
+/// frame either, and does not mean the default access here), or what [`p2m_rs::map::set_access::set_access`] returns.
 pub fn set(cx: &mut Unlocked<'_>, p2m: &P2m, list: List) -> Result<Progress> {
+    #[cfg(config_altp2m)]
+    views::must_exist(cx, p2m, list.view)?;
     let (mut gfns, mut accesses) = ([0; BATCH as usize], [0; BATCH as usize]);
     let mut start = list.start;
     while start < list.nr {
@@ -69,11 +75,14 @@ pub fn set(cx: &mut Unlocked<'_>, p2m: &P2m, list: List) -> Result<Progress> {
         let copied = list.gfns.copy(cx, start, gfns);
         let accesses = accesses.get_mut(..copied).unwrap_or_default();
         let copied = list.accesses.copy(cx, start, accesses);
-        set_copied(
-            &mut p2m.write(cx),
-            gfns.get(..copied).unwrap_or_default(),
-            accesses,
-        )?;
+        let gfns = gfns.get(..copied).unwrap_or_default();
+        #[cfg(not(config_altp2m))]
+        set_copied(&mut p2m.write(cx), gfns, accesses)?;
+        #[cfg(config_altp2m)]
+        match list.view {
+            0 => set_copied(&mut p2m.write(cx), gfns, accesses),
+            view => views::set_copied(&mut p2m.write(cx), view, gfns, accesses),
+        }?;
         if copied < wanted {
             return Err(Errno::EFAULT);
         }

@@ -24,4 +24,13 @@ impl XenmemAccess {
             access_from_c(value).map(Self::Is)
         }
     }
+
+    /// The access that is meant, where that is the default one.
+    #[cfg(config_altp2m)]
+    pub(crate) fn or(self, default: P2mAccess) -> P2mAccess {
+        match self {
+            Self::Is(access) => access,
+            Self::Default => default,
+        }
+    }
 }

@@ -11,7 +11,7 @@ use std::ptr::null_mut;
 use common::by_hand::{paging_lock, xen};
 use common::{access, guest, p2mt, plain, ram};
 use p2m_rs::ffi::contract::{Export, Holds, Takes};
-use p2m_rs::ffi::exports::{MMU_P2M, P2M};
+use p2m_rs::ffi::exports::{ALTP2M, MMU_P2M, P2M};
 use p2m_rs::p2m::token::{unlocked_entry, Unlocked};
 use p2m_rs::p2m::P2m;
 use test_harness::symbols as c;
@@ -48,6 +48,7 @@ fn every_exported_function_is_in_the_table_in_the_same_order() {
         ("p2m-rs/src/ffi/p2m.rs", P2M),
         ("p2m-rs/src/ffi/mmu_p2m.rs", MMU_P2M),
         ("mem_access-rs/src/ffi.rs", MEM_ACCESS),
+        ("p2m-rs/src/ffi/altp2m.rs", ALTP2M),
     ] {
         let rows = table.iter().filter(|e| e.form.is_empty());
         let names: Vec<_> = rows.map(|e| e.name.to_owned()).collect();
@@ -79,6 +80,7 @@ fn releases(when: &str) -> &'static str {
         "set_way_plain" => "from 4.21",
         "set_allocation_bool" => "from 4.23",
         "declared_p2m_dump_stage2" => "with CONFIG_ARM_P2M_DUMP",
+        "config_altp2m" => "with CONFIG_ALTP2M",
         other => panic!("in which releases is {other} so?"),
     }
 }
@@ -104,6 +106,11 @@ const fn takes(takes: Takes) -> &'static str {
     }
 }
 
+/// All rows.
+fn table() -> impl Iterator<Item = &'static Export> {
+    [P2M, MMU_P2M, MEM_ACCESS, ALTP2M].into_iter().flatten()
+}
+
 /// The table as docs/exports.md has it.
 fn shown() -> String {
     let mut lines = vec![
@@ -111,7 +118,7 @@ fn shown() -> String {
             .to_owned(),
         "|---|---|---|---|---|---|".to_owned(),
     ];
-    for e in [P2M, MMU_P2M, MEM_ACCESS].into_iter().flatten() {
+    for e in table() {
         let calls = match e.calls {
             "" => "(not on Arm)".to_owned(),
             calls => format!("`{}`", calls.replace(' ', "")),
@@ -348,6 +355,17 @@ const SCENES: &[Scene] = &[
         w.pause(d, true);
         call!(arch_p2m_set_access_required(d.pointer(), false))
     },
+    |w, d, _| {
+        w.allow_views(d);
+        call!(p2m_views_set_use(d.pointer(), false))
+    },
+    |_, d, _| call!(p2m_views_free(d.pointer())),
+    |_, d, _| call!(p2m_view_create(d.pointer(), access::R, &mut 0)),
+    |_, d, _| call!(p2m_view_destroy(d.pointer(), 1)),
+    |_, d, _| call!(p2m_view_switch_domain(d.pointer(), 1)),
+    |_, _, v| call!(p2m_view_switch_vcpu(v.pointer(), 1)),
+    |_, d, _| call!(p2m_view_set_visible(d.pointer(), 1, true)),
+    |_, d, _| call!(p2m_view_change_gfn(d.pointer(), 1, 0, 1)),
 ];
 
 #[test]
@@ -367,8 +385,7 @@ fn each_function_takes_the_lock_that_the_table_says() {
         w.run(0, v);
         w.clear_events();
         let name = scene(&w, d, v);
-        let all = || [P2M, MMU_P2M, MEM_ACCESS].into_iter().flatten();
-        let row = all().find(|e| e.name == name).unwrap();
+        let row = table().find(|e| e.name == name).unwrap();
         assert_eq!(taken(&w), row.takes, "{name}");
         seen.push(name);
     }
@@ -378,8 +395,7 @@ fn each_function_takes_the_lock_that_the_table_says() {
         "xen_p2m_setup_virt_paging_one",
         "p2m_set_mem_access_multi",
     ];
-    let all = [P2M, MMU_P2M, MEM_ACCESS].into_iter().flatten();
-    let left_out: Vec<_> = all
+    let left_out: Vec<_> = table()
         .filter(|e| e.takes != Takes::Vmids && !boot.contains(&e.name) && !seen.contains(&e.name))
         .map(|e| e.name)
         .collect();

@@ -292,6 +292,15 @@ imports! {
     /// # Safety
     /// Came from `xs_alloc_p2m_view`, and nobody can reach it.
     unsafe fn xs_free_p2m_view(view: &Opaque<p2m_view>);
+    /// # Safety
+    /// Nobody can reach the domain any more, and its views are freed.
+    unsafe fn altp2m_teardown(d: &Opaque<domain>);
+    /// Safe: reads. vCPUs are numbered from 0 on.
+    safe fn xs_max_vcpus(d: &Opaque<domain>) -> c_uint;
+    /// Safe: reads. `None` if there is none of that number. It lives as long as the domain.
+    safe fn xs_domain_vcpu(d: &Opaque<domain>, id: c_uint) -> Option<&Opaque<vcpu>>;
+    /// Safe: reads.
+    safe fn xs_vcpu_is_running(v: &Opaque<vcpu>) -> bool;
     /// Safe: as `xs_flush_guest_tlb`, on this CPU.
     safe fn xs_flush_guest_tlb_local();
 }

@@ -87,13 +87,16 @@ pub struct p2m_view {
     pub p2m: p2m_domain,
     pub first_source: gfn_t,
     pub last_source: gfn_t,
-    pub dying: bool,
+    pub next: *mut p2m_view,
 }
 
 #[repr(C)]
 #[derive(Debug)]
 pub struct p2m_views {
     pub last_ran: [u16; XS_NR_CPUS as usize],
+    pub active: bool,
+    pub visible: u16,
+    pub retired: *mut p2m_view,
     pub view: [*mut p2m_view; XS_P2M_VIEWS as usize],
 }
 

@@ -90,10 +90,12 @@ parameters! {
     VouchedMfn;
     u64;
     u32;
+    u16;
     bool;
     sys::hsr;
     &mut u64;
     &mut MaybeUninit<u32>;
+    &mut MaybeUninit<u16>;
     *mut core::ffi::c_void;
     *const core::ffi::c_void;
 }

@@ -87,3 +87,34 @@ exports! {
     #[cfg(declared_p2m_dump_stage2)]
     header p2m_dump_stage2(d, lines): NoP2mLock, Read => stage2::dump;
 }
+
+#[cfg(config_altp2m)]
+use {
+    super::altp2m,
+    crate::{
+        lifecycle::{view_switch, views},
+        map::views::remap,
+    },
+};
+
+#[cfg(config_altp2m)]
+exports! {
+    /// Those that altp2m.c of a patch calls: views of a guest's memory.
+    ALTP2M = "altp2m.c", altp2m:
+    #[cfg(config_altp2m)]
+    header p2m_views_set_use(d, uses): NoP2mLock, Write => views::set_use;
+    #[cfg(config_altp2m)]
+    header p2m_views_free(d): NoP2mLock, Write => views::free_unused;
+    #[cfg(config_altp2m)]
+    header p2m_view_create(d, access, view): NoP2mLock, Write => views::create;
+    #[cfg(config_altp2m)]
+    header p2m_view_destroy(d, view): NoP2mLock, Write => views::destroy;
+    #[cfg(config_altp2m)]
+    header p2m_view_switch_domain(d, view): NoP2mLock, Write => view_switch::switch_domain;
+    #[cfg(config_altp2m)]
+    header p2m_view_switch_vcpu(v, view): NoP2mLock, Write => view_switch::switch_vcpu;
+    #[cfg(config_altp2m)]
+    header p2m_view_set_visible(d, view, visible): NoP2mLock, Write => view_switch::set_visible;
+    #[cfg(config_altp2m)]
+    header p2m_view_change_gfn(d, view, old, new): NoP2mLock, Write => remap;
+}

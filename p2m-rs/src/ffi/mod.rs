@@ -28,6 +28,8 @@ use xen_sys as sys;
 
 use crate::xen::page::PageRef;
 
+#[cfg(config_altp2m)]
+pub mod altp2m;
 #[cfg(target_os = "none")]
 mod checks;
 #[macro_use]

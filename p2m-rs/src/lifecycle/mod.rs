@@ -15,6 +15,10 @@ pub(crate) mod preemption;
 pub(crate) mod setup;
 pub(crate) mod stage2;
 #[cfg(config_altp2m)]
+mod view_state;
+#[cfg(config_altp2m)]
+pub(crate) mod view_switch;
+#[cfg(config_altp2m)]
 pub mod views;
 pub(crate) mod vmid;
 
@@ -260,9 +264,12 @@ pub(crate) unsafe fn final_teardown(cx: &mut Unlocked<'_>, domain: &Domain) {
         // owner of the VMID runs (`alloc_table`).
         unsafe { free_root(root, p2m_root_order().load(Relaxed)) };
     }
-    // SAFETY: as promised to this function.
-    unsafe { p2m.set_tables(None, Vttbr::NONE) };
     vmid::free(p2m);
+    #[cfg(config_altp2m)]
     // SAFETY: as promised to this function.
-    unsafe { p2m.set_domain(None) };
+    unsafe {
+        views::forget(domain);
+    };
+    // SAFETY: as promised to this function; the root was freed.
+    unsafe { p2m.end() };
 }

@@ -113,6 +113,17 @@ impl P2m {
         self.c().field(VttbrEl2).store(vttbr.bits(), Relaxed);
     }
 
+    /// Forgets the root and the domain, as before `p2m_init`.
+    ///
+    /// # Safety
+    ///
+    /// Nobody else can reach the p2m any more, and its root was freed.
+    pub(crate) unsafe fn end(&self) {
+        self.c().field(Root).set(core::ptr::null_mut());
+        self.c().field(VttbrEl2).store(Vttbr::NONE.bits(), Relaxed);
+        self.c().field(Owner).set(core::ptr::null_mut());
+    }
+
     /// The VMID; `INVALID_VMID` (0) if there is none.
     pub fn vmid(&self) -> u16 {
         self.c().field(Vmid).get()

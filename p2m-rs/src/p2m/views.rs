@@ -55,7 +55,7 @@ pub use self::with_altp2m::{Number, ViewRead, ViewWrite};
 #[cfg(config_altp2m)]
 mod with_altp2m {
     use core::ops::Deref;
-    use core::sync::atomic::{AtomicU16, AtomicU64, Ordering::Relaxed};
+    use core::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering::Relaxed};
 
     use xen_sys as sys;
     use xen_sys::{Link, Opaque};
@@ -72,8 +72,9 @@ mod with_altp2m {
 
     sys::fields! {
         unsafe DomainViews: domain.arch.p2m_views as Link<sys::p2m_views>, "set before anybody else can reach the domain, and freed when nobody can any more";
+        unsafe Active: p2m_views.active as AtomicBool, "written under the host p2m's write lock";
         unsafe LastRan: p2m_views.last_ran as [AtomicU16; sys::XS_NR_CPUS as usize], "each CPU has its own";
-        unsafe Slots: p2m_views.view as [Link<sys::p2m_view>; VIEWS], "borrowed under the host p2m's lock, or by a CPU that enters the view; a view is freed under the write lock, out of its slot, while no vCPU is in it";
+        unsafe Slots: p2m_views.view as [Link<sys::p2m_view>; VIEWS], "borrowed under the host p2m's lock, or by a CPU that enters the view; a view is taken out of its slot under the write lock, while no vCPU is in it, and freed later";
         unsafe ViewP2m: p2m_view.p2m as Opaque<sys::p2m_domain>, "a place";
         unsafe FirstSource: p2m_view.first_source as AtomicU64, "under the host p2m's write lock";
         unsafe LastSource: p2m_view.last_source as AtomicU64, "under the host p2m's write lock";
@@ -89,6 +90,14 @@ mod with_altp2m {
         pub fn from_c(number: u16) -> Option<Self> {
             let number = usize::from(number);
             (1..VIEWS).contains(&number).then_some(Self(number))
+        }
+
+        /// As C has it.
+        pub fn to_c(self) -> u16 {
+            // Below `VIEWS`.
+            #[allow(clippy::cast_possible_truncation)]
+            let number = self.0 as u16;
+            number
         }
 
         /// All that there can be.
@@ -131,6 +140,7 @@ mod with_altp2m {
     pub struct ViewWrite<'v> {
         tables: WriteView<'v, View>,
         record: &'v Opaque<sys::p2m_view>,
+        host: &'v ReadView,
     }
 
     static_assertions::assert_not_impl_any!(ViewRead<'static>: Send, Sync);
@@ -165,8 +175,9 @@ mod with_altp2m {
             }
         }
 
+        /// What the domain has for views.
         #[inline(always)]
-        fn views(&self) -> Option<&Opaque<sys::p2m_views>> {
+        pub(crate) fn views(&self) -> Option<&Opaque<sys::p2m_views>> {
             self.domain()?.c().field(DomainViews).get()
         }
     }
@@ -178,9 +189,20 @@ mod with_altp2m {
             self.p2m().views().is_some()
         }
 
+        /// Whether the domain uses views (`altp2m_active`).
+        pub fn uses_views(&self) -> bool {
+            let all = self.p2m().views();
+            all.is_some_and(|all| all.field(Active).load(Relaxed))
+        }
+
+        /// Where a view of that number is, or can be.
+        pub(crate) fn slot(&self, number: Number) -> Option<&Link<sys::p2m_view>> {
+            self.p2m().views()?.field(Slots).get(number.0)
+        }
+
         #[inline(always)]
         fn record(&self, number: Number) -> Option<&Opaque<sys::p2m_view>> {
-            self.p2m().views()?.field(Slots).get(number.0)?.get()
+            self.slot(number)?.get()
         }
 
         /// The view of that number, if there is one.
@@ -199,7 +221,7 @@ mod with_altp2m {
     ///
     /// It is nobody's but this value's.
     #[must_use = "a structure that is dropped is lost"]
-    pub(crate) struct Record<'r>(&'r Opaque<sys::p2m_view>);
+    pub(crate) struct Record<'r>(pub(crate) &'r Opaque<sys::p2m_view>);
 
     impl<'r> Record<'r> {
         /// A new one, all zeroes.
@@ -222,45 +244,19 @@ mod with_altp2m {
     }
 
     impl WriteView<'_> {
-        /// A number that no view has.
-        pub(crate) fn free_number(&self) -> Option<Number> {
-            self.p2m().views()?;
-            Number::all().find(|&number| self.record(number).is_none())
-        }
-
-        /// Makes a view of the record, under a number that none has.
-        pub(crate) fn publish(&mut self, number: Number, record: Record<'_>) {
-            if let Some(slot) = self.slot(number) {
-                // SAFETY: it lives until it is withdrawn.
-                unsafe { slot.set(Some(record.0)) };
+        /// Whether the domain uses views from now on.
+        pub(crate) fn set_uses_views(&mut self, uses: bool) {
+            if let Some(all) = self.p2m().views() {
+                all.field(Active).store(uses, Relaxed);
             }
-        }
-
-        /// Takes a view out of its slot.
-        ///
-        /// # Safety
-        ///
-        /// No vCPU is in it, and none enters it.
-        pub(crate) unsafe fn withdraw(&mut self, number: Number) -> Option<Record<'_>> {
-            let slot = self.slot(number)?;
-            let record = slot.get()?;
-            // SAFETY: `self` is borrowed exclusively, so nobody has borrowed it under the lock;
-            // nor without, by the caller's promise.
-            unsafe { slot.set(None) };
-            Some(Record(record))
-        }
-
-        fn slot(&self, number: Number) -> Option<&Link<sys::p2m_view>> {
-            self.p2m().views()?.field(Slots).get(number.0)
         }
 
         /// The view of that number, if there is one, to be changed.
         pub fn view_mut(&mut self, number: Number) -> Option<ViewWrite<'_>> {
             let record = self.record(number)?;
-            // SAFETY: `self` is borrowed as long as the result lives: the lock that stands for
-            // the view's is held for writing, and there is no other.
-            let tables = unsafe { WriteView::of(P2m::of(record.field(ViewP2m))) };
-            Some(ViewWrite { tables, record })
+            // SAFETY: it is a view of this p2m, and `self` is borrowed as long as the result
+            // lives.
+            Some(unsafe { ViewWrite::of(record, self) })
         }
     }
 
@@ -298,6 +294,26 @@ mod with_altp2m {
     }
 
     impl<'v> ViewWrite<'v> {
+        /// # Safety
+        ///
+        /// It is a view, or was one, of this host p2m, whose [`WriteView`] is borrowed
+        /// exclusively for `'v`.
+        pub(crate) unsafe fn of(record: &'v Opaque<sys::p2m_view>, host: &'v ReadView) -> Self {
+            // SAFETY: the lock that stands for the view's is held for writing, by the caller's
+            // promise, and there is no other.
+            let tables = unsafe { WriteView::of(P2m::of(record.field(ViewP2m))) };
+            Self {
+                tables,
+                record,
+                host,
+            }
+        }
+
+        /// The host p2m, which does not change meanwhile.
+        pub(crate) fn host(&self) -> &'v ReadView {
+            self.host
+        }
+
         /// The view's tables, for what changes all of them.
         pub(crate) fn tables_mut(&mut self) -> &mut WriteView<'v, View> {
             &mut self.tables

@@ -41,6 +41,12 @@ sys::fields! {
 
 #[cfg(config_altp2m)]
 impl Vcpu {
+    /// All vCPUs of a domain.
+    pub(crate) fn all_of(domain: &Domain) -> impl Iterator<Item = &Self> {
+        let d = domain.c();
+        (0..sys::xs_max_vcpus(d)).filter_map(|id| sys::xs_domain_vcpu(d, id).map(Self::of))
+    }
+
     /// The number of the view that it runs in; 0 for the host p2m.
     #[inline(always)]
     pub fn view(&self) -> u16 {
@@ -48,9 +54,11 @@ impl Vcpu {
         self.c().field(View).load(Relaxed)
     }
 
-    /// Sets [`Self::view`]. The vCPU is paused, and not running anywhere.
-    pub fn set_view(&self, number: u16) {
+    /// Sets [`Self::view`]. The vCPU is paused, and not running anywhere: the CPU that runs it
+    /// next loads what the view says ([`crate::guest::context`]).
+    pub(crate) fn set_view(&self, number: u16) {
         use core::sync::atomic::Ordering::Relaxed;
+        debug_assert!(!sys::xs_vcpu_is_running(self.c()));
         self.c().field(View).store(number, Relaxed);
     }
 }

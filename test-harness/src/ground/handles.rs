@@ -155,6 +155,25 @@ impl Domain {
             .collect()
     }
 
+    /// Its views that have lost their numbers, and are being freed.
+    #[must_use]
+    pub fn retired_views(self) -> Vec<View> {
+        // SAFETY: the world keeps the structure alive.
+        let all = unsafe { (*self.0).arch.p2m_views };
+        let mut retired = Vec::new();
+        if all.is_null() {
+            return retired;
+        }
+        // SAFETY: as above.
+        let mut next = unsafe { (*all).retired };
+        while !next.is_null() {
+            retired.push(View(next));
+            // SAFETY: as above.
+            next = unsafe { (*next).next };
+        }
+        retired
+    }
+
     /// The vCPU that ran last on a CPU.
     #[must_use]
     pub fn last_vcpu_ran(self, cpu: usize) -> u8 {

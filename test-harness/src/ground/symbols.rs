@@ -166,3 +166,15 @@ unsafe extern "C" {
     ) -> c_int;
     pub fn arch_p2m_set_access_required(d: *mut domain, access_required: bool);
 }
+
+// Of views, which altp2m.c of a patch calls.
+unsafe extern "C" {
+    pub fn p2m_views_set_use(d: *mut domain, uses: bool) -> c_int;
+    pub fn p2m_views_free(d: *mut domain) -> c_int;
+    pub fn p2m_view_create(d: *mut domain, access: xenmem_access_t, view: *mut u16) -> c_int;
+    pub fn p2m_view_destroy(d: *mut domain, view: u16) -> c_int;
+    pub fn p2m_view_switch_domain(d: *mut domain, view: u16) -> c_int;
+    pub fn p2m_view_switch_vcpu(v: *mut vcpu, view: u16) -> c_int;
+    pub fn p2m_view_set_visible(d: *mut domain, view: u16, visible: bool) -> c_int;
+    pub fn p2m_view_change_gfn(d: *mut domain, view: u16, old: gfn_t, new: gfn_t) -> c_int;
+}

@@ -73,8 +73,8 @@ impl Domains {
     /// The domain of a tree: of its host p2m or of one of its views.
     pub(crate) fn by_tree(&self, tree: usize) -> Option<&DomainRecord> {
         let of_view = |d: &&DomainRecord| {
-            let views = Domain(d.pointer).views();
-            views.iter().any(|(_, view)| view.address() == tree)
+            let (d, is) = (Domain(d.pointer), |view: &View| view.address() == tree);
+            d.views().iter().any(|(_, view)| is(view)) || d.retired_views().iter().any(is)
         };
         self.by_address(tree)
             .or_else(|| self.domains.iter().find(of_view))
@@ -178,7 +178,7 @@ pub(crate) fn new_view() -> Box<p2m_view> {
         p2m: new_p2m(),
         first_source: 0,
         last_source: 0,
-        dying: false,
+        next: std::ptr::null_mut(),
     })
 }
 
@@ -186,6 +186,9 @@ pub(crate) fn new_view() -> Box<p2m_view> {
 pub(crate) fn new_views() -> Box<p2m_views> {
     Box::new(p2m_views {
         last_ran: [XS_P2M_NO_VIEW as u16; XS_NR_CPUS as usize],
+        active: false,
+        visible: 0,
+        retired: std::ptr::null_mut(),
         view: [std::ptr::null_mut(); XS_P2M_VIEWS as usize],
     })
 }

@@ -196,7 +196,10 @@ impl Visitor for Pages {
 impl State {
     /// Checks the views of a domain. Returns how many table pages they have.
     pub(crate) fn check_views(&mut self, d: Domain, pooled: &mut HashSet<Mfn>) -> usize {
-        let views = d.views();
+        let named = d.views().into_iter();
+        let named = named.map(|(number, view)| (Some(number), view));
+        let retired = d.retired_views().into_iter().map(|view| (None, view));
+        let views: Vec<_> = named.chain(retired).collect();
         if views.is_empty() {
             return 0;
         }
@@ -204,9 +207,16 @@ impl State {
         self.visit(d.address(), &mut host);
         let mut all = 0;
         for (number, view) in views {
-            let name = format!("view {number} of {}", self.domains.name(d.address()));
+            let of = self.domains.name(d.address());
+            let name = match number {
+                Some(number) => format!("view {number} of {of}"),
+                None => format!("a retired view of {of}"),
+            };
             let mut copied = Pages::default();
             self.visit_view(view, &mut copied);
+            if number.is_none() && !copied.mapped.is_empty() {
+                self.broken("V2", format!("{name} maps {:x?}", copied.mapped));
+            }
             for (gfn, mapped) in &copied.mapped {
                 let mut sources = host.mapped.range(view.first_source()..);
                 let mut is_remapped =

@@ -10,6 +10,7 @@ use super::State;
 use crate::books::tables::Table;
 use crate::ground::config::Iommu;
 use crate::ground::event::{Event, Mfn};
+use crate::ground::handles::Domain;
 use crate::ground::pte;
 use crate::model::pages::WORDS;
 
@@ -17,6 +18,15 @@ impl State {
     /// A domain's root is in place: everything under it counts.
     pub(crate) fn adopt_root(&mut self, domain: usize, root: Mfn) {
         self.adopt_tree(domain, domain, root);
+    }
+
+    /// Of a view that was just created.
+    pub(crate) fn adopt_view(&mut self, d: Domain, number: u16) {
+        let views = d.views();
+        let found = views.iter().find(|(other, _)| *other == number);
+        let (_, view) = found.expect("a view of that number");
+        let root = self.frames.of_info(view.root()).expect("its root");
+        self.adopt_tree(d.address(), view.address(), root);
     }
 
     /// The same of the host p2m or a view.

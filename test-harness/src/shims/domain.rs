@@ -3,11 +3,10 @@
 
 use std::ffi::c_int;
 
-use xen_sys::{cpu_user_regs, domain, hsr, mfn_t, p2m_view, vaddr_t, vcpu};
+use xen_sys::{cpu_user_regs, domain, hsr, mfn_t, vaddr_t, vcpu};
 
 use crate::ground::event::Event;
 use crate::machine::with;
-use crate::model::domains::new_view;
 
 #[unsafe(no_mangle)]
 extern "C" fn xs_is_hardware_domain(d: *const domain) -> bool {
@@ -108,32 +107,4 @@ unsafe extern "C" fn domain_shutdown(d: *mut domain, reason: u8) -> c_int {
     // SAFETY: the caller's promise.
     unsafe { (*d).is_shutting_down = true };
     0
-}
-
-#[unsafe(no_mangle)]
-extern "C" fn xs_alloc_p2m_view() -> *mut p2m_view {
-    with(|m, cpu| {
-        m.must_be_in_alloc_context(cpu, "xzalloc()");
-        if m.frames.allocation_fails() {
-            return std::ptr::null_mut();
-        }
-        let view = Box::into_raw(new_view());
-        m.domains.views.push(view);
-        view
-    })
-}
-
-#[unsafe(no_mangle)]
-extern "C" fn xs_free_p2m_view(view: *mut p2m_view) {
-    with(|m, cpu| {
-        m.must_be_in_alloc_context(cpu, "xfree()");
-        let before = m.domains.views.len();
-        m.domains.views.retain(|&other| other != view);
-        if m.domains.views.len() == before {
-            m.broken("R0", format!("CPU {cpu} frees {view:?}, which is no view"));
-            return;
-        }
-        // SAFETY: from Box::into_raw above, and in no list any more.
-        drop(unsafe { Box::from_raw(view) });
-    });
 }

@@ -15,3 +15,4 @@ mod monitor;
 mod page;
 mod radix;
 mod release;
+mod views;

@@ -9,6 +9,7 @@ pub(crate) mod snapshot;
 mod stand_in;
 mod switch;
 mod toolstack;
+mod views;
 mod writers;
 
 use std::sync::atomic::Ordering;

@@ -36,13 +36,7 @@ impl World {
     ///
     /// If there is no such view.
     pub fn adopt_view(&self, d: Domain, number: u16) {
-        self.locked(|m| {
-            let views = d.views();
-            let found = views.iter().find(|(other, _)| *other == number);
-            let (_, view) = found.expect("a view of that number");
-            let root = m.frames.of_info(view.root()).expect("its root");
-            m.adopt_tree(d.address(), view.address(), root);
-        });
+        self.locked(|m| m.adopt_view(d, number));
     }
 
     /// What the view maps.

@@ -1,15 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! A guest with views, and vCPUs that run in them.
 
-use p2m_rs::map::views::{access_of, forget_remapping, remap, set_access};
 use p2m_rs::p2m::lock::WriteView;
 use p2m_rs::p2m::token::unlocked_entry;
-use p2m_rs::p2m::views::Number;
 use p2m_rs::p2m::P2m;
 use p2m_rs::types::access::P2mAccess;
-use p2m_rs::types::addr::Gfn;
-use p2m_rs::types::errno::Result;
-use p2m_rs::views::{create, destroy};
+use p2m_rs::types::errno::{Errno, Result};
 use test_harness::{Config, Domain, Vcpu, View, World};
 
 use super::{guest, world};
@@ -30,6 +26,7 @@ impl Viewed {
         let w = world(config);
         let d = guest(&w, 0);
         w.allow_views(d);
+        assert_eq!(d.use_views(true), 0);
         Self { w, d }
     }
 
@@ -46,23 +43,17 @@ impl Viewed {
     }
 
     pub fn try_create(&self, access: P2mAccess) -> Result<u16> {
-        let number = self.locked(|write| create(write, access))?;
-        let number = (1..10)
-            .find(|n| Number::from_c(*n) == Some(number))
-            .unwrap();
-        self.w.adopt_view(self.d, number);
-        Ok(number)
+        let created = self.d.create_view(access.to_c());
+        created.map_err(|rc| Errno::check(rc).unwrap_err())
     }
 
     pub fn create(&self) -> u16 {
         self.try_create(P2mAccess::Rwx).unwrap()
     }
 
-    /// No vCPU is in it.
+    /// To the end.
     pub fn destroy(&self, number: u16) -> Result {
-        let number = Number::from_c(number).unwrap();
-        // SAFETY: the test has none there.
-        self.locked(|write| unsafe { destroy(write, number) })
+        Errno::check(self.d.destroy_view(number))
     }
 
     pub fn view(&self, number: u16) -> View {
@@ -71,23 +62,26 @@ impl Viewed {
     }
 
     pub fn remap(&self, number: u16, gfn: u64, source: u64) -> Result {
-        let number = Number::from_c(number).unwrap();
-        self.locked(|write| remap(write, number, Gfn::new(gfn), Gfn::new(source)))
+        Errno::check(self.d.change_gfn(number, gfn, source))
     }
 
     pub fn forget_remapping(&self, number: u16, gfn: u64) -> Result {
-        let number = Number::from_c(number).unwrap();
-        self.locked(|write| forget_remapping(write, number, Gfn::new(gfn)))
+        Errno::check(self.d.restore_gfn(number, gfn))
     }
 
     pub fn set_access(&self, number: u16, gfn: u64, access: P2mAccess) -> Result {
-        let number = Number::from_c(number).unwrap();
-        self.locked(|write| set_access(write, number, Gfn::new(gfn), access))
+        let rc = self.d.set_access_in_view(number, gfn, access.to_c());
+        Errno::check(i32::try_from(rc).unwrap())
     }
 
     pub fn access(&self, number: u16, gfn: u64) -> Option<P2mAccess> {
-        let number = Number::from_c(number).unwrap();
-        self.locked(|write| access_of(write, number, Gfn::new(gfn)))
+        match self.d.access_in_view(number, gfn) {
+            (0, access) => P2mAccess::from_c(access.into()),
+            (rc, _) => {
+                assert_eq!(Errno::check(rc), Err(Errno::ESRCH));
+                None
+            }
+        }
     }
 
     /// A vCPU that runs on a CPU, in a view.

@@ -88,6 +88,7 @@ pub(crate) const PLANS: &[Plan] = &[
         floors: &[
             &["xenmem.rs"],
             &["settings.rs", "check_and_get_page.rs"],
+            &["views.rs"],
             &["multi.rs", "violation.rs"],
             &["ffi.rs"],
             &["checks.rs"],

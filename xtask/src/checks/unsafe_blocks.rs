@@ -22,14 +22,15 @@ const MOCK: &str = "xen-sys/src/mock.rs";
 const MOST: usize = 150;
 
 /// What is in the hypervisor with the option ALTP2M only. Each file has a row of its own.
-const ALTP2M: [&str; 3] = [
+const ALTP2M: [&str; 4] = [
+    "p2m-rs/src/lifecycle/view_state.rs",
     "p2m-rs/src/lifecycle/views.rs",
     "p2m-rs/src/p2m/views.rs",
     "xen-sys/src/link.rs",
 ];
 
 /// How many there may be in these.
-const MOST_ALTP2M: usize = 12;
+const MOST_ALTP2M: usize = 18;
 
 /// What a stretch of code claims without the compiler's checks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

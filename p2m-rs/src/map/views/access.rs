@@ -38,13 +38,28 @@ pub fn set_access(
     gfn: Gfn,
     access: P2mAccess,
 ) -> Result {
+    set_accesses(write, number, [Ok((gfn, access))])
+}
+
+/// [`set_access`] of many frames, in order, with one barrier and one TLB flush for all of them.
+///
+/// # Errors
+///
+/// Those of [`set_access`], or the first error among `pages`; what comes before stays set.
+pub fn set_accesses(
+    write: &mut WriteView<'_>,
+    number: Number,
+    pages: impl IntoIterator<Item = Result<(Gfn, P2mAccess)>>,
+) -> Result {
     write.refuse_if_dying()?;
-    let host = HostLeaf::at(write, gfn);
     let view = write.view_mut(number).ok_or(Errno::EINVAL)?;
-    match host {
-        None => Ok(()),
-        Some(host) => Ok(set_in(&view, gfn, &host, access)?),
+    for page in pages {
+        let (gfn, access) = page?;
+        if let Some(host) = HostLeaf::at(view.host(), gfn) {
+            set_in(&view, gfn, &host, access)?;
+        }
     }
+    Ok(())
 }
 
 fn set_in(view: &ViewWrite<'_>, gfn: Gfn, host: &HostLeaf, access: P2mAccess) -> Outcome {

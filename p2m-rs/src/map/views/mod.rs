@@ -27,7 +27,7 @@ mod tables;
 
 #[cfg(config_altp2m)]
 pub use self::{
-    access::{access_of, set_access},
+    access::{access_of, set_access, set_accesses},
     fill::fill,
     remap::{forget_remapping, remap},
     tables::reset,

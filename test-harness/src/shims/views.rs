@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! What C keeps of a domain's views and vCPUs.
+
+use std::ffi::c_uint;
+use std::ptr::{null, null_mut};
+
+use xen_sys::{domain, p2m_view, vcpu};
+
+use crate::ground::handles::Domain;
+use crate::machine::with;
+use crate::model::domains::new_view;
+
+#[unsafe(no_mangle)]
+extern "C" fn xs_alloc_p2m_view() -> *mut p2m_view {
+    with(|m, cpu| {
+        m.must_be_in_alloc_context(cpu, "xzalloc()");
+        if m.frames.allocation_fails() {
+            return std::ptr::null_mut();
+        }
+        let view = Box::into_raw(new_view());
+        m.domains.views.push(view);
+        view
+    })
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn xs_free_p2m_view(view: *mut p2m_view) {
+    with(|m, cpu| {
+        m.must_be_in_alloc_context(cpu, "xfree()");
+        let before = m.domains.views.len();
+        m.domains.views.retain(|&other| other != view);
+        if m.domains.views.len() == before {
+            m.broken("R0", format!("CPU {cpu} frees {view:?}, which is no view"));
+            return;
+        }
+        // SAFETY: from Box::into_raw above, and in no list any more.
+        drop(unsafe { Box::from_raw(view) });
+    });
+}
+
+/// `xfree()` of what `altp2m_init()` allocated.
+///
+/// # Safety
+/// `d` points to a domain.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn altp2m_teardown(d: *mut domain) {
+    // SAFETY: the caller's promise.
+    let all = unsafe { std::mem::replace(&mut (*d).arch.p2m_views, null_mut()) };
+    if all.is_null() {
+        return;
+    }
+    with(|m, cpu| {
+        m.must_be_in_alloc_context(cpu, "xfree()");
+        m.domains.all_views.retain(|&other| other != all);
+        // SAFETY: from Box::into_raw in allow_views(), and in no list any more.
+        let all = unsafe { Box::from_raw(all) };
+        if !all.retired.is_null() || all.view.iter().any(|view| !view.is_null()) {
+            let name = m.domains.name(Domain(d).address());
+            m.broken("R0", format!("{name} is gone, and has views"));
+        }
+    });
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn xs_max_vcpus(d: *const domain) -> c_uint {
+    with(|m, _| {
+        let ids = m.domains.vcpus.iter().filter(|v| v.domain == d.addr());
+        ids.map(|v| v.id.unsigned_abs() + 1).max().unwrap_or(0)
+    })
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn xs_domain_vcpu(d: *const domain, id: c_uint) -> *const vcpu {
+    with(|m, _| {
+        let mut vcpus = m.domains.vcpus.iter();
+        let found = vcpus.find(|v| v.domain == d.addr() && v.id.unsigned_abs() == id);
+        found.map_or(null(), |v| v.pointer)
+    })
+}
+
+/// `v->is_running`, which is asked only to assert that it is not so. Rule V3: a vCPU is told its
+/// view while no CPU runs it; the CPU's VTTBR_EL2 would stay that of the view before.
+#[unsafe(no_mangle)]
+extern "C" fn xs_vcpu_is_running(v: *const vcpu) -> bool {
+    with(|m, _| {
+        let cpu = m.cpus.cpus.iter().position(|cpu| cpu.current == v.addr());
+        if let Some(cpu) = cpu {
+            let name = m.domains.name(v.addr());
+            m.broken(
+                "V3",
+                format!("{name} is told its view while CPU {cpu} runs it"),
+            );
+        }
+        false
+    })
+}
