@@ -81,6 +81,21 @@ fn a_domain_that_does_not_use_views_yet_is_refused_them() {
 }
 
 #[test]
+fn a_domain_has_no_more_views_than_it_was_created_with() {
+    let w = world(Config::default());
+    let d = guest(&w, 0);
+    w.allow_so_many_views(d, 3);
+    assert_eq!(d.use_views(true), 0);
+    for number in [1, 2] {
+        assert_eq!(d.create_view(access::RWX), Ok(number));
+    }
+    assert_eq!(d.create_view(access::RWX), Err(EINVAL));
+    assert_eq!(d.destroy_view(1), 0);
+    assert_eq!(d.create_view(access::RWX), Ok(1));
+    w.check();
+}
+
+#[test]
 fn beginning_and_ending_twice_changes_nothing() {
     let v = with_ram();
     let n = v.create();

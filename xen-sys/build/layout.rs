@@ -54,6 +54,7 @@ const ALTP2M_FIELDS: &[(&str, &str)] = &[
     ("struct p2m_view", "last_source"),
     ("struct p2m_view", "next"),
     ("struct p2m_views", "active"),
+    ("struct p2m_views", "nr"),
     ("struct p2m_views", "visible"),
     ("struct p2m_views", "retired"),
 ];

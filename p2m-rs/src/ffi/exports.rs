@@ -5,7 +5,9 @@
 
 use super::{mmu_p2m, p2m};
 use crate::guest::{cache, context, fault, gva, permission};
-use crate::lifecycle::{self, allocation, dump, setup, stage2, vmid};
+#[cfg(declared_p2m_dump_stage2)]
+use crate::lifecycle::stage2;
+use crate::lifecycle::{self, allocation, dump, setup, vmid};
 use crate::map::{self, insert, lookup};
 use crate::p2m::lock::WriteLockedByC;
 

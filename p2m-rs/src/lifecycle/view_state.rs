@@ -6,6 +6,7 @@
 //! freed later, step by step. So a call that goes on after a preemption says "free what is
 //! retired", and not "destroy view 3": the number may be another view's by then.
 
+use core::cell::Cell;
 use core::sync::atomic::{AtomicU16, Ordering::Relaxed};
 
 use xen_sys as sys;
@@ -16,6 +17,7 @@ use crate::p2m::views::{Number, Record, ViewWrite};
 use crate::types::errno::{Errno, Result};
 
 sys::fields! {
+    unsafe Limit: p2m_views.nr as Cell<u16>, "never changes";
     unsafe Visible: p2m_views.visible as AtomicU16, "under the host p2m's lock";
     unsafe Retired: p2m_views.retired as Link<sys::p2m_view>, "under the host p2m's write lock, under which it is freed";
     unsafe Next: p2m_view.next as Link<sys::p2m_view>, "under the host p2m's write lock, under which it is freed";
@@ -45,10 +47,11 @@ fn bit(number: u16) -> u16 {
     1_u16.checked_shl(number.into()).unwrap_or_default()
 }
 
-/// A number that no view has.
+/// A number that no view has, of those that the domain may use.
 pub(super) fn free_number(host: &ReadView) -> Option<Number> {
-    host.p2m().views()?;
-    Number::all().find(|&number| host.view(number).is_none())
+    let limit = host.p2m().views()?.field(Limit).get();
+    let mut allowed = Number::all().take_while(|number| number.to_c() < limit);
+    allowed.find(|&number| host.view(number).is_none())
 }
 
 /// Makes a view of the record, under a number that none has. It is visible.

@@ -187,6 +187,7 @@ pub(crate) fn new_views() -> Box<p2m_views> {
     Box::new(p2m_views {
         last_ran: [XS_P2M_NO_VIEW as u16; XS_NR_CPUS as usize],
         active: false,
+        nr: XS_P2M_VIEWS as u16,
         visible: 0,
         retired: std::ptr::null_mut(),
         view: [std::ptr::null_mut(); XS_P2M_VIEWS as usize],

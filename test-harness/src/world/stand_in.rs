@@ -10,6 +10,7 @@ use super::snapshot::Snapshot;
 use super::World;
 use crate::ground::handles::{Domain, Vcpu, View};
 use crate::model::domains::new_views;
+use xen_sys::p2m_views;
 
 impl World {
     /// The machine learns of the root that another `p2m_init()` made.
@@ -23,8 +24,13 @@ impl World {
 
     /// A domain may have views from now on: what `arch_domain_create()` does for one with altp2m.
     pub fn allow_views(&self, d: Domain) {
+        self.allow_so_many_views(d, new_views().nr);
+    }
+
+    /// The same of a domain that is created with a number of views, the host p2m included.
+    pub fn allow_so_many_views(&self, d: Domain, nr: u16) {
         self.locked(|m| {
-            let views = Box::into_raw(new_views());
+            let views = Box::into_raw(Box::new(p2m_views { nr, ..*new_views() }));
             m.domains.all_views.push(views);
             d.set_views(views);
         });

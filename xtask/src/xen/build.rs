@@ -103,7 +103,7 @@ pub(crate) fn build(paths: &Paths, progress: Progress, args: &BuildArgs) -> Resu
     let mut series = if args.pristine {
         Series::default()
     } else {
-        Series::find(paths)?
+        Series::of(paths, version)?
     };
     if args.extra == Some(Extra::OldLocking) {
         series.add(paths.patches().join(OLD_LOCKING));

@@ -91,13 +91,13 @@ impl Branch {
         Ok(found)
     }
 
-    /// Applies patches with `git am` to each of some commits, in a clone of the clone's that has only the files
-    /// below `part`; says which do not take them. (`git am` knows no fuzz.)
+    /// Applies the patches for its release with `git am` to each of some commits, in a clone of the clone's that
+    /// has only the files below `part`; says which do not take them. (`git am` knows no fuzz.)
     pub(crate) fn take(
         paths: &Paths,
         clone: &Path,
         all: &[Self],
-        patches: &[PathBuf],
+        patches: impl Fn(Version) -> Result<Vec<PathBuf>>,
         part: &str,
     ) -> Result<Vec<String>> {
         let log = paths.log("git-am");
@@ -126,6 +126,8 @@ impl Branch {
         let mut refused = Vec::new();
         for branch in all {
             run(&["checkout", "--quiet", "--force", "--detach", &branch.commit])?;
+            let release = branch.release()?;
+            let patches = patches(release.with_context(|| format!("which release is {branch}?"))?)?;
             let mut am = git(&["am", "--quiet", "--no-3way"]);
             if command::logged(am.args(patches), &log).is_err() {
                 refused.push(branch.to_string());

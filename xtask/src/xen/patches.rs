@@ -11,20 +11,38 @@ use super::diff;
 use crate::base::command;
 use crate::base::files::{self, Fingerprint};
 use crate::base::paths::Paths;
+use crate::base::version::Version;
+
+/// The first release in which a domain can be created with altp2m.
+const ALTP2M_SINCE: Version = Version::new(4, 19);
 
 /// What the first patch adds to Kconfig.
 const OPTION: &str = "ARM_P2M_RUST";
 
-/// `patches/xen/*.patch`, in order.
+/// The patches of `patches/xen`, in order; and of `patches/altp2m`, for releases that know altp2m.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Series {
     patches: Vec<PathBuf>,
 }
 
 impl Series {
-    /// Reads the names.
+    /// Those for all releases.
     pub(crate) fn find(paths: &Paths) -> Result<Self> {
-        let mut patches = files::sorted_entries(&paths.patches().join("xen"))?;
+        Self::in_folder(paths, "xen")
+    }
+
+    /// All for a release.
+    pub(crate) fn of(paths: &Paths, release: Version) -> Result<Self> {
+        let mut all = Self::find(paths)?;
+        if release >= ALTP2M_SINCE {
+            all.patches
+                .extend(Self::in_folder(paths, "altp2m")?.patches);
+        }
+        Ok(all)
+    }
+
+    fn in_folder(paths: &Paths, name: &str) -> Result<Self> {
+        let mut patches = files::sorted_entries(&paths.patches().join(name))?;
         patches.retain(|path| path.extension().is_some_and(|ext| ext == "patch"));
         Ok(Self { patches })
     }

@@ -97,9 +97,9 @@ fn applied(paths: &Paths, progress: Progress, args: &ReleasesArgs) -> Row {
         };
         let clone = clone.canonicalize()?;
         let all = Branch::all(&clone)?;
-        let series = Series::find(paths)?;
+        let patches = |release| Ok(Series::of(paths, release)?.files().to_vec());
         let task = progress.start(format!("git am on {} tags and branches", all.len()));
-        let refused = Branch::take(paths, &clone, &all, series.files(), PART)?;
+        let refused = Branch::take(paths, &clone, &all, patches, PART)?;
         task.done();
         Ok(match (all.len(), refused.as_slice()) {
             (0, _) => Err("the clone has no tag and no branch of these releases".to_owned()),

@@ -44,9 +44,13 @@ const DUMP_FILES: [&str; 2] = [
 ];
 const BENCH: &str = "+config P2M_BENCH";
 
-/// What the patch with the option for views adds, and its file.
+/// What the patch for views adds, and its files.
 const VIEWS: &str = "+config ALTP2M";
-const VIEWS_FILE: &str = "xen/arch/arm/include/asm/p2m-views.h";
+const VIEWS_FILES: [&str; 3] = [
+    "xen/arch/arm/altp2m.c",
+    "xen/arch/arm/include/asm/altp2m.h",
+    "xen/arch/arm/include/asm/p2m-views.h",
+];
 
 /// Where the self-test is.
 const SELFTEST_HOME: &str = "xen/arch/arm/p2m-selftest";
@@ -120,11 +124,11 @@ pub(crate) fn make(
         put(&xen.dir().join(HOME), &sources.after(there)?)?;
         xen.commit(&message(step.subject, step.body))?;
     }
-    let (first, last) = patches(&Series::find(paths)?)?;
+    let (first, last) = patches(&Series::of(paths, version)?)?;
     for patch in &first {
         apply(&xen, patch, tree)?;
     }
-    let left_out = enter(&xen, who, !last.is_empty())?;
+    let left_out = enter(&xen, who, &last)?;
     for patch in &last {
         apply(&xen, patch, tree)?;
     }
@@ -235,13 +239,18 @@ fn apply(xen: &Repository, patch: &Path, tree: &Path) -> Result<()> {
 }
 
 /// Adds to Xen's own files; returns what could not be added.
-fn enter(xen: &Repository, who: &Identity, selftest: bool) -> Result<Vec<String>> {
+fn enter(xen: &Repository, who: &Identity, last: &[PathBuf]) -> Result<Vec<String>> {
     let mut others = xen.added()?;
     others.retain(|file| !file.starts_with(HOME));
-    if selftest {
+    if !last.is_empty() {
         others.push(format!("{SELFTEST_HOME}/"));
         others.extend(DUMP_FILES.map(str::to_owned));
-        others.push(VIEWS_FILE.to_owned());
+    }
+    // Not in every release.
+    for patch in last {
+        if files::read_text(patch)?.contains(VIEWS) {
+            others.extend(VIEWS_FILES.map(str::to_owned));
+        }
     }
     let mut left_out = Vec::new();
     let mut enter = |name: &str, what: &str, edit: &dyn Fn(&str) -> Result<String>| {
