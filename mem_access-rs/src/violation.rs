@@ -2,6 +2,12 @@
 //! Judging a guest's stage-2 permission fault: whether it violates an access, and what Xen does
 //! then (`p2m_mem_access_check`).
 //!
+//! **In which tables.** Those that refused the access: the host p2m's, or those of the view that
+//! the vCPU is in. There the access is looked up, and there it is relaxed or lifted; what the
+//! others say of the frame plays no part, and stays as it is. Whether the domain may run without a
+//! monitor is one question for all of them. The number of the view is put into the event by C
+//! (`monitor_traps`).
+//!
 //! **Faults of the table walker.** If stage 2 refused a walk of the guest's own tables
 //! (S1PTW in the syndrome), the syndrome describes the instruction whose address
 //! was being translated: WnR tells whether *the instruction* wrote, and an instruction
@@ -21,9 +27,8 @@
 //! `offset` has no flag for "not valid", so it is 0, the beginning of the table.
 #![forbid(unsafe_code)]
 
-use p2m_rs::map::fast_path::set_access;
+use p2m_rs::map::active::{ActiveTables, Lifted};
 use p2m_rs::map::lookup::lookup;
-use p2m_rs::map::set_access::Restart;
 use p2m_rs::p2m::lock::ReadView;
 use p2m_rs::p2m::monitor::{has_monitor, send_access_event, AccessEvent, Delivery};
 use p2m_rs::p2m::reentry::domain_crash;
@@ -96,11 +101,13 @@ pub fn check(cx: &mut Unlocked<'_>, fault: Fault) -> Verdict {
     let vcpu = current_vcpu(cx);
     let domain = vcpu.domain();
     let p2m = P2m::host_of(domain);
-    if !p2m.mem_access_enabled() {
+    let active = ActiveTables::of(vcpu);
+    if !active.may_be_restricted(p2m) {
         return Verdict::NotOurs;
     }
-    // The same as `settings::get` would return, since mem_access is enabled.
-    let Some(access) = access_at(&p2m.read(cx), fault.ipa) else {
+    // The same as `settings::get` would return, since mem_access is enabled. (Nothing is mapped
+    // any more, or the view has forgotten the frame: the guest tries again.)
+    let Some(access) = access_at(&p2m.read(cx), active, fault.ipa) else {
         return Verdict::NotOurs;
     };
     let fault = fault.at_stage_2(access);
@@ -109,11 +116,11 @@ pub fn check(cx: &mut Unlocked<'_>, fault: Fault) -> Verdict {
     }
     // A violation of these two accesses relaxes them.
     if fault.write && access == P2mAccess::Rx2rw {
-        relax(cx, p2m, fault.ipa, access, P2mAccess::Rw);
+        relax(cx, p2m, active, fault.ipa, access, P2mAccess::Rw);
         return Verdict::Handled;
     }
     if access == P2mAccess::N2rwx {
-        relax(cx, p2m, fault.ipa, access, P2mAccess::Rwx);
+        relax(cx, p2m, active, fault.ipa, access, P2mAccess::Rwx);
     }
     if has_monitor(cx) {
         // The vCPU waits for the monitor's answer, but not if the access was lifted already.
@@ -129,15 +136,15 @@ pub fn check(cx: &mut Unlocked<'_>, fault: Fault) -> Verdict {
         domain_crash(cx, domain);
     } else if access != P2mAccess::N2rwx {
         // There is no monitor, and none is required: lift the restriction.
-        relax(cx, p2m, fault.ipa, access, P2mAccess::Rwx);
+        relax(cx, p2m, active, fault.ipa, access, P2mAccess::Rwx);
     }
     Verdict::Handled
 }
 
-/// The access that the entry of a mapping stores.
+/// The access that the entry of a mapping in these tables stores.
 #[inline(never)]
-fn access_at(view: &ReadView, ipa: Ipa) -> Option<P2mAccess> {
-    lookup(view, ipa.gfn()).and_then(|mapping| mapping.access())
+fn access_at(host: &ReadView, active: ActiveTables, ipa: Ipa) -> Option<P2mAccess> {
+    lookup(active.tables(host)?, ipa.gfn()).and_then(|mapping| mapping.access())
 }
 
 /// Whether the access forbids what the guest did.
@@ -156,13 +163,25 @@ fn is_violation(access: P2mAccess, fault: Fault) -> bool {
 /// judged. A monitor may have set another one since, which must not be lost: then the
 /// guest tries again, and its next fault is judged by that. (x86 judges and sets under one lock.)
 ///
-/// The result does not matter. A page with a restriction is no part of a block, so no memory is
-/// needed. It fails for a dying domain, whose vCPUs will not run again; and after a failed IOTLB
-/// flush, which has shut the domain down.
-fn relax(cx: &mut Unlocked<'_>, p2m: &P2m, ipa: Ipa, from: P2mAccess, to: P2mAccess) {
-    let mut write = p2m.write(cx);
-    if access_at(&write, ipa) == Some(from) {
-        let _never_runs_again = set_access(&mut write, ipa.gfn(), 1, to, Restart::NEVER);
+/// Only in a view can there be no room for that, and then the domain is crashed: the guest would
+/// fault for ever.
+fn relax(
+    cx: &mut Unlocked<'_>,
+    p2m: &P2m,
+    active: ActiveTables,
+    ipa: Ipa,
+    from: P2mAccess,
+    to: P2mAccess,
+) {
+    let lifted = {
+        let mut write = p2m.write(cx);
+        match access_at(&write, active, ipa) == Some(from) {
+            true => active.lift(&mut write, ipa.gfn(), to),
+            false => Lifted::GoOn,
+        }
+    };
+    if lifted == Lifted::NoRoom {
+        domain_crash(cx, current_vcpu(cx).domain());
     }
 }
 

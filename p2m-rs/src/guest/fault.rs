@@ -37,7 +37,7 @@ use crate::types::level::{Level, TableIndex, ENTRIES};
 use crate::xen::domain::Domain;
 #[cfg(config_altp2m)]
 use crate::{
-    map::views::fill,
+    map::views::{fill, with_room},
     p2m::{reentry::domain_crash, token::current_vcpu, views::Number},
 };
 
@@ -89,17 +89,17 @@ fn resolve_in_host(cx: &mut Unlocked<'_>, p2m: &P2m, gfn: Gfn) -> bool {
 #[inline(always)]
 fn view_of_current(cx: &Unlocked<'_>, p2m: &P2m) -> Option<Number> {
     let vcpu = current_vcpu(cx);
-    let number = Number::from_c(vcpu.view())?;
+    let number = Number::of_vcpu(vcpu)?;
     core::ptr::eq(P2m::host_of(vcpu.domain()), p2m).then_some(number)
 }
 
-/// Copies the host's mapping to the view. Without a page for a table the guest cannot go on, and
-/// its domain is crashed.
+/// Copies the host's mapping to the view. Without a page for a table, nor copies that can be
+/// dropped, the guest cannot go on, and its domain is crashed.
 #[cfg(config_altp2m)]
 #[cold]
 #[inline(never)]
 fn copy_to_view(cx: &mut Unlocked<'_>, p2m: &P2m, number: Number, gfn: Gfn) -> bool {
-    let filled = fill(&mut p2m.write(cx), number, gfn);
+    let filled = with_room(&mut p2m.write(cx), |write| fill(write, number, gfn));
     filled.unwrap_or_else(|_no_table| {
         if let Some(domain) = p2m.domain() {
             domain_crash(cx, domain);

@@ -2,8 +2,9 @@
 //! Resolving permission faults. (C's trap handler calls `p2m_mem_access_check` and has the guest
 //! try again, whatever the answer: docs/differences.md, B13.)
 //!
-//! Stage 2 has refused an access of the current vCPU. There are three reasons, and by the time
-//! that Xen looks, another CPU may have changed the entry:
+//! Stage 2 has refused an access of the current vCPU: the host p2m, or the view that the vCPU is
+//! in. There are three reasons, and by the time that Xen looks, another CPU may have changed the
+//! entry:
 //!
 //! 1. **A restriction of mem_access.** mem_access sends an event or lifts the restriction.
 //! 2. **Nothing any more.** The entry allows the access now: the monitor or another vCPU was
@@ -44,6 +45,7 @@
 
 use xen_sys as sys;
 
+use crate::map::active::ActiveTables;
 use crate::map::lookup::lookup;
 use crate::p2m::reentry::mem_access_check;
 use crate::p2m::token::{current_vcpu, Unlocked};
@@ -73,12 +75,16 @@ pub(crate) fn resolve(cx: &mut Unlocked<'_>, ipa: Ipa, gva: Gva, npfec: sys::npf
         || current_vcpu(cx).inject_external_abort(gva)
 }
 
-/// Whether the type of what is mapped at `ipa` allows the access. If nothing is mapped any
-/// more, it does: the next try is a translation fault.
+/// Whether the type of what is mapped at `ipa` in the vCPU's tables allows the access. If
+/// nothing is mapped any more, it does: the next try is a translation fault. (So it is in a view
+/// that has forgotten the frame meanwhile, whatever the host p2m maps there now.)
 fn type_allows(cx: &mut Unlocked<'_>, ipa: Ipa, access: &Access) -> bool {
-    let p2m = P2m::host_of(current_vcpu(cx).domain());
-    let view = p2m.read(cx);
-    lookup(&view, ipa.gfn())
+    let vcpu = current_vcpu(cx);
+    let active = ActiveTables::of(vcpu);
+    let host = P2m::host_of(vcpu.domain()).read(cx);
+    active
+        .tables(&host)
+        .and_then(|tables| lookup(tables, ipa.gfn()))
         .and_then(|mapping| mapping.ty())
         .is_none_or(|ty| access.is_allowed_by(ty))
 }

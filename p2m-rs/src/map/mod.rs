@@ -4,6 +4,7 @@
 //! releases the lock. The submodules hold one verb each.
 #![forbid(unsafe_code)]
 
+pub mod active;
 pub mod fast_path;
 pub mod insert;
 pub mod lookup;

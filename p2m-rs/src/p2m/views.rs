@@ -100,6 +100,12 @@ mod with_altp2m {
             number
         }
 
+        /// Of the view that a vCPU is in; `None` for the host p2m.
+        #[inline(always)]
+        pub fn of_vcpu(vcpu: &Vcpu) -> Option<Self> {
+            Self::from_c(vcpu.view())
+        }
+
         /// All that there can be.
         pub fn all() -> impl Iterator<Item = Self> {
             (1..VIEWS).map(Self)

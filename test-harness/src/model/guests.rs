@@ -30,4 +30,6 @@ pub(crate) enum Want {
     Read,
     Write,
     Execute,
+    /// Nothing but that it is mapped.
+    Mapping,
 }

@@ -107,6 +107,7 @@ impl State {
                 Want::Read => entry & pte::READ != 0,
                 Want::Write => entry & pte::WRITE != 0,
                 Want::Execute => entry & pte::XN == 0,
+                Want::Mapping => true,
             };
             let mask = (1u64 << shift(level)) - 1;
             return allowed.then_some(pte::mfn(entry) << 12 & !mask | ipa & mask);

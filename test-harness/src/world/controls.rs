@@ -101,6 +101,12 @@ impl World {
         self.locked(|m| std::mem::take(&mut m.devices.monitor_requests))
     }
 
+    /// The same, which stay.
+    #[must_use]
+    pub fn monitor_requests_so_far(&self) -> Vec<MonitorRequest> {
+        self.locked(|m| m.devices.monitor_requests.clone())
+    }
+
     /// From now on `printk_ratelimit()` says that there was enough, or not.
     pub fn limit_printk(&self, limited: bool) {
         self.locked(|m| m.devices.printk_limited = limited);
@@ -341,6 +347,14 @@ impl World {
     pub fn guest_can_execute(&self, cpu: usize, ipa: u64) -> bool {
         use crate::model::guests::Want;
         self.locked(|m| m.hardware_walk(cpu, ipa, Want::Execute).is_some())
+    }
+
+    /// Is anything mapped there for the guest on `cpu`? What stage 2 refuses where it is not is
+    /// a translation fault, and a permission fault where it is.
+    #[must_use]
+    pub fn guest_is_mapped(&self, cpu: usize, ipa: u64) -> bool {
+        use crate::model::guests::Want;
+        self.locked(|m| m.hardware_walk(cpu, ipa, Want::Mapping).is_some())
     }
 }
 

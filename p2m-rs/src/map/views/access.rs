@@ -11,7 +11,7 @@ use crate::p2m::lock::{ReadView, WriteView};
 use crate::p2m::views::{Number, ViewWrite};
 use crate::types::access::P2mAccess;
 use crate::types::addr::Gfn;
-use crate::types::errno::{Errno, Outcome, Result};
+use crate::types::errno::{Errno, Failure, Outcome, Result};
 use crate::types::level::Level;
 use crate::types::pte::Pte;
 
@@ -60,6 +60,27 @@ pub fn set_accesses(
         }
     }
     Ok(())
+}
+
+/// [`set_access`] for who can do something about a failure.
+///
+/// # Errors
+///
+/// As there: [`Failure::NoTable`] if there is no page for a table, and [`Failure::Refused`].
+pub(in crate::map) fn change_access(
+    write: &mut WriteView<'_>,
+    number: Number,
+    gfn: Gfn,
+    access: P2mAccess,
+) -> Outcome {
+    write.refuse_if_dying()?;
+    let host = HostLeaf::at(write, gfn);
+    let missing = Failure::Refused(Errno::EINVAL);
+    let view = write.view_mut(number).ok_or(missing)?;
+    match host {
+        None => Ok(()),
+        Some(host) => set_in(&view, gfn, &host, access),
+    }
 }
 
 fn set_in(view: &ViewWrite<'_>, gfn: Gfn, host: &HostLeaf, access: P2mAccess) -> Outcome {

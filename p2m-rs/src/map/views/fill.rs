@@ -23,7 +23,11 @@ pub(super) struct HostLeaf {
 impl HostLeaf {
     /// The host's mapping at `gfn`, if there is one.
     pub(super) fn at(host: &ReadView, gfn: Gfn) -> Option<Self> {
-        let table = Table::last(host, gfn)?;
+        Self::within(Table::last(host, gfn)?, gfn)
+    }
+
+    /// The same, with the last table of the host's on the way there.
+    pub(super) fn within(table: Table<'_>, gfn: Gfn) -> Option<Self> {
         let level = table.level();
         let pte = table.load(level.index(gfn));
         (pte.kind(level) == Kind::Leaf).then_some(Self { pte, level })

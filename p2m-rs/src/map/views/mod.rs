@@ -21,14 +21,19 @@ mod access;
 #[cfg(config_altp2m)]
 mod fill;
 #[cfg(config_altp2m)]
+mod reclaim;
+#[cfg(config_altp2m)]
 mod remap;
 #[cfg(config_altp2m)]
 mod tables;
 
 #[cfg(config_altp2m)]
+pub(super) use self::access::change_access;
+#[cfg(config_altp2m)]
 pub use self::{
     access::{access_of, set_access, set_accesses},
     fill::fill,
+    reclaim::with_room,
     remap::{forget_remapping, remap},
     tables::reset,
 };
