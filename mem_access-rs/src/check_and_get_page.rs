@@ -15,6 +15,7 @@
 //! dropped when the ring is full is nothing that a monitor could rely on.
 #![forbid(unsafe_code)]
 
+use p2m_rs::map::active::ActiveTables;
 use p2m_rs::map::lookup::lookup;
 use p2m_rs::p2m::reentry::guest_walk;
 use p2m_rs::p2m::token::Unlocked;
@@ -43,10 +44,13 @@ pub fn check_and_get_page(
 }
 
 /// Translates `gva` through stage 1 with the AT instruction or, if that fails, in software. The
-/// hardware reads the guest's tables through stage 2, which may refuse that.
+/// hardware reads the guest's tables through stage 2, which may refuse that; and in a view it
+/// may read others than the guest's own, so that there the software is asked at once.
 fn stage1(cx: &mut Unlocked<'_>, vcpu: &Vcpu, gva: Gva, flags: Gv2mFlags) -> Option<Ipa> {
-    if let Some(ipa) = gva_to_ipa(gva, flags) {
-        return Some(ipa);
+    if ActiveTables::of(vcpu).are_hosts() {
+        if let Some(ipa) = gva_to_ipa(gva, flags) {
+            return Some(ipa);
+        }
     }
     let walked = guest_walk(cx, vcpu, gva)?;
     walked.allows(flags).then_some(walked.ipa)

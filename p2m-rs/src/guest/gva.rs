@@ -49,14 +49,34 @@
 //!   are freed only after the flush for exactly that reason.
 //! - *The dying domain.* Its vCPUs are descheduled before its p2m is relinquished
 //!   (`domain_kill` pauses the domain), so none is the current one.
-//! - VTTBR_EL2 holds the root of this p2m, since the vCPU is the current one. (If a CPU ever
-//!   ran on other tables of the domain, an AT through them would say what *they* map.)
+//! - VTTBR_EL2 holds the root of this p2m, since the vCPU is the current one and in no view.
+//!
+//! **In a view** (altp2m) VTTBR_EL2 holds the view's root, and an AT says what the *view* maps: no
+//! frame where nothing was copied yet, or another one than the guest's own. Xen's copies use what
+//! the host maps, as on x86, whatever the view shows or forbids the guest: for the buffer, and for the
+//! tables of the guest's stage 1. So:
+//!
+//! - *As long as the view shows nothing of another frame*, what an AT by both stages finds is what
+//!   the host maps, since a view copies from nowhere else and is emptied before the host changes.
+//!   It is asked under the lock: no frame can be shown elsewhere meanwhile.
+//! - *Otherwise, and if that fails*, the guest's tables are walked in software, and the frame is
+//!   looked up, both in the host p2m. In that order: what an AT by stage 1 alone says depends on
+//!   the view, if the view shows other tables than the guest's own.
+//! - *Only if the software cannot walk these tables* (they are of a kind that it does not know, such
+//!   as those of 52 bits, or not in RAM), the hardware is asked for stage 1. Then the tables are
+//!   those that the guest itself uses in this view. The frame is the host's all the same.
+//!
+//! **No AT with the host's root.** To load it for the moment, as a TLB flush loads another VMID,
+//! would be wrong: an AT caches what it finds, and the guest's next access in the view would be
+//! answered by the host's translations, which have the same VMID.
 
 use crate::map::lookup::lookup;
 use crate::p2m::reentry::{guest_walk, mem_access_check_and_get_page};
 use crate::p2m::token::Unlocked;
 use crate::p2m::translate::{gva_to_maddr_unlocked, Gv2mFlags};
 use crate::p2m::P2m;
+#[cfg(config_altp2m)]
+use crate::p2m::{translate::gva_to_ipa, views::Number};
 use crate::types::addr::{Gva, Mfn};
 use crate::xen::console;
 use crate::xen::page::{Page, PageRef};
@@ -73,6 +93,10 @@ pub(crate) fn get_page_from_gva(
 ) -> Option<PageRef> {
     if !vcpu.is_current() {
         return None;
+    }
+    #[cfg(config_altp2m)]
+    if vcpu.view() != 0 {
+        return in_view(cx, vcpu, gva, flags);
     }
     match gva_to_maddr_unlocked(vcpu, gva, flags) {
         Some(maddr) => page_of_guest(vcpu, maddr.mfn()),
@@ -135,4 +159,36 @@ fn software_walk(
         (mapping.mfn()?, mapping.ty()?)
     };
     (stage1.allows(flags) && flags.are_allowed_by(ty)).then_some(mfn)
+}
+
+/// The same for a vCPU that is in a view.
+#[cfg(config_altp2m)]
+#[cold]
+#[inline(never)]
+fn in_view(cx: &mut Unlocked<'_>, vcpu: &Vcpu, gva: Gva, flags: Gv2mFlags) -> Option<PageRef> {
+    let p2m = P2m::host_of(vcpu.domain());
+    let hardware = {
+        let host = p2m.read(cx);
+        let view = Number::of_vcpu(vcpu).and_then(|number| host.view(number));
+        match view {
+            Some(view) if !view.may_have_remapped() => host.gva_to_maddr(gva, flags),
+            _ => None,
+        }
+    };
+    let mfn = match hardware {
+        Some(maddr) => maddr.mfn(),
+        None => {
+            let ipa = match guest_walk(cx, vcpu, gva) {
+                Some(stage1) => stage1.allows(flags).then_some(stage1.ipa),
+                None => gva_to_ipa(gva, flags),
+            }?;
+            let host = p2m.read(cx);
+            let mapping = lookup(&host, ipa.gfn())?;
+            if !flags.are_allowed_by(mapping.ty()?) {
+                return None;
+            }
+            mapping.mfn()?
+        }
+    };
+    page_of_guest(vcpu, mfn)
 }

@@ -47,15 +47,20 @@ impl ActiveTables {
         }
     }
 
+    /// Whether they are those of the host p2m.
+    #[inline(always)]
+    pub fn are_hosts(self) -> bool {
+        #[cfg(config_altp2m)]
+        return self.view.is_none();
+        #[cfg(not(config_altp2m))]
+        true
+    }
+
     /// Whether mem_access may have restricted anything in them; `host` is the host p2m. Where the
     /// host p2m was never restricted, its flag says so, and it says nothing of a view.
     #[inline(always)]
     pub fn may_be_restricted(self, host: &P2m) -> bool {
-        #[cfg(config_altp2m)]
-        if self.view.is_some() {
-            return true;
-        }
-        host.mem_access_enabled()
+        !self.are_hosts() || host.mem_access_enabled()
     }
 
     /// The tables, under the lock of the host p2m.

@@ -297,6 +297,13 @@ mod with_altp2m {
         pub fn sources(&self) -> (Gfn, Gfn) {
             sources(self.record)
         }
+
+        /// Whether any frame may be mapped somewhere else than at its own guest frame. If not, the
+        /// view maps what the host maps, where it maps anything.
+        pub fn may_have_remapped(&self) -> bool {
+            let (first, last) = self.sources();
+            first <= last
+        }
     }
 
     impl<'v> ViewWrite<'v> {

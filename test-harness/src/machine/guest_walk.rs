@@ -27,13 +27,8 @@ pub unsafe fn guest_walk(
     const GV2M_WRITE: c_uint = 1;
     const GV2M_EXEC: c_uint = 2;
 
-    let (tables_in, entry) = with(|m, _| {
-        let stage1 = m.guests.get(&v.addr());
-        (
-            stage1.and_then(|s| s.tables_in),
-            stage1.and_then(|s| s.pages.get(&(gva >> 12)).copied()),
-        )
-    });
+    let tables_in = with(|m, _| m.guests.get(&v.addr()).and_then(|s| s.tables_in));
+    let mut tables = None;
     if let Some(gfn) = tables_in {
         let mut t = p2mt::INVALID;
         // SAFETY: the caller's promise.
@@ -43,12 +38,14 @@ pub unsafe fn guest_walk(
         if page.is_null() {
             return false;
         }
+        tables = Some(xen_sys::xs_page_to_mfn(live(page)));
         // SAFETY: the reference that was just taken.
         unsafe { xen_sys::put_page(live(page)) };
         if !p2mt::is_ram(t) {
             return false;
         }
     }
+    let entry = with(|m, _| m.guests.get(&v.addr())?.entry(tables, gva >> 12));
     let Some(entry) = entry else { return false };
     // SAFETY: the caller's promise.
     unsafe { ipa.write(entry.gfn << 12 | gva & 0xFFF) };

@@ -4,6 +4,8 @@
 
 use std::collections::HashMap;
 
+use crate::ground::event::Mfn;
+
 /// A stage-1 mapping of one page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stage1Entry {
@@ -19,6 +21,17 @@ pub(crate) struct Stage1 {
     /// The guest frame that holds the tables; `None` when the MMU needs none.
     pub(crate) tables_in: Option<u64>,
     pub(crate) pages: HashMap<u64, Stage1Entry>,
+    /// What the tables say where that guest frame leads to another machine frame, by that: a
+    /// monitor shows the guest other tables than its own.
+    pub(crate) shadows: HashMap<Mfn, HashMap<u64, Stage1Entry>>,
+}
+
+impl Stage1 {
+    /// The mapping of a page, by the tables in that machine frame.
+    pub(crate) fn entry(&self, tables: Option<Mfn>, page: u64) -> Option<Stage1Entry> {
+        let shadow = tables.and_then(|mfn| self.shadows.get(&mfn));
+        shadow.unwrap_or(&self.pages).get(&page).copied()
+    }
 }
 
 /// Stage-1 tables by address of `struct vcpu`.

@@ -128,12 +128,13 @@ impl State {
     }
 
     fn stage1(&mut self, cpu: usize, va: u64, want: Want, stale: bool) -> Option<u64> {
-        let tables = self.guests.get(&self.cpus.cpus[cpu].current)?.tables_in;
+        let mut tables = self.guests.get(&self.cpus.cpus[cpu].current)?.tables_in;
         if let Some(gfn) = tables {
-            self.walk_or_cached(cpu, gfn << 12, Want::Read, stale)?;
+            let maddr = self.walk_or_cached(cpu, gfn << 12, Want::Read, stale)?;
+            tables = Some(maddr >> 12);
         }
         let stage1 = self.guests.get(&self.cpus.cpus[cpu].current)?;
-        let entry = stage1.pages.get(&(va >> 12))?;
+        let entry = stage1.entry(tables, va >> 12)?;
         (want != Want::Write || entry.writable).then_some(entry.gfn << 12 | va & 0xFFF)
     }
 }

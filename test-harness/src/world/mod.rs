@@ -18,7 +18,7 @@ use std::sync::Arc;
 use xen_sys::{vm_event_domain, XS_NR_CPUS};
 
 use crate::ground::config::Config;
-use crate::ground::event::Violation;
+use crate::ground::event::{Mfn, Violation};
 use crate::ground::handles::{Domain, Vcpu};
 use crate::machine::{self, set_here, Here, Machine, Scheduler};
 use crate::model::domains::{new_domain, new_vcpu, DomainRecord, VcpuRecord};
@@ -241,6 +241,15 @@ impl World {
     /// The guest frame that holds the vCPU's stage-1 tables.
     pub fn stage1_tables_in(&self, v: Vcpu, gfn: u64) {
         self.locked(|m| m.guests.entry(v.0.addr()).or_default().tables_in = Some(gfn));
+    }
+
+    /// Maps a page in the tables that the vCPU has if it reads that frame as its tables.
+    pub fn stage1_shadow(&self, v: Vcpu, tables: Mfn, gva: u64, entry: Stage1Entry) {
+        self.locked(|m| {
+            let stage1 = m.guests.entry(v.0.addr()).or_default();
+            let shadow = stage1.shadows.entry(tables).or_default();
+            shadow.insert(gva >> 12, entry);
+        });
     }
 
     pub(crate) fn locked<R>(&self, f: impl FnOnce(&mut State) -> R) -> R {
