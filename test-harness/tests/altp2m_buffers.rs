@@ -115,7 +115,7 @@ fn ask(s: &Scene, ty: u32, what: &str) {
     for (writable, write) in [(true, false), (true, true), (false, false), (false, true)] {
         let entry = Stage1Entry { gfn: GFN, writable };
         v.w.stage1_map(*vcpu, GVA, entry);
-        let allowed = (writable || !write) && (ty == p2mt::RAM_RW || !write);
+        let allowed = !write || writable && ty == p2mt::RAM_RW;
         let expected = allowed.then_some(ram(0) + 7);
         for by_itself in [false, true] {
             let page = if by_itself {
@@ -251,7 +251,7 @@ fn a16_vcpus_of_two_views_and_of_none_copy_on_one_cpu() {
     s.v.w.check();
 }
 
-/// A list of the monitor's lies in its own memory, in a view of its own.
+/// An execute-only view of blocks.
 #[test]
 fn a16_a_buffer_in_a_block_of_a_view_that_may_only_be_executed() {
     let v = Viewed::plain();

@@ -64,6 +64,7 @@ mod with_altp2m {
     use super::{ReadView, WriteView};
     use crate::types::access::P2mAccess;
     use crate::types::addr::Gfn;
+    use crate::types::nospec::clamped;
     use crate::types::owner::View;
     use crate::types::vttbr::Vttbr;
     use crate::xen::vcpu::Vcpu;
@@ -85,11 +86,12 @@ mod with_altp2m {
     pub struct Number(usize);
 
     impl Number {
-        /// From C; `None` for 0, and for numbers that no view can have.
+        /// From C; `None` for 0, and for numbers that no view can have. A guest may have chosen
+        /// it: a CPU that takes another number for one of these finds no view, but view 0.
         #[inline]
         pub fn from_c(number: u16) -> Option<Self> {
-            let number = usize::from(number);
-            (1..VIEWS).contains(&number).then_some(Self(number))
+            let Self(number) = Self::checked(number)?;
+            Some(Self(clamped(number, VIEWS)))
         }
 
         /// As C has it.
@@ -100,10 +102,16 @@ mod with_altp2m {
             number
         }
 
-        /// Of the view that a vCPU is in; `None` for the host p2m.
+        /// Of the view that a vCPU is in, which Xen has written; `None` for the host p2m.
         #[inline(always)]
         pub fn of_vcpu(vcpu: &Vcpu) -> Option<Self> {
-            Self::from_c(vcpu.view())
+            Self::checked(vcpu.view())
+        }
+
+        #[inline(always)]
+        fn checked(number: u16) -> Option<Self> {
+            let number = usize::from(number);
+            (1..VIEWS).contains(&number).then_some(Self(number))
         }
 
         /// All that there can be.

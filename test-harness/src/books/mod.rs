@@ -4,6 +4,7 @@
 
 pub(crate) mod dirty;
 pub(crate) mod iotlb;
+pub(crate) mod stage1;
 pub(crate) mod tables;
 pub(crate) mod tlb;
 pub(crate) mod visible;

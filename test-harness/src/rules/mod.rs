@@ -24,6 +24,7 @@ use xen_sys::page_info;
 
 use crate::books::dirty::Dirty;
 use crate::books::iotlb::Iotlb;
+use crate::books::stage1::Translations;
 use crate::books::tables::Tables;
 use crate::books::tlb::Tlb;
 use crate::books::visible::Visible;
@@ -67,6 +68,7 @@ pub(crate) struct State {
     /// What the IOTLB may still hold.
     pub(crate) iotlb_cache: Tlb,
     pub(crate) vmids: Vmids,
+    pub(crate) translations: Translations,
     pub(crate) work: Work,
     /// What CPU 1 does as soon as another drops a read lock.
     pub(crate) meanwhile: Option<(u32, Box<dyn FnOnce() + Send>)>,
@@ -96,6 +98,7 @@ impl State {
             iotlb: Iotlb::default(),
             iotlb_cache: Tlb::default(),
             vmids: Vmids::default(),
+            translations: Translations::default(),
             work: Work::default(),
             meanwhile: None,
         }

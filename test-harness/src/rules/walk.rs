@@ -127,6 +127,21 @@ impl State {
         self.walk_or_cached(cpu, ipa, want, stale)
     }
 
+    /// The guest frame that the guest on a CPU comes to by a virtual address, with its own tables or
+    /// what its TLB still holds of them.
+    pub(crate) fn guest_translates(&mut self, cpu: usize, va: u64) -> Option<u64> {
+        let vmid = (self.cpus.cpus[cpu].vttbr >> 48) as u16;
+        let tables = self.guests.get(&self.cpus.cpus[cpu].current)?.tables_in;
+        let read = match tables {
+            Some(gfn) => self.hardware_walk(cpu, gfn << 12, Want::Read),
+            None => Some(0),
+        };
+        let stage1 = self.guests.get(&self.cpus.cpus[cpu].current)?;
+        let walked = read.and_then(|maddr| stage1.entry(tables.map(|_| maddr >> 12), va >> 12));
+        let used = self.translations.get_or(cpu, (vmid, va >> 12), walked)?;
+        Some(used.gfn)
+    }
+
     fn stage1(&mut self, cpu: usize, va: u64, want: Want, stale: bool) -> Option<u64> {
         let mut tables = self.guests.get(&self.cpus.cpus[cpu].current)?.tables_in;
         if let Some(gfn) = tables {

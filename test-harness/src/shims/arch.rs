@@ -174,6 +174,8 @@ fn invalidate(scope: Scope, event: impl FnOnce(u16, bool) -> Event) {
         let (vmid, broken) = m.cpus.tlbi(cpu);
         m.noted_rule(broken);
         m.tlb_flush(vmid, scope);
+        // Whatever it covers of stage 2, TLBI VMALLE1IS is part of it.
+        m.translations.invalidate(vmid, None);
         // DSB ISH comes last.
         m.cpus.walks_complete(cpu);
         if matches!(scope, Scope::Vmid) {
@@ -238,6 +240,7 @@ extern "C" fn xs_flush_guest_stage1_tlb_local() {
         let (vmid, broken) = m.cpus.tlbi(cpu);
         m.noted_rule(broken);
         m.vmid_flushed_locally(cpu, Some(vmid));
+        m.translations.invalidate_locally(cpu, Some(vmid));
         // DSB NSH comes last.
         m.cpus.walks_complete(cpu);
         m.event(cpu, Event::TlbiStage1Local { vmid });
@@ -250,6 +253,7 @@ extern "C" fn xs_flush_guest_tlb_local() {
         let (vmid, broken) = m.cpus.tlbi(cpu);
         m.noted_rule(broken);
         m.vmid_flushed_locally(cpu, Some(vmid));
+        m.translations.invalidate_locally(cpu, Some(vmid));
         m.stage2_flushed_locally(cpu, Some(vmid));
         m.cpus.walks_complete(cpu);
         m.event(cpu, Event::TlbiVmidLocal { vmid });
@@ -260,6 +264,7 @@ extern "C" fn xs_flush_guest_tlb_local() {
 extern "C" fn xs_flush_all_guests_tlb_local() {
     with(|m, cpu| {
         m.vmid_flushed_locally(cpu, None);
+        m.translations.invalidate_locally(cpu, None);
         m.stage2_flushed_locally(cpu, None);
         m.cpus.walks_complete(cpu);
         m.event(cpu, Event::TlbiAllLocal);

@@ -326,36 +326,6 @@ impl World {
     pub fn translations_are_stale(&self, stale: bool) {
         self.locked(|m| m.cpus.stale_translations = stale);
     }
-
-    /// The memory accesses of the MMU: does the guest on `cpu` get through?
-    #[must_use]
-    pub fn guest_can(&self, cpu: usize, ipa: u64, write: bool) -> bool {
-        use crate::model::guests::Want;
-        let want = if write { Want::Write } else { Want::Read };
-        self.locked(|m| m.hardware_walk(cpu, ipa, want).is_some())
-    }
-
-    /// The machine address that the guest on `cpu` reads at `ipa`.
-    #[must_use]
-    pub fn guest_reads(&self, cpu: usize, ipa: u64) -> Option<u64> {
-        use crate::model::guests::Want;
-        self.locked(|m| m.hardware_walk(cpu, ipa, Want::Read))
-    }
-
-    /// May the guest on `cpu` execute there?
-    #[must_use]
-    pub fn guest_can_execute(&self, cpu: usize, ipa: u64) -> bool {
-        use crate::model::guests::Want;
-        self.locked(|m| m.hardware_walk(cpu, ipa, Want::Execute).is_some())
-    }
-
-    /// Is anything mapped there for the guest on `cpu`? What stage 2 refuses where it is not is
-    /// a translation fault, and a permission fault where it is.
-    #[must_use]
-    pub fn guest_is_mapped(&self, cpu: usize, ipa: u64) -> bool {
-        use crate::model::guests::Want;
-        self.locked(|m| m.hardware_walk(cpu, ipa, Want::Mapping).is_some())
-    }
 }
 
 /// Access settings by guest frame.

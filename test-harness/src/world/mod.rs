@@ -3,6 +3,7 @@
 
 pub mod calls;
 mod controls;
+mod guest;
 mod memory;
 pub(crate) mod neighbours;
 pub(crate) mod snapshot;
