@@ -40,8 +40,12 @@ impl Rng {
         (self.0 >> 33) % end
     }
 
+    fn index(&mut self, end: usize) -> usize {
+        usize::try_from(self.below(end as u64)).unwrap()
+    }
+
     fn of<T: Copy>(&mut self, choices: &[T]) -> T {
-        choices[self.below(choices.len() as u64) as usize]
+        choices[self.index(choices.len())]
     }
 
     /// A frame near the edges of two neighbouring blocks, or in a block of 1 GiB.
@@ -114,7 +118,7 @@ impl Run {
     }
 
     fn step(&mut self, rng: &mut Rng) {
-        let (gfn, cpu) = (rng.gfn(), rng.below(CPUS as u64) as usize);
+        let (gfn, cpu) = (rng.gfn(), rng.index(CPUS));
         let nr = rng.of(&[1, 1, 2, 5, M2, M2, 2 * M2]);
         match rng.below(16) {
             0..=2 => {
@@ -226,9 +230,9 @@ fn a_domain_whose_vcpus_sit_in_fresh_views_behaves_as_one_without_views() {
         let config = Config {
             log_capacity: 0,
             at_speculate: seed % 2 == 0,
-            ..config.clone()
+            ..*config
         };
-        let plain = Run::new(config.clone(), false).through(seed);
+        let plain = Run::new(config, false).through(seed);
         let in_views = Run::new(config, true).through(seed);
         assert_eq!(plain.len(), in_views.len());
         for (n, (plain, in_views)) in plain.iter().zip(&in_views).enumerate() {
