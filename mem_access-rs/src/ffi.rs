@@ -187,14 +187,7 @@ pub extern "C" fn p2m_get_mem_access(
             access.write(found.to_c());
         }));
     }
-    settings::get(&mut cx, P2m::host_of(d), Gfn::from_c(gfn), |found| {
-        let (rc, found) = match found {
-            Ok(found) => (0, found),
-            Err(default) => (Errno::ESRCH.to_c(), default),
-        };
-        access.write(found);
-        rc
-    })
+    settings::get(&mut cx, P2m::host_of(d), Gfn::from_c(gfn), access)
 }
 
 /// Whether a violation without a monitor crashes the domain, which is paused.

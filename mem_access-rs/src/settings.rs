@@ -3,6 +3,9 @@
 //! `p2m_get_mem_access`, `p2m_set_mem_access`).
 #![forbid(unsafe_code)]
 
+use core::ffi::c_int;
+use core::mem::MaybeUninit;
+
 use p2m_rs::map::fast_path::set_access;
 use p2m_rs::map::lookup::{look_up, lookup};
 use p2m_rs::map::set_access::Restart;
@@ -53,31 +56,36 @@ pub fn get_locked(view: &ReadView, gfn: Option<Gfn>) -> Option<P2mAccess> {
 }
 
 /// The access of `gfn`, or the domain's default access if `gfn` is `None`
-/// (`p2m_get_mem_access`), as C's value, which is passed to `of`. The lock is taken for the
-/// look-up alone, and not at all before mem_access is used.
+/// (`p2m_get_mem_access`), as C's value, in `access`. The lock is taken for the look-up alone,
+/// and not at all before mem_access is used. Returns what C does: 0, or -ESRCH if nothing is
+/// mapped; `access` is the domain's default access then.
 ///
-/// # Errors
-///
-/// If nothing is mapped, the error is the domain's default access at that moment,
-/// which C stores in the out parameter.
+/// (A generic result, or a closure of the caller's, would name a function that is longer than Xen's
+/// table of symbols takes.)
 #[inline(always)]
-pub fn get<R>(
+pub fn get(
     cx: &mut Unlocked<'_>,
     p2m: &P2m,
     gfn: Option<Gfn>,
-    of: impl FnOnce(core::result::Result<u32, u32>) -> R,
-) -> R {
+    access: &mut MaybeUninit<u32>,
+) -> c_int {
     // It is only ever set: a call that comes before that is one that came earlier.
     if !p2m.mem_access_enabled() {
-        return of(Ok(P2mAccess::Rwx.to_c()));
+        access.write(P2mAccess::Rwx.to_c());
+        return 0;
     }
-    match gfn {
-        Some(gfn) => look_up(cx, p2m, gfn, |view, found| {
-            let access = found.and_then(|found| found.access_to_c());
-            of(access.ok_or_else(|| view.default_access().to_c()))
-        }),
-        None => of(Ok(default(cx, p2m).to_c())),
-    }
+    let Some(gfn) = gfn else {
+        access.write(default(cx, p2m).to_c());
+        return 0;
+    };
+    look_up(cx, p2m, gfn, |view, found| {
+        let (found, rc) = match found.and_then(|found| found.access_to_c()) {
+            Some(found) => (found, 0),
+            None => (view.default_access().to_c(), Errno::ESRCH.to_c()),
+        };
+        access.write(found);
+        rc
+    })
 }
 
 /// The domain's default access.
