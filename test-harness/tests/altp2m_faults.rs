@@ -415,6 +415,29 @@ fn a10_mere_copies_are_dropped_before_a_guest_is_crashed() {
     v.w.check();
 }
 
+/// The next time it is the turn of others, and not of what the guest has just come back to.
+#[test]
+fn a10_copies_are_dropped_by_turns() {
+    let (v, n) = with_tables(40);
+    let has = |table: u64| {
+        let copied = v.w.view_snapshot(v.view(n));
+        copied.contains_key(&(BLOCK + table * M2))
+    };
+    assert!(v.read(0, BLOCK + 40 * M2).is_some());
+    let first: Vec<u64> = (0..40).filter(|&table| !has(table)).collect();
+    assert!(!first.is_empty() && first.len() < 40, "{first:?}");
+    for &table in &first {
+        assert!(v.read(0, BLOCK + table * M2).is_some());
+    }
+    // That took one page more than there was.
+    let second: Vec<u64> = (0..=40).filter(|&table| !has(table)).collect();
+    let others: Vec<u64> = (0..=40).filter(|table| !first.contains(table)).collect();
+    for table in others {
+        assert!(second.contains(&table), "{table} of {second:?}, {first:?}");
+    }
+    v.w.check();
+}
+
 #[test]
 fn a10_what_was_set_in_a_view_is_never_dropped() {
     let (v, n) = with_tables(40);

@@ -118,10 +118,14 @@ fn a13_all_that_guests_wrote_in_views_is_cleaned_whatever_was_tracked() {
             BLOCK + 5,
             BLOCK + M2 - 1,
         ];
-        // Each time the host's valid bits are clear, and those of the views are not.
+        // Each time the host's valid bits are clear, and those of the views are not: on every
+        // second turn nobody but guests in views writes, so that none of the host's is set.
         for turn in 0..4 {
             let mut written = 0;
             for (&cpu, number) in cpus.iter().zip([n, other, 0]) {
+                if number == 0 && turn % 2 == 1 {
+                    continue;
+                }
                 for gfn in frames {
                     let wrote = v.w.on_cpu(cpu, || v.d.guest_writes(gfn));
                     let is_forbidden = number == 0 && gfn == PAGES + 20;
@@ -129,7 +133,7 @@ fn a13_all_that_guests_wrote_in_views_is_cleaned_whatever_was_tracked() {
                     written += usize::from(wrote.is_some());
                 }
             }
-            assert!(written > 20 && !v.w.dirty_pages().is_empty());
+            assert!(written > 16 && !v.w.dirty_pages().is_empty());
             v.w.preempt(preempt);
             cleans(&v, cpus[turn % 3], vcpus[turn % 3]);
             v.w.preempt(Preempt::Never);

@@ -15,6 +15,7 @@ mod copies;
 mod explorer;
 mod scenes;
 mod stage;
+mod views;
 
 use explorer::{explore, Search};
 
@@ -103,33 +104,55 @@ fn one_refused_write_and_one_replacement_agree_in_every_schedule() {
     all_pass(Search::Exhaustive, scenes::fault_and_replace);
 }
 
+/// All schedules of two CPUs of which one runs a vCPU in a view.
+macro_rules! in_a_view {
+    ($($name:ident: $scene:ident;)*) => { $(
+        #[test]
+        fn $name() {
+            all_pass(Search::Exhaustive, views::$scene);
+        }
+    )* };
+}
+
+in_a_view! {
+    a_view_never_copies_what_is_unmapped: fill_and_unmap;
+    a_view_copies_what_was_mapped_or_what_will_be: fill_and_replace;
+    a_view_never_shows_a_source_that_is_unmapped: shown_and_unmapped;
+    a_copy_gets_the_hosts_page_while_a_view_shows_another: copy_and_remap;
+    a_copy_gets_its_page_while_a_view_is_restricted: copy_and_restrict_in_view;
+    what_is_set_in_a_view_is_not_lost_to_who_lifts: lift_and_restrict;
+    what_replaces_a_restricted_page_of_a_view_has_the_default: lift_and_replace;
+}
+
 /// A test of so many schedules now, and of many more when asked.
 macro_rules! scenes {
-    ($($scene:ident: $short:ident, $long:ident;)*) => { $(
+    ($($scene:path => $short:ident, $long:ident;)*) => { $(
         #[test]
         fn $short() {
-            all_pass(Search::Random(SHORT), scenes::$scene);
-            all_pass(Search::Priorities(SHORT), scenes::$scene);
+            all_pass(Search::Random(SHORT), $scene);
+            all_pass(Search::Priorities(SHORT), $scene);
         }
 
         #[test]
         #[ignore = "minutes"]
         fn $long() {
-            all_pass(Search::Random(LONG / 2), scenes::$scene);
-            all_pass(Search::Priorities(LONG / 2), scenes::$scene);
+            all_pass(Search::Random(LONG / 2), $scene);
+            all_pass(Search::Priorities(LONG / 2), $scene);
         }
     )* };
 }
 
 scenes! {
-    changes_of_one_block: four_cpus_change_one_block, long_four_cpus_change_one_block;
-    faults: four_cpus_resolve_faults, long_four_cpus_resolve_faults;
-    copies: four_cpus_copy_and_restrict, long_four_cpus_copy_and_restrict;
-    copies_and_faults: four_cpus_copy_and_fault, long_four_cpus_copy_and_fault;
-    cleaning: four_cpus_write_and_clean, long_four_cpus_write_and_clean;
-    refusals: four_cpus_fault_and_restrict, long_four_cpus_fault_and_restrict;
-    killing: a_domain_is_killed_under_three_cpus, long_a_domain_is_killed_under_three_cpus;
-    foreign_pages: four_cpus_share_a_page, long_four_cpus_share_a_page;
-    pool: four_cpus_use_one_pool, long_four_cpus_use_one_pool;
-    births_and_deaths: domains_come_and_go, long_domains_come_and_go;
+    scenes::changes_of_one_block => four_cpus_change_one_block, long_four_cpus_change_one_block;
+    scenes::faults => four_cpus_resolve_faults, long_four_cpus_resolve_faults;
+    scenes::copies => four_cpus_copy_and_restrict, long_four_cpus_copy_and_restrict;
+    scenes::copies_and_faults => four_cpus_copy_and_fault, long_four_cpus_copy_and_fault;
+    scenes::cleaning => four_cpus_write_and_clean, long_four_cpus_write_and_clean;
+    scenes::refusals => four_cpus_fault_and_restrict, long_four_cpus_fault_and_restrict;
+    scenes::killing => a_domain_is_killed_under_three_cpus, long_a_domain_is_killed_under_three_cpus;
+    scenes::foreign_pages => four_cpus_share_a_page, long_four_cpus_share_a_page;
+    scenes::pool => four_cpus_use_one_pool, long_four_cpus_use_one_pool;
+    scenes::births_and_deaths => domains_come_and_go, long_domains_come_and_go;
+    views::views => four_cpus_use_two_views, long_four_cpus_use_two_views;
+    views::traps_in_a_view => three_vcpus_of_a_view_trap, long_three_vcpus_of_a_view_trap;
 }

@@ -73,9 +73,13 @@ fn drop_in(write: &mut WriteView<'_>, number: Number, budget: &mut u64) -> usize
     let mut cursor = start;
     if let Some(view) = write.view(number) {
         let end = view.tables().max_mapped_gfn().add(1);
-        for (from, to) in [(start, end), (Gfn::new(0), start.min(end))] {
+        // From the cursor to the end, then from the beginning to the cursor.
+        'search: for (from, to) in [(start, end), (Gfn::new(0), start.min(end))] {
             cursor = from;
-            while let Some(place) = found.get_mut(count).filter(|_| cursor < to && *budget > 0) {
+            while cursor < to {
+                let Some(place) = found.get_mut(count).filter(|_| *budget > 0) else {
+                    break 'search;
+                };
                 if let Some(table) = copies_at(write, view, &mut cursor, budget) {
                     *place = table;
                     count += 1;
@@ -96,7 +100,11 @@ fn drop_in(write: &mut WriteView<'_>, number: Number, budget: &mut u64) -> usize
 /// the first frame of a level-3 table that can be dropped.
 fn copies_at(host: &ReadView, view: ViewRead<'_>, at: &mut Gfn, budget: &mut u64) -> Option<Gfn> {
     let gfn = *at;
-    let table = Table::last(view.tables(), gfn)?;
+    let Some(table) = Table::last(view.tables(), gfn) else {
+        // Beyond the IPA space, where nothing is mapped.
+        *at = Gfn::new(!0);
+        return None;
+    };
     let level = table.level();
     if level != Level::L3 {
         *at = gfn.next_boundary(level.order());
