@@ -6,15 +6,19 @@
 //! `PROPTEST_CASES` sets the number of sequences.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)] // a test may stop on the spot
 
+#[path = "../common/mod.rs"]
 mod common;
+mod model;
 
 use std::collections::BTreeMap;
 
 use common::views::{ipa, Viewed};
 use common::{p2mt, ram, M2};
+use model::{Model, ViewModel};
 use p2m_rs::types::access::P2mAccess;
 use proptest::prelude::*;
-use test_harness::Vcpu;
+use test_harness::{Stage1Entry, Vcpu};
+use xen_sys::npfec;
 
 /// Frames that the sequences use: pages, and blocks of 2 MiB.
 const FIRST: u64 = 0x4000;
@@ -44,7 +48,19 @@ enum Step {
     Enter(usize, u16),
     /// A guest reads.
     Read(usize, u64),
+    /// A guest writes: what refuses that is judged and lifted, or a monitor hears of it.
+    Write(usize, u64),
+    /// Xen reads or writes a buffer of a guest's, in a hypercall.
+    Copy(usize, u64, bool),
+    /// A monitor begins to listen, or stops to.
+    Listen(bool),
+    /// What is tracked is forgotten, as by a set/way operation, which cleans all RAM.
+    Clean(usize),
 }
+
+/// The guest frame with each guest's stage-1 tables, and where they map what.
+const TABLES: u64 = FIRST + 1;
+const BUFFERS: u64 = 0x8000_0000;
 
 fn step() -> impl Strategy<Value = Step> {
     let view = || 1_u16..4;
@@ -61,81 +77,11 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (view(), frame()).prop_map(|(n, gfn)| Step::ForgetRemapping(n, gfn)),
         2 => (cpu(), 0_u16..4).prop_map(|(cpu, n)| Step::Enter(cpu, n)),
         6 => (cpu(), frame()).prop_map(|(cpu, gfn)| Step::Read(cpu, gfn)),
+        6 => (cpu(), frame()).prop_map(|(cpu, gfn)| Step::Write(cpu, gfn)),
+        4 => (cpu(), frame(), any::<bool>()).prop_map(|(cpu, gfn, write)| Step::Copy(cpu, gfn, write)),
+        1 => any::<bool>().prop_map(Step::Listen),
+        1 => cpu().prop_map(Step::Clean),
     ]
-}
-
-/// What a view is, beside what its host maps.
-#[derive(Default)]
-struct ViewModel {
-    default_writable: bool,
-    /// What is shown at a frame, if not the host's: the source.
-    remapped: BTreeMap<u64, u64>,
-    /// Whether a page may be written, where that was set or came with a remapping.
-    writable: BTreeMap<u64, bool>,
-    /// The range that all sources since the view was empty lie in.
-    sources: Option<(u64, u64)>,
-}
-
-impl ViewModel {
-    fn is_writable(&self, gfn: u64) -> bool {
-        self.writable
-            .get(&gfn)
-            .copied()
-            .unwrap_or(self.default_writable)
-    }
-
-    /// The host's mappings of these frames change.
-    fn forget(&mut self, gfn: u64, nr: u64) {
-        if self
-            .sources
-            .is_some_and(|(first, last)| gfn <= last && first < gfn + nr)
-        {
-            *self = Self {
-                default_writable: self.default_writable,
-                ..Self::default()
-            };
-        } else {
-            self.clear(gfn, nr);
-        }
-    }
-
-    fn clear(&mut self, gfn: u64, nr: u64) {
-        self.remapped.retain(|at, _| !(gfn..gfn + nr).contains(at));
-        self.writable.retain(|at, _| !(gfn..gfn + nr).contains(at));
-    }
-}
-
-struct Model {
-    host: BTreeMap<u64, u64>,
-    host_writable: BTreeMap<u64, bool>,
-    views: BTreeMap<u16, ViewModel>,
-    /// The view that the vCPU of a CPU is in.
-    at: [u16; 3],
-}
-
-impl Model {
-    /// The host's mappings of these frames change, where there are any.
-    fn forget(&mut self, gfn: u64, nr: u64) {
-        if self.host.range(gfn..gfn + nr).next().is_some() {
-            for view in self.views.values_mut() {
-                view.forget(gfn, nr);
-            }
-        }
-    }
-
-    /// What a guest in a view reads at a frame, and whether it may write there.
-    fn sees(&self, number: u16, gfn: u64) -> Option<(u64, bool)> {
-        let own = *self.host.get(&gfn)?;
-        let Some(view) = self.views.get(&number) else {
-            let writable = self.host_writable.get(&gfn).copied().unwrap_or(true);
-            return Some((own, writable));
-        };
-        let mfn = view
-            .remapped
-            .get(&gfn)
-            .map_or(own, |source| self.host[source]);
-        Some((mfn, view.is_writable(gfn)))
-    }
 }
 
 const fn access(all: bool) -> P2mAccess {
@@ -249,7 +195,80 @@ fn apply(v: &Viewed, vcpus: &[Vcpu], model: &mut Model, step: &Step) {
                 assert_eq!(v.w.guest_can(cpu, ipa(gfn), true), writable, "at {gfn:#x}");
             }
         }
+        Step::Write(cpu, gfn) => {
+            let number = model.at[cpu];
+            let expected = match model.sees(number, gfn) {
+                None => Wrote::Abort,
+                Some((_, false)) if model.listens => Wrote::Waits,
+                Some((mfn, writable)) => {
+                    if !writable {
+                        model.lift(number, gfn);
+                    }
+                    Wrote::To(mfn)
+                }
+            };
+            let wrote = v.w.on_cpu(cpu, || write(v, cpu, gfn));
+            assert_eq!(wrote, expected, "view {number}, {gfn:#x}");
+        }
+        Step::Copy(cpu, gfn, write) => {
+            // The host's page, whatever the view says of the buffer, or of the tables.
+            let has_tables = model.host.contains_key(&TABLES);
+            let expected = model.host.get(&gfn).filter(|_| has_tables);
+            let (vcpu, gva) = (vcpus[cpu], BUFFERS + (gfn << 12));
+            let writable = true;
+            v.w.stage1_map(vcpu, gva, Stage1Entry { gfn, writable });
+            let page = v.w.on_cpu(cpu, || vcpu.page_from_gva(gva, write));
+            let given = page.map(|page| page.put());
+            assert_eq!(given.as_ref(), expected, "view {}, {gfn:#x}", model.at[cpu]);
+        }
+        Step::Listen(listens) => {
+            model.listens = listens;
+            v.w.monitor_listens(v.d, listens);
+        }
+        Step::Clean(cpu) => {
+            vcpus[cpu].set_need_flush_to_ram(true);
+            v.w.on_cpu(cpu, || vcpus[cpu].flush_vm());
+            // What guests wrote to pages that are theirs no more is not theirs to clean.
+            for (mfn, _) in v.w.dirty_pages() {
+                let is_mapped = model.host.values().any(|&mapped| mapped == mfn);
+                assert!(!is_mapped, "{mfn:#x} is not cleaned");
+            }
+        }
     }
+}
+
+/// What becomes of a write.
+#[derive(Debug, PartialEq, Eq)]
+enum Wrote {
+    /// It goes to this frame.
+    To(u64),
+    /// The monitor was told, and the vCPU waits.
+    Waits,
+    /// The guest gets an abort.
+    Abort,
+}
+
+/// The guest on this CPU writes, with as many faults as it takes.
+fn write(v: &Viewed, cpu: usize, gfn: u64) -> Wrote {
+    let bits = 1 << 1 | 1 << 4 | 2 << 5;
+    for _ in 0..6 {
+        if v.w.guest_can(cpu, ipa(gfn), true) {
+            return Wrote::To(v.d.guest_writes(gfn).unwrap());
+        }
+        if !v.w.guest_is_mapped(cpu, ipa(gfn)) {
+            if !v.d.resolve(gfn) {
+                return Wrote::Abort;
+            }
+            continue;
+        }
+        assert!(v.w.permission_fault(ipa(gfn), 0, npfec { bits }));
+        assert!(v.w.aborts_injected().is_empty(), "the type allows it");
+        if let [event] = v.w.monitor_requests()[..] {
+            assert_eq!((event.gfn, event.flags & 7, event.sync), (gfn, 2, true));
+            return Wrote::Waits;
+        }
+    }
+    panic!("the guest faults for ever at {gfn:#x}");
 }
 
 /// Wherever a guest gets through without a fault, it sees what it is to see.
@@ -296,11 +315,15 @@ proptest! {
     fn guests_in_views_see_what_the_model_says(steps in prop::collection::vec(step(), 1..60)) {
         let v = Viewed::plain();
         let vcpus: Vec<Vcpu> = (0..3).map(|cpu| v.vcpu_in(cpu, 0)).collect();
+        for &vcpu in &vcpus {
+            v.w.stage1_tables_in(vcpu, TABLES);
+        }
         let mut model = Model {
             host: BTreeMap::new(),
             host_writable: BTreeMap::new(),
             views: BTreeMap::new(),
             at: [0; 3],
+            listens: false,
         };
         for step in &steps {
             apply(&v, &vcpus, &mut model, step);
