@@ -73,14 +73,14 @@ fn step() -> impl Strategy<Value = Step> {
         1 => any::<bool>().prop_map(Step::Create),
         1 => view().prop_map(Step::Destroy),
         2 => (view(), frame(), any::<bool>()).prop_map(|(n, gfn, all)| Step::Access(n, gfn, all)),
-        2 => (view(), frame(), frame()).prop_map(|(n, gfn, to)| Step::Remap(n, gfn, to)),
+        6 => (view(), frame(), frame()).prop_map(|(n, gfn, to)| Step::Remap(n, gfn, to)),
         1 => (view(), frame()).prop_map(|(n, gfn)| Step::ForgetRemapping(n, gfn)),
         2 => (cpu(), 0_u16..4).prop_map(|(cpu, n)| Step::Enter(cpu, n)),
         6 => (cpu(), frame()).prop_map(|(cpu, gfn)| Step::Read(cpu, gfn)),
         6 => (cpu(), frame()).prop_map(|(cpu, gfn)| Step::Write(cpu, gfn)),
-        4 => (cpu(), frame(), any::<bool>()).prop_map(|(cpu, gfn, write)| Step::Copy(cpu, gfn, write)),
+        9 => (cpu(), frame(), any::<bool>()).prop_map(|(cpu, gfn, write)| Step::Copy(cpu, gfn, write)),
         1 => any::<bool>().prop_map(Step::Listen),
-        1 => cpu().prop_map(Step::Clean),
+        3 => cpu().prop_map(Step::Clean),
     ]
 }
 
@@ -101,11 +101,11 @@ fn apply(v: &Viewed, vcpus: &[Vcpu], model: &mut Model, step: &Step) {
             model.host_writable.remove(&gfn);
         }
         Step::MapBlock(block) => {
-            let gfn = FIRST + block * M2;
-            assert_eq!(v.d.insert(gfn, M2, ram(0) + M2, p2mt::RAM_RW), 0);
+            let (gfn, frames) = (FIRST + block * M2, ram(0) + (1 + block) * M2);
+            assert_eq!(v.d.insert(gfn, M2, frames, p2mt::RAM_RW), 0);
             model.forget(gfn, M2);
             for page in 0..M2 {
-                model.host.insert(gfn + page, ram(0) + M2 + page);
+                model.host.insert(gfn + page, frames + page);
                 model.host_writable.remove(&(gfn + page));
             }
         }
@@ -215,6 +215,10 @@ fn apply(v: &Viewed, vcpus: &[Vcpu], model: &mut Model, step: &Step) {
             let has_tables = model.host.contains_key(&TABLES);
             let expected = model.host.get(&gfn).filter(|_| has_tables);
             let (vcpu, gva) = (vcpus[cpu], BUFFERS + (gfn << 12));
+            // It has written the buffer before, or not.
+            if write {
+                assert_eq!(v.read(cpu, TABLES).is_some(), has_tables);
+            }
             let writable = true;
             v.w.stage1_map(vcpu, gva, Stage1Entry { gfn, writable });
             let page = v.w.on_cpu(cpu, || vcpu.page_from_gva(gva, write));
@@ -312,7 +316,7 @@ proptest! {
         ..ProptestConfig::default()
     })]
     #[test]
-    fn guests_in_views_see_what_the_model_says(steps in prop::collection::vec(step(), 1..60)) {
+    fn guests_in_views_see_what_the_model_says(steps in prop::collection::vec(step(), 1..80)) {
         let v = Viewed::plain();
         let vcpus: Vec<Vcpu> = (0..3).map(|cpu| v.vcpu_in(cpu, 0)).collect();
         for &vcpu in &vcpus {
@@ -325,7 +329,16 @@ proptest! {
             at: [0; 3],
             listens: false,
         };
-        for step in &steps {
+        // Something is mapped at first, and there are two views with a vCPU in each.
+        let first = [
+            Step::MapBlock(0),
+            Step::MapBlock(1),
+            Step::Create(true),
+            Step::Create(false),
+            Step::Enter(0, 1),
+            Step::Enter(1, 2),
+        ];
+        for step in first.iter().chain(&steps) {
             apply(&v, &vcpus, &mut model, step);
             compare(&v, &model);
             v.w.check();
