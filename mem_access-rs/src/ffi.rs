@@ -96,26 +96,22 @@ pub extern "C" fn p2m_set_mem_access(
     access: sys::xenmem_access_t,
     altp2m_idx: c_uint,
 ) -> c_long {
+    #[cfg(config_altp2m)]
+    if altp2m_idx != 0 {
+        // A view's default access is set when it is created.
+        let range = Gfn::from_c(gfn).map(|gfn| Range {
+            gfn,
+            nr,
+            start,
+            mask,
+        });
+        return set_in_view(d, range, access, altp2m_idx);
+    }
+    let _without_views = altp2m_idx;
     let (mut cx, d) = d.enter();
     let Some(access) = XenmemAccess::from_c(access.into()) else {
         return Errno::EINVAL.to_c().into();
     };
-    #[cfg(config_altp2m)]
-    if altp2m_idx != 0 {
-        let set_in_view = |gfn| {
-            let range = Range {
-                gfn,
-                nr,
-                start,
-                mask,
-            };
-            views::set(&mut cx, P2m::host_of(d), altp2m_idx, range, access)
-        };
-        // A view's default access is set when it is created.
-        let gfn = Gfn::from_c(gfn).ok_or(Errno::EINVAL);
-        return progress_to_c(gfn.and_then(set_in_view));
-    }
-    let _without_views = altp2m_idx;
     let Some(gfn) = Gfn::from_c(gfn) else {
         settings::set_default(&mut cx, P2m::host_of(d), access);
         return 0;
@@ -178,15 +174,12 @@ pub extern "C" fn p2m_get_mem_access(
     access: &mut MaybeUninit<sys::xenmem_access_t>,
     altp2m_idx: c_uint,
 ) -> c_int {
-    debug_assert!(cfg!(config_altp2m) || altp2m_idx == 0);
-    let (mut cx, d) = d.enter();
     #[cfg(config_altp2m)]
     if altp2m_idx != 0 {
-        let found = views::get(&mut cx, P2m::host_of(d), altp2m_idx, Gfn::from_c(gfn));
-        return to_c(found.map(|found| {
-            access.write(found.to_c());
-        }));
+        return get_in_view(d, gfn, access, altp2m_idx);
     }
+    debug_assert!(altp2m_idx == 0);
+    let (mut cx, d) = d.enter();
     settings::get(&mut cx, P2m::host_of(d), Gfn::from_c(gfn), access)
 }
 
@@ -195,4 +188,39 @@ pub extern "C" fn p2m_get_mem_access(
 pub extern "C" fn arch_p2m_set_access_required(d: &Domain, access_required: bool) {
     debug_assert!(d.is_paused());
     P2m::host_of(d).set_access_required(access_required);
+}
+
+/// [`p2m_set_mem_access`] with the number of a view.
+#[cfg(config_altp2m)]
+#[cold]
+#[inline(never)]
+fn set_in_view(
+    d: CalledUnlocked<'_, &Domain>,
+    range: Option<Range>,
+    access: sys::xenmem_access_t,
+    view: c_uint,
+) -> c_long {
+    let (mut cx, d) = d.enter();
+    let access = XenmemAccess::from_c(access.into());
+    let Some((range, access)) = range.zip(access) else {
+        return Errno::EINVAL.to_c().into();
+    };
+    progress_to_c(views::set(&mut cx, P2m::host_of(d), view, range, access))
+}
+
+/// [`p2m_get_mem_access`] with the number of a view.
+#[cfg(config_altp2m)]
+#[cold]
+#[inline(never)]
+fn get_in_view(
+    d: CalledUnlocked<'_, &Domain>,
+    gfn: sys::gfn_t,
+    access: &mut MaybeUninit<sys::xenmem_access_t>,
+    view: c_uint,
+) -> c_int {
+    let (mut cx, d) = d.enter();
+    let found = views::get(&mut cx, P2m::host_of(d), view, Gfn::from_c(gfn));
+    to_c(found.map(|found| {
+        access.write(found.to_c());
+    }))
 }

@@ -14,8 +14,8 @@ struct domain {
     struct vm_event_domain *vm_event_monitor;
     struct {
         struct p2m_domain p2m;
+        void *views; /* The end of the Rust side's p2m: no domain has any here. */
         struct paging_domain paging;
-        void *p2m_views; /* Of the Rust side's altp2m: no domain has any here. */
     } arch;
 };
 

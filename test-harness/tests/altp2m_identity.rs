@@ -25,6 +25,9 @@ const DEFAULT: u64 = 12_000;
 /// read is another matter in a view.
 const TABLES: u64 = 0x2000;
 
+/// Frames of a device.
+const DEVICE: u64 = 0x8000;
+
 /// CPUs, each with as many vCPUs that take turns.
 const CPUS: usize = 3;
 const TURNS: usize = 2;
@@ -128,6 +131,8 @@ impl Run {
                     (gfn, ram(0) + rng.below(4 * M2))
                 };
                 let ty = rng.of(&[p2mt::RAM_RW, p2mt::RAM_RW, p2mt::RAM_RO, p2mt::MMIO_DEV]);
+                // Device memory has no owner.
+                let mfn = if ty == p2mt::MMIO_DEV { DEVICE } else { mfn };
                 let rc = self.d.insert(gfn, nr, mfn, ty);
                 self.answer("insert", rc);
             }

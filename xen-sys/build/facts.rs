@@ -125,7 +125,7 @@ const QUESTIONS: &[Question] = &[
                 cfg: ALTP2M,
                 c: "_Static_assert(IS_ENABLED(CONFIG_ALTP2M), \"\"); \
                     _Static_assert(__builtin_types_compatible_p(\
-                    typeof(((struct domain *)0)->arch.p2m_views), struct p2m_views *), \"\"); \
+                    typeof(((struct domain *)0)->arch.p2m.views), struct p2m_views *), \"\"); \
                     _Static_assert(__builtin_types_compatible_p(\
                     typeof(((struct vcpu *)0)->arch.p2m_view), uint16_t), \"\");",
             },

@@ -45,7 +45,7 @@ const FIELDS: &[(&str, &str)] = &[
 
 /// Those that are there for views only.
 const ALTP2M_FIELDS: &[(&str, &str)] = &[
-    ("struct domain", "arch.p2m_views"),
+    ("struct p2m_domain", "views"),
     ("struct vcpu", "arch.p2m_view"),
     ("struct p2m_views", "last_ran"),
     ("struct p2m_views", "view"),

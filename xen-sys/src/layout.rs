@@ -57,11 +57,11 @@ same_offset! {
 
 #[cfg(config_altp2m)]
 mod altp2m {
-    use super::{const_assert_eq, domain, gcc, offset_of, vcpu};
+    use super::{const_assert_eq, gcc, offset_of, p2m_domain, vcpu};
     use crate::{p2m_view, p2m_views};
 
     same_offset! {
-        domain, arch.p2m_views => STRUCT_DOMAIN_ARCH_P2M_VIEWS;
+        p2m_domain, views => STRUCT_P2M_DOMAIN_VIEWS;
         vcpu, arch.p2m_view => STRUCT_VCPU_ARCH_P2M_VIEW;
         p2m_views, last_ran => STRUCT_P2M_VIEWS_LAST_RAN;
         p2m_views, view => STRUCT_P2M_VIEWS_VIEW;

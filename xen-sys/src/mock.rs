@@ -76,6 +76,7 @@ pub struct p2m_domain {
     pub mem_access_settings: radix_tree_root,
     pub domain: *mut domain,
     pub last_vcpu_ran: [u8; XS_NR_CPUS as usize],
+    pub views: *mut p2m_views,
 }
 
 pub const XS_P2M_VIEWS: xs_const = 10;
@@ -114,7 +115,6 @@ pub struct paging_domain {
 pub struct arch_domain {
     pub p2m: p2m_domain,
     pub paging: paging_domain,
-    pub p2m_views: *mut p2m_views,
 }
 
 #[repr(C)]

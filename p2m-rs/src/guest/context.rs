@@ -53,7 +53,7 @@ pub(crate) fn restore(vcpu: &Vcpu) {
     cpu::isb_if_at_speculate();
     #[cfg(config_altp2m)]
     if vcpu.view() != 0 {
-        return enter_view(p2m, vcpu);
+        return enter_view(vcpu, p2m);
     }
     tlb::load_vttbr(p2m.vttbr());
     // VTTBR_EL2 must be in effect before a TLBI, the EL1 registers before an AT.
@@ -96,7 +96,7 @@ static_assertions::const_assert!(IN_A_VIEW > NO_VCPU);
 #[cfg(config_altp2m)]
 #[cold]
 #[inline(never)]
-fn enter_view(p2m: &P2m, vcpu: &Vcpu) {
+fn enter_view(vcpu: &Vcpu, p2m: &P2m) {
     tlb::load_vttbr(p2m.vttbr_in_view(vcpu.view()));
     cpu::isb();
     let Some(last) = p2m.last_vcpu_ran(cpu::id()) else {

@@ -220,9 +220,13 @@ pub(crate) unsafe fn teardown(cx: &mut Unlocked<'_>, p2m: &P2m, preemption: Pree
     // promised to this function. The domain is dying or was never finished, so nothing has
     // been mapped in between, nor will it run again.
     let unreachable = unsafe { RootIsEmpty::promised() };
-    #[cfg(config_altp2m)]
-    views::destroy_all(&mut p2m.write(cx), &unreachable)?;
     let write = p2m.write(cx);
+    #[cfg(config_altp2m)]
+    let mut write = write;
+    #[cfg(config_altp2m)]
+    if write.has_views() {
+        views::destroy_all(&mut write, &unreachable)?;
+    }
     let mut count = 0;
     while write.deferred().pages().free_any(&unreachable) {
         count += 1;

@@ -131,6 +131,8 @@ pub fn free_unused(write: &mut WriteView<'_>) -> Result {
 /// # Errors
 ///
 /// [`Errno::ERESTART`]: preempted, call again.
+#[cold]
+#[inline(never)]
 pub(super) fn destroy_all(write: &mut WriteView<'_>, _ended: &RootIsEmpty<'_, Host>) -> Result {
     for number in Number::all() {
         if empty(write, number).is_some() {

@@ -17,11 +17,12 @@ mod split;
 mod sweep;
 pub mod views;
 
-use self::views::forget;
-use crate::p2m::lock::ReadView;
+use self::views::{forget, without_views};
+use crate::p2m::lock::{ReadView, WriteView};
 use crate::p2m::token::Unlocked;
 use crate::p2m::P2m;
 use crate::table::Table;
+use crate::types::access::P2mAccess;
 use crate::types::addr::{Gfn, Mfn};
 use crate::types::errno::{Errno, Result};
 use crate::types::level::Level;
@@ -43,8 +44,24 @@ pub fn insert_mapping(
 ) -> Result {
     let mut write = p2m.write(cx);
     let access = write.default_access();
-    let forgotten = forget(&mut write, gfn, nr);
-    fast_path::insert(&mut write, forgotten, gfn, nr, target, access)
+    match without_views(&write) {
+        Some(forgotten) => fast_path::insert(&mut write, forgotten, gfn, nr, target, access),
+        None => insert_beside_views(&mut write, gfn, nr, target, access),
+    }
+}
+
+/// Apart, so that what has to be kept meanwhile costs other domains nothing.
+#[cold]
+#[inline(never)]
+fn insert_beside_views(
+    write: &mut WriteView<'_>,
+    gfn: Gfn,
+    nr: u64,
+    target: Target,
+    access: P2mAccess,
+) -> Result {
+    let forgotten = forget(write, gfn, nr);
+    fast_path::insert(write, forgotten, gfn, nr, target, access)
 }
 
 /// `p2m_remove_mapping`: unmaps `nr` frames, which the caller believes to map

@@ -186,6 +186,7 @@ impl<'l> TablePages<'l> {
     }
 
     /// Frees the first page of the list. Returns whether there was one.
+    #[inline(always)]
     pub(crate) fn free_any<O: Owner>(&self, _unreachable: &RootIsEmpty<'_, O>) -> bool {
         // SAFETY: the write lock is held.
         let Some(page) = (unsafe { sys::xs_page_list_remove_head(self.list()) }) else {

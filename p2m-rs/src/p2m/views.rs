@@ -72,7 +72,7 @@ mod with_altp2m {
     const VIEWS: usize = sys::XS_P2M_VIEWS as usize;
 
     sys::fields! {
-        unsafe DomainViews: domain.arch.p2m_views as Link<sys::p2m_views>, "set before anybody else can reach the domain, and freed when nobody can any more";
+        unsafe AllViews: p2m_domain.views as Link<sys::p2m_views>, "set before anybody else can reach the domain, and freed when nobody can any more";
         unsafe Active: p2m_views.active as AtomicBool, "written under the host p2m's write lock";
         unsafe LastRan: p2m_views.last_ran as [AtomicU16; sys::XS_NR_CPUS as usize], "each CPU has its own";
         unsafe Slots: p2m_views.view as [Link<sys::p2m_view>; VIEWS], "borrowed under the host p2m's lock, or by a CPU that enters the view; a view is taken out of its slot under the write lock, while no vCPU is in it, and freed later";
@@ -192,7 +192,7 @@ mod with_altp2m {
         /// What the domain has for views.
         #[inline(always)]
         pub(crate) fn views(&self) -> Option<&Opaque<sys::p2m_views>> {
-            self.domain()?.c().field(DomainViews).get()
+            self.c().field(AllViews).get()
         }
     }
 

@@ -102,7 +102,7 @@ impl Domain {
         is_shutting_down: bool = is_shutting_down);
 
     write!(/// All views of the domain.
-        set_views: *mut p2m_views = arch.p2m_views);
+        set_views: *mut p2m_views = arch.p2m.views);
     write!(/// `domain_shutdown()` was called, or not.
         set_shutting_down: bool = is_shutting_down);
     write!(/// `domain_kill()` has begun, or not.
@@ -142,7 +142,7 @@ impl Domain {
     #[must_use]
     pub fn views(self) -> Vec<(u16, View)> {
         // SAFETY: the world keeps the structure alive.
-        let all = unsafe { (*self.0).arch.p2m_views };
+        let all = unsafe { (*self.0).arch.p2m.views };
         if all.is_null() {
             return Vec::new();
         }
@@ -159,7 +159,7 @@ impl Domain {
     #[must_use]
     pub fn retired_views(self) -> Vec<View> {
         // SAFETY: the world keeps the structure alive.
-        let all = unsafe { (*self.0).arch.p2m_views };
+        let all = unsafe { (*self.0).arch.p2m.views };
         let mut retired = Vec::new();
         if all.is_null() {
             return retired;

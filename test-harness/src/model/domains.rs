@@ -138,7 +138,6 @@ pub(crate) fn new_domain(id: u16, monitor: *mut vm_event_domain) -> Box<domain> 
         arch: arch_domain {
             p2m: new_p2m(),
             paging: paging_domain::default(),
-            p2m_views: std::ptr::null_mut(),
         },
     })
 }
@@ -169,6 +168,7 @@ fn new_p2m() -> p2m_domain {
         mem_access_settings: radix_tree_root::default(),
         domain: std::ptr::null_mut(),
         last_vcpu_ran: [0; xen_sys::XS_NR_CPUS as usize],
+        views: std::ptr::null_mut(),
     }
 }
 

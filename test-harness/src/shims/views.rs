@@ -45,7 +45,7 @@ extern "C" fn xs_free_p2m_view(view: *mut p2m_view) {
 #[unsafe(no_mangle)]
 unsafe extern "C" fn altp2m_teardown(d: *mut domain) {
     // SAFETY: the caller's promise.
-    let all = unsafe { std::mem::replace(&mut (*d).arch.p2m_views, null_mut()) };
+    let all = unsafe { std::mem::replace(&mut (*d).arch.p2m.views, null_mut()) };
     if all.is_null() {
         return;
     }

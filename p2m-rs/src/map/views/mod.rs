@@ -56,6 +56,12 @@ pub fn forget<'l>(write: &mut WriteView<'l>, gfn: Gfn, pages: u64) -> Forgotten<
     write.forgotten()
 }
 
+/// What [`forget`] returns, if there is nothing to do for it: the domain cannot have views.
+#[inline(always)]
+pub(super) fn without_views<'l>(write: &WriteView<'l>) -> Option<Forgotten<'l>> {
+    (!write.has_views()).then(|| write.forgotten())
+}
+
 /// [`forget`] of all frames, for a p2m that is about to be emptied. Tables stay: whoever
 /// destroys the views frees them.
 #[inline(always)]
