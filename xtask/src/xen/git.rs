@@ -282,7 +282,8 @@ mod tests {
         let all = Branch::all(dir.path())?;
         let names: Vec<String> = all.iter().map(ToString::to_string).collect();
         assert_eq!(names.len(), 3, "{names:?}");
-        let refused = Branch::take(&paths, dir.path(), &all, &[patch], "/xen/arch/arm/")?;
+        let patches = |_| Ok(vec![patch.clone()]);
+        let refused = Branch::take(&paths, dir.path(), &all, patches, "/xen/arch/arm/")?;
         assert!(
             refused.len() == 1 && refused.iter().all(|name| name.starts_with("stable-4.19 ")),
             "{refused:?}"
