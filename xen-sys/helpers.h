@@ -93,6 +93,7 @@ void xs_free_p2m_view(struct p2m_view *view);
 unsigned int xs_max_vcpus(const struct domain *d);
 struct vcpu *xs_domain_vcpu(const struct domain *d, unsigned int id);
 bool xs_vcpu_is_running(const struct vcpu *v);
+unsigned int xs_array_index_nospec(unsigned int index, unsigned int size);
 #endif
 void xs_flush_all_guests_tlb_local(void);
 

@@ -299,6 +299,9 @@ imports! {
     safe fn xs_max_vcpus(d: &Opaque<domain>) -> c_uint;
     /// Safe: reads. `None` if there is none of that number. It lives as long as the domain.
     safe fn xs_domain_vcpu(d: &Opaque<domain>, id: c_uint) -> Option<&Opaque<vcpu>>;
+    /// Safe: arithmetic. An index that was found to be below the size, for a CPU that runs ahead of
+    /// that check: there it is 0 if it is not.
+    safe fn xs_array_index_nospec(index: c_uint, size: c_uint) -> c_uint;
     /// Safe: reads.
     safe fn xs_vcpu_is_running(v: &Opaque<vcpu>) -> bool;
     /// Safe: as `xs_flush_guest_tlb`, on this CPU.

@@ -64,7 +64,6 @@ mod with_altp2m {
     use super::{ReadView, WriteView};
     use crate::types::access::P2mAccess;
     use crate::types::addr::Gfn;
-    use crate::types::nospec::clamped;
     use crate::types::owner::View;
     use crate::types::vttbr::Vttbr;
     use crate::xen::vcpu::Vcpu;
@@ -86,12 +85,16 @@ mod with_altp2m {
     pub struct Number(usize);
 
     impl Number {
-        /// From C; `None` for 0, and for numbers that no view can have. A guest may have chosen
-        /// it: a CPU that takes another number for one of these finds no view, but view 0.
+        /// From C; `None` for 0, and for numbers that no view can have. A guest may have chosen it,
+        /// so a CPU that runs ahead of the check must not take it beyond the arrays either
+        /// (`array_index_nospec`). That is C's, since the compiler makes a conditional select of
+        /// what is written here as arithmetic, and a CPU may predict that, too.
         #[inline]
         pub fn from_c(number: u16) -> Option<Self> {
-            let Self(number) = Self::checked(number)?;
-            Some(Self(clamped(number, VIEWS)))
+            Self::checked(number)?;
+            let size = sys::XS_P2M_VIEWS;
+            let number = sys::xs_array_index_nospec(number.into(), size);
+            Some(Self(number as usize))
         }
 
         /// As C has it.

@@ -7,8 +7,6 @@ pub mod access;
 pub mod addr;
 pub mod errno;
 pub mod level;
-#[cfg(config_altp2m)]
-pub mod nospec;
 pub mod owner;
 pub mod p2m_type;
 pub mod pte;

@@ -35,6 +35,8 @@ pub(crate) struct Devices {
     pub(crate) icache_invalidations: u32,
     pub(crate) flushed_to_ram: Vec<u64>,
     pub(crate) softirqs: u32,
+    /// Indices that a guest chose, and the sizes of arrays, as `array_index_nospec()` got them.
+    pub(crate) indices: Vec<(u32, u32)>,
     pub(crate) mapcache_invalidations: u32,
     pub(crate) pt_walk_dumps: Vec<(u64, u64, u32, u32)>,
 }

@@ -78,6 +78,18 @@ extern "C" fn xs_domain_vcpu(d: *const domain, id: c_uint) -> *const vcpu {
     })
 }
 
+/// `array_index_nospec()`: what it does is nothing that the model could tell. The machine notes that
+/// it was asked, and for which index.
+#[unsafe(no_mangle)]
+extern "C" fn xs_array_index_nospec(index: c_uint, size: c_uint) -> c_uint {
+    with(|m, _| m.devices.indices.push((index, size)));
+    if index < size {
+        index
+    } else {
+        0
+    }
+}
+
 /// `v->is_running`, which is asked only to assert that it is not so. Rule V3: a vCPU is told its
 /// view while no CPU runs it; the CPU's VTTBR_EL2 would stay that of the view before.
 #[unsafe(no_mangle)]

@@ -229,6 +229,12 @@ impl World {
         self.locked(|m| std::mem::take(&mut m.devices.aborts_injected))
     }
 
+    /// The indices, and the sizes of arrays, that `array_index_nospec()` was asked for since the last
+    /// call.
+    pub fn indices(&self) -> Vec<(u32, u32)> {
+        self.locked(|m| std::mem::take(&mut m.devices.indices))
+    }
+
     /// Times that the softirqs ran.
     #[must_use]
     pub fn softirqs(&self) -> u32 {
