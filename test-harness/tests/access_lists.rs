@@ -460,6 +460,90 @@ fn a_view_other_than_the_first_is_refused() {
     assert_eq!(s.d.access(0x401), (0, access::RWX));
 }
 
+/// The scene with a view of the watched domain, whose number is returned.
+fn scene_in_view() -> (Scene, u16) {
+    let s = scene();
+    s.w.allow_views(s.d);
+    assert_eq!(s.d.use_views(true), 0);
+    let n = s.d.create_view(access::RWX).unwrap();
+    (s, n)
+}
+
+#[test]
+fn a_list_for_a_view_is_set_there_and_nowhere_else() {
+    let (s, n) = scene_in_view();
+    let other = s.d.create_view(access::RWX).unwrap();
+    // What XENMEM_access_default means is the host's, not the view's.
+    assert_eq!(s.d.set_access(!0, 1, 0, access::RX), 0);
+    let mut list = long(150);
+    list[70].1 = access::DEFAULT;
+    list[71].0 = list[0].0;
+    // Nothing is mapped there.
+    list[72].0 = 0x700;
+    s.write(&list);
+    s.w.preempt(Preempt::Always);
+    assert_eq!(s.call_with(GFNS, ACCESSES, 150, 0, n.into()), 64);
+    assert_eq!(s.call_with(GFNS, ACCESSES, 150, 64, n.into()), 128);
+    assert_eq!(s.call_with(GFNS, ACCESSES, 150, 128, n.into()), 0);
+    for (i, &(gfn, access)) in list.iter().enumerate() {
+        let expected = match i {
+            0 => (0, list[71].1),
+            70 => (0, access::RX),
+            72 => (errno::ESRCH, access::RX),
+            _ => (0, access),
+        };
+        let found = s.d.access_in_view(n, gfn);
+        assert_eq!(found.0, expected.0, "element {i}");
+        assert!(
+            found.0 != 0 || found.1 == expected.1,
+            "element {i}: {found:?}"
+        );
+        if i != 72 {
+            assert_eq!(s.d.access(gfn), (0, access::RWX), "element {i}");
+            assert_eq!(
+                s.d.access_in_view(other, gfn),
+                (0, access::RWX),
+                "element {i}"
+            );
+        }
+    }
+    s.w.check();
+}
+
+#[test]
+fn the_first_error_of_a_list_for_a_view_ends_it() {
+    let beyond = 1 << 40;
+    for (gfn, access) in [(0x801, 77), (!0, access::R), (beyond, access::R)] {
+        let (s, n) = scene_in_view();
+        s.write(&[(0x800, access::R), (gfn, access), (0x802, access::N)]);
+        let rc = s.call_with(GFNS, ACCESSES, 3, 0, n.into());
+        assert_eq!(rc, errno::EINVAL.into(), "{gfn:#x}");
+        assert_eq!(s.d.access_in_view(n, 0x800), (0, access::R));
+        assert_eq!(s.d.access_in_view(n, 0x802), (0, access::RWX));
+    }
+}
+
+/// Even an empty list: that there is no such view is said before the list is read, as on x86.
+#[test]
+fn a_list_for_no_view_is_refused_unread() {
+    let (s, n) = scene_in_view();
+    // Nobody can read a list there.
+    let refused = |view| {
+        for nr in [0, 1] {
+            let rc = s.call_with(0, 0, nr, 0, view);
+            assert_eq!(rc, errno::EINVAL.into(), "{view:#x}");
+        }
+    };
+    let existing = u32::from(n);
+    for view in [existing + 1, 10, 0xffff, 1 << 16, 1 << 16 | existing] {
+        refused(view);
+    }
+    assert_eq!(s.call_with(0, 0, 0, 0, existing), 0);
+    assert_eq!(s.call_with(0, 0, 1, 0, existing), errno::EFAULT.into());
+    assert_eq!(s.d.use_views(false), 0);
+    refused(existing);
+}
+
 #[test]
 fn without_the_option_a_list_is_refused_unread() {
     let s = scene_of(Config {

@@ -110,6 +110,19 @@ fn beginning_and_ending_twice_changes_nothing() {
 }
 
 #[test]
+fn a_dying_domain_does_not_begin_to_use_views_and_may_end_it() {
+    let v = with_ram();
+    let n = v.create();
+    v.d.set_dying_state(1);
+    assert_eq!(v.d.use_views(false), 0);
+    assert_eq!(v.d.destroy_view(n), EOPNOTSUPP);
+    assert_eq!(v.d.use_views(true), Errno::ENOMEM.to_c());
+    assert!(v.d.views().is_empty() && v.d.retired_views().is_empty());
+    assert_eq!(v.d.switch_view(0), EOPNOTSUPP);
+    v.w.check();
+}
+
+#[test]
 fn ending_the_use_of_views_brings_all_vcpus_to_the_host_and_all_memory_back() {
     let v = with_ram();
     let (used, heap) = (v.used(), v.w.heap_in_use());
