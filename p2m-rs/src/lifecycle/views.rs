@@ -185,7 +185,7 @@ fn free_one(write: &mut WriteView<'_>) -> Result<bool> {
     };
     // SAFETY: it was emptied before it retired, with a flush, and since then nobody finds it who
     // could map something in it.
-    let unreachable = unsafe { RootIsEmpty::promised() };
+    let unreachable = unsafe { RootIsEmpty::of_retired() };
     let mut count = 0;
     while view.deferred().pages().free_any(&unreachable) {
         count += 1;

@@ -72,6 +72,18 @@ impl RootIsEmpty<'_, Host> {
     }
 }
 
+#[cfg(config_altp2m)]
+impl RootIsEmpty<'_, View> {
+    /// For a view that is retired, of a domain that may run on.
+    ///
+    /// # Safety
+    ///
+    /// The invariants hold: nobody can map anything in the view any more.
+    pub(crate) unsafe fn of_retired() -> Self {
+        Self(PhantomData)
+    }
+}
+
 /// The list of the table pages of a p2m.
 ///
 /// # Invariants

@@ -249,7 +249,7 @@ mod with_altp2m {
         }
 
         /// Its p2m.
-        pub(crate) fn p2m(&self) -> &'r P2m {
+        pub(crate) fn p2m(&self) -> &P2m {
             P2m::of(self.0.field(ViewP2m))
         }
 
