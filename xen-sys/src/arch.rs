@@ -50,6 +50,17 @@ sysreg!(=> write_vtcr_el2, "VTCR_EL2");
 sysreg!(=> write_hcr_el2, "HCR_EL2");
 sysreg!(=> write_sctlr_el1, "SCTLR_EL1");
 
+/// Where this CPU's variables are, as an offset to their addresses: TPIDR_EL2.
+///
+/// Safe: reading it has no side effect at EL2, where Xen always runs.
+#[inline(always)]
+pub(crate) fn this_cpu_offset() -> usize {
+    let offset: usize;
+    // SAFETY: as the documentation says.
+    unsafe { asm!("mrs {}, TPIDR_EL2", out(reg) offset, options(nomem, nostack, preserves_flags)) };
+    offset
+}
+
 /// Instruction Synchronization Barrier.
 #[inline(always)]
 pub fn isb() {

@@ -2,7 +2,6 @@
 //! Xen's inlines, without a call, for what is asked in every call: which CPU and
 //! vCPU this is, what kind of domain or vCPU; and whether CPUs have an erratum.
 
-use core::arch::asm;
 use core::cell::Cell;
 use core::ffi::c_uint;
 
@@ -28,10 +27,7 @@ crate::fields! {
 /// caller may be on another CPU later.
 #[inline(always)]
 unsafe fn this_cpu<T: Copy>(variable: *const T) -> &'static Cell<T> {
-    let offset: usize;
-    // SAFETY: reading this register has no side effect at EL2, where Xen always runs.
-    unsafe { asm!("mrs {}, TPIDR_EL2", out(reg) offset, options(nomem, nostack, preserves_flags)) };
-    let here = variable.wrapping_byte_add(offset);
+    let here = variable.wrapping_byte_add(crate::arch::this_cpu_offset());
     // SAFETY: this CPU's copy of the variable. start_xen() and start_secondary() set the
     // register up first of all.
     unsafe { &*here.cast::<Cell<T>>() }

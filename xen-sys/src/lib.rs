@@ -33,9 +33,9 @@ pub use imports::*;
 pub use link::Link;
 pub use opaque::{Field, Opaque, ViewOf};
 
-#[cfg(target_os = "none")]
+#[cfg(all(target_os = "none", target_arch = "aarch64"))]
 mod alternative;
-#[cfg(target_os = "none")]
+#[cfg(all(target_os = "none", target_arch = "aarch64"))]
 pub mod arch;
 #[cfg(target_os = "none")]
 mod directmap;
@@ -43,11 +43,13 @@ mod directmap;
 mod inlines;
 #[cfg(target_os = "none")]
 mod layout;
+#[cfg(all(target_os = "none", not(target_arch = "aarch64")))]
+mod native;
 #[cfg(target_os = "none")]
 mod real;
 #[cfg(rwlock_in_line)]
 mod rwlock;
-#[cfg(target_os = "none")]
+#[cfg(all(target_os = "none", target_arch = "aarch64"))]
 pub use alternative::has_at_speculate;
 #[cfg(target_os = "none")]
 pub use directmap::{map_domain_page, note_direct_map, DirectMap};
@@ -55,6 +57,8 @@ pub use directmap::{map_domain_page, note_direct_map, DirectMap};
 pub use imports::{xs_read_trylock as read_trylock, xs_read_unlock as read_unlock};
 #[cfg(target_os = "none")]
 pub use inlines::*;
+#[cfg(all(target_os = "none", not(target_arch = "aarch64")))]
+pub use native::{arch, has_at_speculate};
 #[cfg(target_os = "none")]
 pub use real::*;
 #[cfg(rwlock_in_line)]

@@ -5,7 +5,8 @@
 //! with the operations in it, on a machine whose instructions a plugin counts (`plugin`,
 //! `machine`, `counts`). `columns` and `rows` say what the numbers mean, `remainders` which are
 //! made of others, `bounds` how long the p2m lock may be held; `compilers` what another
-//! compiler changes; `report` and `chart` write them down. Nothing in here is a time.
+//! compiler changes; `report` and `chart` write them down. Nothing of that is a time. Times are in
+//! `native`: of both on the machine that this runs on.
 
 pub(crate) mod board;
 mod bounds;
@@ -15,6 +16,7 @@ mod compilers;
 mod counts;
 mod guests;
 mod machine;
+pub(crate) mod native;
 mod plugin;
 mod remainders;
 mod report;
@@ -44,6 +46,9 @@ const OBJECT: &str = "xen/arch/arm/p2m-bench/built_in.o";
 
 /// Builds, counts, compares and writes it down.
 pub(crate) fn run(paths: &Paths, progress: Progress, args: &BenchArgs) -> Result<bool> {
+    if args.native {
+        return native::run(paths, progress, args);
+    }
     let mut uses = Use::build(P2m::Rust);
     uses.push(Use::Boot);
     tools::require(paths, progress, &uses)?;

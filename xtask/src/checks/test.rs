@@ -12,6 +12,7 @@ use crate::base::paths::Paths;
 use crate::base::progress::Progress;
 use crate::base::table::{self, Row, Status, Timed};
 use crate::base::version::Version;
+use crate::bench::native;
 use crate::boot;
 use crate::checks::board;
 use crate::checks::c_to_rust;
@@ -58,6 +59,7 @@ pub(crate) fn run(paths: &Paths, progress: Progress, args: &TestArgs) -> bool {
         for compare in [on_the_host, inside_xen, around_a_hole, by_all_cpus, crashed] {
             rows.add([compare(paths, progress)]);
         }
+        rows.add([timed(paths, progress)]);
         rows.add(board::run(paths, progress));
         rows.add_timed(releases::short(paths, progress, &older()));
         rows.add(e2e::short(paths, progress).unwrap_or_else(|error| {
@@ -229,6 +231,17 @@ fn crashed(paths: &Paths, progress: Progress) -> Row {
         selftest::run(paths, progress, &DiffArgs::crash()),
         "file, line, text and the calls that led there".to_owned(),
     )
+}
+
+/// What is timed on this machine does the same on both sides. The times are looked at by nobody.
+fn timed(paths: &Paths, progress: Progress) -> Row {
+    const NAME: &str = "C and Rust agree where they are timed";
+    if native::is_for_this_machine() {
+        let result = native::agree(paths, progress);
+        Row::of(NAME, result.map_err(|error| format!("{error:#}")))
+    } else {
+        Row::info(NAME, "not on this machine: for x86-64".to_owned())
+    }
 }
 
 #[cfg(test)]

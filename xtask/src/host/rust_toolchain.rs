@@ -67,7 +67,13 @@ enum Core {
 
 /// Finds a toolchain.
 pub(crate) fn find() -> Option<Toolchain> {
-    candidates().iter().find_map(|sysroot| probe(sysroot))
+    find_for(TARGET)
+}
+
+/// Finds one for another target than the hypervisor's.
+pub(crate) fn find_for(target: &str) -> Option<Toolchain> {
+    let found = |sysroot: &PathBuf| probe_for(target, sysroot, Vec::new());
+    candidates().iter().find_map(found)
 }
 
 /// Finds a toolchain, after [`crate::host::tools::require`] saw to it that there is one.
@@ -156,15 +162,15 @@ fn candidates() -> Vec<PathBuf> {
     all
 }
 
-fn probe(sysroot: &Path) -> Option<Toolchain> {
-    probe_with(sysroot, Vec::new())
-}
-
 /// The toolchain at a sysroot, whose programs need this environment.
 pub(crate) fn probe_with(sysroot: &Path, env: Vec<(String, String)>) -> Option<Toolchain> {
+    probe_for(TARGET, sysroot, env)
+}
+
+fn probe_for(target: &str, sysroot: &Path, env: Vec<(String, String)>) -> Option<Toolchain> {
     let rustc = sysroot.join("bin/rustc");
     let cargo = sysroot.join("bin/cargo");
-    let core = core_of(sysroot)?;
+    let core = core_of(sysroot, target)?;
     if !cargo.is_file() {
         return None;
     }
@@ -186,9 +192,9 @@ pub(crate) fn probe_with(sysroot: &Path, env: Vec<(String, String)>) -> Option<T
     })
 }
 
-fn core_of(sysroot: &Path) -> Option<Core> {
+fn core_of(sysroot: &Path, target: &str) -> Option<Core> {
     let lib = sysroot.join("lib/rustlib");
-    if lib.join(TARGET).join("lib").is_dir() {
+    if lib.join(target).join("lib").is_dir() {
         Some(Core::Installed)
     } else if lib.join("src/rust/library/core/src/lib.rs").is_file() {
         Some(Core::FromSource)
@@ -214,14 +220,16 @@ mod tests {
     fn an_installed_target_wins_over_the_source() -> anyhow::Result<()> {
         let sysroot = tempfile::tempdir()?;
         let lib = sysroot.path().join("lib/rustlib");
-        assert_eq!(core_of(sysroot.path()), None);
+        assert_eq!(core_of(sysroot.path(), TARGET), None);
         let source = lib.join("src/rust/library/core/src");
         fs::create_dir_all(&source)?;
-        assert_eq!(core_of(sysroot.path()), None);
+        assert_eq!(core_of(sysroot.path(), TARGET), None);
         fs::write(source.join("lib.rs"), "")?;
-        assert_eq!(core_of(sysroot.path()), Some(Core::FromSource));
+        assert_eq!(core_of(sysroot.path(), TARGET), Some(Core::FromSource));
         fs::create_dir_all(lib.join(TARGET).join("lib"))?;
-        assert_eq!(core_of(sysroot.path()), Some(Core::Installed));
+        assert_eq!(core_of(sysroot.path(), TARGET), Some(Core::Installed));
+        let other = core_of(sysroot.path(), "x86_64-unknown-none");
+        assert_eq!(other, Some(Core::FromSource));
         Ok(())
     }
 }

@@ -259,11 +259,25 @@ pub(crate) struct BenchArgs {
     #[arg(long, value_name = "PART", value_parser = part)]
     pub(crate) only: Option<String>,
     /// Do everything twice, and fail unless all counts inside Xen are the same again
-    #[arg(long)]
+    #[arg(long, conflicts_with = "native")]
     pub(crate) repeat: bool,
     /// QEMU's CPU model
-    #[arg(long, value_name = "NAME", default_value = "max")]
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "max",
+        conflicts_with = "native"
+    )]
     pub(crate) cpu: String,
+    /// Times instead of counts: both compiled for this machine (x86-64), in one process, in turns
+    #[arg(long)]
+    pub(crate) native: bool,
+    /// Of times: how many pairs of blocks for each row
+    #[arg(long, value_name = "N", default_value_t = 41, requires = "native", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) blocks: u32,
+    /// Of times: write docs/bench-native.md
+    #[arg(long, requires = "native")]
+    pub(crate) write: bool,
     /// Of which Xen.
     #[command(flatten)]
     pub(crate) source: SourceArgs,

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The rows of the table. */
+#include <xen/config.h>
+#include <xen/mm.h>
+#include <xen/sched.h>
+
+#include <asm/p2m.h>
+
+#include "native.h"
+#include "domains.h"
+#include "sides.h"
+
+/* The next of a sequence of frames, the same for both sides (xorshift64). */
+static always_inline unsigned long next(unsigned long *seed)
+{
+    *seed ^= *seed << 13;
+    *seed ^= *seed >> 7;
+    *seed ^= *seed << 17;
+
+    return *seed % NATIVE_RAM;
+}
+
+/* So many pages of a guest's are near each other in time, too: rings, hypercall buffers. */
+#define NEAR 16
+
+#define SIDE NATIVE_C
+#define CALL(f) c_ ## f
+#define BODY(row) c_row_ ## row
+#include "rows.h"
+#undef SIDE
+#undef CALL
+#undef BODY
+
+#define SIDE NATIVE_RUST
+#define CALL(f) f
+#define BODY(row) rust_row_ ## row
+#include "rows.h"
+#undef SIDE
+#undef CALL
+#undef BODY
+
+typedef void body(unsigned int thread, unsigned long n, struct native_answer *answer);
+
+/* What of the first GiB of NATIVE_EMPTY is mapped, and how. */
+enum state { NONE, PAGES, ONE_CALL };
+
+#define ALL NATIVE_RAM
+
+/*
+ * The names, in the order in which they are printed; what runs, how often in
+ * each thread, whether with several threads too; what is mapped before and
+ * after it, and whether NATIVE_ACCESS is restricted.
+ */
+#define ROWS(row)                                                                  \
+    row("look-up-in-order",   look_up_in_order,   8 * ALL, 0, NONE, NONE, 0)       \
+    row("look-up",            look_up,            4 * ALL, 1, NONE, NONE, 0)       \
+    row("look-up-blocks",     look_up_blocks,     4 * ALL, 1, NONE, NONE, 0)       \
+    row("page-and-reference", page_and_reference, 4 * ALL, 1, NONE, NONE, 0)       \
+    row("page-and-reference-near", page_and_reference_near, 8 * ALL, 1, NONE, NONE, 0) \
+    row("buffer",             buffer,             4 * ALL, 1, NONE, NONE, 0)       \
+    row("buffer-near",        buffer_near,        8 * ALL, 1, NONE, NONE, 0)       \
+    row("fault-on-valid",     fault_on_valid,     4 * ALL, 1, NONE, NONE, 0)       \
+    row("map",                map,                ALL, 0, NONE, PAGES, 0)          \
+    row("unmap",              unmap,              ALL, 0, PAGES, NONE, 0)          \
+    row("map-and-unmap",      map_and_unmap,      2 * ALL, 1, NONE, NONE, 0)       \
+    row("map-in-one-call",    map_in_one_call,    ALL, 0, NONE, ONE_CALL, 0)       \
+    row("unmap-in-one-call",  unmap_in_one_call,  ALL, 0, ONE_CALL, NONE, 0)       \
+    row("access-in-one-call", access_in_one_call, 2 * ALL, 0, NONE, NONE, 0)       \
+    row("access-of-a-page",   access_of_a_page,   ALL, 0, NONE, NONE, 0)           \
+    row("get-access",         get_access,         4 * ALL, 1, NONE, NONE, 1)
+
+#define ROW(name, f, operations, threads, before, after, restricted) \
+    { name, operations, threads },
+const struct native_row native_rows[] = { ROWS(ROW) };
+#undef ROW
+const unsigned int native_nr_rows = ARRAY_SIZE(native_rows);
+
+#define ROW(name, f, operations, threads, before, after, restricted) \
+    { { c_row_ ## f, rust_row_ ## f }, before, after, restricted },
+static const struct {
+    body *body[2];
+    enum state before, after;
+    bool restricted;
+} bodies[] = { ROWS(ROW) };
+#undef ROW
+
+/* PAR_EL1 of the guest's pages, with the attributes of its RAM. */
+static uint64_t pars[2][NATIVE_RAM];
+
+static void translate(int side)
+{
+    unsigned long i, ram = native_ram(side, NATIVE_PAGES);
+
+    for ( i = 0; !pars[side][NATIVE_RAM - 1] && i < NATIVE_RAM; i++ )
+        pars[side][i] = ((ram + (i ^ 1)) << PAGE_SHIFT) | (0xffUL << 56) |
+                        (1UL << 11) | (3UL << 7);
+    native_par = pars[side];
+    native_pars = NATIVE_RAM;
+}
+
+/* Maps or unmaps so many pages. */
+static void bring(int side, enum state state, bool mapped, unsigned long pages)
+{
+    static body *const how[2][2][2] = {
+        { { c_row_unmap, c_row_map }, { c_row_unmap_in_one_call, c_row_map_in_one_call } },
+        { { rust_row_unmap, rust_row_map },
+          { rust_row_unmap_in_one_call, rust_row_map_in_one_call } },
+    };
+    struct native_answer answer;
+
+    if ( state == NONE )
+        return;
+    how[side][state == ONE_CALL][mapped](0, pages, &answer);
+    if ( answer.good != pages )
+        native_stop("what a row begins with cannot be made");
+}
+
+void native_before(unsigned int row, int side, unsigned long operations)
+{
+    static struct {
+        enum state state;
+        unsigned long pages;
+        bool restricted;
+    } now[2];
+    struct domain *d = native_domains[side][NATIVE_ACCESS];
+    bool restricted = bodies[row].restricted;
+
+    native_run(side);
+    translate(side);
+    if ( now[side].state != bodies[row].before ||
+         now[side].pages != operations )
+    {
+        bring(side, now[side].state, false, now[side].pages);
+        bring(side, bodies[row].before, true, operations);
+    }
+    now[side].state = bodies[row].after;
+    now[side].pages = operations;
+    if ( now[side].restricted != restricted &&
+         BY(side, p2m_set_mem_access)(d, _gfn(0), NATIVE_RAM, 0, ~0U,
+                                      restricted ? XENMEM_access_rx : XENMEM_access_rwx,
+                                      0) )
+        native_stop("the access cannot be set");
+    now[side].restricted = restricted;
+}
+
+void native_block(unsigned int row, int side, unsigned int thread,
+                  unsigned long operations, struct native_answer *answer)
+{
+    bodies[row].body[side](thread, operations, answer);
+}
