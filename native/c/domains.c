@@ -34,7 +34,7 @@ static void give_ram(struct domain *d, unsigned long first)
 static void make(int side, enum native_domain which)
 {
     unsigned long i, ram = native_ram(side, which);
-    struct domain *d = native_zeroed(sizeof(*d));
+    struct domain *d = native_zeroed(sizeof(*d), PAGE_SIZE);
     gfn_t gfn;
 
     native_domains[side][which] = d;
@@ -63,17 +63,17 @@ static void make(int side, enum native_domain which)
 
 static struct vcpu *make_vcpu(struct domain *d)
 {
-    struct vcpu *v = native_zeroed(sizeof(*v));
+    struct vcpu *v = native_zeroed(sizeof(*v), PAGE_SIZE);
 
     v->vcpu_id = smp_processor_id();
     v->domain = d;
     v->arch.sctlr = SCTLR_Axx_ELx_M | SCTLR_Axx_ELx_C;
 #if XEN_VERSION == 4 && XEN_SUBVERSION < 18
-    v->vcpu_info = native_zeroed(sizeof(*v->vcpu_info));
+    v->vcpu_info = native_zeroed(sizeof(*v->vcpu_info), PAGE_SIZE);
 #else
-    v->vcpu_info_area.map = native_zeroed(sizeof(vcpu_info_t));
+    v->vcpu_info_area.map = native_zeroed(sizeof(vcpu_info_t), PAGE_SIZE);
 #endif
-    v->arch.cpu_info = native_zeroed(sizeof(*v->arch.cpu_info));
+    v->arch.cpu_info = native_zeroed(sizeof(*v->arch.cpu_info), PAGE_SIZE);
 
     return v;
 }
@@ -84,7 +84,7 @@ void native_make_domains(void)
     unsigned int which;
 
     /* A toolstack's, which asks for all of this. */
-    current = make_vcpu(native_zeroed(sizeof(struct domain)));
+    current = make_vcpu(native_zeroed(sizeof(struct domain), PAGE_SIZE));
     for ( side = NATIVE_C; side <= NATIVE_RUST; side++ )
     {
         BY(side, setup_virt_paging)();

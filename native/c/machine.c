@@ -34,12 +34,16 @@ unsigned int nr_cpu_ids = 1;
 DECLARE_BITMAP(cpu_hwcaps, ARM_NCAPS);
 struct cpuinfo_arm system_cpuinfo;
 struct domain *hardware_domain;
+enum system_state system_state = SYS_STATE_active;
 size_t dcache_line_bytes = 64;
 
-/* As on a machine with RAM from 0 on; what xen/pdx.h begins with knows no hole in it. */
-unsigned long directmap_base_pdx;
-unsigned long max_page = NATIVE_FRAMES;
-vaddr_t directmap_virt_start = DIRECTMAP_VIRT_START;
+/*
+ * As on a machine with RAM from 0 on; what xen/pdx.h begins with knows no hole
+ * in it. Some releases have these in arch/arm/mm.c.
+ */
+unsigned long __attribute__((__weak__)) directmap_base_pdx;
+unsigned long __attribute__((__weak__)) max_page;
+vaddr_t __attribute__((__weak__)) directmap_virt_start;
 
 const uint64_t *native_par;
 unsigned long native_pars;
@@ -55,6 +59,8 @@ void native_boot(void)
 
     native_map(FRAMETABLE_VIRT_START, NATIVE_FRAMES * sizeof(*frame_table));
     native_map(DIRECTMAP_VIRT_START, NATIVE_HEAP << PAGE_SHIFT);
+    max_page = NATIVE_FRAMES;
+    directmap_virt_start = DIRECTMAP_VIRT_START;
     set_pdx_range(0, NATIVE_FRAMES);
     cpumask_clear(&cpu_possible_map);
     for ( i = 0; i < NATIVE_CPUS; i++ )
@@ -168,7 +174,12 @@ FIND(find_next_zero_bit, 0)
 /* xmalloc() is this machine's own; nodes of a radix tree are freed at once. */
 void *_xzalloc(unsigned long size, unsigned long align)
 {
-    return native_zeroed(size);
+    return native_zeroed(size, align);
+}
+
+void *_xmalloc(unsigned long size, unsigned long align)
+{
+    return _xzalloc(size, align);
 }
 
 void xfree(void *p)

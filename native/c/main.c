@@ -57,14 +57,18 @@ void *native_map(unsigned long address, unsigned long bytes)
     return p;
 }
 
-void *native_zeroed(unsigned long bytes)
+void *native_zeroed(unsigned long bytes, unsigned long align)
 {
     void *p = NULL;
 
-    if ( posix_memalign(&p, 64, bytes) )
+    if ( align <= 16 )
+        p = calloc(1, bytes);
+    else if ( !posix_memalign(&p, align, bytes) )
+        memset(p, 0, bytes);
+    if ( !p )
         native_stop("no memory");
 
-    return memset(p, 0, bytes);
+    return p;
 }
 
 void native_release(void *p)

@@ -47,7 +47,7 @@ void native_run(int side);
 
 /* main.c: what Xen's C needs of this program. */
 void *native_map(unsigned long address, unsigned long bytes);
-void *native_zeroed(unsigned long bytes);
+void *native_zeroed(unsigned long bytes, unsigned long align);
 void native_release(void *p);
 void __attribute__((__noreturn__)) native_stop(const char *what);
 

@@ -18,9 +18,12 @@ NOTHING(smp_call_function)
 NOTHING(vgic_evtchn_irq_pending)
 NOTHING(vgic_vcpu_pending_irq)
 
-/* What no row leads to, and the linker wants all the same. None returns. */
+/*
+ * What no row leads to, and the linker wants all the same. None returns.
+ * (Some are in a file of Xen's that is linked, in some releases.)
+ */
 #define NEVER(name) \
-    void name(void); \
+    void __attribute__((__weak__)) name(void); \
     void name(void) { native_stop(#name "() was called"); }
 
 NEVER(__domain_crash)
@@ -32,6 +35,8 @@ NEVER(inject_undef_exception)
 NEVER(iommu_iotlb_flush)
 NEVER(monitor_traps)
 NEVER(panic)
+NEVER(pmap_map)
+NEVER(pmap_unmap)
 NEVER(rangeset_contains_range)
 NEVER(raw_copy_from_guest)
 NEVER(vm_event_check_ring)

@@ -7,7 +7,7 @@ use core::arch::asm;
 use core::sync::atomic::Ordering::{Relaxed, SeqCst};
 use core::sync::atomic::{compiler_fence, AtomicU64};
 
-macro_rules! sysreg {
+macro_rules! register {
     ($read:ident, $name:literal) => {
         #[doc = concat!("Reads what stands for `", $name, "`.")]
         ///
@@ -34,16 +34,16 @@ macro_rules! sysreg {
     };
 }
 
-sysreg!(read_vttbr_el2, "VTTBR_EL2");
-sysreg!(read_hcr_el2, "HCR_EL2");
-sysreg!(read_sctlr_el1, "SCTLR_EL1");
-sysreg!(read_tpidr_el2, "TPIDR_EL2");
-sysreg!(read_daif, "DAIF");
-sysreg!(=> write_vttbr_el2, "VTTBR_EL2");
-sysreg!(=> write_vtcr_el2, "VTCR_EL2");
-sysreg!(=> write_hcr_el2, "HCR_EL2");
-sysreg!(=> write_sctlr_el1, "SCTLR_EL1");
-sysreg!(=> local_irq_restore, "DAIF");
+register!(read_vttbr_el2, "VTTBR_EL2");
+register!(read_hcr_el2, "HCR_EL2");
+register!(read_sctlr_el1, "SCTLR_EL1");
+register!(read_tpidr_el2, "TPIDR_EL2");
+register!(read_daif, "DAIF");
+register!(=> write_vttbr_el2, "VTTBR_EL2");
+register!(=> write_vtcr_el2, "VTCR_EL2");
+register!(=> write_hcr_el2, "HCR_EL2");
+register!(=> write_sctlr_el1, "SCTLR_EL1");
+register!(=> local_irq_restore, "DAIF");
 
 /// Where this CPU's variables are, as an offset to their addresses.
 #[inline(always)]

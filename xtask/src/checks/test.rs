@@ -237,7 +237,7 @@ fn crashed(paths: &Paths, progress: Progress) -> Row {
 fn timed(paths: &Paths, progress: Progress) -> Row {
     const NAME: &str = "C and Rust agree where they are timed";
     if native::is_for_this_machine() {
-        let result = native::agree(paths, progress);
+        let result = native::agree(paths, progress, &SourceArgs::default());
         Row::of(NAME, result.map_err(|error| format!("{error:#}")))
     } else {
         Row::info(NAME, "not on this machine: for x86-64".to_owned())

@@ -4,6 +4,7 @@
 #define NATIVE_BUG_H
 
 #include <xen/stringify.h>
+#include <asm/arm64/brk.h>
 
 #define BUG_INSTR "ud2"
 #define BUG_FN_REG rax

@@ -3,7 +3,7 @@
 #ifndef NATIVE_CMPXCHG_H
 #define NATIVE_CMPXCHG_H
 
-#include <xen/bug.h>
+#include <xen/types.h>
 
 #define xchg(ptr, x) __atomic_exchange_n(ptr, x, __ATOMIC_SEQ_CST)
 

@@ -9,11 +9,24 @@
 
 #ifndef __ASSEMBLY__
 
+#include <xen/compile.h>
+#include <xen/types.h>
+
 #include <asm/alternative.h>
+#include <asm/atomic.h>
 
 #define __invalidate_dcache_one(R) ""
 #define __clean_dcache_one(R) ""
 #define __clean_and_invalidate_dcache_one(R) ""
+
+#if XEN_VERSION == 4 && XEN_SUBVERSION < 18 /* Later in asm/page.h. */
+static inline void write_pte(lpae_t *p, lpae_t pte)
+{
+    dsb(sy);
+    write_atomic(&p->bits, pte.bits);
+    dsb(sy);
+}
+#endif
 
 static inline void invalidate_icache(void) { isb(); }
 static inline void invalidate_icache_local(void) { isb(); }

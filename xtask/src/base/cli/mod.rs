@@ -276,8 +276,11 @@ pub(crate) struct BenchArgs {
     #[arg(long, value_name = "N", default_value_t = 41, requires = "native", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub(crate) blocks: u32,
     /// Of times: write docs/bench-native.md
-    #[arg(long, requires = "native")]
+    #[arg(long, requires = "native", conflicts_with = "check")]
     pub(crate) write: bool,
+    /// Look at no time: only see that both answer the same in each row, and that it is noticed if they do not
+    #[arg(long, requires = "native", conflicts_with_all = ["blocks", "only"])]
+    pub(crate) check: bool,
     /// Of which Xen.
     #[command(flatten)]
     pub(crate) source: SourceArgs,

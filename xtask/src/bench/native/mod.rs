@@ -38,6 +38,10 @@ pub(crate) fn is_for_this_machine() -> bool {
 
 /// Times all rows, prints the tables, and writes them down if that is asked for.
 pub(super) fn run(paths: &Paths, progress: Progress, args: &BenchArgs) -> Result<bool> {
+    if args.check {
+        println!("Both agree: {}", agree(paths, progress, &args.source)?);
+        return Ok(true);
+    }
     let (program, xen) = lock::alone(paths, progress, || {
         build::build(paths, progress, &args.source)
     })?;
@@ -79,10 +83,8 @@ pub(super) fn run(paths: &Paths, progress: Progress, args: &BenchArgs) -> Result
 
 /// Whether both sides answer the same in each row, with one thread and with two, and whether it is noticed if they do
 /// not. No time is looked at.
-pub(crate) fn agree(paths: &Paths, progress: Progress) -> Result<String> {
-    let (program, _) = lock::alone(paths, progress, || {
-        build::build(paths, progress, &SourceArgs::default())
-    })?;
+pub(crate) fn agree(paths: &Paths, progress: Progress, source: &SourceArgs) -> Result<String> {
+    let (program, _) = lock::alone(paths, progress, || build::build(paths, progress, source))?;
     let short = |blocks: &str| {
         let arguments = [blocks, "64", ""].map(str::to_owned);
         measure(&program, &arguments, &[1, 2])
@@ -94,7 +96,7 @@ pub(crate) fn agree(paths: &Paths, progress: Progress) -> Result<String> {
         Err(error) if error.to_string().contains("differ: ") => {}
         Err(error) => return Err(error),
     }
-    Ok(format!("{rows} rows on this machine"))
+    Ok(format!("{rows} rows, each with one thread or with two"))
 }
 
 /// 1, 2, and as many as there are processors.
