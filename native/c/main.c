@@ -165,6 +165,7 @@ static uint64_t all_threads(int side, struct native_answer *answers)
         to = m->to > to ? m->to : to;
         answers[i] = m->answer;
     }
+    native_after(crew.row, side, crew.operations, &answers[0]);
 
     return to - from;
 }

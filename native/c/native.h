@@ -34,6 +34,9 @@ void native_before(unsigned int row, int side, unsigned long operations);
 /* The block. */
 void native_block(unsigned int row, int side, unsigned int thread,
                   unsigned long operations, struct native_answer *answer);
+/* After a block, not timed: adds to the answer what the tables say now. */
+void native_after(unsigned int row, int side, unsigned long operations,
+                  struct native_answer *answer);
 /* A mistake on purpose in one side's tables, which a row must notice. */
 void native_plant(int side);
 

@@ -49,38 +49,39 @@ enum state { NONE, PAGES, ONE_CALL };
 /*
  * The names, in the order in which they are printed; what runs, how often in
  * each thread, whether with several threads too; what is mapped before and
- * after it, and whether NATIVE_ACCESS is restricted.
+ * after it, whether NATIVE_ACCESS is restricted, and whether a block changes
+ * anything.
  */
-#define ROWS(row)                                                                  \
-    row("look-up-in-order",   look_up_in_order,   8 * ALL, 0, NONE, NONE, 0)       \
-    row("look-up",            look_up,            4 * ALL, 1, NONE, NONE, 0)       \
-    row("look-up-blocks",     look_up_blocks,     4 * ALL, 1, NONE, NONE, 0)       \
-    row("page-and-reference", page_and_reference, 4 * ALL, 1, NONE, NONE, 0)       \
-    row("page-and-reference-near", page_and_reference_near, 8 * ALL, 1, NONE, NONE, 0) \
-    row("buffer",             buffer,             4 * ALL, 1, NONE, NONE, 0)       \
-    row("buffer-near",        buffer_near,        8 * ALL, 1, NONE, NONE, 0)       \
-    row("fault-on-valid",     fault_on_valid,     4 * ALL, 1, NONE, NONE, 0)       \
-    row("map",                map,                ALL, 0, NONE, PAGES, 0)          \
-    row("unmap",              unmap,              ALL, 0, PAGES, NONE, 0)          \
-    row("map-and-unmap",      map_and_unmap,      2 * ALL, 1, NONE, NONE, 0)       \
-    row("map-in-one-call",    map_in_one_call,    ALL, 0, NONE, ONE_CALL, 0)       \
-    row("unmap-in-one-call",  unmap_in_one_call,  ALL, 0, ONE_CALL, NONE, 0)       \
-    row("access-in-one-call", access_in_one_call, 2 * ALL, 0, NONE, NONE, 0)       \
-    row("access-of-a-page",   access_of_a_page,   ALL, 0, NONE, NONE, 0)           \
-    row("get-access",         get_access,         4 * ALL, 1, NONE, NONE, 1)
+#define ROWS(row)                                                                     \
+    row("look-up-in-order",   look_up_in_order,   8 * ALL, 0, NONE, NONE, 0, 0)       \
+    row("look-up",            look_up,            4 * ALL, 1, NONE, NONE, 0, 0)       \
+    row("look-up-blocks",     look_up_blocks,     4 * ALL, 1, NONE, NONE, 0, 0)       \
+    row("page-and-reference", page_and_reference, 4 * ALL, 1, NONE, NONE, 0, 0)       \
+    row("page-and-reference-near", page_and_reference_near, 8 * ALL, 1, NONE, NONE, 0, 0) \
+    row("buffer",             buffer,             4 * ALL, 1, NONE, NONE, 0, 0)       \
+    row("buffer-near",        buffer_near,        8 * ALL, 1, NONE, NONE, 0, 0)       \
+    row("fault-on-valid",     fault_on_valid,     4 * ALL, 1, NONE, NONE, 0, 0)       \
+    row("map",                map,                ALL, 0, NONE, PAGES, 0, 1)          \
+    row("unmap",              unmap,              ALL, 0, PAGES, NONE, 0, 1)          \
+    row("map-and-unmap",      map_and_unmap,      2 * ALL, 1, NONE, NONE, 0, 1)       \
+    row("map-in-one-call",    map_in_one_call,    ALL, 0, NONE, ONE_CALL, 0, 1)       \
+    row("unmap-in-one-call",  unmap_in_one_call,  ALL, 0, ONE_CALL, NONE, 0, 1)       \
+    row("access-in-one-call", access_in_one_call, 2 * ALL, 0, NONE, NONE, 0, 1)       \
+    row("access-of-a-page",   access_of_a_page,   ALL, 0, NONE, NONE, 0, 1)           \
+    row("get-access",         get_access,         4 * ALL, 1, NONE, NONE, 1, 0)
 
-#define ROW(name, f, operations, threads, before, after, restricted) \
+#define ROW(name, f, operations, threads, before, after, restricted, changes) \
     { name, operations, threads },
 const struct native_row native_rows[] = { ROWS(ROW) };
 #undef ROW
 const unsigned int native_nr_rows = ARRAY_SIZE(native_rows);
 
-#define ROW(name, f, operations, threads, before, after, restricted) \
-    { { c_row_ ## f, rust_row_ ## f }, before, after, restricted },
+#define ROW(name, f, operations, threads, before, after, restricted, changes) \
+    { { c_row_ ## f, rust_row_ ## f }, before, after, restricted, changes },
 static const struct {
     body *body[2];
     enum state before, after;
-    bool restricted;
+    bool restricted, changes;
 } bodies[] = { ROWS(ROW) };
 #undef ROW
 
@@ -147,4 +148,32 @@ void native_block(unsigned int row, int side, unsigned int thread,
                   unsigned long operations, struct native_answer *answer)
 {
     bodies[row].body[side](thread, operations, answer);
+}
+
+/*
+ * What the block has made of the tables: how each page is mapped that it may
+ * have changed, and what its access is.
+ */
+void native_after(unsigned int row, int side, unsigned long operations,
+                  struct native_answer *answer)
+{
+    struct domain *mapped = native_domains[side][NATIVE_EMPTY];
+    struct domain *restricted = native_domains[side][NATIVE_ACCESS];
+    const unsigned long ram = native_ram(side, NATIVE_EMPTY);
+    unsigned long i;
+
+    for ( i = 0; bodies[row].changes && i < operations; i++ )
+    {
+        gfn_t gfn = _gfn(i % NATIVE_RAM);
+        xenmem_access_t access = XENMEM_access_default;
+        p2m_type_t t;
+        mfn_t mfn = BY(side, p2m_lookup)(mapped, gfn, &t);
+
+        answer->hash = answer->hash * 31 + t;
+        if ( !mfn_eq(mfn, INVALID_MFN) )
+            answer->hash += (mfn_x(mfn) - ram) << 8;
+        if ( BY(side, p2m_get_mem_access)(restricted, gfn, &access, 0) ||
+             access != XENMEM_access_rwx )
+            answer->good = 0;
+    }
 }
