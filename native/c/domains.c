@@ -107,11 +107,19 @@ void native_run(int side)
     isb();
 }
 
-void native_plant(int side)
+void native_plant(enum native_mistake mistake)
 {
-    unsigned long ram = native_ram(side, NATIVE_PAGES);
+    mfn_t mfn = _mfn(native_ram(NATIVE_C, NATIVE_PAGES) + 99);
+    struct domain *d = native_domains[NATIVE_C][NATIVE_PAGES];
+    gfn_t gfn = _gfn(5);
 
-    if ( BY(side, guest_physmap_add_entry)(native_domains[side][NATIVE_PAGES], _gfn(5),
-                                           _mfn(ram + 99), 0, p2m_ram_rw) )
-        native_stop("the mistake cannot be planted");
+    if ( mistake == NATIVE_NO_MISTAKE )
+        return;
+    if ( mistake == NATIVE_MORE )
+    {
+        d = native_domains[NATIVE_C][NATIVE_EMPTY];
+        gfn = _gfn(NATIVE_RAM - 1);
+    }
+    if ( c_guest_physmap_add_entry(d, gfn, mfn, 0, p2m_ram_rw) )
+        native_stop("the mistake cannot be made");
 }

@@ -3,14 +3,14 @@
  * Times the C p2m and the Rust p2m on this machine, in turns: a block of the
  * one, a block of the other, and the other way round next time.
  *
- *     native BLOCKS DIVISOR PART THREADS...
+ *     native BLOCKS DIVISOR MISTAKE PART THREADS...
  *
- * DIVISOR makes blocks shorter, PART is of the names of rows ("" for all), and
- * a row is run with each number of threads, if it is one for several. A line
- * for each pair of blocks: row, threads, operations of all threads, nanoseconds
+ * DIVISOR makes blocks shorter; MISTAKE is "none", "elsewhere" or "more"
+ * (native_plant()); PART is of the names of rows ("" for all); and a row is run with
+ * each number of threads, if it is one for several. A line for each pair of blocks: row, threads, operations of all threads, nanoseconds
  * of the C and of the Rust, and a hash of what both have answered. It ends with
  * "differ" and a reason if they have not answered the same, or not as they
- * should. If BLOCKS begins with +, one page of the C's is mapped elsewhere.
+ * should.
  */
 #define _GNU_SOURCE
 #include <pthread.h>
@@ -165,7 +165,7 @@ static uint64_t all_threads(int side, struct native_answer *answers)
         to = m->to > to ? m->to : to;
         answers[i] = m->answer;
     }
-    native_after(crew.row, side, crew.operations, &answers[0]);
+    native_after(crew.row, side, &answers[0]);
 
     return to - from;
 }
@@ -234,25 +234,36 @@ static void run(unsigned int row, unsigned int threads, unsigned int blocks,
     fflush(stdout);
 }
 
+static enum native_mistake mistake(const char *name)
+{
+    if ( !strcmp(name, "elsewhere") )
+        return NATIVE_ELSEWHERE;
+    if ( !strcmp(name, "more") )
+        return NATIVE_MORE;
+    if ( strcmp(name, "none") )
+        native_stop("there is no such mistake");
+
+    return NATIVE_NO_MISTAKE;
+}
+
 int main(int argc, char **argv)
 {
     unsigned int row;
     int i;
 
-    if ( argc < 5 )
-        native_stop("native BLOCKS DIVISOR PART THREADS...");
+    if ( argc < 6 )
+        native_stop("native BLOCKS DIVISOR MISTAKE PART THREADS...");
     pin(0);
     native_boot();
-    if ( argv[1][0] == '+' )
-        native_plant(NATIVE_C);
+    native_plant(mistake(argv[3]));
     for ( row = 0; row < native_nr_rows; row++ )
-        for ( i = 4; i < argc; i++ )
+        for ( i = 5; i < argc; i++ )
         {
             unsigned int threads = atoi(argv[i]);
 
             if ( threads < 1 || threads > NATIVE_CPUS )
                 native_stop("so many threads are not provided for");
-            if ( strstr(native_rows[row].name, argv[3]) &&
+            if ( strstr(native_rows[row].name, argv[4]) &&
                  (threads == 1 || native_rows[row].threads) )
                 run(row, threads, atoi(argv[1]), atol(argv[2]));
         }

@@ -35,10 +35,7 @@ void native_before(unsigned int row, int side, unsigned long operations);
 void native_block(unsigned int row, int side, unsigned int thread,
                   unsigned long operations, struct native_answer *answer);
 /* After a block, not timed: adds to the answer what the tables say now. */
-void native_after(unsigned int row, int side, unsigned long operations,
-                  struct native_answer *answer);
-/* A mistake on purpose in one side's tables, which a row must notice. */
-void native_plant(int side);
+void native_after(unsigned int row, int side, struct native_answer *answer);
 
 /* machine.c: once, in the thread that is CPU 0; and in each other thread. */
 void native_boot(void);
@@ -47,6 +44,13 @@ void native_set_up(unsigned int cpu);
 void native_boot_radix_tree(void);
 /* domains.c: before a block, in each thread: it runs a vCPU of the side's guest. */
 void native_run(int side);
+/* domains.c: a mistake on purpose in the C's tables, which a row must notice. */
+enum native_mistake {
+    NATIVE_NO_MISTAKE,
+    NATIVE_ELSEWHERE,  /* a page that is not where it should be */
+    NATIVE_MORE,       /* one that the Rust's tables have not got, and no row asks for */
+};
+void native_plant(enum native_mistake mistake);
 
 /* main.c: what Xen's C needs of this program. */
 void *native_map(unsigned long address, unsigned long bytes);
