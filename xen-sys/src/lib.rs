@@ -6,7 +6,8 @@
 //! - **real** (`target_os = "none"`): bindgen on the headers of the configured
 //!   Xen tree, `helpers.c` for what is a static inline or a macro there, and a
 //!   few instructions that C would write as inline assembly (`arch`, `inlines`,
-//!   `alternative`);
+//!   `alternative`). For `x86_64` the same, with `native` in the place of what is
+//!   instructions of Arm's: to be timed on the machine that builds it;
 //! - **mock** (any other target): plain Rust types with the same field names,
 //!   and functions whose bodies the test harness supplies. It lets p2m-rs and
 //!   mem_access-rs build and run on a machine with no Xen tree.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! `src/arch.rs` on a machine that is no Arm. What C gets from `native/include/asm/` costs the
-//! same here: barriers and invalidations are for the compiler alone, and a system register is a
-//! variable of the thread's.
+//! `src/arch.rs` on a machine that is no Arm. Each costs what C's costs there: barriers and
+//! invalidations are for the compiler alone, and a system register is a variable of the
+//! thread's, which the program defines.
 
 use core::arch::asm;
 use core::sync::atomic::Ordering::{Relaxed, SeqCst};
@@ -15,7 +15,7 @@ macro_rules! register {
         #[inline(always)]
         pub fn $read() -> u64 {
             let value: u64;
-            // SAFETY: a load of a variable that the program defines (`native/c/registers.c`).
+            // SAFETY: a load of a variable that the program defines for each thread.
             unsafe { asm!(concat!("mov {}, qword ptr fs:[native_", $name, "@TPOFF]"), out(reg) value, options(nostack, preserves_flags, readonly)) };
             value
         }

@@ -32,7 +32,7 @@ const SHARED: [&str; 4] = [
     "arch/arm/mm.c",
 ];
 
-/// In `native/c/`: with Xen's headers, and as any program.
+/// In `native-bench/c/`: with Xen's headers, and as any program.
 const LIKE_XEN: [&str; 4] = ["machine.c", "domains.c", "rows.c", "radix-tree.c"];
 const LIKE_ANY: [&str; 2] = ["main.c", "others.c"];
 
@@ -69,7 +69,7 @@ pub(super) fn build(
     let xen = build::build(paths, progress, &args)?;
     let task = progress.start("Building both p2m for this machine");
     let native = Native {
-        native: paths.root().join("native"),
+        native: paths.root().join("native-bench"),
         out: paths.target().join("native").join(&xen.name),
         log: paths.log("native-build"),
         tree: xen.tree.join("xen"),

@@ -2,7 +2,7 @@
 //! Times on this machine: the C p2m and the Rust p2m, both compiled for it, in one process and in turns.
 //!
 //! Both are the configured tree's own: Xen's three files, and the archive with its face to Xen's headers, helpers.c
-//! included. `native/include/` stands before the tree's headers and takes the place of Arm's instructions; `native/c/`
+//! included. `native-bench/include/` stands before the tree's headers and takes the place of Arm's instructions; `native-bench/c/`
 //! is the rest of the hypervisor, and what is timed. `build` compiles it, `samples` reads what it prints, `report`
 //! makes the tables. A time says nothing of Arm's barriers and broadcasts: `docs/bench-native.md`.
 
