@@ -48,6 +48,11 @@ const FLAGS: &str = "-U__x86_64__ -U__x86_64 -D__aarch64__ -DBUILD_ID -D__XEN__ 
 const RUSTFLAGS: &str =
     "-Zfunction-sections=n -Cforce-unwind-tables=n -Crelocation-model=static -Ccode-model=small";
 
+/// There are instructions in the place of Arm's for one kind of machine.
+pub(crate) fn is_for_this_machine() -> bool {
+    cfg!(target_arch = "x86_64")
+}
+
 /// The program, and the tree whose C is in it.
 pub(super) fn build(
     paths: &Paths,
@@ -55,7 +60,7 @@ pub(super) fn build(
     source: &SourceArgs,
 ) -> Result<(PathBuf, BuiltXen)> {
     ensure!(
-        super::is_for_this_machine(),
+        is_for_this_machine(),
         "only on x86-64 there are instructions in the place of Arm's; on an Arm machine, \
          boot the benchmark itself (cargo xtask image)"
     );

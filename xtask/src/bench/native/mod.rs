@@ -22,6 +22,7 @@ use crate::base::paths::Paths;
 use crate::base::progress::Progress;
 use crate::xen::image;
 
+pub(crate) use build::is_for_this_machine;
 use report::Machine;
 use samples::{Measured, Run};
 
@@ -30,11 +31,6 @@ pub(crate) const BLOCKS: u32 = 41;
 
 /// The most threads that the program has CPUs for (`NATIVE_CPUS`).
 const MOST_THREADS: usize = 8;
-
-/// There are instructions in the place of Arm's for one kind of machine.
-pub(crate) fn is_for_this_machine() -> bool {
-    cfg!(target_arch = "x86_64")
-}
 
 /// Times all rows, prints the tables, and writes them down if that is asked for.
 pub(super) fn run(paths: &Paths, progress: Progress, args: &BenchArgs) -> Result<bool> {
