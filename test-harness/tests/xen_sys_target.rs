@@ -2,8 +2,8 @@
 //! Files of xen-sys that only the hypervisor compiles.
 //!
 //! `directmap.rs` is arithmetic and runs here, beside the formula of Xen's
-//! `maddr_to_virt()`. `arch.rs` is instructions: here is which, function by function. What they do nothing on a host can tell; the self-test
-//! inside Xen executes them.
+//! `maddr_to_virt()`. `arch.rs` is instructions: here is which, function by function. What
+//! they do nothing on a host can tell; the self-test inside Xen executes them.
 
 // A test may stop on the spot; addresses have 64 bits here, as on the target.
 #![allow(

@@ -42,9 +42,10 @@ const LIKE_ANY: [&str; 2] = ["main.c", "others.c"];
 const FLAGS: &str = "-U__x86_64__ -U__x86_64 -D__aarch64__ -DBUILD_ID -D__XEN__ \
     -std=gnu99 -O2 -fomit-frame-pointer -fno-strict-aliasing -nostdinc -fno-builtin -fno-common -fno-pie \
     -fno-stack-protector -fno-exceptions -fno-asynchronous-unwind-tables -mgeneral-regs-only -mno-red-zone \
-    -fcf-protection=none -ffunction-sections -fdata-sections -w -include include/xen/config.h";
+    -fcf-protection=none -ffunction-sections -fdata-sections -Werror=implicit-function-declaration \
+    -include include/xen/config.h";
 
-/// Flags for rustc as in `p2m-rust.mk`, and the linker is that of a program.
+/// Flags for rustc as in `p2m-rust.mk`, with the code model of a program.
 const RUSTFLAGS: &str =
     "-Zfunction-sections=n -Cforce-unwind-tables=n -Crelocation-model=static -Ccode-model=small";
 
