@@ -22,6 +22,9 @@ use crate::host::packages;
 /// The target the archive is built for: Xen must not touch FP or SIMD registers.
 pub(crate) const TARGET: &str = "aarch64-unknown-none-softfloat";
 
+/// The target it is built for to be timed on this machine: like the hypervisor's, without an operating system.
+pub(crate) const NATIVE: &str = "x86_64-unknown-none";
+
 /// The workspace's MSRV.
 pub(crate) const OLDEST: Version = Version::new(1, 85);
 
@@ -205,7 +208,7 @@ fn core_of(sysroot: &Path, target: &str) -> Option<Core> {
 
 #[cfg(test)]
 mod tests {
-    use super::{core_of, debian_release, Core, TARGET};
+    use super::{core_of, debian_release, Core, NATIVE, TARGET};
     use std::fs;
 
     #[test]
@@ -228,7 +231,7 @@ mod tests {
         assert_eq!(core_of(sysroot.path(), TARGET), Some(Core::FromSource));
         fs::create_dir_all(lib.join(TARGET).join("lib"))?;
         assert_eq!(core_of(sysroot.path(), TARGET), Some(Core::Installed));
-        let other = core_of(sysroot.path(), "x86_64-unknown-none");
+        let other = core_of(sysroot.path(), NATIVE);
         assert_eq!(other, Some(Core::FromSource));
         Ok(())
     }

@@ -35,6 +35,8 @@ pub(crate) enum Use {
     Firmware,
     /// Compiling Xen's C for this machine.
     Oracle,
+    /// Compiling both p2m for this machine: Xen's C and the archive.
+    Native,
     /// Checks of the source, and of a user's Xen tree: rustfmt, clippy, git.
     Checks,
 }
@@ -78,11 +80,11 @@ const LIBCLANG: &str = "libclang";
 pub(crate) const TOOLS: &[Tool] = &[
     tool("aarch64-linux-gnu-gcc", CROSS_GCC, &[Use::Build]),
     tool("aarch64-linux-gnu-ld", CROSS_BINUTILS, &[Use::Build]),
-    tool("gcc", "gcc", &[Use::Build, Use::Oracle]),
+    tool("gcc", "gcc", &[Use::Build, Use::Oracle, Use::Native]),
     tool(
         "/usr/include/stdio.h",
         "libc6-dev",
-        &[Use::Build, Use::Oracle],
+        &[Use::Build, Use::Oracle, Use::Native],
     ),
     tool("make", "make", &[Use::Build]),
     tool("flex", "flex", &[Use::Build]),
@@ -156,7 +158,12 @@ pub(crate) fn missing(uses: &[Use]) -> Result<Vec<String>> {
     if uses.contains(&Use::Checks) {
         packages.extend(rust_toolchain::missing_checks());
     }
-    if uses.contains(&Use::Rust) && rust_toolchain::find().is_none() {
+    let no_rust = uses.contains(&Use::Rust) && rust_toolchain::find().is_none();
+    let no_native = || {
+        let target = rust_toolchain::NATIVE;
+        uses.contains(&Use::Native) && rust_toolchain::find_for(target).is_none()
+    };
+    if no_rust || no_native() {
         packages.extend(rust_toolchain::debian_packages()?);
     }
     Ok(packages)

@@ -10,12 +10,9 @@ use crate::base::command;
 use crate::base::files;
 use crate::base::paths::Paths;
 use crate::base::progress::Progress;
-use crate::host::rust_toolchain;
+use crate::host::rust_toolchain::{self, NATIVE};
 use crate::host::tools::{self, Use};
 use crate::xen::build::{self, BuiltXen};
-
-/// What the archive is built for: this machine, without an operating system, as Xen is.
-const TARGET: &str = "x86_64-unknown-none";
 
 /// Xen's own C, under `xen/`, one side. Not every release has all.
 const SIDE: [&str; 3] = [
@@ -66,7 +63,7 @@ pub(super) fn build(
          boot the benchmark itself (cargo xtask image)"
     );
     let mut uses = Use::build(P2m::Rust);
-    uses.push(Use::Oracle);
+    uses.push(Use::Native);
     tools::require(paths, progress, &uses)?;
     let args = BuildArgs {
         source: source.clone(),
@@ -119,8 +116,8 @@ impl Native<'_> {
 
     /// `libxen_p2m.a`, as Xen's make has it built, with other flags for C and for another target.
     fn archive(&self) -> Result<PathBuf> {
-        let toolchain = rust_toolchain::find_for(TARGET).with_context(|| {
-            format!("no Rust here has core or its source for {TARGET}: install rust-src, or run `rustup target add {TARGET}`")
+        let toolchain = rust_toolchain::find_for(NATIVE).with_context(|| {
+            format!("Debian's Rust packages are installed and still cannot build for {NATIVE}")
         })?;
         let target = self
             .paths
@@ -132,7 +129,7 @@ impl Native<'_> {
         let mut cargo = command::bound(&toolchain.cargo);
         cargo
             .args(["build", "--locked", "--release", "--package", "xen-p2m"])
-            .args(["--target", TARGET])
+            .args(["--target", NATIVE])
             .args(&toolchain.cargo_args)
             .current_dir(self.paths.root())
             .env_remove("CFLAGS")
@@ -148,7 +145,7 @@ impl Native<'_> {
             .env("CARGO_TARGET_DIR", &target);
         command::logged(&mut cargo, &self.log)?;
         let archive = self.out.join("libxen_p2m.a");
-        let made = target.join(TARGET).join("release/libxen_p2m.a");
+        let made = target.join(NATIVE).join("release/libxen_p2m.a");
         std::fs::copy(&made, &archive)
             .with_context(|| format!("cannot copy {}", made.display()))?;
         Ok(archive)
