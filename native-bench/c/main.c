@@ -6,11 +6,13 @@
  *     native BLOCKS DIVISOR MISTAKE PART THREADS...
  *
  * DIVISOR makes blocks shorter; MISTAKE is "none", "elsewhere" or "more"
- * (native_plant()); PART is of the names of rows ("" for all); and a row is run with
- * each number of threads, if it is one for several. A line for each pair of blocks: row, threads, operations of all threads, nanoseconds
- * of the C and of the Rust, and a hash of what both have answered. It ends with
- * "differ" and a reason if they have not answered the same, or not as they
- * should.
+ * (native_plant()); PART is of the names of rows ("" for all); and a row is run
+ * with each number of threads, if it is one for several.
+ *
+ * A line for each pair of blocks: row, threads, operations of all threads,
+ * nanoseconds of the C and of the Rust, how often a thread had to give its CPU
+ * up meanwhile, and a hash of what both have answered. It ends with "differ" and
+ * a reason if they have not answered the same, or not as they should.
  */
 #define _GNU_SOURCE
 #include <pthread.h>
@@ -21,6 +23,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #include "native.h"
@@ -98,6 +101,16 @@ static void pin(unsigned int cpu)
     sched_setaffinity(0, sizeof(one), &one);
 }
 
+/* How often the calling thread had to give its CPU up. */
+static long lost(void)
+{
+    struct rusage usage;
+
+    getrusage(RUSAGE_THREAD, &usage);
+
+    return usage.ru_nivcsw;
+}
+
 static uint64_t now(void)
 {
     struct timespec t;
@@ -118,6 +131,7 @@ static struct crew {
         unsigned int cpu;
         pthread_t thread;
         uint64_t from, to;
+        long lost;  /* how often it had to give its CPU up meanwhile */
         struct native_answer answer;
     } members[NATIVE_CPUS];
 } crew;
@@ -126,9 +140,11 @@ static void block(struct member *me)
 {
     native_run(crew.side);
     pthread_barrier_wait(&crew.begin);
+    me->lost = -lost();
     me->from = now();
     native_block(crew.row, crew.side, me->cpu, crew.operations, &me->answer);
     me->to = now();
+    me->lost += lost();
     pthread_barrier_wait(&crew.end);
 }
 
@@ -148,7 +164,7 @@ static void *member(void *p)
 }
 
 /* From the first thread's begin to the last one's end. */
-static uint64_t all_threads(int side, struct native_answer *answers)
+static uint64_t all_threads(int side, struct native_answer *answers, long *lost)
 {
     uint64_t from = UINT64_MAX, to = 0;
     unsigned int i;
@@ -164,6 +180,7 @@ static uint64_t all_threads(int side, struct native_answer *answers)
         from = m->from < from ? m->from : from;
         to = m->to > to ? m->to : to;
         answers[i] = m->answer;
+        *lost += m->lost;
     }
     native_after(crew.row, side, &answers[0]);
 
@@ -215,16 +232,18 @@ static void run(unsigned int row, unsigned int threads, unsigned int blocks,
     /* The first pair warms up. */
     for ( k = 0; k <= blocks; k++ )
     {
+        long lost = 0;
+
         for ( i = 0; i < 2; i++ )
         {
             int side = (i + k) % 2;
 
-            time[side] = all_threads(side, answers[side]);
+            time[side] = all_threads(side, answers[side], &lost);
         }
         judge(answers[NATIVE_C], answers[NATIVE_RUST]);
         if ( k )
-            printf("%s %u %lu %lu %lu %lx\n", native_rows[row].name, threads,
-                   crew.operations * threads, time[NATIVE_C], time[NATIVE_RUST],
+            printf("%s %u %lu %lu %lu %ld %lx\n", native_rows[row].name, threads,
+                   crew.operations * threads, time[NATIVE_C], time[NATIVE_RUST], lost,
                    answers[NATIVE_C][0].hash);
     }
     crew.ends = true;

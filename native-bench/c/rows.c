@@ -44,6 +44,7 @@ typedef void body(unsigned int thread, unsigned long n, struct native_answer *an
 /* What of the first GiB of NATIVE_EMPTY is mapped, and how. */
 enum state { NONE, PAGES, ONE_CALL };
 
+/* A block takes some milliseconds, which is rather undisturbed than a second is. */
 #define ALL NATIVE_RAM
 
 /*
@@ -52,23 +53,23 @@ enum state { NONE, PAGES, ONE_CALL };
  * after it, whether NATIVE_ACCESS is restricted, and whether all of the tables
  * is looked at after a block.
  */
-#define ROWS(row)                                                                     \
-    row("look-up-in-order",   look_up_in_order,   8 * ALL, 0, NONE, NONE, 0, 0)       \
-    row("look-up",            look_up,            4 * ALL, 1, NONE, NONE, 0, 0)       \
-    row("look-up-blocks",     look_up_blocks,     4 * ALL, 1, NONE, NONE, 0, 0)       \
-    row("page-and-reference", page_and_reference, 4 * ALL, 1, NONE, NONE, 0, 0)       \
-    row("page-and-reference-near", page_and_reference_near, 8 * ALL, 1, NONE, NONE, 0, 0) \
-    row("buffer",             buffer,             4 * ALL, 1, NONE, NONE, 0, 0)       \
-    row("buffer-near",        buffer_near,        8 * ALL, 1, NONE, NONE, 0, 0)       \
-    row("fault-on-valid",     fault_on_valid,     4 * ALL, 1, NONE, NONE, 0, 0)       \
-    row("map",                map,                ALL, 0, NONE, PAGES, 0, 1)          \
-    row("unmap",              unmap,              ALL, 0, PAGES, NONE, 0, 1)          \
-    row("map-and-unmap",      map_and_unmap,      2 * ALL, 1, NONE, NONE, 0, 1)       \
-    row("map-in-one-call",    map_in_one_call,    ALL, 0, NONE, ONE_CALL, 0, 1)       \
-    row("unmap-in-one-call",  unmap_in_one_call,  ALL, 0, ONE_CALL, NONE, 0, 1)       \
-    row("access-in-one-call", access_in_one_call, 2 * ALL, 0, NONE, NONE, 0, 1)       \
-    row("access-of-a-page",   access_of_a_page,   ALL, 0, NONE, NONE, 0, 1)           \
-    row("get-access",         get_access,         4 * ALL, 1, NONE, NONE, 1, 1)
+#define ROWS(row)                                                                          \
+    row("look-up-in-order",        look_up_in_order,        ALL / 4, 0, NONE, NONE, 0, 0)  \
+    row("look-up",                 look_up,                 ALL / 4, 1, NONE, NONE, 0, 0)  \
+    row("look-up-blocks",          look_up_blocks,          ALL / 4, 1, NONE, NONE, 0, 0)  \
+    row("page-and-reference",      page_and_reference,      ALL / 16, 1, NONE, NONE, 0, 0) \
+    row("page-and-reference-near", page_and_reference_near, ALL / 4, 1, NONE, NONE, 0, 0)  \
+    row("buffer",                  buffer,                  ALL / 16, 1, NONE, NONE, 0, 0) \
+    row("buffer-near",             buffer_near,             ALL / 4, 1, NONE, NONE, 0, 0)  \
+    row("fault-on-valid",          fault_on_valid,          ALL / 4, 1, NONE, NONE, 0, 0)  \
+    row("map",                     map,                     ALL, 0, NONE, PAGES, 0, 1)     \
+    row("unmap",                   unmap,                   ALL, 0, PAGES, NONE, 0, 1)     \
+    row("map-and-unmap",           map_and_unmap,           ALL / 4, 1, NONE, NONE, 0, 1)  \
+    row("map-in-one-call",         map_in_one_call,         ALL, 0, NONE, ONE_CALL, 0, 1)  \
+    row("unmap-in-one-call",       unmap_in_one_call,       ALL, 0, ONE_CALL, NONE, 0, 1)  \
+    row("access-in-one-call",      access_in_one_call,      2 * ALL, 0, NONE, NONE, 0, 1)  \
+    row("access-of-a-page",        access_of_a_page,        ALL / 16, 0, NONE, NONE, 0, 1) \
+    row("get-access",              get_access,              ALL / 4, 1, NONE, NONE, 1, 1)
 
 #define ROW(name, f, operations, threads, before, after, restricted, looked_at) \
     { name, operations, threads },

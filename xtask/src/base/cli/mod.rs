@@ -273,7 +273,7 @@ pub(crate) struct BenchArgs {
     #[arg(long)]
     pub(crate) native: bool,
     /// Of times: how many pairs of blocks for each row
-    #[arg(long, value_name = "N", default_value_t = 41, requires = "native", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    #[arg(long, value_name = "N", default_value_t = 101, requires = "native", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub(crate) blocks: u32,
     /// Of times: write docs/bench-native.md
     #[arg(long, requires = "native", conflicts_with = "check")]

@@ -27,7 +27,7 @@ use report::Machine;
 use samples::{Measured, Run};
 
 /// How many pairs of blocks are timed if nobody says.
-pub(crate) const BLOCKS: u32 = 41;
+pub(crate) const BLOCKS: u32 = 101;
 
 /// The most threads that the program has CPUs for (`NATIVE_CPUS`).
 const MOST_THREADS: usize = 8;

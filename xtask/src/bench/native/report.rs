@@ -44,10 +44,10 @@ impl Machine {
 }
 
 /// The columns of the first table.
-const ALONE: [&str; 5] = ["row", "C ns", "Rust ns", "C / Rust", "quartiles"];
+const ALONE: [&str; 6] = ["row", "C ns", "Rust ns", "C / Rust", "quartiles", "pairs"];
 
 /// The columns of the second.
-const TOGETHER: [&str; 8] = [
+const TOGETHER: [&str; 9] = [
     "row",
     "threads",
     "C M/s",
@@ -56,6 +56,7 @@ const TOGETHER: [&str; 8] = [
     "Rust, to one",
     "C / Rust",
     "quartiles",
+    "pairs",
 ];
 
 fn quartiles(spread: Spread) -> [String; 2] {
@@ -65,7 +66,7 @@ fn quartiles(spread: Spread) -> [String; 2] {
     ]
 }
 
-fn alone(all: &[Measured]) -> Vec<[String; 5]> {
+fn alone(all: &[Measured]) -> Vec<[String; 6]> {
     all.iter()
         .filter(|row| row.threads == 1)
         .map(|row| {
@@ -77,12 +78,13 @@ fn alone(all: &[Measured]) -> Vec<[String; 5]> {
                 format!("{rust:.1}"),
                 median,
                 rest,
+                row.pairs(),
             ]
         })
         .collect()
 }
 
-fn together(all: &[Measured]) -> Vec<[String; 8]> {
+fn together(all: &[Measured]) -> Vec<[String; 9]> {
     let several = |row: &&Measured| all.iter().any(|r| r.name == row.name && r.threads > 1);
     all.iter()
         .filter(several)
@@ -100,6 +102,7 @@ fn together(all: &[Measured]) -> Vec<[String; 8]> {
                 format!("{:.2}", one_rust / rust),
                 median,
                 rest,
+                row.pairs(),
             ]
         })
         .collect()
@@ -158,7 +161,7 @@ mod tests {
 
     #[test]
     fn throughput_is_compared_with_one_thread() -> anyhow::Result<()> {
-        let run = Run::read("map 1 100 800 400 a\nmap 2 200 800 500 a\nget 1 9 9 9 a\n")?;
+        let run = Run::read("map 1 100 800 400 0 a\nmap 2 200 800 500 0 a\nget 1 9 9 9 0 a\n")?;
         let [map, _get] = &alone(&run.rows)[..] else {
             anyhow::bail!("two rows have one thread");
         };
@@ -173,7 +176,7 @@ mod tests {
         assert!(rest.starts_with(&wanted.map(str::to_owned)), "{two:?}");
         let text = markdown(TOGETHER, rows);
         assert!(text.contains("| `map` | 2 | 250.00 |"), "{text}");
-        assert!(markdown(ALONE, Vec::new()).ends_with("|---|--:|--:|--:|--:|\n"));
+        assert!(markdown(ALONE, Vec::new()).ends_with("|---|--:|--:|--:|--:|--:|\n"));
         Ok(())
     }
 }

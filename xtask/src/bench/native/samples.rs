@@ -3,6 +3,9 @@
 
 use anyhow::{Context, Result};
 
+/// So many pairs that nobody disturbed are enough to leave the others out.
+const ENOUGH: usize = 9;
+
 /// A row with one number of threads.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Measured {
@@ -12,8 +15,8 @@ pub(super) struct Measured {
     pub(super) threads: usize,
     /// Operations of all threads in a block.
     operations: f64,
-    /// Nanoseconds of each block, of the C and of the Rust.
-    pairs: Vec<(f64, f64)>,
+    /// Nanoseconds of each block, of the C and of the Rust, and whether a thread had to give its CPU up meanwhile.
+    pairs: Vec<(f64, f64, bool)>,
 }
 
 /// The middle of some numbers, and what a quarter of them is below and above.
@@ -44,18 +47,35 @@ impl Spread {
 }
 
 impl Measured {
+    /// The pairs that count: those that nobody disturbed, if they are enough, and all otherwise.
+    fn counted(&self) -> Vec<(f64, f64)> {
+        let calm = self.pairs.iter().filter(|pair| !pair.2).count();
+        let wanted = self.pairs.iter().filter(|pair| calm < ENOUGH || !pair.2);
+        wanted.map(|&(c, rust, _)| (c, rust)).collect()
+    }
+
+    /// How many pairs count, and of how many, or that none was left out because too few were undisturbed.
+    pub(super) fn pairs(&self) -> String {
+        let (counted, all) = (self.counted().len(), self.pairs.len());
+        let disturbed = self.pairs.iter().filter(|pair| pair.2).count();
+        if counted == all && disturbed > 0 {
+            format!("all {all}, {disturbed} disturbed")
+        } else {
+            format!("{counted} of {all}")
+        }
+    }
+
     /// Nanoseconds for an operation, the threads together: of the C and of the Rust.
     pub(super) fn nanoseconds(&self) -> (f64, f64) {
-        let median = |numbers: Vec<f64>| Spread::of(numbers).median / self.operations;
-        (
-            median(self.pairs.iter().map(|pair| pair.0).collect()),
-            median(self.pairs.iter().map(|pair| pair.1).collect()),
-        )
+        let (c, rust): (Vec<f64>, Vec<f64>) = self.counted().into_iter().unzip();
+        let median = |numbers| Spread::of(numbers).median / self.operations;
+        (median(c), median(rust))
     }
 
     /// How often the Rust's time is the C's, pair by pair.
     pub(super) fn ratio(&self) -> Spread {
-        Spread::of(self.pairs.iter().map(|(c, rust)| c / rust).collect())
+        let pairs = self.counted().into_iter();
+        Spread::of(pairs.map(|(c, rust)| c / rust).collect())
     }
 }
 
@@ -88,11 +108,12 @@ impl Run {
     }
 
     fn add(&mut self, line: &str) -> Option<()> {
-        let [name, threads, operations, c, rust, _hash] =
+        let [name, threads, operations, c, rust, lost, _hash] =
             line.split(' ').collect::<Vec<_>>().try_into().ok()?;
         let threads = threads.parse().ok()?;
         let number = |text: &str| text.parse().ok().filter(|&n: &f64| n > 0.0);
-        let (operations, pair) = (number(operations)?, (number(c)?, number(rust)?));
+        let lost: u64 = lost.parse().ok()?;
+        let (operations, pair) = (number(operations)?, (number(c)?, number(rust)?, lost > 0));
         match self.rows.last_mut() {
             Some(row) if row.name == name && row.threads == threads => row.pairs.push(pair),
             _ => self.rows.push(Measured {
@@ -123,7 +144,7 @@ mod tests {
 
     #[test]
     fn a_ratio_is_of_the_pair_and_a_time_of_all_threads_together() -> anyhow::Result<()> {
-        let run = Run::read("look-up 2 100 900 300 a\nlook-up 2 100 400 200 a\nend\n")?;
+        let run = Run::read("look-up 2 100 900 300 0 a\nlook-up 2 100 400 200 0 a\nend\n")?;
         assert!(run.is_whole);
         let [row] = &run.rows[..] else {
             anyhow::bail!("{:?}", run.rows);
@@ -134,10 +155,25 @@ mod tests {
     }
 
     #[test]
+    fn what_was_disturbed_is_left_out_if_enough_is_left() -> anyhow::Result<()> {
+        let lines = |calm| "map 1 1 9 1 2 a\n".repeat(9) + &"map 1 1 2 1 0 a\n".repeat(calm);
+        for (calm, ratio, said) in [(8, 9.0, "all 17, 9 disturbed"), (9, 2.0, "9 of 18")] {
+            let run = Run::read(&lines(calm))?;
+            let found: Vec<_> = run
+                .rows
+                .iter()
+                .map(|row| (row.ratio().median, row.pairs()))
+                .collect();
+            assert_eq!(found, [(ratio, said.to_owned())]);
+        }
+        Ok(())
+    }
+
+    #[test]
     fn what_is_no_sample_is_an_error_or_is_kept() -> anyhow::Result<()> {
         assert!(Run::read("look-up 1 100 900 a\n").is_err());
-        assert!(Run::read("look-up 1 100 0 300 a\n").is_err());
-        let run = Run::read("map 1 100 900 300 a\ndiffer: map, thread 0: 1 and 2\n")?;
+        assert!(Run::read("look-up 1 100 0 300 0 a\n").is_err());
+        let run = Run::read("map 1 100 900 300 0 a\ndiffer: map, thread 0: 1 and 2\n")?;
         assert!(!run.is_whole && run.said.contains("thread 0"));
         Ok(())
     }
