@@ -309,6 +309,43 @@ fn an_access_that_is_set_in_the_view_meanwhile_is_not_lost() {
     }
 }
 
+/// A fault of a frame of another domain's is none of the view's that this CPU's vCPU is in.
+#[test]
+fn a_fault_that_is_resolved_for_another_domain_is_one_of_its_host() {
+    let v = with_page(p2mt::RAM_RW);
+    let other = guest(&v.w, 2);
+    assert_eq!(other.insert(BLOCK, 1, ram(2), p2mt::RAM_RW), 0);
+    let n = v.create();
+    v.vcpu_in(0, n);
+    let resolve = |d: test_harness::Domain, gfn| v.w.on_cpu(0, || d.resolve(gfn));
+    assert!(resolve(other, BLOCK));
+    assert!(!resolve(other, GFN));
+    // Nor is one of its view: it has none of that number, or the vCPU is not in it.
+    v.w.allow_views(other);
+    assert_eq!(other.use_views(true), 0);
+    let theirs = other.create_view(access::RWX).unwrap();
+    assert_eq!(theirs, n);
+    let before = other.pool_pages() - v.w.free_pool_pages(other);
+    assert!(resolve(other, BLOCK));
+    assert_eq!(other.pool_pages() - v.w.free_pool_pages(other), before);
+    v.w.check();
+}
+
+/// What a guest touches in a view is tracked in the host p2m, by the fault before the copy.
+#[test]
+fn a_fault_in_a_view_sets_the_hosts_valid_bits() {
+    let v = with_page(p2mt::RAM_RW);
+    let n = v.create();
+    let in_host = v.w.vcpu(v.d);
+    v.w.run(1, in_host);
+    v.d.creation_finished();
+    assert_eq!(v.w.guest_reads(1, ipa(GFN)), None);
+    v.vcpu_in(0, n);
+    assert_eq!(v.read(0, GFN), Some(ram(0)));
+    assert_eq!(v.w.guest_reads(1, ipa(GFN)), Some(ipa(ram(0))));
+    v.w.check();
+}
+
 /// The entry that refused the access is forgotten before Xen looks, or between its two looks:
 /// the guest tries again, without an event and without an abort, whatever the host maps by then.
 #[test]

@@ -9,8 +9,11 @@ mod common;
 use common::by_hand::broken;
 use common::views::{ipa, Viewed};
 use common::{access, guest, p2mt, ram, world, M2};
+use p2m_rs::map::views::fill;
+use p2m_rs::p2m::views::Number;
 use p2m_rs::types::access::P2mAccess;
-use p2m_rs::types::errno::Errno;
+use p2m_rs::types::addr::Gfn;
+use p2m_rs::types::errno::{Errno, Failure};
 use test_harness::{Config, Preempt};
 
 const PAGES: u64 = 0x1000;
@@ -119,6 +122,19 @@ fn a_dying_domain_does_not_begin_to_use_views_and_may_end_it() {
     assert_eq!(v.d.use_views(true), Errno::ENOMEM.to_c());
     assert!(v.d.views().is_empty() && v.d.retired_views().is_empty());
     assert_eq!(v.d.switch_view(0), EOPNOTSUPP);
+    v.w.check();
+}
+
+#[test]
+fn nothing_is_copied_or_shown_in_a_dying_domain() {
+    let v = with_ram();
+    let n = v.create();
+    let number = Number::from_c(n).unwrap();
+    let copies = |gfn| v.locked(|write| fill(write, number, Gfn::new(gfn)));
+    assert_eq!(copies(PAGES), Ok(true));
+    v.d.set_dying_state(1);
+    assert_eq!(copies(PAGES + 1), Err(Failure::Refused(Errno::ENOMEM)));
+    assert_eq!(v.remap(n, PAGES + 2, PAGES), Err(Errno::ENOMEM));
     v.w.check();
 }
 
