@@ -199,7 +199,8 @@ fn free_one(write: &mut WriteView<'_>) -> Result<bool> {
     };
     if let Some(root) = record.p2m().root() {
         // SAFETY: no vCPU was in the view when it retired, or will run again, and the TLBs were
-        // flushed since its root was emptied.
+        // flushed since its root was emptied. (VTTBR_EL2 of a CPU that has been idle since may
+        // still hold it; no walk begins there: `guest/context.rs`.)
         unsafe { free_root(root, p2m_root_order().load(Relaxed)) };
     }
     record.free();

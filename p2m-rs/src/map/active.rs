@@ -19,7 +19,8 @@ use crate::types::errno::Failure;
 use crate::xen::vcpu::Vcpu;
 
 /// The tables of a vCPU. It stays in its view while Xen serves its trap, for its view is changed
-/// only while it does not run.
+/// only while it does not run. (A vCPU that waits for room on the monitor's ring does not run:
+/// after [`send_access_event`](crate::p2m::monitor::send_access_event) this value may be old.)
 #[derive(Clone, Copy)]
 pub struct ActiveTables {
     #[cfg(config_altp2m)]
