@@ -19,6 +19,7 @@ fn stage() -> (Viewed, u16, Vcpu) {
     let w = machine();
     let d = guest(&w, 0, 12);
     w.allow_views(d);
+    assert_eq!(d.use_views(true), 0);
     assert_eq!(d.insert(BUFFER_GFN, 3, ram(0), p2mt::RAM_RW), 0);
     let vcpu = buffer(&w, d);
     let v = Viewed { w, d };
