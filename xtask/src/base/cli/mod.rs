@@ -269,7 +269,7 @@ pub(crate) struct BenchArgs {
         conflicts_with = "native"
     )]
     pub(crate) cpu: String,
-    /// Times instead of counts: both compiled for this machine (x86-64), in one process, in turns
+    /// Times instead of counts: both compiled for this machine (x86-64), in one process, in turns. On a machine that has other things to do: under `chrt -f 1`
     #[arg(long)]
     pub(crate) native: bool,
     /// Of times: how many pairs of blocks for each row

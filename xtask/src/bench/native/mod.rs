@@ -45,6 +45,7 @@ pub(super) fn run(paths: &Paths, progress: Progress, args: &BenchArgs) -> Result
         cpu: first_of("/proc/cpuinfo", "model name\t: ")?,
         processors: processors(),
         load: first_of("/proc/loadavg", "")?,
+        is_real_time: is_real_time(&first_of("/proc/self/stat", "")?),
         xen: xen.source,
         compilers: image::compilers_of_program(&program)?.join(", "),
         blocks: args.blocks,
@@ -109,6 +110,16 @@ fn processors() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
+/// Whether what /proc/[pid]/stat says is of a process with a real-time policy (`chrt -f 1`), which others do not
+/// disturb: the field `policy`, the 41st, where the name, the 2nd, may have blanks in it.
+fn is_real_time(stat: &str) -> bool {
+    const FIFO: &str = "1";
+    const RR: &str = "2";
+    let after_name = stat.rsplit(')').next().unwrap_or_default();
+    let policy = after_name.split_whitespace().nth(41 - 3);
+    policy.is_some_and(|policy| [FIFO, RR].contains(&policy))
+}
+
 /// The rest of the first line that begins so.
 fn first_of(file: &str, begin: &str) -> Result<String> {
     let text = files::read_text(Path::new(file))?;
@@ -138,7 +149,14 @@ fn measure(program: &Path, arguments: &[String], threads: &[usize]) -> Result<Ve
 
 #[cfg(test)]
 mod tests {
-    use super::threads;
+    use super::{is_real_time, threads};
+
+    #[test]
+    fn policy_of_a_process() {
+        let stat = |policy| format!("7 (a) b) R {}{policy} 0", "0 ".repeat(37));
+        assert!(is_real_time(&stat("1")) && is_real_time(&stat("2")));
+        assert!(!is_real_time(&stat("0")) && !is_real_time(""));
+    }
 
     #[test]
     fn each_number_of_threads_once() {

@@ -16,6 +16,8 @@ pub(super) struct Machine {
     pub(super) processors: usize,
     /// /proc/loadavg, when it began.
     pub(super) load: String,
+    /// Runs before what makes that load?
+    pub(super) is_real_time: bool,
     /// Which Xen.
     pub(super) xen: String,
     /// Which compilers.
@@ -28,8 +30,13 @@ impl Machine {
     /// As a list.
     pub(super) fn lines(&self) -> String {
         let load: Vec<&str> = self.load.split(' ').take(3).collect();
+        let policy = if self.is_real_time {
+            "; this ran before all other processes (`chrt -f 1`), which had what it left of the caches and the memory"
+        } else {
+            ""
+        };
         format!(
-            "* This machine: {}, {} processors; its load when this began: {}.\n\
+            "* This machine: {}, {} processors; its load when this began: {}{policy}.\n\
              * Xen: {}.\n\
              * Compilers: {}.\n\
              * {} pairs of blocks for each row and number of threads.",
