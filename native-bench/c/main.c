@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Times the C p2m and the Rust p2m on this machine, in turns: a block of the
- * one, a block of the other, and the other way round next time.
+ * one, a block of the other.
  *
  *     native BLOCKS DIVISOR MISTAKE PART THREADS...
  *
@@ -234,12 +234,12 @@ static void run(unsigned int row, unsigned int threads, unsigned int blocks,
     {
         long lost = 0;
 
+        /*
+         * Always in this order: then what is in the caches before a block is
+         * what the other side has left there, for both.
+         */
         for ( i = 0; i < 2; i++ )
-        {
-            int side = (i + k) % 2;
-
-            time[side] = all_threads(side, answers[side], &lost);
-        }
+            time[i] = all_threads(i, answers[i], &lost);
         judge(answers[NATIVE_C], answers[NATIVE_RUST]);
         if ( k )
             printf("%s %u %lu %lu %lu %ld %lx\n", native_rows[row].name, threads,
