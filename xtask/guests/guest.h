@@ -53,5 +53,6 @@ void role_share(void);
 void role_table(void);
 void role_same(void);
 void role_dma(void);
+void role_views(void);
 
 #endif

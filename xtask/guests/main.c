@@ -147,6 +147,8 @@ void guest_main(const char *tree)
         role_same();
     else if ( after(role, "dma") )
         role_dma();
+    else if ( after(role, "views") )
+        role_views();
     else if ( after(role, "tick") )
         for ( unsigned long n = 1; n < 1000; n++ )
         {

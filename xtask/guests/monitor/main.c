@@ -12,6 +12,7 @@
 //   monitor dma-access ID                   the same of pages that are restricted
 //   monitor dma-busy ID TIMES               the same while tables change
 //   monitor dma-stream ID                   a device that does not stop; ends at once
+//   monitor views-... ID [N]                views of a guest's memory, with role=views (views/)
 //   monitor recover ID VCPUS                after a monitor died: its vCPUs go on
 //
 // Ends with 0 if all was as it must be, 3 if the domain went away.
@@ -123,6 +124,7 @@ int main(int count, char **words)
     const char *kind = count > 2 ? words[1] : "";
     uint32_t domain = count > 2 ? (uint32_t)number(words[2]) : 0;
     unsigned long n[3] = { 0 };
+    bool gone = false;
 
     // SIGINT asks for an orderly end; no SA_RESTART, so that poll() returns.
     sigaction(SIGINT, &act, NULL);
@@ -136,7 +138,7 @@ int main(int count, char **words)
     }
     if ( count < 3 )
     {
-        printf("usage: monitor table|sequence|hold|share|ring|step|linux|dma-...|recover ID ...\n");
+        printf("usage: monitor table|sequence|hold|share|ring|step|linux|dma-...|views-...|recover ID ...\n");
         return 2;
     }
     if ( monitor_open(&monitor, domain) )
@@ -164,8 +166,15 @@ int main(int count, char **words)
         do_dma_busy(n[0]);
     else if ( !strcmp(kind, "dma-stream") )
         do_dma_stream();
+    else if ( !strncmp(kind, "views-", 6) )
+    {
+        if ( !do_views(kind + 6, n[0], &gone) )
+            die(kind);
+    }
     else
         die(kind);
+    if ( gone )
+        return 0;
     if ( monitor_close(&monitor) && errno != ESRCH )
         die("monitor_close");
     printf("monitor: closed\n");

@@ -20,6 +20,7 @@ const FILES: &[(&str, &str)] = &[
     ("lib-access", include_str!("../../assets/e2e/lib-access")),
     ("lib-dma", include_str!("../../assets/e2e/lib-dma")),
     ("lib-monitor", include_str!("../../assets/e2e/lib-monitor")),
+    ("lib-views", include_str!("../../assets/e2e/lib-views")),
     ("ours.cfg", include_str!("../../assets/e2e/ours.cfg")),
     ("linux.cfg", include_str!("../../assets/e2e/linux.cfg")),
 ];

@@ -63,6 +63,10 @@ pub(crate) fn run(paths: &Paths, progress: Progress, args: &TestArgs) -> Result<
             lines.extend(both(paths, progress, &plan)?);
         }
     }
+    let views = session::Plan::views(chosen(scenarios::WITH_VIEWS));
+    if !views.scenarios.is_empty() {
+        lines.extend(rust_alone(paths, progress, &views)?);
+    }
     if wanted(deadlock::NAME) {
         lines.push(deadlock::run(paths, progress)?);
     }
@@ -71,12 +75,13 @@ pub(crate) fn run(paths: &Paths, progress: Progress, args: &TestArgs) -> Result<
 }
 
 /// The short form: the quick scenarios with the Rust alone, each judged by itself; and those of them that need a
-/// device behind an SMMU, in a boot of their own.
+/// device behind an SMMU, or views, in a boot of their own.
 pub(crate) fn short(paths: &Paths, progress: Progress) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
     for plan in [
         session::Plan::short(scenarios::SHORT.to_vec()),
         session::Plan::smmu(scenarios::SHORT_BEHIND_SMMU.to_vec()),
+        session::Plan::short_views(scenarios::SHORT_WITH_VIEWS.to_vec()),
     ] {
         let session = session::run(paths, progress, &plan, P2m::Rust)?;
         rows.extend(plan.scenarios.iter().map(|scenario| {
@@ -119,6 +124,31 @@ fn both(paths: &Paths, progress: Progress, plan: &session::Plan) -> Result<Vec<L
         verdict,
     });
     Ok(lines)
+}
+
+/// Boots the Rust: the C has nothing of this.
+fn rust_alone(paths: &Paths, progress: Progress, plan: &session::Plan) -> Result<Vec<Line>> {
+    let session = session::run(paths, progress, plan, P2m::Rust)?;
+    let seen = plan
+        .scenarios
+        .iter()
+        .map(|scenario| (scenario.title, session.of(scenario).map(|seen| seen.text)));
+    let end = format!("end of the boot: {}", plan.name);
+    Ok(seen
+        .chain([(end.as_str(), session.end.clone())])
+        .map(|(title, result)| Line {
+            title: title.to_owned(),
+            c: "has no such thing".to_owned(),
+            verdict: match &result {
+                Ok(_) => Verdict::Pass,
+                Err(_) => Verdict::Fail("Rust".to_owned()),
+            },
+            rust: match result {
+                Ok(text) => text,
+                Err(why) => format!("FAIL: {why}"),
+            },
+        })
+        .collect())
 }
 
 fn text(result: Result1) -> String {

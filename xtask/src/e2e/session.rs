@@ -44,6 +44,8 @@ pub(super) struct Plan {
     /// How many guests in a row, and at how many moments one is destroyed early.
     guests: u32,
     moments: u32,
+    /// How many rounds of what needs many.
+    rounds: u32,
     /// Limits in seconds: of the whole, of silence, of one scenario.
     limits: (u64, u64, u64),
 }
@@ -61,6 +63,7 @@ impl Plan {
             monitor: false,
             guests: 100,
             moments: 12,
+            rounds: 0,
             limits: (3600, 300, 900),
         }
     }
@@ -78,6 +81,7 @@ impl Plan {
             monitor: false,
             guests: 0,
             moments: 0,
+            rounds: 0,
             limits: (1200, 120, 900),
         }
     }
@@ -100,6 +104,27 @@ impl Plan {
             monitor: true,
             limits: (3600, 300, 900),
             ..Self::tools(scenarios)
+        }
+    }
+
+    /// Views of a guest's memory, with Xen's debug checks. Only the Rust has them.
+    pub(super) fn views(scenarios: Vec<Scenario>) -> Self {
+        Self {
+            name: "views",
+            debug: true,
+            extra: Some(Extra::Views),
+            rounds: 1000,
+            ..Self::monitor(scenarios)
+        }
+    }
+
+    /// The quick part of [`Plan::views`], on the hypervisor as it is shipped.
+    pub(super) fn short_views(scenarios: Vec<Scenario>) -> Self {
+        Self {
+            name: "short-views",
+            debug: false,
+            rounds: 60,
+            ..Self::views(scenarios)
         }
     }
 
@@ -182,8 +207,8 @@ pub(super) fn run(paths: &Paths, progress: Progress, plan: &Plan, p2m: P2m) -> R
         let mut machine = Machine {
             xen_arguments: plan.xen_arguments.to_owned(),
             dom0_arguments: format!(
-                "xtask.limit={} xtask.guests={} xtask.moments={}",
-                plan.limits.2, plan.guests, plan.moments
+                "xtask.limit={} xtask.guests={} xtask.moments={} xtask.rounds={}",
+                plan.limits.2, plan.guests, plan.moments, plan.rounds
             ),
             steps,
             ..Machine::plain(cpu::argument("max")?, 2, &xen, images)

@@ -28,9 +28,25 @@ const MONITOR: &[&str] = &[
     "dma.c",
     "dma_watch.c",
     "recover.c",
+    "views/main.c",
+    "views/puppet.c",
+    "views/calls.c",
+    "views/raw.c",
+    "views/ops.c",
+    "views/exec.c",
+    "views/shadow.c",
+    "views/cycle.c",
+    "views/step.c",
+    "views/stage1.c",
+    "views/end.c",
 ];
 
-const LIBRARIES: [&str; 3] = ["-lxenctrl", "-lxenevtchn", "-lxenforeignmemory"];
+const LIBRARIES: [&str; 4] = [
+    "-lxenctrl",
+    "-lxenevtchn",
+    "-lxenforeignmemory",
+    "-lxencall",
+];
 
 /// A tree with what a release of Debian has for programs that use Xen's libraries.
 pub(crate) fn fetch(paths: &Paths, progress: Progress, suite: &str) -> Result<PathBuf> {

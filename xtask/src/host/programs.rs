@@ -28,6 +28,7 @@ const GUEST: &[&str] = &[
     "share.c",
     "same.c",
     "table.c",
+    "views.c",
     "dma/dma.c",
     "dma/nvme.c",
     "dma/skip.S",

@@ -179,6 +179,7 @@ fn name(args: &BuildArgs, chosen: &Chosen) -> String {
         Some(Extra::Ubsan) => "-ubsan",
         Some(Extra::LivepatchAndColoring) => "-livepatch-coloring",
         Some(Extra::TwoCpus) => "-2cpus",
+        Some(Extra::Views) => "-views",
         Some(Extra::NoMemAccess) => "-plain",
     };
     let pristine = if args.pristine { "-pristine" } else { "" };

@@ -110,7 +110,7 @@ impl Fragment {
             Extra::LivepatchAndColoring => {
                 &["CONFIG_EXPERT", "CONFIG_LIVEPATCH", "CONFIG_LLC_COLORING"]
             }
-            Extra::TwoCpus => &["CONFIG_EXPERT", "CONFIG_ALTP2M"],
+            Extra::Views | Extra::TwoCpus => &["CONFIG_EXPERT", "CONFIG_ALTP2M"],
         };
         self.0.extend(on.iter().map(|&option| (option, Value::On)));
         if extra == Extra::TwoCpus {

@@ -48,6 +48,8 @@ pub(crate) enum Extra {
     LivepatchAndColoring,
     /// As few as there may be of what is counted by CPU, and views of a guest's memory.
     TwoCpus,
+    /// Views of a guest's memory (from 4.19 on).
+    Views,
     /// No memory access: Arm's default configuration.
     NoMemAccess,
 }

@@ -11,6 +11,7 @@ mod monitor;
 mod pool;
 mod seed;
 mod tools;
+mod views;
 
 use super::scenario::Scenario;
 
@@ -18,6 +19,7 @@ pub(super) use dma::{BEHIND_SMMU, DMA_OF_DOM0, SHORT_BEHIND_SMMU};
 pub(super) use dom0less::DOM0LESS;
 pub(super) use monitor::WITH_MONITOR;
 pub(super) use seed::SEED;
+pub(super) use views::{SHORT_WITH_VIEWS, WITH_VIEWS};
 
 /// The scenario whose guests the others need.
 pub(super) const NEIGHBOURS: &str = "two-guests";
@@ -58,5 +60,6 @@ pub(super) fn all() -> impl Iterator<Item = &'static Scenario> {
         .iter()
         .chain(WITH_MONITOR)
         .chain(BEHIND_SMMU)
+        .chain(WITH_VIEWS)
         .chain(&[SEED, DOM0LESS, DMA_OF_DOM0])
 }
