@@ -7,6 +7,7 @@
 #include <unistd.h>
 #include "views.h"
 #include <xen/memory.h>
+#include <xen/version.h>
 
 #define CALL(call) do { if ( call ) die(#call); } while ( 0 )
 
@@ -83,6 +84,12 @@ void populate(uint64_t frame)
         die("xc_domain_getinfolist");
     CALL(xc_domain_setmaxmem(monitor.xc, monitor.domain, (info.tot_pages + 64) * 4));
     CALL(xc_domain_populate_physmap_exact(monitor.xc, monitor.domain, 1, 0, 0, &one));
+}
+
+// A hypercall of the guest that writes some text there.
+int64_t have_text(unsigned int cpu, uint64_t address)
+{
+    return have_hypercall(cpu, XENVER_extraversion, address, __HYPERVISOR_xen_version);
 }
 
 // The guest itself gives a frame back to Xen: how many it says it was.

@@ -27,6 +27,10 @@ void views_exec(void)
     for ( unsigned int cpu = 0; cpu < ORDER_CPUS; cpu++ )
         expect(have(cpu, ORDER_CALL, ADDRESS(PAGE), 0) == 42, "the code is executed");
 
+    // Xen itself uses the guest's own page, whatever the view forbids the guest: no event.
+    set_word(PAGE + 2, 0, 0);
+    expect(have_text(0, ADDRESS(PAGE + 2)) == 0 && word_of(PAGE + 2, 0) != 0, "a hypercall to a page that is forbidden");
+
     // It reads where it may only execute: one event. In view 0 it goes on, and gives no more.
     order(0, ORDER_READ, ADDRESS(PAGE) + WORD, 0);
     if ( next_access(&event, 0, view, PAGE, MEM_ACCESS_R) )

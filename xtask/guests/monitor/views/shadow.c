@@ -29,6 +29,11 @@ static void round_of(uint16_t view)
     sees(1, OWN, own, "changed");
     have(0, ORDER_WRITE, ADDRESS(OWN) + 8, shadow + 1);
     expect(word_of(SHADOW, 1) == shadow + 1 && word_of(OWN, 1) != shadow + 1, "the guest wrote to its own page");
+    // Xen itself uses the guest's own page, whatever the view shows.
+    set_word(OWN, 2, 0);
+    set_word(SHADOW, 2, 0);
+    expect(have_text(0, ADDRESS(OWN) + 16) == 0 && word_of(OWN, 2) != 0 && word_of(SHADOW, 2) == 0,
+           "a hypercall to a page that is shown elsewhere: %lx, %lx", word_of(OWN, 2), word_of(SHADOW, 2));
     change_frame(view, OWN, NO_FRAME);
     sees(0, OWN, own, "changed back");
 

@@ -50,6 +50,7 @@ void open_image(uint16_t view);
 uint16_t view_of(unsigned int cpu);
 void move(unsigned int cpu, uint16_t view);
 void populate(uint64_t frame);
+int64_t have_text(unsigned int cpu, uint64_t address);
 long give_back(unsigned int cpu, uint64_t frame);
 void nap(unsigned int milliseconds);
 uint64_t free_pages(void);
