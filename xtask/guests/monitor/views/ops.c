@@ -182,7 +182,7 @@ static void accesses(void)
     try(EINVAL, "get: no view", OP(get_mem_access, ACCESS(5, 0, 0, PAGE)));
     try(EINVAL, "get: no view", OP(get_mem_access, ACCESS(VIEWS, 0, 0, PAGE)));
     try(ESRCH, "get: nothing is mapped there", OP(get_mem_access, ACCESS(1, 0, 0, HOLE)));
-    try(ERANGE, "get: no such frame", OP(get_mem_access, ACCESS(1, 0, 0, 1UL << 50)));
+    try(ESRCH, "get: no such frame", OP(get_mem_access, ACCESS(1, 0, 0, 1UL << 50)));
     for ( unsigned int i = 0; i < 4; i++ )
     {
         // What was set in either, what was never used in the view, the view's default.
