@@ -155,7 +155,8 @@ static bool next_of(vm_event_request_t *event, unsigned int cpu, uint16_t view, 
 {
     if ( monitor_next(&monitor, event, PATIENCE) != 1 )
     {
-        printf("monitor: no event of reason %u of vCPU %u\n", reason, cpu);
+        printf("monitor: no event of reason %u of vCPU %u, which is in view %u and %s\n", reason, cpu, view_of(cpu),
+               is_done(cpu) ? "has done what it was told" : "does something");
         die("an event is missing");
     }
     return expect(event->reason == reason && event->vcpu_id == cpu && event->altp2m_idx == view &&
