@@ -155,8 +155,11 @@ static bool next_of(vm_event_request_t *event, unsigned int cpu, uint16_t view, 
 {
     if ( monitor_next(&monitor, event, PATIENCE) != 1 )
     {
-        printf("monitor: no event of reason %u of vCPU %u, which is in view %u and %s\n", reason, cpu, view_of(cpu),
-               is_done(cpu) ? "has done what it was told" : "does something");
+        vcpu_guest_context_any_t context = { 0 };
+
+        xc_vcpu_getcontext(monitor.xc, monitor.domain, cpu, &context);
+        printf("monitor: no event of reason %u of vCPU %u, which is in view %u at %" PRIx64 " and %s\n", reason, cpu,
+               view_of(cpu), context.c.user_regs.pc64, is_done(cpu) ? "has done what it was told" : "does something");
         die("an event is missing");
     }
     return expect(event->reason == reason && event->vcpu_id == cpu && event->altp2m_idx == view &&
