@@ -19,6 +19,7 @@
 // What there is of branches, an exclusive sequence, and a loop. Counts at DATA, which the argument is added to at the end.
 asm(".pushsection .rodata\n"
     "    .balign 4\n"
+    "    .globl stepped_code, stepped_end\n"
     "stepped_code:\n"
     "    add     x0, x0, #1\n"
     "    tbz     x0, #0, 1f\n"
