@@ -123,7 +123,7 @@ impl Plan {
         Self {
             name: "short-views",
             debug: false,
-            rounds: 60,
+            rounds: 40,
             ..Self::views(scenarios)
         }
     }
