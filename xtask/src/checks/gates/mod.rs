@@ -16,6 +16,7 @@ use std::path::Path;
 
 use anyhow::Result;
 
+use crate::base::files;
 use crate::base::paths::Paths;
 use crate::base::progress::Progress;
 use crate::base::table::Row;
@@ -37,6 +38,18 @@ pub(crate) const TEXT_SIZE: &str = "text size";
 /// What the archive adds to the C's symbols: the helpers, and the function that the CPU notifier
 /// in helpers.c calls.
 const OWN_PREFIXES: [&str; 2] = ["xs_", "xen_p2m_"];
+
+/// What it exports beside that with the option ALTP2M: altp2m.c calls it.
+const FOR_VIEWS: [&str; 8] = [
+    "p2m_views_set_use",
+    "p2m_views_free",
+    "p2m_view_create",
+    "p2m_view_destroy",
+    "p2m_view_switch_domain",
+    "p2m_view_switch_vcpu",
+    "p2m_view_set_visible",
+    "p2m_view_change_gfn",
+];
 
 /// Judges a built Xen; an error means that it could not be looked at.
 pub(crate) fn run(paths: &Paths, progress: Progress, xen: &BuiltXen) -> Result<Vec<Row>> {
@@ -95,15 +108,22 @@ pub(crate) fn print_stacks(paths: &Paths, progress: Progress, xen: &BuiltXen) ->
     Ok(())
 }
 
-/// Only the exports: what a configuration may change.
+/// Only the exports: what a configuration may change, and what the option ALTP2M adds.
 pub(crate) fn exports_alone(
     paths: &Paths,
     progress: Progress,
     xen: &BuiltXen,
 ) -> Result<Result<String, String>> {
-    let c = objects::compile(paths, progress, xen)?;
+    let mut wanted = exports(&objects::compile(paths, progress, xen)?)?;
     let archive = Archive::open(&xen.tree.join("xen/arch/arm/libxen_p2m.a"))?;
-    Ok(same_exports(&exports(&c)?, &archive.exports()))
+    let config = files::read_text(&xen.tree.join("xen/.config"))?;
+    if !config.lines().any(|line| line == "CONFIG_ALTP2M=y") {
+        return Ok(same_exports(&wanted, &archive.exports()));
+    }
+    let as_c = wanted.len();
+    wanted.extend(FOR_VIEWS.map(|name| ('T', name.to_owned())));
+    let judged = same_exports(&wanted, &archive.exports());
+    Ok(judged.map(|_| format!("{as_c} as the C, {} for views", FOR_VIEWS.len())))
 }
 
 /// With the debug key that prints stage 2 the archive has one function more, and keeps all that is asked of it without.
