@@ -61,7 +61,8 @@ pub struct List {
 /// [`Errno::EINVAL`] if there is no such view. Otherwise of the first element that cannot be
 /// set; those before it are set, those after it are not. [`Errno::EFAULT`] if it cannot be read,
 /// [`Errno::EINVAL`] if its access is none or its frame is beyond the IPA space (INVALID_GFN is no
-/// frame either, and does not mean the default access here), or what [`p2m_rs::map::set_access::set_access`] returns.
+/// frame either, and does not mean the default access here), or what
+/// [`p2m_rs::map::set_access::set_access`] returns.
 pub fn set(cx: &mut Unlocked<'_>, p2m: &P2m, list: List) -> Result<Progress> {
     #[cfg(config_altp2m)]
     views::must_exist(cx, p2m, list.view)?;
