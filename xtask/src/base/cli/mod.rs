@@ -207,7 +207,7 @@ pub(crate) struct DiffArgs {
     /// On a machine whose RAM has a hole, which Xen's frame table and direct map leave out (QEMU's xlnx-versal-virt)
     #[arg(long, conflicts_with_all = ["host", "matrix", "stress", "smmu", "cpu", "smp"])]
     pub(crate) hole: bool,
-    /// All shapes of root, debug and release, one and four processors
+    /// All shapes of root that QEMU has a processor for, debug and release, one and four processors
     #[arg(long, conflicts_with_all = ["cpu", "smp", "debug"])]
     pub(crate) matrix: bool,
     /// Only machines with this in their name, such as 40-noncoherent-access; may be repeated

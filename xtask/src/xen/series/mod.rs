@@ -32,8 +32,8 @@ pub(crate) use self::repository::Identity;
 /// What Kconfig has with the Rust, in whichever file.
 const OPTION: &str = "config ARM_P2M_RUST";
 
-/// A patch that adds this is the self-test, which comes last; one that adds the other stays here: what
-/// it counts means something only beside this project's tables.
+/// A patch that adds this is the self-test, which comes behind the entries, as do the debug key and views. The
+/// benchmark stays here: what it counts means something only beside this project's tables.
 const SELFTEST: &str = "+config P2M_SELFTEST";
 
 /// What the patch with the debug key adds, and its files.
@@ -212,7 +212,7 @@ fn put(home: &Path, tree: &std::collections::BTreeMap<String, String>) -> Result
     Ok(())
 }
 
-/// The patches that come before the entries, and those of the self-test and the debug key.
+/// The patches that come before the entries, and those of the self-test, the debug key and views.
 fn patches(series: &Series) -> Result<(Vec<PathBuf>, Vec<PathBuf>)> {
     let (mut first, mut last) = (Vec::new(), Vec::new());
     for patch in series.files() {
