@@ -2,9 +2,9 @@
 //! The accesses of pages in a view (altp2m): what `p2m_set_mem_access`,
 //! `p2m_set_mem_access_multi` and `p2m_get_mem_access` do if they are called with a view's number.
 //!
-//! The meaning is that of x86, with these differences, which docs/altp2m.md gives the reasons of:
-//! pages of every type have an access, not only of RAM; and what is not copied yet has the view's
-//! default, where x86 says -ESRCH.
+//! The meaning is that of x86, but for what docs/altp2m.md lists. Of that two things concern these
+//! functions: pages of every type have an access, not only of RAM; and what is not copied yet has
+//! the view's default, where x86 says -ESRCH.
 #![forbid(unsafe_code)]
 
 use p2m_rs::map::lookup::end_of_ipa_space;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! C functions that may take a p2m lock somewhere inside. All of them are
-//! here, in [`super::monitor`] and in [`super::guest_copy`], and all take the token: none can be called while this CPU
-//! holds a p2m lock. (Beside them, what belongs to their subject.)
+//! here, in [`super::monitor`] and in [`super::guest_copy`], and all take the token: none can be
+//! called while this CPU holds a p2m lock.
 
 use xen_sys as sys;
 

@@ -13,8 +13,9 @@
 //! Table::replace ─────────────────► Removed        break, flush, make
 //! Table::link                                      a new table: break (of a leaf), flush, make
 //! Table::clear, take_run ─────────► Removed        flush deferred
-//! Place::validate, Table::clear_valid_bits         the valid bit alone
-//! clear_root                                       all of the root; flush deferred
+//! Place::validate                                  the valid bit alone
+//! Table::clear_valid_bits, set_valid_bits          the same, of a whole table
+//! clear_root, empty_root                           all of the root; flush deferred, or done
 //! Pending ────── map / link ──────► Removed        break: valid bit clear
 //!              └─ complete                         one flush for all; make
 //! ```
