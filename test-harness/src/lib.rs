@@ -52,6 +52,9 @@
 //! | X1 | what a function of Xen asserts of its caller, or silently relies on, holds |
 //! | X2 | at the end of a call the registers of the running vCPU are what its structures say |
 //!
+//! Two more are those of docs/altp2m.md: V2, a view that has lost its number maps nothing; V3, a vCPU
+//! is told its view while no CPU runs it. V3 is broken in `tests/altp2m_states.rs`, and V2 by no test.
+//!
 //! There is no R3, "what is mapped is unmapped": on Arm64 Xen maps all memory,
 //! so that `map_domain_page` is arithmetic and has no counterpart (`helpers.c`
 //! refuses to compile where that is not so).
