@@ -61,7 +61,7 @@ pub(crate) fn restore(vcpu: &Vcpu) {
 
     // TLB entries are tagged with VMID and ASID, not with the vCPU: another
     // vCPU of the domain may have used an ASID on this CPU for another address space.
-    // Stage 2 is the same for all vCPUs of a domain (C flushes that as well).
+    // Stage 2 is the same for all vCPUs of a domain that are in no view (C flushes that as well).
     let Some(last) = p2m.last_vcpu_ran(cpu::id()) else {
         return;
     };

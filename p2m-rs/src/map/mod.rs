@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Mapping and unmapping for the rest of Xen: `p2m_insert_mapping`, `p2m_remove_mapping` and
-//! the functions built on them. Each takes the write lock, changes the tables, flushes and
-//! releases the lock. The submodules hold one verb each.
+//! the functions built on them. Each takes the write lock, has the domain's [`views`] forget what
+//! it will change, changes the tables, flushes and releases the lock. The submodules hold one verb
+//! each.
 #![forbid(unsafe_code)]
 
 pub mod active;
