@@ -16,6 +16,7 @@ struct domain {
         struct p2m_domain p2m;
         void *views; /* The end of the Rust side's p2m: no domain has any here. */
         struct paging_domain paging;
+        uint64_t hvm_params[39]; /* Nothing that the p2m looks at. */
     } arch;
 };
 

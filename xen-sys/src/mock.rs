@@ -110,11 +110,22 @@ pub struct paging_domain {
     pub p2m_total_pages: c_ulong,
 }
 
+/// `HVM_NR_PARAMS`.
+pub const HVM_PARAMS: usize = 39;
+
+/// No business of the p2m's: HVM_PARAM_ALTP2M is altp2m.c's.
+#[repr(C)]
+#[derive(Debug)]
+pub struct hvm_domain {
+    pub params: [u64; HVM_PARAMS],
+}
+
 #[repr(C)]
 #[derive(Debug)]
 pub struct arch_domain {
     pub p2m: p2m_domain,
     pub paging: paging_domain,
+    pub hvm: hvm_domain,
 }
 
 #[repr(C)]

@@ -3,9 +3,9 @@
 //! notes beside them.
 
 use xen_sys::{
-    arch_domain, arch_vcpu, domain, p2m_domain, p2m_stats, p2m_view, p2m_views, page_list_head,
-    paging_domain, radix_tree_root, rwlock_t, vcpu, vm_event_domain, XS_NR_CPUS, XS_P2M_NO_VIEW,
-    XS_P2M_VIEWS,
+    arch_domain, arch_vcpu, domain, hvm_domain, p2m_domain, p2m_stats, p2m_view, p2m_views,
+    page_list_head, paging_domain, radix_tree_root, rwlock_t, vcpu, vm_event_domain, HVM_PARAMS,
+    XS_NR_CPUS, XS_P2M_NO_VIEW, XS_P2M_VIEWS,
 };
 
 use crate::ground::handles::{Domain, View};
@@ -138,6 +138,9 @@ pub(crate) fn new_domain(id: u16, monitor: *mut vm_event_domain) -> Box<domain> 
         arch: arch_domain {
             p2m: new_p2m(),
             paging: paging_domain::default(),
+            hvm: hvm_domain {
+                params: [0; HVM_PARAMS],
+            },
         },
     })
 }
