@@ -28,7 +28,15 @@ impl World {
     }
 
     /// The same of a domain that is created with a number of views, the host p2m included.
+    ///
+    /// # Panics
+    ///
+    /// If `altp2m_is_allowed()` would refuse that number.
     pub fn allow_so_many_views(&self, d: Domain, nr: u16) {
+        assert!(
+            (1..=new_views().nr).contains(&nr),
+            "no domain has {nr} views"
+        );
         self.locked(|m| {
             let views = Box::into_raw(Box::new(p2m_views { nr, ..*new_views() }));
             m.domains.all_views.push(views);

@@ -79,6 +79,21 @@ fn an_answer_changes_the_view_of_one_vcpu() {
 }
 
 #[test]
+fn an_answer_that_names_the_view_that_the_vcpu_is_in_waits_for_nothing() {
+    let (s, [view, _]) = two_views();
+    let v = s.run(1, 0);
+    for view in [0, view] {
+        s.ok(s.view(cmd::SWITCH_P2M, view));
+        s.forget();
+        waits(v);
+        answer(&s, v, view);
+        assert_eq!(s.calls(), Vec::<&str>::new());
+        assert_eq!(v.view(), view);
+        let_go(&s, 1, v);
+    }
+}
+
+#[test]
 fn an_answer_that_names_a_view_that_there_is_not_changes_nothing() {
     let (s, [view, gone]) = two_views();
     let v = s.run(1, 0);

@@ -96,7 +96,22 @@ const CREATION: [Fault; 16] = [
     ),
 ];
 
-const ANSWERS: [Fault; 5] = [
+const ANSWERS: [Fault; 8] = [
+    (
+        "    if ( altp2m_vcpu_idx(v) == view )\n        return;\n",
+        "",
+        "an_answer_that_names_the_view_that_the_vcpu_is_in_waits_for_nothing",
+    ),
+    (
+        "altp2m_vcpu_idx(v) == view",
+        "altp2m_vcpu_idx(v) >= view",
+        "a8_an_answer_waits_until_the_vcpu_has_left_its_cpu",
+    ),
+    (
+        "altp2m_vcpu_idx(v) == view",
+        "!view",
+        "a8_an_answer_waits_until_the_vcpu_has_left_its_cpu",
+    ),
     (
         "    vcpu_pause(v);\n",
         "",
