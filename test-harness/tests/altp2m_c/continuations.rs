@@ -85,13 +85,17 @@ fn who_begins_to_use_views_anew_waits_until_those_of_the_last_time_are_freed() {
     for _ in 0..3 {
         s.create(access::RWX);
     }
-    assert_eq!(s.step(ALTP2M, &mut s.use_views(0)).1, FREES);
+    let mut end = s.use_views(0);
+    assert_eq!(s.step(ALTP2M, &mut end).1, FREES);
     let mut begin = s.use_views(1);
     assert_eq!(s.step(ALTP2M, &mut begin).1, Some(ALTP2M), "the same again");
     assert_eq!(s.ok(s.of(cmd::GET_DOMAIN_STATE)).get_u8(0), 0);
     assert_eq!(s.call(&mut begin), 0);
     assert_eq!(s.w.heap_in_use(), heap);
     assert_eq!(s.create(access::RWX), 1);
+    // Whoever was freeing them finds nothing of theirs any more.
+    assert_eq!(s.go_on(ALTP2M | FREE, &mut end), 0);
+    assert_eq!(s.d.views().len(), 1);
 }
 
 #[test]

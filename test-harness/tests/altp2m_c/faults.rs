@@ -139,7 +139,22 @@ const ANSWERS: [Fault; 8] = [
     ),
 ];
 
-const REFUSALS: [Fault; 32] = [
+const REFUSALS: [Fault; 35] = [
+    (
+        "    rc = -EOPNOTSUPP;\n    if ( a.cmd",
+        "    rc = -EINVAL;\n    if ( !d->arch.hvm.params[HVM_PARAM_ALTP2M] )\n        goto out;\n    rc = -EOPNOTSUPP;\n    if ( a.cmd",
+        "of_several_errors_the_first_in_the_order_of_x86_is_reported",
+    ),
+    (
+        "    rc = xsm_hvm_altp2mhvm_op(",
+        "    rc = -EPERM;\n    if ( d == current->domain )\n        goto out;\n    rc = xsm_hvm_altp2mhvm_op(",
+        "of_several_errors_the_first_in_the_order_of_x86_is_reported",
+    ),
+    (
+        "    rc = -EPERM;\n    if ( d == current",
+        "    rc = -ESRCH;\n    if ( d->is_dying && adds_something(&a) )\n        goto out;\n    rc = -EPERM;\n    if ( d == current",
+        "of_several_errors_the_first_in_the_order_of_x86_is_reported",
+    ),
     (
         "(op & ~ALTP2M_FREE) != HVMOP_altp2m",
         "(op & 0x7fff) != HVMOP_altp2m",
