@@ -5,19 +5,18 @@
 //! guest's TLBIs are not trapped, and reach the entries of the VMID that is loaded where the guest
 //! executes them. What may be there is used, as long as no TLBI has taken it.
 
-use std::collections::HashMap;
-
 use xen_sys::XS_NR_CPUS;
 
+use crate::ground::hash::MapBy;
 use crate::model::guests::Stage1Entry;
 
 /// By CPU; then by VMID and page.
 #[derive(Debug)]
-pub(crate) struct Translations(Vec<HashMap<(u16, u64), Stage1Entry>>);
+pub(crate) struct Translations(Vec<MapBy<(u16, u64), Stage1Entry>>);
 
 impl Default for Translations {
     fn default() -> Self {
-        Self(vec![HashMap::new(); XS_NR_CPUS as usize])
+        Self(vec![MapBy::default(); XS_NR_CPUS as usize])
     }
 }
 

@@ -20,6 +20,14 @@ impl Hasher for WordHasher {
         }
     }
 
+    fn write_u16(&mut self, word: u16) {
+        self.write_u64(u64::from(word));
+    }
+
+    fn write_usize(&mut self, word: usize) {
+        self.write_u64(word as u64);
+    }
+
     fn write_u64(&mut self, word: u64) {
         // 2^64 / golden ratio; the high bits are the good ones.
         self.0 = (self.0 ^ word)
@@ -28,5 +36,8 @@ impl Hasher for WordHasher {
     }
 }
 
+/// A map whose keys are words, or made of a few.
+pub(crate) type MapBy<K, V> = HashMap<K, V, BuildHasherDefault<WordHasher>>;
+
 /// A map whose keys are words.
-pub(crate) type WordMap<V> = HashMap<u64, V, BuildHasherDefault<WordHasher>>;
+pub(crate) type WordMap<V> = MapBy<u64, V>;

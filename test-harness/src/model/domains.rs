@@ -2,6 +2,8 @@
 //! The domains and vCPUs of a machine: the C structures and what the mock
 //! notes beside them.
 
+use std::cell::Cell;
+
 use xen_sys::{
     arch_domain, arch_vcpu, domain, hvm_domain, p2m_domain, p2m_stats, p2m_view, p2m_views,
     page_list_head, paging_domain, radix_tree_root, rwlock_t, vcpu, vm_event_domain, HVM_PARAMS,
@@ -31,11 +33,16 @@ pub(crate) struct DomainRecord {
 impl DomainRecord {
     /// Address of the domain's p2m lock.
     pub(crate) fn lock_address(&self) -> usize {
-        self.pointer.addr()
-            + std::mem::offset_of!(xen_sys::domain, arch)
-            + std::mem::offset_of!(xen_sys::arch_domain, p2m)
-            + std::mem::offset_of!(xen_sys::p2m_domain, lock)
+        lock_of(self.pointer.addr())
     }
+}
+
+/// Address of the p2m lock of the domain at an address.
+pub(crate) const fn lock_of(domain: usize) -> usize {
+    domain
+        + std::mem::offset_of!(xen_sys::domain, arch)
+        + std::mem::offset_of!(xen_sys::arch_domain, p2m)
+        + std::mem::offset_of!(xen_sys::p2m_domain, lock)
 }
 
 /// One vCPU.
@@ -51,6 +58,8 @@ pub(crate) struct VcpuRecord {
 pub(crate) struct Domains {
     pub(crate) domains: Vec<DomainRecord>,
     pub(crate) vcpus: Vec<VcpuRecord>,
+    /// Which of them was found last.
+    last_vcpu: Cell<usize>,
     /// The structures of views, and of all views of a domain.
     pub(crate) views: Vec<*mut p2m_view>,
     pub(crate) all_views: Vec<*mut p2m_views>,
@@ -80,6 +89,7 @@ impl Domains {
             .or_else(|| self.domains.iter().find(of_view))
     }
 
+    #[inline]
     pub(crate) fn by_address(&self, address: usize) -> Option<&DomainRecord> {
         self.domains.iter().find(|d| d.pointer.addr() == address)
     }
@@ -96,7 +106,14 @@ impl Domains {
     }
 
     pub(crate) fn vcpu(&self, address: usize) -> Option<&VcpuRecord> {
-        self.vcpus.iter().find(|v| v.pointer.addr() == address)
+        let is = |v: &&VcpuRecord| v.pointer.addr() == address;
+        // Mostly it is the one that was asked for before.
+        if let Some(last) = self.vcpus.get(self.last_vcpu.get()).filter(is) {
+            return Some(last);
+        }
+        let at = self.vcpus.iter().position(|v| is(&v))?;
+        self.last_vcpu.set(at);
+        self.vcpus.get(at)
     }
 
     /// As `%pd` and `%pv` print it.

@@ -33,6 +33,7 @@ enum Place {
     Other,
 }
 
+#[inline(always)]
 fn place(mfn: Mfn) -> Place {
     let (single, run) = (mfn.wrapping_sub(HEAP_BASE), mfn.wrapping_sub(RUN_BASE));
     if single < RUN_BASE - HEAP_BASE {
@@ -44,15 +45,22 @@ fn place(mfn: Mfn) -> Place {
     }
 }
 
+#[cold]
+fn grow<T>(slots: &mut Vec<Option<T>>, at: usize) {
+    slots.resize_with(at + 1, || None);
+}
+
 /// The slot, which is made.
+#[inline(always)]
 fn slot<T>(slots: &mut Vec<Option<T>>, at: usize) -> &mut Option<T> {
     if at >= slots.len() {
-        slots.resize_with(at + 1, || None);
+        grow(slots, at);
     }
     &mut slots[at]
 }
 
 impl<T> FrameMap<T> {
+    #[inline(always)]
     pub(crate) fn get(&self, mfn: Mfn) -> Option<&T> {
         match place(mfn) {
             Place::Single(at) => self.singles.get(at)?.as_ref(),
@@ -61,6 +69,7 @@ impl<T> FrameMap<T> {
         }
     }
 
+    #[inline(always)]
     pub(crate) fn get_mut(&mut self, mfn: Mfn) -> Option<&mut T> {
         match place(mfn) {
             Place::Single(at) => self.singles.get_mut(at)?.as_mut(),
@@ -69,10 +78,12 @@ impl<T> FrameMap<T> {
         }
     }
 
+    #[inline(always)]
     pub(crate) fn contains(&self, mfn: Mfn) -> bool {
         self.get(mfn).is_some()
     }
 
+    #[inline(always)]
     pub(crate) fn insert(&mut self, mfn: Mfn, value: T) {
         match place(mfn) {
             Place::Single(at) => *slot(&mut self.singles, at) = Some(value),
@@ -83,6 +94,7 @@ impl<T> FrameMap<T> {
         }
     }
 
+    #[inline(always)]
     pub(crate) fn get_or_insert(&mut self, mfn: Mfn, value: T) -> &mut T {
         match place(mfn) {
             Place::Single(at) => slot(&mut self.singles, at).get_or_insert(value),
@@ -91,6 +103,7 @@ impl<T> FrameMap<T> {
         }
     }
 
+    #[inline(always)]
     pub(crate) fn remove(&mut self, mfn: Mfn) -> Option<T> {
         match place(mfn) {
             Place::Single(at) => self.singles.get_mut(at)?.take(),

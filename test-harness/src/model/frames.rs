@@ -193,7 +193,12 @@ impl Frames {
         (HEAP_BASE..RUN_BASE + RUN_FRAMES).contains(&mfn) || self.region(mfn).is_some()
     }
 
+    #[inline(always)]
     pub(crate) fn frame(&mut self, mfn: Mfn) -> &mut Frame {
+        // No region overlaps the heap.
+        if (HEAP_BASE..RUN_BASE + RUN_FRAMES).contains(&mfn) {
+            return self.known.get_or_insert(mfn, ABSENT);
+        }
         let mut regions = self.regions.iter_mut();
         match regions.find(|r| (r.start..r.end).contains(&mfn)) {
             Some(region) => region.frame(mfn),
@@ -365,6 +370,7 @@ impl Frames {
         Ok(())
     }
 
+    #[inline(always)]
     pub(crate) fn is_free(&self, mfn: Mfn) -> bool {
         self.known.get(mfn).is_some_and(|f| f.life == Life::Free)
     }

@@ -2,9 +2,8 @@
 //! A guest's own translation: a map that the test fills. Its tables lie in a guest page of the
 //! test's choice.
 
-use std::collections::HashMap;
-
 use crate::ground::event::Mfn;
+use crate::ground::hash::{MapBy, WordMap};
 
 /// A stage-1 mapping of one page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,10 +19,10 @@ pub struct Stage1Entry {
 pub(crate) struct Stage1 {
     /// The guest frame that holds the tables; `None` when the MMU needs none.
     pub(crate) tables_in: Option<u64>,
-    pub(crate) pages: HashMap<u64, Stage1Entry>,
+    pub(crate) pages: WordMap<Stage1Entry>,
     /// What the tables say where that guest frame leads to another machine frame, by that: a
     /// monitor shows the guest other tables than its own.
-    pub(crate) shadows: HashMap<Mfn, HashMap<u64, Stage1Entry>>,
+    pub(crate) shadows: WordMap<WordMap<Stage1Entry>>,
 }
 
 impl Stage1 {
@@ -35,7 +34,7 @@ impl Stage1 {
 }
 
 /// Stage-1 tables by address of `struct vcpu`.
-pub(crate) type Guests = HashMap<usize, Stage1>;
+pub(crate) type Guests = MapBy<usize, Stage1>;
 
 /// What an access wants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -37,25 +37,39 @@ pub(crate) struct Spin {
 
 /// Locks by address: there are few, and each access to a table asks for one.
 #[derive(Debug, Default)]
-struct ByAddress<T>(Vec<(usize, T)>);
+struct ByAddress<T> {
+    /// Apart from the states, so that all are in a cache line or two.
+    addresses: Vec<usize>,
+    states: Vec<T>,
+}
 
 impl<T: Default> ByAddress<T> {
-    fn get(&self, lock: usize) -> Option<&T> {
-        let found = self.0.iter().find(|(address, _)| *address == lock);
-        found.map(|(_, state)| state)
+    #[inline]
+    fn position(&self, lock: usize) -> Option<usize> {
+        self.addresses.iter().position(|address| *address == lock)
     }
 
+    #[inline]
+    fn get(&self, lock: usize) -> Option<&T> {
+        self.position(lock).map(|at| &self.states[at])
+    }
+
+    #[inline]
     fn or_default(&mut self, lock: usize) -> &mut T {
-        let at = self.0.iter().position(|(address, _)| *address == lock);
-        let at = at.unwrap_or_else(|| {
-            self.0.push((lock, T::default()));
-            self.0.len() - 1
+        let at = self.position(lock).unwrap_or_else(|| {
+            self.addresses.push(lock);
+            self.states.push(T::default());
+            self.states.len() - 1
         });
-        &mut self.0[at].1
+        &mut self.states[at]
     }
 
     fn values(&self) -> impl Iterator<Item = &T> {
-        self.0.iter().map(|(_, state)| state)
+        self.states.iter()
+    }
+
+    fn iter(&self) -> impl Iterator<Item = (usize, &T)> {
+        self.addresses.iter().copied().zip(&self.states)
     }
 }
 
@@ -330,14 +344,13 @@ impl Locks {
     pub(crate) fn held(&self) -> Vec<String> {
         let rw = self
             .rw
-            .0
             .iter()
             .filter(|(a, _)| self.rw_is_locked(*a))
             .map(|(a, s)| match s.writer {
                 Some((cpu, _)) => format!("the write lock {a:#x} is held by CPU {cpu}"),
                 None => format!("the read lock {a:#x} is held"),
             });
-        let spin = self.spin.0.iter().filter_map(|(a, s)| {
+        let spin = self.spin.iter().filter_map(|(a, s)| {
             s.holder
                 .map(|cpu| format!("the spinlock {a:#x} is held by CPU {cpu}"))
         });

@@ -176,7 +176,7 @@ impl State {
         if modified {
             self.iotlb_cache_flush(domain, gfns);
         }
-        if done && modified {
+        if done && modified && !self.iotlb.reachable.is_empty() {
             let before = std::mem::take(&mut self.iotlb.reachable);
             let left = before.into_iter().flat_map(|r| {
                 if r.domain == domain {

@@ -12,6 +12,7 @@ use crate::ground::config::Iommu;
 use crate::ground::event::{Event, Mfn};
 use crate::ground::handles::Domain;
 use crate::ground::pte;
+use crate::model::domains::lock_of;
 use crate::model::pages::WORDS;
 
 impl State {
@@ -88,12 +89,8 @@ impl State {
         if self.frames.is_free(mfn) {
             self.broken("R5", format!("CPU {cpu} stores to the free page {mfn:#x}"));
         }
-        if let Some(table) = self.tables.live.get(mfn).copied() {
-            let lock = self
-                .domains
-                .by_address(table.domain)
-                .map(|d| d.lock_address());
-            if lock.is_none_or(|lock| !self.locks.holds_for_write(lock, cpu)) {
+        if let Some(table) = self.tables.live.get(mfn) {
+            if !self.locks.holds_for_write(lock_of(table.domain), cpu) {
                 self.broken(
                     "L4",
                     format!(
@@ -232,7 +229,8 @@ impl State {
 
     /// Rule P2, at the points where an IOMMU may look.
     pub(crate) fn check_cleaned(&mut self, domain: usize, when: &str) {
-        if self.config.iommu != Iommu::NonCoherent || !self.is_behind_iommu(domain) {
+        let is_clean = self.tables.dirty.is_empty();
+        if self.config.iommu != Iommu::NonCoherent || is_clean || !self.is_behind_iommu(domain) {
             return;
         }
         let live = &self.tables.live;

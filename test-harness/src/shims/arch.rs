@@ -8,6 +8,7 @@ use xen_sys::{paddr_t, vaddr_t, XS_GV2M_WRITE};
 use crate::books::tlb::Scope;
 use crate::ground::event::{Event, Register};
 use crate::machine::with;
+use crate::model::domains::lock_of;
 use crate::model::guests::Want;
 use crate::rules::State;
 
@@ -127,9 +128,8 @@ extern "C" fn xs_mock_pte_load(entry: *const u64) -> u64 {
                 format!("CPU {cpu} reads a table entry in the free page {mfn:#x}"),
             );
         }
-        if let Some(table) = m.tables.live.get(mfn).copied() {
-            let lock = m.domains.by_address(table.domain).map(|d| d.lock_address());
-            if lock.is_none_or(|lock| !m.locks.holds(lock, cpu)) {
+        if let Some(table) = m.tables.live.get(mfn) {
+            if !m.locks.holds(lock_of(table.domain), cpu) {
                 m.broken(
                     "L4",
                     format!("CPU {cpu} reads the live table {mfn:#x} with no lock"),
