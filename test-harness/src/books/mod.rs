@@ -2,6 +2,7 @@
 //! What the rules remember of what happened: each book is data, and knows nothing of the machine.
 #![forbid(unsafe_code)]
 
+pub(crate) mod changed;
 pub(crate) mod dirty;
 pub(crate) mod iotlb;
 pub(crate) mod stage1;

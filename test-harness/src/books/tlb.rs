@@ -26,6 +26,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use super::changed::{Changed, Key};
 use crate::ground::event::Mfn;
 use crate::ground::hash::WordMap;
 use crate::ground::pte;
@@ -33,14 +34,11 @@ use crate::ground::pte;
 /// S2AP and XN; and bits 62:59, which hardware ignores.
 pub(crate) const PERMISSIONS: u64 = pte::READ | pte::WRITE | pte::XN | 0xF << 59;
 
-/// An entry: its tree ([`super::tables::Table::tree`]), level, first guest frame.
-pub(crate) type Key = (usize, u32, u64);
-
 /// What may be cached though the tables say something else.
 #[derive(Debug, Default)]
 pub(crate) struct Tlb {
     /// Entries that changed: the old value.
-    pub(crate) entries: BTreeMap<Key, u64>,
+    pub(crate) entries: Changed,
     /// Entries that led to a table, and which: anything below may be cached.
     pub(crate) spans: BTreeMap<Key, Mfn>,
     /// Tables out of the tree, and the span that they were in.
@@ -99,7 +97,7 @@ impl Tlb {
     /// invalid now.
     pub(crate) fn may_lead_to(&self, key: Key, table: Mfn) -> bool {
         let entry = self.entries.get(&key);
-        let is_pointer = |&entry: &u64| pte::is_table(entry, key.1) && pte::mfn(entry) == table;
+        let is_pointer = |entry: u64| pte::is_table(entry, key.1) && pte::mfn(entry) == table;
         entry.is_some_and(is_pointer) || self.spans.get(&key) == Some(&table)
     }
 
@@ -107,20 +105,20 @@ impl Tlb {
     /// which anything may be cached.
     pub(crate) fn cached(&self, key: Key) -> Option<u64> {
         let table = |&mfn: &Mfn| pte::VALID | pte::TABLE | mfn << 12;
-        let entry = self.entries.get(&key).copied();
+        let entry = self.entries.get(&key);
         entry.or_else(|| self.spans.get(&key).map(table))
     }
 
     /// An entry that a walker could come to has changed. Returns what may be cached
     /// and may not coexist with what it says now.
     pub(crate) fn store(&mut self, key: Key, old: u64, new: u64) -> Option<u64> {
-        let cached = self.entries.get(&key).copied();
+        let cached = self.entries.get(&key);
         let previous = cached.or(valid(old).then_some(old));
         let conflict = valid(new)
             .then(|| self.conflict(key, previous, new))
             .flatten();
         if let Some(previous) = previous {
-            self.entries.entry(key).or_insert(previous);
+            self.entries.add(key, previous);
         }
         let level = key.1;
         let stays = valid(new) && pte::is_table(new, level) && pte::mfn(new) == pte::mfn(old);
@@ -133,7 +131,7 @@ impl Tlb {
     /// Forgets what an invalidation takes, of the domains that are meant.
     pub(crate) fn flush(&mut self, is_meant: impl Fn(usize) -> bool, scope: Scope) {
         self.entries
-            .retain(|&key, _| !(is_meant(key.0) && scope.takes(&gfns(key))));
+            .retain(|key| !(is_meant(key.0) && scope.takes(&gfns(key))));
         self.spans
             .retain(|&key, _| !(is_meant(key.0) && scope.takes_all(&gfns(key))));
         let spans = &self.spans;
@@ -149,7 +147,7 @@ impl Tlb {
         let same = previous.filter(|previous| (previous ^ new) & !PERMISSIONS != 0);
         let above = (0..level).find_map(|l| {
             let first = gfn >> pte::order(l) << pte::order(l);
-            let old = self.entries.get(&(domain, l, first)).copied();
+            let old = self.entries.get(&(domain, l, first));
             old.filter(|&old| pte::is_leaf(old, l))
         });
         let below = || {
@@ -161,7 +159,8 @@ impl Tlb {
             let gfns = gfns(key);
             (level..4).find_map(|l| {
                 let range = (domain, l, gfns.start)..(domain, l, gfns.end);
-                let entry = self.entries.range(range.clone()).find(|(k, _)| **k != key);
+                let mut entries = self.entries.range(range.clone());
+                let entry = entries.find(|(k, _)| **k != key);
                 let span = || self.spans.range(range).next().map(|_| 0);
                 entry.map(|(_, old)| *old).or_else(span)
             })

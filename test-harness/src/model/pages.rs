@@ -55,6 +55,7 @@ impl Pages {
     }
 
     /// Where a frame of the heap begins.
+    #[inline(always)]
     fn start(&self, mfn: Mfn) -> Option<usize> {
         let (single, run) = (mfn.wrapping_sub(HEAP_BASE), mfn.wrapping_sub(RUN_BASE));
         let page = if single < self.singles {
@@ -67,10 +68,16 @@ impl Pages {
         Some(self.skip + page as usize * WORDS)
     }
 
+    #[inline(always)]
     fn page(&mut self, mfn: Mfn) -> &mut [AtomicU64] {
-        if let Some(start) = self.start(mfn) {
-            return &mut self.heap[start..start + WORDS];
+        match self.start(mfn) {
+            Some(start) => &mut self.heap[start..start + WORDS],
+            None => self.stray(mfn),
         }
+    }
+
+    #[cold]
+    fn stray(&mut self, mfn: Mfn) -> &mut [AtomicU64] {
         let stray = self.strays.entry(mfn).or_insert_with(|| {
             let page = Box::new(Page([const { AtomicU64::new(POISON) }; WORDS]));
             self.stray_at.insert(page.0.as_ptr().addr(), mfn);
@@ -79,6 +86,7 @@ impl Pages {
         &mut stray.0
     }
 
+    #[inline(always)]
     fn known(&self, mfn: Mfn) -> Option<&[AtomicU64]> {
         match self.start(mfn) {
             Some(start) => Some(&self.heap[start..start + WORDS]),
@@ -88,16 +96,30 @@ impl Pages {
 
     /// The words of a page that are not zero, with their index.
     pub(crate) fn words(&mut self, mfn: Mfn) -> Vec<(usize, u64)> {
-        let words = self.page(mfn).iter_mut().map(|word| *word.get_mut());
-        words.enumerate().filter(|&(_, word)| word != 0).collect()
+        let words = self.page(mfn);
+        // It is asked for often, and most pages are empty, or full.
+        let any = words.iter_mut().fold(0, |any, word| any | *word.get_mut());
+        if any == 0 {
+            return Vec::new();
+        }
+        let mut found = Vec::with_capacity(WORDS);
+        for (index, word) in words.iter_mut().enumerate() {
+            let word = *word.get_mut();
+            if word != 0 {
+                found.push((index, word));
+            }
+        }
+        found
     }
 
     /// The address at which the page is mapped.
+    #[inline(always)]
     pub(crate) fn map(&mut self, mfn: Mfn) -> *mut u64 {
         self.page(mfn)[0].as_ptr()
     }
 
     /// The table word behind an address.
+    #[inline(always)]
     pub(crate) fn word_at(&self, address: usize) -> Option<(Mfn, usize)> {
         let first = self.heap.as_ptr().addr() + self.skip * 8;
         let word = address.wrapping_sub(first) / 8;
@@ -116,17 +138,26 @@ impl Pages {
         (word < WORDS).then_some((*mfn, word))
     }
 
+    #[inline(always)]
     pub(crate) fn load(&mut self, mfn: Mfn, index: usize) -> u64 {
         *self.page(mfn)[index].get_mut()
     }
 
     /// A word of a page that is known; 0 elsewhere.
+    #[inline(always)]
     pub(crate) fn peek_word(&self, mfn: Mfn, index: usize) -> u64 {
         self.known(mfn)
             .map_or(0, |words| words[index].load(Ordering::Relaxed))
     }
 
+    /// All words of a page that is known; none elsewhere.
+    pub(crate) fn peek(&self, mfn: Mfn) -> impl Iterator<Item = u64> + '_ {
+        let words = self.known(mfn).unwrap_or_default();
+        words.iter().map(|word| word.load(Ordering::Relaxed))
+    }
+
     /// The old value.
+    #[inline(always)]
     pub(crate) fn store(&mut self, mfn: Mfn, index: usize, value: u64) -> u64 {
         std::mem::replace(self.page(mfn)[index].get_mut(), value)
     }

@@ -5,7 +5,8 @@
 use std::ops::Range;
 
 use super::State;
-use crate::books::tlb::{valid, Key, Scope, Tlb};
+use crate::books::changed::Key;
+use crate::books::tlb::{valid, Scope, Tlb};
 use crate::ground::event::Mfn;
 use crate::ground::handles::Domain;
 use crate::ground::pte;
@@ -31,10 +32,11 @@ impl State {
             let Some((above, index)) = table.parent else {
                 return true;
             };
-            let is_valid = valid(self.frames.pages.peek_word(above, index));
-            let key = self.key_of(above, index);
-            if !is_valid && !key.is_some_and(|key| cache.may_lead_to(key, at)) {
-                return false;
+            if !valid(self.frames.pages.peek_word(above, index)) {
+                let key = self.key_of(above, index);
+                if !key.is_some_and(|key| cache.may_lead_to(key, at)) {
+                    return false;
+                }
             }
             at = above;
         }
@@ -138,20 +140,13 @@ impl State {
                      hold, and {spans} tables below which they may hold any"
                 ),
             );
-            let gone: Vec<Key> = self
-                .tlb
-                .entries
-                .keys()
-                .chain(self.tlb.spans.keys())
-                .copied()
-                .collect();
-            for key in gone {
-                let record = self.domains.by_tree(key.0);
-                if record.is_some_and(|record| record.pointer.addr() == domain) {
-                    self.tlb.entries.remove(&key);
-                    self.tlb.spans.remove(&key);
-                }
-            }
+            let domains = &self.domains;
+            let is_other = |key: Key| {
+                let record = domains.by_tree(key.0);
+                record.is_none_or(|record| record.pointer.addr() != domain)
+            };
+            self.tlb.entries.retain(is_other);
+            self.tlb.spans.retain(|key, _| is_other(*key));
         }
     }
 
@@ -166,7 +161,7 @@ impl State {
         let is_owned = self.frames.frame(mfn).owner.is_some();
         let is_held =
             |domain: usize, leaf: u64| !is_owned || pte::is_foreign(leaf) && !self.is_gone(domain);
-        let covers = |(&(domain, level, _), &entry): (&Key, &u64)| {
+        let covers = |((domain, level, _), entry): (Key, u64)| {
             let frames = pte::mfn(entry)..pte::mfn(entry) + (1 << pte::order(level));
             pte::is_leaf(entry, level) && frames.contains(&mfn) && is_held(domain, entry)
         };
@@ -175,7 +170,7 @@ impl State {
             let leaf = self.leaf_below(table, level + 1, mfn);
             leaf.is_some_and(|leaf| is_held(domain, leaf))
         };
-        if self.tlb.spans.iter().any(below) || self.tlb.entries.iter().any(covers) {
+        if self.tlb.spans.iter().any(below) || self.tlb.entries.near(mfn).any(covers) {
             self.broken(
                 "T5",
                 format!("CPU {cpu} puts frame {mfn:#x}, which TLBs may hold"),
@@ -185,8 +180,7 @@ impl State {
 
     /// The leaf by which a walk that goes on at `table`, of `level`, comes to the frame.
     fn leaf_below(&self, table: Mfn, level: u32, mfn: Mfn) -> Option<u64> {
-        (0..512).find_map(|index| {
-            let entry = self.frames.pages.peek_word(table, index);
+        self.frames.pages.peek(table).find_map(|entry| {
             let first = pte::mfn(entry);
             if !valid(entry) {
                 None
