@@ -96,37 +96,70 @@ impl Reach {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Neighbours(Vec<Run>);
 
-fn runs(m: &mut State, domain: usize, address: usize, runs: &mut Vec<Run>) {
-    let Some(root) = m.root_of(address) else {
-        return;
-    };
-    let (level, pages) = m.config.root();
-    for i in 0..pages as u64 {
-        let gfn = i << (pte::order(level) + 9);
-        runs_below(m, domain, (root + i, level, gfn, true), runs);
-    }
+/// Collects the runs that are out of a reach.
+struct Collector {
+    kept: Vec<Run>,
+    /// The domain that the operation may change, and its guest frames.
+    own: Option<(usize, Range<u64>)>,
+    compares_valid_bits: bool,
 }
 
-fn runs_below(
-    m: &mut State,
-    domain: usize,
-    (table, level, gfn, walkable): (Mfn, u32, u64, bool),
-    runs: &mut Vec<Run>,
-) {
-    for (index, entry) in m.frames.pages.words(table) {
-        let gfn = gfn + ((index as u64) << pte::order(level));
-        let walkable = walkable && entry & pte::VALID != 0;
-        if pte::is_table(entry, level) {
-            runs_below(m, domain, (pte::mfn(entry), level + 1, gfn, walkable), runs);
-        } else if pte::is_leaf(entry, level) {
-            runs.push(Run {
-                domain,
-                gfn,
-                pages: 1 << pte::order(level),
-                mfn: pte::mfn(entry),
-                attributes: entry & !NOT_COMPARED,
-                walkable,
-            });
+impl Collector {
+    fn add(&mut self, mut run: Run) {
+        run.walkable &= self.compares_valid_bits;
+        let end = run.gfn + run.pages;
+        match &self.own {
+            Some((n, gfns)) if run.domain == *n && run.gfn < gfns.end && gfns.start < end => {
+                let before = run.within(&(0..gfns.start));
+                let after = run.within(&(gfns.end..u64::MAX));
+                before
+                    .into_iter()
+                    .chain(after)
+                    .for_each(|part| self.keep(part));
+            }
+            _ => self.keep(run),
+        }
+    }
+
+    fn keep(&mut self, run: Run) {
+        match self.kept.last_mut() {
+            Some(last) if last.goes_on_with(&run) => last.pages += run.pages,
+            _ => self.kept.push(run),
+        }
+    }
+
+    fn domain(&mut self, m: &mut State, domain: usize, address: usize) {
+        let Some(root) = m.root_of(address) else {
+            return;
+        };
+        let (level, pages) = m.config.root();
+        for i in 0..pages as u64 {
+            let gfn = i << (pte::order(level) + 9);
+            self.table(m, domain, (root + i, level, gfn, true));
+        }
+    }
+
+    fn table(
+        &mut self,
+        m: &mut State,
+        domain: usize,
+        (table, level, gfn, walkable): (Mfn, u32, u64, bool),
+    ) {
+        for (index, entry) in m.frames.pages.words(table) {
+            let gfn = gfn + ((index as u64) << pte::order(level));
+            let walkable = walkable && entry & pte::VALID != 0;
+            if pte::is_table(entry, level) {
+                self.table(m, domain, (pte::mfn(entry), level + 1, gfn, walkable));
+            } else if pte::is_leaf(entry, level) {
+                self.add(Run {
+                    domain,
+                    gfn,
+                    pages: 1 << pte::order(level),
+                    mfn: pte::mfn(entry),
+                    attributes: entry & !NOT_COMPARED,
+                    walkable,
+                });
+            }
         }
     }
 }
@@ -135,34 +168,20 @@ impl World {
     /// What an operation of that reach must leave as it is.
     #[must_use]
     pub fn neighbours(&self, reach: &Reach) -> Neighbours {
-        let mut found = Vec::new();
-        let own = self.locked(|m| {
+        self.locked(|m| {
             let domains: Vec<usize> = m.domains.domains.iter().map(|d| d.pointer.addr()).collect();
-            for (n, &address) in domains.iter().enumerate() {
-                runs(m, n, address, &mut found);
-            }
-            let (d, gfns) = reach.pages.as_ref()?;
-            let n = domains.iter().position(|&a| a == d.address())?;
-            Some((n, gfns.clone()))
-        });
-        let mut kept: Vec<Run> = Vec::new();
-        for mut run in found {
-            run.walkable &= !reach.valid_bits;
-            let parts = match &own {
-                Some((n, gfns)) if run.domain == *n => [
-                    run.within(&(0..gfns.start)),
-                    run.within(&(gfns.end..u64::MAX)),
-                ],
-                _ => [Some(run), None],
+            let number = |d: Domain| domains.iter().position(|&a| a == d.address());
+            let own = reach.pages.as_ref();
+            let mut found = Collector {
+                kept: Vec::new(),
+                own: own.and_then(|(d, gfns)| Some((number(*d)?, gfns.clone()))),
+                compares_valid_bits: !reach.valid_bits,
             };
-            for part in parts.into_iter().flatten() {
-                match kept.last_mut() {
-                    Some(last) if last.goes_on_with(&part) => last.pages += part.pages,
-                    _ => kept.push(part),
-                }
+            for (n, &address) in domains.iter().enumerate() {
+                found.domain(m, n, address);
             }
-        }
-        Neighbours(kept)
+            Neighbours(found.kept)
+        })
     }
 
     /// Runs an operation of that reach.
