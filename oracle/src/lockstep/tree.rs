@@ -31,11 +31,13 @@ impl Page {
         Self { mfn, words }
     }
 
-    fn load(self, index: usize) -> u64 {
-        let word = self.words.wrapping_add(index);
-        // SAFETY: a word of a page that the world keeps mapped; only accessed
-        // as an atomic there.
-        unsafe { AtomicU64::from_ptr(word) }.load(Ordering::Relaxed)
+    fn words(&self) -> &[AtomicU64; WORDS] {
+        // SAFETY: a page that the world keeps mapped; only accessed as atomics there.
+        unsafe { &*self.words.cast() }
+    }
+
+    fn load(&self, index: usize) -> u64 {
+        self.words()[index].load(Ordering::Relaxed)
     }
 }
 
@@ -109,18 +111,33 @@ impl Trees {
             .try_for_each(|pair| pair.compare(rust, c, stores))
     }
 
-    /// The access setting in the Rust's entry for a guest frame; none if nothing
-    /// is mapped there or nothing restricted. All tables are known.
-    pub(crate) fn setting(&self, gfn: u64) -> Option<i64> {
+    /// The access settings in the Rust's entries for some guest frames, in their order; none
+    /// where nothing is mapped or nothing restricted. All tables are known.
+    pub(crate) fn settings(&self, gfns: &[u64]) -> Vec<Option<i64>> {
+        let mut settings = Vec::with_capacity(gfns.len());
+        // Those that a table of pages spans, or an entry above.
+        for near in gfns.chunk_by(|one, next| one / WORDS as u64 == next / WORDS as u64) {
+            match self.table_of(near[0]) {
+                Some(pair) if pair.level == 3 => {
+                    settings.extend(near.iter().map(|gfn| pair.setting(*gfn)));
+                }
+                other => {
+                    let setting = other.and_then(|pair| pair.setting(near[0]));
+                    settings.extend(near.iter().map(|_| setting));
+                }
+            }
+        }
+        settings
+    }
+
+    /// The last table on the way to a guest frame.
+    fn table_of(&self, gfn: u64) -> Option<&Pair> {
         let top = self.0.first()?.level;
         let mut pair = self.0.get((gfn >> (pte::order(top) + 9)) as usize)?;
         loop {
-            let index = (gfn >> pte::order(pair.level)) as usize % WORDS;
-            let entry = pair.rust.load(index);
-            if !pte::is_table(entry, pair.level) {
-                let setting = i64::from(pte::setting(entry));
-                return (pte::is_leaf(entry, pair.level) && setting != i64::from(access::RWX))
-                    .then_some(setting);
+            let index = pair.index(gfn);
+            if !pte::is_table(pair.rust.load(index), pair.level) {
+                return Some(pair);
             }
             let below = pair.below.binary_search_by_key(&index, |(at, _)| *at);
             pair = &pair.below[below.unwrap()].1;
@@ -134,6 +151,19 @@ impl Trees {
 }
 
 impl Pair {
+    /// Which word is on the way to a guest frame.
+    fn index(&self, gfn: u64) -> usize {
+        (gfn >> pte::order(self.level)) as usize % WORDS
+    }
+
+    /// The access setting in the Rust's entry for a guest frame, which leads to no table.
+    fn setting(&self, gfn: u64) -> Option<i64> {
+        let entry = self.rust.load(self.index(gfn));
+        let setting = i64::from(pte::setting(entry));
+        let is_restricted = pte::is_leaf(entry, self.level) && setting != i64::from(access::RWX);
+        is_restricted.then_some(setting)
+    }
+
     fn compare(&mut self, rust: &Side, c: &Side, stores: &Stores<'_>) -> Result<(), Unequal> {
         if stores.concern(self) {
             self.scan(rust, c)?;
@@ -143,16 +173,28 @@ impl Pair {
             .try_for_each(|(_, pair)| pair.compare(rust, c, stores))
     }
 
+    /// Whether all words are equal, in tables that lead to none.
+    fn is_equal(&self) -> bool {
+        let words = self.rust.words().iter().zip(self.c.words());
+        let differences = words.map(|(r, x)| r.load(Ordering::Relaxed) ^ x.load(Ordering::Relaxed));
+        // The C keeps access settings elsewhere.
+        differences.fold(0, |all, one| all | one) & !SETTING == 0
+    }
+
     /// Reads both tables; new ones below are read as well.
     fn scan(&mut self, rust: &Side, c: &Side) -> Result<(), Unequal> {
+        if self.level == 3 && self.is_equal() {
+            return Ok(());
+        }
         let mut known = std::mem::take(&mut self.below).into_iter().peekable();
-        for index in 0..WORDS {
-            let (r, x) = (self.rust.load(index), self.c.load(index));
-            while known.peek().is_some_and(|(at, _)| *at < index) {
-                known.next();
-            }
+        let words = self.rust.words().iter().zip(self.c.words());
+        for (index, (r, x)) in words.enumerate() {
+            let (r, x) = (r.load(Ordering::Relaxed), x.load(Ordering::Relaxed));
             if r == 0 && x == 0 {
                 continue;
+            }
+            while known.peek().is_some_and(|(at, _)| *at < index) {
+                known.next();
             }
             let gfn = self.gfn + ((index as u64) << pte::order(self.level));
             let tables = (pte::is_table(r, self.level), pte::is_table(x, self.level));
@@ -198,8 +240,9 @@ impl Pair {
 
     fn flushable(&self) -> u64 {
         let any_ram = |t: u32| t == 1 || t == 2 || (6..=9).contains(&t);
-        let leaves = (0..WORDS)
-            .map(|index| self.rust.load(index))
+        let words = self.rust.words().iter();
+        let leaves = words
+            .map(|word| word.load(Ordering::Relaxed))
             .filter(|word| pte::is_leaf(*word, self.level) && word & pte::VALID != 0)
             .filter(|word| any_ram(pte::p2m_type(*word)))
             .count() as u64;

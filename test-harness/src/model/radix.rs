@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Xen's radix tree, as far as a caller can tell: a map with stable slots.
 
-use std::collections::BTreeMap;
+use std::cell::Cell;
 use std::ffi::c_void;
 use std::ptr::null_mut;
 use std::sync::atomic::{AtomicPtr, Ordering};
@@ -18,30 +18,52 @@ const SLOTS: usize = 64;
 #[derive(Debug)]
 struct Node([AtomicPtr<c_void>; SLOTS]);
 
-/// A tree: nodes by their first key over [`SLOTS`].
+/// A tree: nodes by their first key over [`SLOTS`], in the order in which they were made.
 #[derive(Debug, Default)]
-struct Tree(BTreeMap<u64, Box<Node>>);
+struct Tree {
+    nodes: Vec<(u64, Box<Node>)>,
+    at: WordMap<usize>,
+    /// Which node was found last: the keys of a range come one after another.
+    last: Cell<usize>,
+}
 
 impl Tree {
+    fn node(&self, key: u64) -> Option<usize> {
+        let first = key / SLOTS as u64;
+        let last = self.last.get();
+        if self.nodes.get(last).is_some_and(|(at, _)| *at == first) {
+            return Some(last);
+        }
+        let found = self.at.get(&first).copied()?;
+        self.last.set(found);
+        Some(found)
+    }
+
     fn slot(&self, key: u64) -> Option<&AtomicPtr<c_void>> {
-        let node = self.0.get(&(key / SLOTS as u64))?;
-        let slot = &node.0[key as usize % SLOTS];
+        let slot = &self.nodes[self.node(key)?].1 .0[key as usize % SLOTS];
         (!slot.load(Ordering::Relaxed).is_null()).then_some(slot)
     }
 
     fn insert(&mut self, key: u64, item: *mut c_void) {
-        let fresh = || Box::new(Node([const { AtomicPtr::new(null_mut()) }; SLOTS]));
-        let node = self.0.entry(key / SLOTS as u64).or_insert_with(fresh);
-        *node.0[key as usize % SLOTS].get_mut() = item;
+        let node = self.node(key).unwrap_or_else(|| {
+            let fresh = Box::new(Node([const { AtomicPtr::new(null_mut()) }; SLOTS]));
+            self.nodes.push((key / SLOTS as u64, fresh));
+            let made = self.nodes.len() - 1;
+            self.at.insert(key / SLOTS as u64, made);
+            made
+        });
+        *self.nodes[node].1 .0[key as usize % SLOTS].get_mut() = item;
     }
 
-    /// Key and item of each slot.
-    fn items(&self) -> impl Iterator<Item = (u64, *mut c_void)> + '_ {
-        self.0.iter().flat_map(|(at, node)| {
+    /// Key and item of each slot, by key.
+    fn items(&self) -> Vec<(u64, *mut c_void)> {
+        let mut nodes: Vec<_> = self.nodes.iter().collect();
+        nodes.sort_unstable_by_key(|(at, _)| *at);
+        let items = nodes.into_iter().flat_map(|(at, node)| {
             let slots = (at * SLOTS as u64..).zip(&node.0);
-            let items = slots.map(|(key, slot)| (key, slot.load(Ordering::Relaxed)));
-            items.filter(|(_, item)| !item.is_null())
-        })
+            slots.map(|(key, slot)| (key, slot.load(Ordering::Relaxed)))
+        });
+        items.filter(|(_, item)| !item.is_null()).collect()
     }
 }
 
@@ -98,10 +120,20 @@ impl Radix {
         items.map(|(_, item)| item).collect()
     }
 
-    /// The integer that a tree holds for a key.
-    pub(crate) fn integer(&self, tree: usize, key: u64) -> Option<i64> {
-        let item = self.lookup(tree, key);
-        (!item.is_null()).then(|| item.addr() as i64 >> 2)
+    /// The integers that a tree holds for some keys.
+    pub(crate) fn integers_at(&self, tree: usize, keys: &[u64]) -> Vec<Option<i64>> {
+        let Some(tree) = self.trees.get(&(tree as u64)) else {
+            return vec![None; keys.len()];
+        };
+        let mut integers = Vec::with_capacity(keys.len());
+        for near in keys.chunk_by(|one, next| one / SLOTS as u64 == next / SLOTS as u64) {
+            let node = tree.node(near[0]).map(|at| &tree.nodes[at].1 .0);
+            integers.extend(near.iter().map(|key| {
+                let item = node?[*key as usize % SLOTS].load(Ordering::Relaxed);
+                (!item.is_null()).then(|| integer(item))
+            }));
+        }
+        integers
     }
 
     /// The integers that a tree holds (see `radix_tree_int_to_ptr()`), by key.
@@ -109,7 +141,12 @@ impl Radix {
         let items = self.trees.get(&(tree as u64)).into_iter();
         items
             .flat_map(Tree::items)
-            .map(|(key, item)| (key, item.addr() as i64 >> 2))
+            .map(|(key, item)| (key, integer(item)))
             .collect()
     }
+}
+
+/// As `radix_tree_ptr_to_int()`.
+fn integer(item: *mut c_void) -> i64 {
+    item.addr() as i64 >> 2
 }

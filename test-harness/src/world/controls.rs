@@ -280,10 +280,7 @@ impl World {
     /// What that tree holds for each of some guest frames.
     #[must_use]
     pub fn access_tree_at(&self, d: Domain, gfns: &[u64]) -> Vec<Option<i64>> {
-        self.locked(|m| {
-            let setting = |&gfn: &u64| m.radix.integer(d.access_tree(), gfn);
-            gfns.iter().map(setting).collect()
-        })
+        self.locked(|m| m.radix.integers_at(d.access_tree(), gfns))
     }
 
     /// Gives up on this world: a test has broken it, and said how.
