@@ -6,6 +6,8 @@
 //! caller in Xen does is left out: a type or an access that is none, an order
 //! above 30, an insertion of INVALID_MFN (docs/differences.md, "Small things").
 
+use std::sync::OnceLock;
+
 use crate::edits::facts;
 use crate::ops::frames::{blocks, Generator};
 use crate::ops::machine::{ram, Machine, G1, M2, MMIO, XENHEAP, XENHEAP_FRAMES};
@@ -85,11 +87,14 @@ pub fn episode(machine: Machine, seed: u64, episode: u64) -> Vec<Op> {
 
 /// How many accesses mem_access has in this Xen.
 fn accesses() -> u64 {
-    if facts::hold("access_without_r_pw") {
-        10
-    } else {
-        11
-    }
+    static NUMBER: OnceLock<u64> = OnceLock::new();
+    *NUMBER.get_or_init(|| {
+        if facts::hold("access_without_r_pw") {
+            10
+        } else {
+            11
+        }
+    })
 }
 
 /// What stops for pending work is often told that there is some.

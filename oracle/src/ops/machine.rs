@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::OnceLock;
 
 use test_harness::{Config, Iommu};
 use xen_sys::Facts;
@@ -104,13 +105,15 @@ impl Machine {
 
 /// What the Rust asks of its Xen, which is the one whose C this was built with.
 fn release() -> Facts {
-    Facts {
+    // Each frame number that is made up asks for the machine's limits.
+    static RELEASE: OnceLock<Facts> = OnceLock::new();
+    *RELEASE.get_or_init(|| Facts {
         creation_maps: facts::hold("teardown_bool"),
         root_is_cleared_apart: facts::hold("declared_p2m_clear_root_pages"),
         r_pw: facts::hold("access_r_pw"),
         // The C has none; `test-harness/tests/access_lists.rs` compares it with single calls.
         set_access_multi: false,
-    }
+    })
 }
 
 impl fmt::Display for Machine {

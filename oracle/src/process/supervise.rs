@@ -64,6 +64,8 @@ pub fn run(machine: Machine, seed: u64, operations: u64, dir: &Path) -> Result<b
     let episodes = operations.div_ceil(LENGTH).max(1);
     let mut worker = worker(&["work"])?
         .args([machine.to_string(), seed.to_string(), episodes.to_string()])
+        // Each episode has new machines with new memory: large pages spare it most of the faults.
+        .env("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1")
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
