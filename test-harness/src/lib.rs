@@ -98,7 +98,7 @@ mod world;
 pub use books::dirty::Writer;
 pub use books::work;
 pub use ground::config::{Config, Iommu};
-pub use ground::event::{Checker, Event, LockOp, PreemptCheck, Register, Violation};
+pub use ground::event::{Checker, Event, LockOp, PreemptCheck, Register, Topic, Violation};
 pub use ground::handles::{live, Answer, Domain, Given, Vcpu, View};
 pub use ground::{abi, config, event, pte, symbols, trace};
 pub use machine::guest_walk::{guest_walk, PageFromGfn};

@@ -2,10 +2,11 @@
 //! One of the two worlds: a machine, an implementation on it, its domains, and
 //! what an operation touched.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::any::Any;
+use std::sync::Arc;
 
 use test_harness::{
-    attach, Attached, Checker, Config, Domain, Event, Machine, Vcpu, Violation, World,
+    attach, Attached, Checker, Config, Domain, Event, Machine, Topic, Vcpu, Violation, World,
 };
 use xen_sys::{domain, p2m_domain, page_info, vcpu};
 
@@ -30,7 +31,8 @@ pub(crate) struct Touched {
 }
 
 /// Follows the events of a machine.
-struct Follower(Arc<Mutex<Touched>>);
+#[derive(Default)]
+struct Follower(Touched);
 
 fn note(list: &mut Vec<u64>, mfn: u64) {
     if list.last() != Some(&mfn) {
@@ -40,24 +42,32 @@ fn note(list: &mut Vec<u64>, mfn: u64) {
 
 impl Checker for Follower {
     fn event(&mut self, _cpu: usize, event: &Event) -> Option<Violation> {
-        let touched = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let touched = &mut self.0;
         match event {
-            Event::PteStore { mfn, .. } => note(&mut touched().tables, *mfn),
+            Event::PteStore { mfn, .. } => note(&mut touched.tables, *mfn),
             Event::ClearPage { mfn, .. } => {
-                let touched = &mut *touched();
                 touched.pool = true;
                 note(&mut touched.tables, *mfn);
             }
-            Event::Get { mfn, .. } | Event::Put { mfn } => note(&mut touched().references, *mfn),
+            Event::Get { mfn, .. } | Event::Put { mfn } => note(&mut touched.references, *mfn),
             Event::RadixInsert { key, .. } | Event::RadixDelete { key } => {
-                note(&mut touched().settings, *key);
+                note(&mut touched.settings, *key);
             }
-            Event::Alloc { .. } | Event::Free { .. } => touched().pool = true,
-            Event::InvalidateIcache => touched().icache += 1,
-            Event::MapcacheInvalidate => touched().mapcache = true,
+            Event::Alloc { .. } | Event::Free { .. } => touched.pool = true,
+            Event::InvalidateIcache => touched.icache += 1,
+            Event::MapcacheInvalidate => touched.mapcache = true,
             _ => {}
         }
         None
+    }
+
+    fn follows(&self, topic: Topic) -> bool {
+        // As above.
+        !matches!(topic, Topic::Loads | Topic::Others)
+    }
+
+    fn gathered(&mut self) -> Option<Box<dyn Any>> {
+        Some(Box::new(std::mem::take(&mut self.0)))
     }
 }
 
@@ -66,7 +76,6 @@ pub(crate) struct Side {
     pub(crate) world: World,
     pub(crate) exports: &'static Exports,
     machine: Arc<Machine>,
-    touched: Arc<Mutex<Touched>>,
     pub(crate) domains: Vec<Domain>,
     /// Two of the guest, one of each other domain, and the idle one.
     pub(crate) vcpus: Vec<Vcpu>,
@@ -82,8 +91,7 @@ impl Side {
     /// boots it again, with whichever it is.
     pub(crate) fn new(config: Config, exports: &'static Exports) -> Self {
         let world = World::new(config);
-        let touched = Arc::new(Mutex::new(Touched::default()));
-        world.subscribe(Box::new(Follower(touched.clone())));
+        world.subscribe(Box::<Follower>::default());
         world.boot_with(|| call!(exports, setup_virt_paging()));
         let domains: Vec<Domain> = [false, false, true]
             .into_iter()
@@ -114,7 +122,6 @@ impl Side {
             world,
             exports,
             machine,
-            touched,
             domains,
             vcpus,
             scratch,
@@ -126,8 +133,9 @@ impl Side {
         attach(&self.machine, 0, false)
     }
 
-    pub(crate) fn touched(&self) -> MutexGuard<'_, Touched> {
-        self.touched.lock().unwrap_or_else(PoisonError::into_inner)
+    /// What was touched since last asked.
+    pub(crate) fn touched(&self) -> Touched {
+        self.world.gathered()
     }
 
     pub(crate) fn d(&self, n: u64) -> Domain {

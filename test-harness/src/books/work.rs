@@ -63,3 +63,9 @@ impl Default for Work {
         }
     }
 }
+
+/// What is said of a call that does not come to an end.
+#[cold]
+pub(crate) fn never_returns(name: &str, steps: u64) -> String {
+    format!("W2: {name}() has not returned after {steps} steps")
+}

@@ -7,6 +7,7 @@
 //! and sees each [`Event`] with the CPU that caused it. Checkers outside of this
 //! repository read the stream as text: [`super::trace`].
 
+use std::any::Any;
 use std::fmt;
 
 /// A machine frame number, as the harness stores it.
@@ -153,6 +154,7 @@ impl Event {
     /// which a scheduler may switch. Loads are not among them: every store to a
     /// live table is, and so are both ends of the lock around a load (rule L4).
     #[must_use]
+    #[inline(always)]
     pub fn is_visible(&self) -> bool {
         matches!(
             self,
@@ -173,6 +175,23 @@ impl Event {
                 | Self::AddressTranslation { .. }
                 | Self::MonitorTraps { .. }
         )
+    }
+}
+
+impl Event {
+    /// What it is about.
+    #[must_use]
+    #[inline(always)]
+    pub fn topic(&self) -> Topic {
+        match self {
+            Self::PteLoad { .. } => Topic::Loads,
+            Self::PteStore { .. } | Self::ClearPage { .. } => Topic::Stores,
+            Self::Get { .. } | Self::Put { .. } => Topic::References,
+            Self::Alloc { .. } | Self::Free { .. } => Topic::Heap,
+            Self::RadixInsert { .. } | Self::RadixDelete { .. } => Topic::Settings,
+            Self::InvalidateIcache | Self::MapcacheInvalidate => Topic::Caches,
+            _ => Topic::Others,
+        }
     }
 }
 
@@ -224,8 +243,51 @@ impl fmt::Debug for Violation {
     }
 }
 
+/// What an event is about, for checkers that follow a few of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Topic {
+    /// [`Event::PteLoad`].
+    Loads,
+    /// Entries and tables that change.
+    Stores,
+    /// References to pages.
+    References,
+    /// Pages from the heap, and back.
+    Heap,
+    /// The trees of access settings.
+    Settings,
+    /// The instruction cache, and the mapcache of device models.
+    Caches,
+    /// All others.
+    Others,
+}
+
+impl Topic {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::Loads,
+        Self::Stores,
+        Self::References,
+        Self::Heap,
+        Self::Settings,
+        Self::Caches,
+        Self::Others,
+    ];
+}
+
 /// A rule that lives outside the machine and follows it by its events.
 pub trait Checker: Send {
     /// Called for each event, in order; returns the rule that it breaks, if any.
     fn event(&mut self, cpu: usize, event: &Event) -> Option<Violation>;
+
+    /// False for what the checker has no use for: it need not be called for events of that topic, of
+    /// which there may be millions.
+    fn follows(&self, _topic: Topic) -> bool {
+        true
+    }
+
+    /// Hands over what the checker has gathered, if that is what it is for.
+    fn gathered(&mut self) -> Option<Box<dyn Any>> {
+        None
+    }
 }

@@ -104,17 +104,21 @@ impl State {
         }
     }
 
+    // These three are inlined into each mock function, where it is known which event it is.
     /// Notes an event; a subscribed checker may find fault with it.
+    #[inline(always)]
     pub(crate) fn event(&mut self, cpu: usize, event: Event) {
         let visible = event.is_visible();
         self.note(cpu, event, visible);
     }
 
     /// Notes an event that no other CPU can tell: a store to a table of its own.
+    #[inline(always)]
     pub(crate) fn private_event(&mut self, cpu: usize, event: Event) {
         self.note(cpu, event, false);
     }
 
+    #[inline(always)]
     fn note(&mut self, cpu: usize, event: Event, visible: bool) {
         self.count_work(cpu, &event);
         if let Some(Violation { rule, what }) = self.log.push(cpu, &event, visible) {
@@ -123,6 +127,7 @@ impl State {
     }
 
     /// Notes a broken rule, with the call path when RUST_BACKTRACE is set.
+    #[cold]
     pub(crate) fn broken(&mut self, rule: &'static str, mut what: String) {
         let trace = if self.config.call_paths {
             Backtrace::capture()

@@ -2,7 +2,7 @@
 //! Rules W1 and W2: the work of a call is counted; see [`crate::books::work`].
 
 use super::State;
-use crate::books::work::{Call, MAX_ENTRIES, PREEMPTIBLE};
+use crate::books::work::{never_returns, Call, MAX_ENTRIES, PREEMPTIBLE};
 use crate::ground::event::Event;
 
 impl State {
@@ -34,6 +34,7 @@ impl State {
     }
 
     /// An event is work of the call that caused it.
+    #[inline(always)]
     pub(crate) fn count_work(&mut self, cpu: usize, event: &Event) {
         let (entries, pages) = match event {
             Event::PteLoad { .. } | Event::PteStore { .. } => (1, 0),
@@ -51,6 +52,7 @@ impl State {
     }
 
     /// So much was done.
+    #[inline(always)]
     pub(crate) fn work_done(&mut self, cpu: usize, entries: u64, pages: u64) {
         let Some(call) = &mut self.work.calls[cpu] else {
             return;
@@ -60,7 +62,7 @@ impl State {
         call.steps += 1;
         let Call { name, steps, .. } = *call;
         if steps == self.work.max_steps {
-            self.work.endless = Some(format!("W2: {name}() has not returned after {steps} steps"));
+            self.work.endless = Some(never_returns(name, steps));
         }
         let Some(max_pages) = call.max_pages else {
             return;
@@ -68,12 +70,17 @@ impl State {
         let most = &mut self.work.most;
         *most = (most.0.max(call.entries), most.1.max(call.pages));
         if call.entries > MAX_ENTRIES || call.pages > max_pages {
-            let done = format!(
-                "{name}(): {} table entries and {} pages without a look whether to preempt",
-                call.entries, call.pages
-            );
+            let done = (call.entries, call.pages);
             call.max_pages = None;
-            self.broken("W1", done);
+            self.too_much_work(name, done);
         }
+    }
+
+    #[cold]
+    fn too_much_work(&mut self, name: &str, (entries, pages): (u64, u64)) {
+        let what = format!(
+            "{name}(): {entries} table entries and {pages} pages without a look whether to preempt"
+        );
+        self.broken("W1", what);
     }
 }

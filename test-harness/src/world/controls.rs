@@ -128,6 +128,15 @@ impl World {
         self.locked(|m| m.log.subscribe(checker));
     }
 
+    /// What the checker that gathers a `T` has gathered since last asked; nothing if there is none.
+    #[must_use]
+    pub fn gathered<T: Default + 'static>(&self) -> T {
+        let gathered = self.locked(|m| m.log.gathered());
+        gathered
+            .and_then(|it| it.downcast().ok())
+            .map_or_else(T::default, |it| *it)
+    }
+
     /// The events since [`World::clear_events`], as many as the log keeps.
     #[must_use]
     pub fn events(&self) -> Vec<(usize, Event)> {
