@@ -111,4 +111,4 @@ pub use world::calls;
 pub use world::calls::{Entry, Page, INVALID};
 pub use world::neighbours::{Neighbours, Reach};
 pub use world::snapshot::{DumpedTable, Leaf, Snapshot};
-pub use world::{attach, Attached, World};
+pub use world::{attach, attach_alone, Attached, World};

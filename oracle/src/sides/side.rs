@@ -6,7 +6,7 @@ use std::any::Any;
 use std::sync::Arc;
 
 use test_harness::{
-    attach, Attached, Checker, Config, Domain, Event, Machine, Topic, Vcpu, Violation, World,
+    attach_alone, Attached, Checker, Config, Domain, Event, Machine, Topic, Vcpu, Violation, World,
 };
 use xen_sys::{domain, p2m_domain, page_info, vcpu};
 
@@ -130,7 +130,7 @@ impl Side {
 
     /// Makes this thread CPU 0 of this side's machine.
     pub(crate) fn enter(&self) -> Attached {
-        attach(&self.machine, 0, false)
+        attach_alone(&self.machine)
     }
 
     /// What was touched since last asked.

@@ -26,38 +26,65 @@ fn acquire(
     attempt: impl Fn(&mut State, usize) -> Attempt,
     force: impl FnOnce(&mut State, usize),
 ) {
-    let here = machine::here();
-    let cpu = here.machine.cpu(&here);
-    let mut state = here.machine.lock();
-    if let Some((id, what)) = rule(&state, cpu) {
-        state.broken(id, what);
+    let is_taken = machine::at(|_, m, cpu| {
+        if let Some((id, what)) = rule(m, cpu) {
+            m.broken(id, what);
+        }
+        let is_taken = matches!(attempt(m, cpu), Attempt::Taken);
+        if is_taken {
+            m.event(cpu, Event::Lock { lock, op });
+        }
+        is_taken
+    });
+    if !is_taken {
+        wait_for(lock, op, attempt, force);
     }
-    let mut waited = false;
+    // The next in the queue may get in, too.
+    machine::let_others_run(!is_taken);
+}
+
+/// Another CPU has it.
+#[cold]
+fn wait_for(
+    lock: usize,
+    op: LockOp,
+    attempt: impl Fn(&mut State, usize) -> Attempt,
+    force: impl FnOnce(&mut State, usize),
+) {
+    let deadlock = |m: &mut State, cpu: usize, holder: usize| {
+        m.broken(
+            "L6",
+            format!("deadlock: CPU {cpu} waits for {lock:#x}, which CPU {holder} has"),
+        );
+        force(m, cpu);
+    };
+    let here = machine::here();
+    if machine::alone::is(&here.machine) {
+        // Nobody is there who could drop it.
+        with(|m, cpu| {
+            if let Attempt::Busy(holder) = attempt(m, cpu) {
+                deadlock(m, cpu, holder);
+            }
+            m.event(cpu, Event::Lock { lock, op });
+        });
+        return;
+    }
+    let cpu = here.machine.cpu(here.cpu);
+    let mut state = here.machine.lock();
     loop {
         match attempt(&mut state, cpu) {
             Attempt::Taken => break,
             Attempt::Busy(holder) => {
-                waited = true;
                 let moved = here.machine.block(state);
                 state = here.machine.lock();
                 if !moved {
-                    state.broken(
-                        "L6",
-                        format!("deadlock: CPU {cpu} waits for {lock:#x}, which CPU {holder} has"),
-                    );
-                    force(&mut state, cpu);
+                    deadlock(&mut state, cpu, holder);
                     break;
                 }
             }
         }
     }
     state.event(cpu, Event::Lock { lock, op });
-    drop(state);
-    if waited {
-        // The next in the queue may get in, too.
-        here.machine.wake();
-    }
-    here.machine.yield_point();
 }
 
 fn release(
@@ -65,20 +92,17 @@ fn release(
     op: LockOp,
     unlock: impl FnOnce(&mut State, usize) -> Result<(), (&'static str, String)>,
 ) {
-    let here = machine::here();
-    let cpu = here.machine.cpu(&here);
-    let mut state = here.machine.lock();
-    if let Err((id, what)) = unlock(&mut state, cpu) {
-        state.broken(id, what);
-    }
-    state.event(cpu, Event::Lock { lock, op });
-    let meanwhile = state.meanwhile.take_if(|(wait, _)| {
-        *wait -= u32::from(op == LockOp::ReadUnlock);
-        *wait == 0
+    let meanwhile = machine::at(|_, m, cpu| {
+        if let Err((id, what)) = unlock(m, cpu) {
+            m.broken(id, what);
+        }
+        m.event(cpu, Event::Lock { lock, op });
+        m.meanwhile.take_if(|(wait, _)| {
+            *wait -= u32::from(op == LockOp::ReadUnlock);
+            *wait == 0
+        })
     });
-    drop(state);
-    here.machine.wake();
-    here.machine.yield_point();
+    machine::let_others_run(true);
     if let Some((_, meanwhile)) = meanwhile {
         machine::on_the_other_cpu(meanwhile);
     }
@@ -99,21 +123,20 @@ extern "C" fn xs_read_lock(l: *mut rwlock_t) {
 #[unsafe(no_mangle)]
 extern "C" fn xs_read_trylock(l: *mut rwlock_t) -> bool {
     let lock = l.addr();
-    let here = machine::here();
-    let cpu = here.machine.cpu(&here);
-    let mut state = here.machine.lock();
-    let rule = state.locks.rw_rule(lock, cpu, false);
-    let is_taken = state.locks.read_trylock(lock, cpu);
-    if is_taken {
-        // It did not wait for itself, but might have.
-        if let Some((id, what)) = rule {
-            state.broken(id, what);
+    let is_taken = machine::at(|_, m, cpu| {
+        let rule = m.locks.rw_rule(lock, cpu, false);
+        let is_taken = m.locks.read_trylock(lock, cpu);
+        if is_taken {
+            // It did not wait for itself, but might have.
+            if let Some((id, what)) = rule {
+                m.broken(id, what);
+            }
+            let op = LockOp::Read;
+            m.event(cpu, Event::Lock { lock, op });
         }
-        let op = LockOp::Read;
-        state.event(cpu, Event::Lock { lock, op });
-    }
-    drop(state);
-    here.machine.yield_point();
+        is_taken
+    });
+    machine::let_others_run(false);
     is_taken
 }
 

@@ -21,6 +21,7 @@ use xen_sys::{vm_event_domain, XS_NR_CPUS};
 use crate::ground::config::Config;
 use crate::ground::event::{Mfn, Violation};
 use crate::ground::handles::{Domain, Vcpu};
+use crate::machine::alone::{self, Own};
 use crate::machine::{self, set_here, Here, Machine, Scheduler};
 use crate::model::domains::{new_domain, new_vcpu, DomainRecord, VcpuRecord};
 use crate::model::guests::Stage1Entry;
@@ -46,10 +47,15 @@ pub struct World {
 pub struct Attached {
     machine: Arc<Machine>,
     outer: Option<Here>,
+    /// It has the machine alone; what it had so before.
+    alone: Option<Option<Own>>,
 }
 
 impl Drop for Attached {
     fn drop(&mut self) {
+        if let Some(before) = self.alone.take() {
+            alone::leave(before);
+        }
         self.machine.attached.fetch_sub(1, Ordering::SeqCst);
         self.machine.ring();
         set_here(self.outer.take());
@@ -254,7 +260,10 @@ impl World {
     }
 
     pub(crate) fn locked<R>(&self, f: impl FnOnce(&mut State) -> R) -> R {
-        f(&mut self.machine.lock())
+        alone::on(&self.machine, |own| match own {
+            Some(own) => f(own),
+            None => f(&mut self.machine.lock()),
+        })
     }
 
     /// Takes the rules that were broken so far, for a test that breaks some.
@@ -295,7 +304,17 @@ pub fn attach(machine: &Arc<Machine>, cpu: usize, may_stop: bool) -> Attached {
     Attached {
         machine: machine.clone(),
         outer: set_here(Some(here)),
+        alone: None,
     }
+}
+
+/// The same as CPU 0, for a thread that has the machine alone until then: nothing is locked, and who else uses it
+/// meanwhile is stopped.
+#[must_use = "the thread leaves the machine when this is dropped"]
+pub fn attach_alone(machine: &Arc<Machine>) -> Attached {
+    let mut attached = attach(machine, 0, false);
+    attached.alone = Some(alone::enter(machine));
+    attached
 }
 
 impl Drop for World {
