@@ -44,7 +44,7 @@
 //! | R1 | references of a frame: its owner's and one for each foreign mapping |
 //! | R2 | pool = free pages + tables in use |
 //! | R4 | the statistics count the tree |
-//! | R5 | each table is reachable once and listed; nobody touches a free page |
+//! | R5 | each table is reachable once and listed, and no view is lost; nobody touches a free page |
 //! | R6 | a page's M2P is written only by who holds a reference to the page |
 //! | W1 | what can be preempted looks for it every so many entries and pages |
 //! | W2 | each call ends |

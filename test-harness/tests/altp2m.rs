@@ -414,11 +414,13 @@ fn a12_vcpus_of_two_views_take_turns_on_one_cpu() {
             ..Config::default()
         });
         assert_eq!(v.d.insert(PAGES, 64, ram(0), p2mt::RAM_RW), 0);
-        let (n, other) = (v.create(), v.create());
+        // Numbers that differ in the last bit alone.
+        let (_, n, other) = (v.create(), v.create(), v.create());
+        assert_eq!((n, other), (2, 3));
         assert_eq!(v.remap(n, PAGES + 1, PAGES + 2), Ok(()));
         let vcpus = [n, other, 0].map(|number| v.vcpu_in(0, number));
         let reads = [2, 1, 1].map(|page| Some(ram(0) + page));
-        for turn in [0, 1, 0, 2, 1, 2, 0, 0, 1] {
+        for turn in [0, 1, 0, 2, 1, 2, 0, 0, 1, 0] {
             // Rule T7 watches what this CPU's TLB may hold.
             v.w.run(0, vcpus[turn]);
             assert_eq!(v.read(0, PAGES + 1), reads[turn]);
@@ -507,8 +509,10 @@ fn a_view_with_many_tables_is_destroyed_in_steps() {
         assert_eq!(v.set_access(n, gfn, P2mAccess::R), Ok(()));
     }
     v.w.preempt(Preempt::Always);
+    let used = v.used();
     assert_eq!(v.d.begin_to_destroy_view(n), Errno::ERESTART.to_c());
     assert!(v.d.views().is_empty(), "the number is free at once");
+    assert_eq!(v.used(), used - 512, "so many tables are a step");
     assert_eq!(v.d.retired_views().len(), 1);
     v.w.check();
     while v.d.free_views() == Errno::ERESTART.to_c() {}

@@ -99,8 +99,10 @@ fn a_domain_has_no_more_views_than_it_was_created_with() {
 fn beginning_and_ending_twice_changes_nothing() {
     let v = with_ram();
     let n = v.create();
+    assert_eq!(v.d.show_view(0, false), 0);
     assert_eq!(v.d.use_views(true), 0, "it does");
     assert_eq!(v.d.views().len(), 1);
+    assert_eq!(v.d.switch_view(0), EINVAL, "the host p2m stays hidden");
     assert_eq!(v.d.use_views(false), 0);
     assert_eq!(v.d.use_views(false), 0, "it does not");
     assert_eq!(v.d.use_views(true), 0);
@@ -164,6 +166,7 @@ fn ending_the_use_of_views_may_be_preempted_and_nobody_finds_a_view_meanwhile() 
     let (n, last) = (with_many_tables(&v), v.create());
     v.w.preempt(Preempt::Always);
     assert_eq!(v.d.set_use_of_views(false), ERESTART);
+    assert_eq!(v.d.views().len(), 1, "it stops when it is to");
     v.w.check();
     assert_eq!(v.d.create_view(access::RWX), Err(EOPNOTSUPP));
     for number in [n, last] {

@@ -31,6 +31,25 @@ fn v1_a_view_maps_what_its_host_does_not_any_more() {
     v.w.check();
 }
 
+#[test]
+fn r5_the_structure_of_a_view_is_lost() {
+    let v = Viewed::plain();
+    v.create();
+    v.w.check();
+    let lost = xen!(xs_alloc_p2m_view());
+    assert_eq!(broken(&v.w, || v.w.check_rules()), ["R5"]);
+    xen!(xs_free_p2m_view(lost));
+    v.w.check();
+    // What a domain has for all its views.
+    let d = v.w.raw_domain(false);
+    assert_eq!(d.init(), 0);
+    d.final_teardown();
+    v.w.allow_views(d);
+    assert_eq!(broken(&v.w, || v.w.check_rules()), ["R5"]);
+    xen!(altp2m_teardown(d.pointer()));
+    v.w.check();
+}
+
 /// The same vCPU comes back in another view, and `flush` is what is done about that.
 fn returns_in_another_view(flush: impl FnOnce()) -> Vec<&'static str> {
     let v = Viewed::plain();

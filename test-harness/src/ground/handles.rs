@@ -138,6 +138,13 @@ impl Domain {
         unsafe { !(*self.0).arch.p2m.domain.is_null() }
     }
 
+    /// Whether it has what views take, which C allocates when the domain is created.
+    #[must_use]
+    pub fn can_have_views(self) -> bool {
+        // SAFETY: the world keeps the structure alive.
+        unsafe { !(*self.0).arch.p2m.views.is_null() }
+    }
+
     /// Its views, by number.
     #[must_use]
     pub fn views(self) -> Vec<(u16, View)> {

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, HashSet};
 use super::tree::Visitor;
 use super::State;
 use crate::ground::event::Mfn;
-use crate::ground::handles::Domain;
+use crate::ground::handles::{Domain, View};
 use crate::ground::pte;
 
 /// What the tree of one domain holds.
@@ -44,6 +44,7 @@ impl State {
             self.broken("T6", astray);
         }
         self.check_vmids();
+        self.check_view_structures();
         let mut foreign: BTreeMap<Mfn, u64> = BTreeMap::new();
         let mut pooled = HashSet::new();
         for i in 0..self.domains.domains.len() {
@@ -194,6 +195,32 @@ impl Visitor for Pages {
 }
 
 impl State {
+    /// What was allocated for a view is a view's, or that of one that is being freed; and a domain
+    /// that is gone has nothing for views.
+    fn check_view_structures(&mut self) {
+        let gone = self.domains.domains.iter().filter(|d| d.gone);
+        let left = gone.filter(|d| Domain(d.pointer).can_have_views()).count();
+        if left > 0 {
+            self.broken(
+                "R5",
+                format!("{left} domains are gone, what they had for views is not"),
+            );
+        }
+        let domains = self.domains.domains.iter().map(|d| Domain(d.pointer));
+        let reached: HashSet<usize> = domains
+            .flat_map(|d| {
+                let numbered = d.views().into_iter().map(|(_, view)| view);
+                numbered.chain(d.retired_views())
+            })
+            .map(View::address)
+            .collect();
+        let all = self.domains.views.iter();
+        let lost = all.filter(|view| !reached.contains(&view.addr())).count();
+        if lost > 0 {
+            self.broken("R5", format!("{lost} structures of views are lost"));
+        }
+    }
+
     /// Checks the views of a domain. Returns how many table pages they have.
     pub(crate) fn check_views(&mut self, d: Domain, pooled: &mut HashSet<Mfn>) -> usize {
         let named = d.views().into_iter();
