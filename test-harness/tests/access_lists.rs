@@ -512,8 +512,13 @@ fn a_list_for_a_view_is_set_there_and_nowhere_else() {
 
 #[test]
 fn the_first_error_of_a_list_for_a_view_ends_it() {
-    let beyond = 1 << 40;
-    for (gfn, access) in [(0x801, 77), (!0, access::R), (beyond, access::R)] {
+    let beyond = Config::default().gfn_limit();
+    for (gfn, access) in [
+        (0x801, 77),
+        (!0, access::R),
+        (beyond, access::R),
+        (1 << 40, access::R),
+    ] {
         let (s, n) = scene_in_view();
         s.write(&[(0x800, access::R), (gfn, access), (0x802, access::N)]);
         let rc = s.call_with(GFNS, ACCESSES, 3, 0, n.into());

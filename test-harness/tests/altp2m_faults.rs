@@ -277,6 +277,21 @@ fn one_page_of_a_restricted_block_of_a_view_is_lifted() {
     }
 }
 
+/// Its vCPUs will not run again.
+#[test]
+fn nothing_is_lifted_in_a_view_of_a_dying_domain_and_nobody_is_crashed_for_that() {
+    let v = with_page(p2mt::RAM_RW);
+    let n = v.create();
+    assert_eq!(v.set_access(n, GFN, P2mAccess::R), Ok(()));
+    v.vcpu_in(0, n);
+    v.d.set_dying_state(1);
+    let bits = WRITE | OWN;
+    assert!(v.w.permission_fault(ipa(GFN), GLA, npfec { bits }));
+    assert_eq!(v.w.fate(v.d).0, 0);
+    assert_eq!(v.access(n, GFN), Some(P2mAccess::R));
+    v.w.check();
+}
+
 /// Between the judgement and the lifting the monitor sets another access, in the view or in the
 /// host: the first must not be lost, the second is no matter.
 #[test]

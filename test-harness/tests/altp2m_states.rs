@@ -185,7 +185,10 @@ fn ending_the_use_of_views_may_be_preempted_and_nobody_finds_a_view_meanwhile() 
 fn a_view_that_a_vcpu_is_in_is_not_destroyed() {
     let v = with_ram();
     let n = v.create();
+    // Whichever vCPU it is.
+    let _others = [v.w.vcpu(v.d), v.w.vcpu(v.d)];
     let vcpu = v.vcpu_in(0, n);
+    let _last = v.w.vcpu(v.d);
     assert_eq!(v.destroy(n), Err(Errno::EBUSY));
     assert_eq!(v.read(0, PAGES), Some(ram(0)), "and works on");
     v.w.run(0, v.w.toolstack(0));
@@ -326,6 +329,7 @@ fn the_default_access_of_a_new_view_may_be_the_hosts() {
     let n = v.d.create_view(access::DEFAULT).unwrap();
     assert_eq!(v.d.set_access_fully(!0, 1, access::RW), 0);
     assert_eq!(v.access(n, PAGES), Some(P2mAccess::Rx), "as it was then");
+    assert_eq!(v.d.access_in_view(n, !0), (0, access::RX));
     for bad in [access::DEFAULT + 1, 0xffff, !0] {
         assert_eq!(v.d.create_view(bad), Err(EINVAL), "{bad}");
     }

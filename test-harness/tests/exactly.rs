@@ -49,6 +49,20 @@ fn a_monitor_is_asked_whether_or_not_it_is_required() {
     }
 }
 
+/// Only a right changes: at no moment is the entry one that another CPU's guest faults at.
+#[test]
+fn a_restricted_page_that_is_mapped_again_is_changed_in_place() {
+    let w = plain();
+    let d = guest(&w, 0);
+    assert_eq!(d.insert(5, 1, ram(0), p2mt::RAM_RW), 0);
+    assert_eq!(d.set_access(5, 1, 0, access::R), 0);
+    w.clear_events();
+    assert_eq!(d.insert(5, 1, ram(0), p2mt::RAM_RW), 0);
+    assert_eq!(count(&w, |e| matches!(e, Event::PteStore { .. })), 1);
+    assert_eq!(d.access(5), (0, access::RWX));
+    w.check();
+}
+
 /// The hypercall goes on where it stopped, with the same `nr`.
 #[test]
 fn a_request_that_goes_on_ends_where_it_would_have_ended() {

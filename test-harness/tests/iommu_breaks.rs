@@ -147,7 +147,7 @@ fn foreign_pages_side_by_side_are_flushed_once() {
 /// and no other. docs/e2e.md has what that means for a device.
 #[test]
 fn only_the_split_of_a_block_keeps_a_device_from_what_stays_mapped() {
-    let changes: [(Change, u64); 8] = [
+    let changes: [(Change, u64); 9] = [
         (
             ("a hole in a block", |d| {
                 assert_eq!(d.remove(M2 + 7, 1, ram(0) + M2 + 7), 0);
@@ -189,6 +189,13 @@ fn only_the_split_of_a_block_keeps_a_device_from_what_stays_mapped() {
                 assert_eq!(d.set_access(8 * M2 + 7, 1, 0, access::N), 0);
                 assert_eq!(d.set_access(8 * M2 + 7, 1, 0, access::RW), 0);
                 assert_eq!(d.set_access(8 * M2 + 7, 1, 0, access::RWX), 0);
+            }),
+            0,
+        ),
+        (
+            ("a restricted page that is mapped again", |d| {
+                assert_eq!(d.set_access(8 * M2 + 7, 1, 0, access::R), 0);
+                assert_eq!(d.insert(8 * M2 + 7, 1, ram(0) + 9, p2mt::RAM_RW), 0);
             }),
             0,
         ),

@@ -88,6 +88,21 @@ impl Domain {
         call!(p2m_set_mem_access(self.0, gfn, 1, 0, 0, access, view))
     }
 
+    /// `p2m_set_mem_access()` of `nr` pages in a view, of which the first `start` are done, as a
+    /// hypercall that can be continued where no bit of `mask` is set.
+    pub fn set_accesses_in_view(
+        self,
+        number: u16,
+        gfn: u64,
+        (nr, start, mask): (u32, u32, u32),
+        access: u32,
+    ) -> i64 {
+        let view = number.into();
+        call!(p2m_set_mem_access(
+            self.0, gfn, nr, start, mask, access, view
+        ))
+    }
+
     /// `p2m_get_mem_access()` in a view: return code and access.
     #[must_use]
     pub fn access_in_view(self, number: u16, gfn: u64) -> (i32, u32) {
