@@ -5,7 +5,7 @@
 mod common;
 
 use common::views::Viewed;
-use common::{access, p2mt, ram};
+use common::{access, effects, p2mt, ram};
 use test_harness::Preempt;
 
 const PAGES: u64 = 0x1000;
@@ -91,6 +91,22 @@ fn a_range_in_a_view_goes_on_where_it_was_preempted() {
         are_set(&v, n, start..nr, access::R);
         v.w.check();
     }
+}
+
+/// No store, no barrier, no flush.
+#[test]
+fn an_access_in_a_view_that_pages_have_already_costs_nothing() {
+    let (v, n) = scene();
+    let set = || {
+        let range = (200, 0, MASK);
+        let rc = v.d.set_accesses_in_view(n, PAGES, range, access::R);
+        assert_eq!(rc, 0);
+    };
+    set();
+    v.w.clear_events();
+    set();
+    assert_eq!(effects(&v.w), vec![]);
+    v.w.check();
 }
 
 #[test]
