@@ -12,6 +12,7 @@
 
 pub mod by_hand;
 pub mod reference;
+pub mod view_model;
 pub mod views;
 
 // The exports are reached through their C symbols.

@@ -23,7 +23,10 @@ pub const fn ipa(gfn: u64) -> u64 {
 
 impl Viewed {
     pub fn on(config: Config) -> Self {
-        let w = world(config);
+        Self::of(world(config))
+    }
+
+    pub fn of(w: World) -> Self {
         let d = guest(&w, 0);
         w.allow_views(d);
         assert_eq!(d.use_views(true), 0);

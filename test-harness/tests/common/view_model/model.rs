@@ -5,18 +5,18 @@ use std::collections::BTreeMap;
 
 /// What a view is, beside what its host maps.
 #[derive(Default)]
-pub(crate) struct ViewModel {
-    pub(crate) default_writable: bool,
+pub(super) struct ViewModel {
+    pub(super) default_writable: bool,
     /// What is shown at a frame, if not the host's: the source.
-    pub(crate) remapped: BTreeMap<u64, u64>,
+    pub(super) remapped: BTreeMap<u64, u64>,
     /// Whether a page may be written, where that was set or came with a remapping.
-    pub(crate) writable: BTreeMap<u64, bool>,
+    pub(super) writable: BTreeMap<u64, bool>,
     /// The range that all sources since the view was empty lie in.
-    pub(crate) sources: Option<(u64, u64)>,
+    pub(super) sources: Option<(u64, u64)>,
 }
 
 impl ViewModel {
-    pub(crate) fn is_writable(&self, gfn: u64) -> bool {
+    pub(super) fn is_writable(&self, gfn: u64) -> bool {
         self.writable
             .get(&gfn)
             .copied()
@@ -24,7 +24,7 @@ impl ViewModel {
     }
 
     /// The host's mappings of these frames change.
-    pub(crate) fn forget(&mut self, gfn: u64, nr: u64) {
+    pub(super) fn forget(&mut self, gfn: u64, nr: u64) {
         if self
             .sources
             .is_some_and(|(first, last)| gfn <= last && first < gfn + nr)
@@ -38,25 +38,27 @@ impl ViewModel {
         }
     }
 
-    pub(crate) fn clear(&mut self, gfn: u64, nr: u64) {
+    pub(super) fn clear(&mut self, gfn: u64, nr: u64) {
         self.remapped.retain(|at, _| !(gfn..gfn + nr).contains(at));
         self.writable.retain(|at, _| !(gfn..gfn + nr).contains(at));
     }
 }
 
-pub(crate) struct Model {
-    pub(crate) host: BTreeMap<u64, u64>,
-    pub(crate) host_writable: BTreeMap<u64, bool>,
-    pub(crate) views: BTreeMap<u16, ViewModel>,
+/// What the domain is, and what its guests must see.
+#[derive(Default)]
+pub(super) struct Model {
+    pub(super) host: BTreeMap<u64, u64>,
+    pub(super) host_writable: BTreeMap<u64, bool>,
+    pub(super) views: BTreeMap<u16, ViewModel>,
     /// The view that the vCPU of a CPU is in.
-    pub(crate) at: [u16; 3],
+    pub(super) at: [u16; 3],
     /// Whether a monitor listens.
-    pub(crate) listens: bool,
+    pub(super) listens: bool,
 }
 
 impl Model {
     /// The host's mappings of these frames change, where there are any.
-    pub(crate) fn forget(&mut self, gfn: u64, nr: u64) {
+    pub(super) fn forget(&mut self, gfn: u64, nr: u64) {
         if self.host.range(gfn..gfn + nr).next().is_some() {
             for view in self.views.values_mut() {
                 view.forget(gfn, nr);
@@ -65,7 +67,7 @@ impl Model {
     }
 
     /// A restriction of a page is lifted, where the guest met it.
-    pub(crate) fn lift(&mut self, number: u16, gfn: u64) {
+    pub(super) fn lift(&mut self, number: u16, gfn: u64) {
         let of_page = match self.views.get_mut(&number) {
             Some(view) => &mut view.writable,
             None => &mut self.host_writable,
@@ -74,7 +76,7 @@ impl Model {
     }
 
     /// What a guest in a view reads at a frame, and whether it may write there.
-    pub(crate) fn sees(&self, number: u16, gfn: u64) -> Option<(u64, bool)> {
+    pub(super) fn sees(&self, number: u16, gfn: u64) -> Option<(u64, bool)> {
         let own = *self.host.get(&gfn)?;
         let Some(view) = self.views.get(&number) else {
             let writable = self.host_writable.get(&gfn).copied().unwrap_or(true);

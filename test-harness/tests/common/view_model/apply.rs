@@ -1,88 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Random sequences of what a toolstack, a monitor and guests in views do, beside a model of what
-//! each of them must see. After each step every rule is checked (V1 among them), and what guests
-//! read is compared.
-//!
-//! `PROPTEST_CASES` sets the number of sequences.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)] // a test may stop on the spot
+//! A step, done on the machine and in the model.
 
-#[path = "../common/mod.rs"]
-mod common;
-mod model;
-
-use std::collections::BTreeMap;
-
-use common::views::{ipa, Viewed};
-use common::{p2mt, ram, M2};
-use model::{Model, ViewModel};
 use p2m_rs::types::access::P2mAccess;
-use proptest::prelude::*;
 use test_harness::{Stage1Entry, Vcpu};
 use xen_sys::npfec;
 
-/// Frames that the sequences use: pages, and blocks of 2 MiB.
-const FIRST: u64 = 0x4000;
-const FRAMES: u64 = 2 * M2;
-
-/// A frame out of a few, so that steps meet.
-fn frame() -> impl Strategy<Value = u64> {
-    prop_oneof![0_u64..4, M2 - 2..M2 + 2, FRAMES - 2..FRAMES].prop_map(|offset| FIRST + offset)
-}
-
-#[derive(Clone, Debug)]
-enum Step {
-    /// The host maps a page to another of the domain's frames.
-    Map(u64, u64),
-    /// The host maps a block of 2 MiB.
-    MapBlock(u64),
-    /// The host unmaps some pages.
-    Unmap(u64, u64),
-    /// The host's access of a page.
-    HostAccess(u64, bool),
-    Create(bool),
-    Destroy(u16),
-    Access(u16, u64, bool),
-    Remap(u16, u64, u64),
-    ForgetRemapping(u16, u64),
-    /// A vCPU goes on in a view.
-    Enter(usize, u16),
-    /// A guest reads.
-    Read(usize, u64),
-    /// A guest writes: what refuses that is judged and lifted, or a monitor hears of it.
-    Write(usize, u64),
-    /// Xen reads or writes a buffer of a guest's, in a hypercall.
-    Copy(usize, u64, bool),
-    /// A monitor begins to listen, or stops to.
-    Listen(bool),
-    /// What is tracked is forgotten, as by a set/way operation, which cleans all RAM.
-    Clean(usize),
-}
+use super::super::views::{ipa, Viewed};
+use super::super::{access as c_access, p2mt, ram, M2};
+use super::model::{Model, ViewModel};
+use super::step::{Step, FIRST};
 
 /// The guest frame with each guest's stage-1 tables, and where they map what.
-const TABLES: u64 = FIRST + 1;
+pub(super) const TABLES: u64 = FIRST + 1;
 const BUFFERS: u64 = 0x8000_0000;
-
-fn step() -> impl Strategy<Value = Step> {
-    let view = || 1_u16..4;
-    let cpu = || 0_usize..3;
-    prop_oneof![
-        2 => (frame(), 0_u64..64).prop_map(|(gfn, mfn)| Step::Map(gfn, mfn)),
-        1 => (0_u64..2).prop_map(Step::MapBlock),
-        2 => (frame(), 1_u64..4).prop_map(|(gfn, nr)| Step::Unmap(gfn, nr)),
-        1 => (frame(), any::<bool>()).prop_map(|(gfn, all)| Step::HostAccess(gfn, all)),
-        1 => any::<bool>().prop_map(Step::Create),
-        1 => view().prop_map(Step::Destroy),
-        2 => (view(), frame(), any::<bool>()).prop_map(|(n, gfn, all)| Step::Access(n, gfn, all)),
-        6 => (view(), frame(), frame()).prop_map(|(n, gfn, to)| Step::Remap(n, gfn, to)),
-        1 => (view(), frame()).prop_map(|(n, gfn)| Step::ForgetRemapping(n, gfn)),
-        2 => (cpu(), 0_u16..4).prop_map(|(cpu, n)| Step::Enter(cpu, n)),
-        6 => (cpu(), frame()).prop_map(|(cpu, gfn)| Step::Read(cpu, gfn)),
-        6 => (cpu(), frame()).prop_map(|(cpu, gfn)| Step::Write(cpu, gfn)),
-        9 => (cpu(), frame(), any::<bool>()).prop_map(|(cpu, gfn, write)| Step::Copy(cpu, gfn, write)),
-        1 => any::<bool>().prop_map(Step::Listen),
-        3 => cpu().prop_map(Step::Clean),
-    ]
-}
 
 const fn access(all: bool) -> P2mAccess {
     if all {
@@ -92,7 +22,7 @@ const fn access(all: bool) -> P2mAccess {
     }
 }
 
-fn apply(v: &Viewed, vcpus: &[Vcpu], model: &mut Model, step: &Step) {
+pub(super) fn apply(v: &Viewed, vcpus: &[Vcpu], model: &mut Model, step: &Step) {
     match *step {
         Step::Map(gfn, mfn) => {
             assert_eq!(v.d.insert(gfn, 1, ram(0) + mfn, p2mt::RAM_RW), 0);
@@ -121,11 +51,7 @@ fn apply(v: &Viewed, vcpus: &[Vcpu], model: &mut Model, step: &Step) {
             }
         }
         Step::HostAccess(gfn, all) => {
-            let value = if all {
-                common::access::RWX
-            } else {
-                common::access::RX
-            };
+            let value = if all { c_access::RWX } else { c_access::RX };
             assert_eq!(v.d.set_access_fully(gfn, 1, value), 0);
             if model.host.contains_key(&gfn) {
                 model.host_writable.insert(gfn, all);
@@ -273,75 +199,4 @@ fn write(v: &Viewed, cpu: usize, gfn: u64) -> Wrote {
         }
     }
     panic!("the guest faults for ever at {gfn:#x}");
-}
-
-/// Wherever a guest gets through without a fault, it sees what it is to see.
-fn compare(v: &Viewed, model: &Model) {
-    for cpu in 0..3 {
-        for offset in [
-            0,
-            1,
-            2,
-            3,
-            M2 - 2,
-            M2 - 1,
-            M2,
-            M2 + 1,
-            FRAMES - 2,
-            FRAMES - 1,
-        ] {
-            let gfn = FIRST + offset;
-            if let Some(maddr) = v.w.guest_reads(cpu, ipa(gfn)) {
-                let sees = model.sees(model.at[cpu], gfn);
-                assert_eq!(
-                    sees.map(|(mfn, _)| mfn),
-                    Some(maddr >> 12),
-                    "CPU {cpu}, {gfn:#x}"
-                );
-            }
-        }
-    }
-}
-
-/// How many sequences: all rules are checked after each step, so a few take long enough.
-fn cases() -> u32 {
-    let wanted = std::env::var("PROPTEST_CASES");
-    wanted.ok().and_then(|n| n.parse().ok()).unwrap_or(64)
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig {
-        cases: cases(),
-        failure_persistence: None,
-        ..ProptestConfig::default()
-    })]
-    #[test]
-    fn guests_in_views_see_what_the_model_says(steps in prop::collection::vec(step(), 1..80)) {
-        let v = Viewed::plain();
-        let vcpus: Vec<Vcpu> = (0..3).map(|cpu| v.vcpu_in(cpu, 0)).collect();
-        for &vcpu in &vcpus {
-            v.w.stage1_tables_in(vcpu, TABLES);
-        }
-        let mut model = Model {
-            host: BTreeMap::new(),
-            host_writable: BTreeMap::new(),
-            views: BTreeMap::new(),
-            at: [0; 3],
-            listens: false,
-        };
-        // Something is mapped at first, and there are two views with a vCPU in each.
-        let first = [
-            Step::MapBlock(0),
-            Step::MapBlock(1),
-            Step::Create(true),
-            Step::Create(false),
-            Step::Enter(0, 1),
-            Step::Enter(1, 2),
-        ];
-        for step in first.iter().chain(&steps) {
-            apply(&v, &vcpus, &mut model, step);
-            compare(&v, &model);
-            v.w.check();
-        }
-    }
 }
