@@ -331,17 +331,30 @@ fn a6_a_restricted_page_beside_one_that_changes_stays_restricted() {
 
 #[test]
 fn a10_a_pool_that_is_empty_at_any_allocation_of_any_operation() {
-    type Step = (&'static str, fn(&Viewed, u16) -> bool);
+    // What is done, and whether it was.
+    type Step = (
+        &'static str,
+        fn(&Viewed, u16) -> bool,
+        fn(&Viewed, u16) -> bool,
+    );
     let steps: [Step; 3] = [
-        ("access of a page", |v, n| {
-            v.set_access(n, PAGES, P2mAccess::R).is_ok()
-        }),
-        ("access of a page of a block", |v, n| {
-            v.set_access(n, BLOCK + 3, P2mAccess::R).is_ok()
-        }),
-        ("remapping", |v, n| v.remap(n, BLOCK + 3, PAGES).is_ok()),
+        (
+            "access of a page",
+            |v, n| v.set_access(n, PAGES, P2mAccess::R).is_ok(),
+            |v, n| v.access(n, PAGES) == Some(P2mAccess::R),
+        ),
+        (
+            "access of a page of a block",
+            |v, n| v.set_access(n, BLOCK + 3, P2mAccess::R).is_ok(),
+            |v, n| v.access(n, BLOCK + 3) == Some(P2mAccess::R),
+        ),
+        (
+            "remapping",
+            |v, n| v.remap(n, BLOCK + 3, PAGES).is_ok(),
+            |v, _| v.w.guest_reads(0, ipa(BLOCK + 3)) == Some(ipa(ram(0))),
+        ),
     ];
-    for (what, step) in steps {
+    for (what, step, is_done) in steps {
         for filled in [false, true] {
             for free in 0.. {
                 assert!(free < 8, "{what}: needs no more than eight pages");
@@ -354,9 +367,11 @@ fn a10_a_pool_that_is_empty_at_any_allocation_of_any_operation() {
                 assert_eq!(v.d.set_pool(v.used() + free), 0);
                 let before = v.w.view_snapshot(v.view(n));
                 if step(&v, n) {
+                    assert!(is_done(&v, n), "{what} with {free} pages");
                     v.w.check();
                     break;
                 }
+                assert!(!is_done(&v, n), "{what} with {free} pages");
                 // (A block may have been split.)
                 let after = v.w.view_snapshot(v.view(n));
                 let reads = |s: &test_harness::Snapshot| -> u64 {

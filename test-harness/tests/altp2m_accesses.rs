@@ -5,7 +5,8 @@
 mod common;
 
 use common::views::Viewed;
-use common::{access, effects, p2mt, ram};
+use common::{access, effects, errno, p2mt, ram};
+use p2m_rs::types::access::P2mAccess;
 use test_harness::Preempt;
 
 const PAGES: u64 = 0x1000;
@@ -91,6 +92,24 @@ fn a_range_in_a_view_goes_on_where_it_was_preempted() {
         are_set(&v, n, start..nr, access::R);
         v.w.check();
     }
+}
+
+#[test]
+fn a_range_in_a_view_without_a_page_for_a_table_is_set_as_far_as_it_goes() {
+    let (v, n) = scene();
+    assert_eq!(v.set_access(n, PAGES, P2mAccess::R), Ok(()));
+    assert_eq!(v.d.set_pool(v.used()), 0);
+    let set = || {
+        let range = (600, 0, MASK);
+        v.d.set_accesses_in_view(n, PAGES, range, access::R)
+    };
+    assert_eq!(set(), errno::ENOMEM.into());
+    // All that the first table has.
+    are_set(&v, n, 0..512, access::R);
+    assert_eq!(v.d.set_pool(v.used() + 1), 0);
+    assert_eq!(set(), 0);
+    are_set(&v, n, 0..600, access::R);
+    v.w.check();
 }
 
 /// No store, no barrier, no flush.
