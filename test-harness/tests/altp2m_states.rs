@@ -182,6 +182,22 @@ fn ending_the_use_of_views_may_be_preempted_and_nobody_finds_a_view_meanwhile() 
 }
 
 #[test]
+fn a_view_that_is_still_to_be_destroyed_forgets_what_the_host_changes() {
+    let v = with_ram();
+    let (_many, last) = (with_many_tables(&v), v.create());
+    v.vcpu_in(0, last);
+    assert_eq!(v.remap(last, PAGES, PAGES + 1), Ok(()));
+    assert_eq!(v.read(0, PAGES), Some(ram(0) + 1));
+    v.w.run(0, v.w.toolstack(0));
+    v.w.preempt(Preempt::Always);
+    assert_eq!(v.d.set_use_of_views(false), ERESTART);
+    assert!(!v.w.view_snapshot(v.view(last)).is_empty(), "not yet");
+    assert_eq!(v.d.remove(PAGES + 1, 1, ram(0) + 1), 0);
+    assert!(v.w.view_snapshot(v.view(last)).is_empty());
+    v.w.check();
+}
+
+#[test]
 fn a_view_that_a_vcpu_is_in_is_not_destroyed() {
     let v = with_ram();
     let n = v.create();
