@@ -75,6 +75,30 @@ fn the_highest_frame_of_a_view_is_forgotten_whichever_way_it_came_there() {
     }
 }
 
+/// All frames of a range, and whether or not the host maps the first of them.
+#[test]
+fn a_range_that_changes_is_forgotten_from_its_first_frame_to_its_last() {
+    type Change = fn(&Viewed);
+    let changes: [Change; 3] = [
+        |v| assert_eq!(v.d.remove(PAGES + 2, 4, ram(0) + 2), 0),
+        |v| assert_eq!(v.d.insert(PAGES + 2, 4, ram(0) + M2, p2mt::RAM_RW), 0),
+        |v| {
+            assert_eq!(v.d.remove(PAGES + 2, 1, ram(0) + 2), 0);
+            assert_eq!(v.d.insert(PAGES + 2, 4, ram(0) + M2, p2mt::RAM_RW), 0);
+        },
+    ];
+    for change in changes {
+        let (v, n) = scene();
+        for gfn in PAGES..PAGES + 8 {
+            assert_eq!(v.set_access(n, gfn, P2mAccess::R), Ok(()));
+        }
+        change(&v);
+        let left: Vec<u64> = v.w.view_snapshot(v.view(n)).into_keys().collect();
+        assert_eq!(left, [0, 1, 6, 7].map(|page| PAGES + page));
+        v.w.check();
+    }
+}
+
 /// So it is of the last page of a block, which is copied as a block.
 #[test]
 fn the_last_page_of_the_highest_block_of_a_view_is_forgotten() {
