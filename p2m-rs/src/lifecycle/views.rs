@@ -18,7 +18,6 @@ use crate::p2m::pages::RootIsEmpty;
 use crate::p2m::views::{Number, Record};
 use crate::table::empty_root;
 use crate::types::access::P2mAccess;
-use crate::types::addr::Gfn;
 use crate::types::errno::{Errno, Result};
 use crate::types::owner::Host;
 use crate::types::vttbr::Vttbr;
@@ -158,7 +157,6 @@ pub(super) unsafe fn forget(domain: &Domain) {
 /// neither.
 fn empty(write: &mut WriteView<'_>, number: Number) -> Option<()> {
     let mut view = write.view_mut(number)?;
-    view.set_sources(Gfn::new(!0), Gfn::new(0));
     let _before_it_is_freed = empty_root(view.tables_mut());
     Some(())
 }

@@ -81,11 +81,10 @@ fn free_all(view: &WriteView<'_, View>, table: RemovedTable<'_, View>, flushed: 
     });
 }
 
-/// Empties the view: nothing is mapped in it, and no walk or TLB comes to one of its tables.
-/// They stay, for whoever frees them.
+/// Empties a view that nothing will be copied to any more: nothing is mapped in it, and no walk or
+/// TLB comes to one of its tables. They stay, for whoever frees them.
 pub(super) fn empty(view: &mut ViewWrite<'_>) {
     let _tables_are_left = empty_root(view.tables_mut());
-    view.set_sources(Gfn::new(!0), Gfn::new(0));
 }
 
 /// Empties the view, and frees its tables.
