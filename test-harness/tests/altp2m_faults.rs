@@ -551,6 +551,28 @@ fn a10_copies_of_another_view_are_dropped_as_well() {
     v.w.check();
 }
 
+/// Copies of two views, of which neither has enough.
+#[test]
+fn a10_copies_of_several_views_are_enough_together() {
+    let v = Viewed::plain();
+    assert_eq!(v.d.set_pool(256), 0);
+    for table in 0..17 {
+        let gfn = BLOCK + table * M2;
+        assert_eq!(v.d.insert(gfn, 1, ram(0) + table, p2mt::RAM_RW), 0);
+    }
+    let views = [v.create(), v.create()];
+    for (number, tables) in views.into_iter().zip([0..8, 8..16]) {
+        v.vcpu_in(0, number);
+        for table in tables {
+            assert_eq!(v.read(0, BLOCK + table * M2), Some(ram(0) + table));
+        }
+    }
+    assert_eq!(v.d.set_pool(v.used()), 0);
+    assert_eq!(v.read(0, BLOCK + 16 * M2), Some(ram(0) + 16));
+    assert_eq!(v.w.fate(v.d).0, 0);
+    v.w.check();
+}
+
 /// To lift one page of a restricted block takes a table.
 #[test]
 fn a10_a_page_of_a_restricted_block_is_lifted_with_the_tables_of_copies_or_the_guest_is_crashed() {
