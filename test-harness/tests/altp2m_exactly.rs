@@ -99,6 +99,34 @@ fn a_range_that_changes_is_forgotten_from_its_first_frame_to_its_last() {
     }
 }
 
+/// Of a table that the range has only a part of, the rest stays as it was set.
+#[test]
+fn a_range_of_several_tables_begins_and_ends_within_one() {
+    let v = Viewed::plain();
+    let nr = 3 * M2;
+    assert_eq!(v.d.insert(BLOCK, nr, ram(0), p2mt::RAM_RW), 0);
+    let n = v.create();
+    let edges = [
+        0,
+        4,
+        5,
+        M2 - 1,
+        M2,
+        2 * M2 - 1,
+        2 * M2,
+        nr - 6,
+        nr - 5,
+        nr - 1,
+    ];
+    for page in edges {
+        assert_eq!(v.set_access(n, BLOCK + page, P2mAccess::R), Ok(()));
+    }
+    assert_eq!(v.d.remove(BLOCK + 5, nr - 10, ram(0) + 5), 0);
+    let left: Vec<u64> = v.w.view_snapshot(v.view(n)).into_keys().collect();
+    assert_eq!(left, [0, 4, nr - 5, nr - 1].map(|page| BLOCK + page));
+    v.w.check();
+}
+
 /// So it is of the last page of a block, which is copied as a block.
 #[test]
 fn the_last_page_of_the_highest_block_of_a_view_is_forgotten() {
