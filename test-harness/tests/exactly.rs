@@ -49,6 +49,24 @@ fn a_monitor_is_asked_whether_or_not_it_is_required() {
     }
 }
 
+/// Nothing is restricted then, whatever the tables say.
+#[test]
+fn where_mem_access_is_not_used_no_lock_is_taken_to_judge_a_fault() {
+    let w = plain();
+    let d = guest(&w, 0);
+    w.run(0, w.vcpu(d));
+    assert_eq!(d.insert(5, 1, ram(0), p2mt::RAM_RO), 0);
+    let locks = || {
+        w.clear_events();
+        w.mem_access_check(5 << 12, 0, npfec { bits: 2 });
+        count(&w, |e| matches!(e, Event::Lock { .. }))
+    };
+    assert_eq!(locks(), 0);
+    assert_eq!(d.set_access(5, 1, 0, access::R), 0);
+    assert!(locks() > 0);
+    w.check();
+}
+
 /// Only a right changes: at no moment is the entry one that another CPU's guest faults at.
 #[test]
 fn a_restricted_page_that_is_mapped_again_is_changed_in_place() {

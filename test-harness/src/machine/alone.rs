@@ -2,7 +2,8 @@
 //! A machine that one thread has for itself: its state is taken out of the machine, from under the lock, and is the
 //! thread's until it leaves.
 //!
-//! Millions of operations are compared by one thread, and the locks of their mock functions took a good part of the time.
+//! Millions of operations are compared by one thread, and the locks of their mock functions took a good part of the
+//! time.
 
 use std::cell::RefCell;
 use std::sync::Arc;
