@@ -8,7 +8,7 @@
 
 mod common;
 
-use common::view_model::{run, Step, FIRST, FRAMES};
+use common::view_model::{run, run_bytes, Step, FIRST, FRAMES};
 use common::views::Viewed;
 use common::M2;
 use proptest::prelude::*;
@@ -55,5 +55,13 @@ proptest! {
     #[test]
     fn guests_in_views_see_what_the_model_says(steps in prop::collection::vec(step(), 1..80)) {
         run(&Viewed::plain(), &steps);
+    }
+
+    /// The fuzzer's way to such steps.
+    #[test]
+    fn guests_in_views_see_what_the_model_says_whatever_bytes_the_steps_are_from(
+        bytes in prop::collection::vec(any::<u8>(), 0..250),
+    ) {
+        run_bytes(&bytes);
     }
 }
