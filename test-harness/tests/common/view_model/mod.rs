@@ -68,6 +68,10 @@ pub fn run(v: &Viewed, steps: &[Step]) {
         compare(v, &model);
         v.w.check();
     }
+    // A fuzzer's process has one set of VMIDs.
+    (0..3).for_each(|cpu| v.w.run(cpu, v.w.toolstack(cpu)));
+    v.w.destroy(v.d);
+    v.w.check();
 }
 
 /// The globals of the code under test: those of a test are never freed, and a fuzzer runs for long.
