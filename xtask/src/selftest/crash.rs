@@ -10,7 +10,7 @@ use std::process::Stdio;
 
 use anyhow::{Context, Result};
 
-use super::machine::{self, built, Machine, Purpose, Request};
+use super::machine::{self, built, Machine, Purpose, Request, Views};
 use crate::base::cli::{DiffArgs, P2m};
 use crate::base::command;
 use crate::base::lock;
@@ -44,6 +44,7 @@ pub(super) fn run(paths: &Paths, progress: Progress, args: &DiffArgs) -> Result<
         seed: args.seed,
         ops: 1,
         purpose: Purpose::Crash,
+        views: Views::No,
         window: None,
     };
     let dir = paths.run("crash");

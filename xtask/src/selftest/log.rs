@@ -27,6 +27,8 @@ pub(crate) struct Run {
     pub(crate) failures: Vec<String>,
     /// What came of a stress test.
     pub(crate) stress: Option<String>,
+    /// How much was done with views: what, and how often.
+    pub(crate) views: Vec<(String, u64)>,
     /// The words that tell of a crash.
     pub(crate) crash: Option<String>,
 }
@@ -85,6 +87,15 @@ impl Run {
             }
             ["failed:", what @ ..] => self.failures.push(what.join(" ")),
             ["stress", summary @ ..] => self.stress = Some(summary.join(" ")),
+            ["views", counts @ ..] => {
+                self.views = counts
+                    .chunks_exact(2)
+                    .filter_map(|pair| match pair {
+                        [what, times] => Some(((*what).to_owned(), times.parse().ok()?)),
+                        _ => None,
+                    })
+                    .collect();
+            }
             ["pte", entry @ ..] => self.entries.push(entry.join(" ")),
             ["free", before, "before", after, "after"] => {
                 self.free = before.parse().ok().zip(after.parse().ok());
@@ -96,6 +107,22 @@ impl Run {
             }
             _ => {}
         }
+    }
+
+    /// How much was done with views; an error if something was never done.
+    pub(crate) fn done_with_views(&self) -> Result<String, String> {
+        if self.views.is_empty() {
+            return Err("nothing was done with views".to_owned());
+        }
+        if let Some((what, _)) = self.views.iter().find(|(_, times)| *times == 0) {
+            return Err(format!("no view was ever {what}"));
+        }
+        let said: Vec<String> = self
+            .views
+            .iter()
+            .map(|(what, n)| format!("{what} {n}"))
+            .collect();
+        Ok(said.join(" "))
     }
 
     /// How it failed on its own account, if it did.
@@ -222,6 +249,17 @@ mod tests {
         assert!(run(&format!("{C}(XEN) Panic on CPU 0:\n"))
             .failure()
             .is_some_and(|text| text.contains("crashed")));
+    }
+
+    #[test]
+    fn all_that_is_done_with_views_must_be_done() {
+        let of = |text: &str| run(&format!("(XEN) p2m-selftest: {text}\r\n")).done_with_views();
+        assert_eq!(of("views made 3 set 4"), Ok("made 3 set 4".to_owned()));
+        assert_eq!(
+            of("views made 3 set 0"),
+            Err("no view was ever set".to_owned())
+        );
+        assert!(of("end").is_err());
     }
 
     #[test]

@@ -28,8 +28,21 @@ pub(super) struct Request {
     pub(super) ops: u64,
     /// What they are for.
     pub(super) purpose: Purpose,
+    /// What is done with views of the domain's memory besides.
+    pub(super) views: Views,
     /// The operations to print one by one.
     pub(super) window: Option<(u64, u64)>,
+}
+
+/// What is done with views of the domain's memory (altp2m).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Views {
+    /// Nothing, and Xen need not know of them.
+    No,
+    /// Nothing but what their faults do to the host p2m.
+    OnlyFaults,
+    /// All kinds of operations.
+    Yes,
 }
 
 /// What the self-test is to do.
@@ -66,7 +79,12 @@ impl Request {
             Purpose::Stress => "stress",
             Purpose::Crash => "crash",
         };
-        let base = format!("p2m-selftest=seed={},{kind}={}", self.seed, self.ops);
+        let views = match self.views {
+            Views::No => "",
+            Views::OnlyFaults => ",views=1",
+            Views::Yes => ",views=2",
+        };
+        let base = format!("p2m-selftest=seed={},{kind}={}{views}", self.seed, self.ops);
         match self.window {
             None => base,
             Some((from, to)) => format!("{base},print-from={from},print-to={to}"),
@@ -130,10 +148,15 @@ pub(super) fn built(
     p2m: P2m,
     debug: bool,
 ) -> Result<BuiltXen> {
+    let extra = if args.views {
+        Extra::SelftestViews
+    } else {
+        Extra::Selftest
+    };
     let args = BuildArgs {
         debug,
         source: args.source.clone(),
-        extra: Some(Extra::Selftest),
+        extra: Some(extra),
         ..BuildArgs::of(p2m)
     };
     build::build(paths, progress, &args)
@@ -141,7 +164,7 @@ pub(super) fn built(
 
 #[cfg(test)]
 mod tests {
-    use super::{Purpose, Request};
+    use super::{Purpose, Request, Views};
 
     #[test]
     fn parameter_for_xen() {
@@ -149,6 +172,7 @@ mod tests {
             seed: 7,
             ops: 5,
             purpose: Purpose::Compare,
+            views: Views::No,
             window: None,
         };
         assert_eq!(request.parameter(), "p2m-selftest=seed=7,ops=5");
@@ -162,5 +186,8 @@ mod tests {
             request.parameter(),
             "p2m-selftest=seed=7,ops=5,print-from=1,print-to=2"
         );
+        request.views = Views::Yes;
+        request.window = None;
+        assert_eq!(request.parameter(), "p2m-selftest=seed=7,ops=5,views=2");
     }
 }

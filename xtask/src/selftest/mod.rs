@@ -11,6 +11,7 @@ mod crash;
 pub(crate) mod log;
 mod machine;
 mod stress;
+mod views;
 
 use std::path::Path;
 
@@ -29,7 +30,7 @@ use crate::xen::build::BuiltXen;
 
 use cell::{cells, Cell};
 use log::{Op, Run};
-use machine::{built, Machine, Purpose, Request};
+use machine::{built, Machine, Purpose, Request, Views};
 
 /// The two that are compared.
 #[derive(Debug)]
@@ -51,6 +52,9 @@ pub(crate) fn run(paths: &Paths, progress: Progress, args: &DiffArgs) -> Result<
     }
     if args.stress {
         return stress::run(paths, progress, args);
+    }
+    if args.views {
+        return views::run(paths, progress, args);
     }
     let cells = cells(args);
     let mut rows = Vec::new();
@@ -120,6 +124,7 @@ fn compare(
                 seed: args.seed,
                 ops,
                 purpose: Purpose::Compare,
+                views: Views::No,
                 window,
             };
             both(progress, pair, &machine, request, &dir)

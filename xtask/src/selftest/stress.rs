@@ -9,7 +9,7 @@
 use anyhow::Result;
 
 use super::log::Run;
-use super::machine::{self, built, Machine, Purpose, Request};
+use super::machine::{self, built, Machine, Purpose, Request, Views};
 use crate::base::cli::{DiffArgs, P2m};
 use crate::base::lock;
 use crate::base::paths::Paths;
@@ -20,6 +20,9 @@ use crate::host::emulator::Emulator;
 
 /// Which p2m, and whether in a debug build.
 const BUILDS: [(P2m, bool); 3] = [(P2m::C, true), (P2m::Rust, true), (P2m::Rust, false)];
+
+/// With views the C has no part in it.
+const BUILDS_WITH_VIEWS: [(P2m, bool); 2] = [(P2m::Rust, true), (P2m::Rust, false)];
 
 /// Builds and runs them; true when all holds in each.
 pub(super) fn run(paths: &Paths, progress: Progress, args: &DiffArgs) -> Result<bool> {
@@ -34,18 +37,23 @@ pub(super) fn run(paths: &Paths, progress: Progress, args: &DiffArgs) -> Result<
         seed: args.seed,
         ops: args.ops,
         purpose: Purpose::Stress,
+        views: if args.views { Views::Yes } else { Views::No },
         window: None,
     };
-    let dir = paths.run("stress");
+    let (dir, builds) = if args.views {
+        (paths.run("stress-views"), &BUILDS_WITH_VIEWS[..])
+    } else {
+        (paths.run("stress"), &BUILDS[..])
+    };
     let mut rows = Vec::new();
-    for (p2m, debug) in BUILDS {
+    for &(p2m, debug) in builds {
         let xen = lock::alone(paths, progress, || built(paths, progress, args, p2m, debug))?;
         rows.push(Row::info("compilers", xen.compilers()?));
         let run = lock::booting(&dir, || {
             machine::run(progress, &xen, &machine, request, &dir)
         });
         let result = match run {
-            Ok(run) => verdict(&run),
+            Ok(run) => verdict(&run).and_then(|said| with_views(&run, args, said)),
             Err(error) => Err(format!("{error:#}")),
         };
         rows.push(Row::of(&xen.name, result));
@@ -55,6 +63,15 @@ pub(super) fn run(paths: &Paths, progress: Progress, args: &DiffArgs) -> Result<
         args.smp, args.seed
     );
     Ok(table::conclude(&title, &rows))
+}
+
+/// The same, with what was done with views.
+fn with_views(run: &Run, args: &DiffArgs, said: String) -> Result<String, String> {
+    if args.views {
+        Ok(format!("{said}; views: {}", run.done_with_views()?))
+    } else {
+        Ok(said)
+    }
 }
 
 /// What held, or what did not.

@@ -170,6 +170,7 @@ fn name(args: &BuildArgs, chosen: &Chosen) -> String {
     let extra = match args.extra {
         None => "",
         Some(Extra::Selftest) => "-selftest",
+        Some(Extra::SelftestViews) => "-selftest-views",
         Some(Extra::Smmu) => "-smmu",
         Some(Extra::SmmuPci) => "-smmupci",
         Some(Extra::Bench) => "-bench",

@@ -92,6 +92,7 @@ impl Fragment {
                 "CONFIG_EXPERT",
                 "CONFIG_ARM_SMMU_V3",
             ],
+            Extra::SelftestViews => &["CONFIG_P2M_SELFTEST", "CONFIG_EXPERT", "CONFIG_ALTP2M"],
             Extra::Smmu => &["CONFIG_EXPERT", "CONFIG_ARM_SMMU_V3"],
             Extra::SmmuPci => &[
                 "CONFIG_EXPERT",

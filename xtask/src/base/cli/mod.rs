@@ -186,6 +186,9 @@ pub(crate) struct DiffArgs {
     /// Crash on purpose instead, with the Rust p2m: what Xen prints must say where
     #[arg(long, conflicts_with_all = ["host", "matrix", "debug", "stress", "smmu", "hole", "smp"])]
     pub(crate) crash: bool,
+    /// The Rust alone, with views of the domain's memory (altp2m): the host p2m must be what it is without them, and they what the host says. Also with --stress
+    #[arg(long, conflicts_with_all = ["host", "matrix", "crash", "smmu", "hole"])]
+    pub(crate) views: bool,
     /// How many operations; with --host over all machines, and 10000000 by default
     #[arg(long, value_name = "N", default_value_t = 100_000, default_value_ifs([("host", "true", "10000000"), ("matrix", "true", "70000")]), value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) ops: u64,
@@ -396,6 +399,7 @@ impl DiffArgs {
             host,
             stress: false,
             crash: false,
+            views: false,
             smmu: false,
             hole: false,
             ops,
@@ -417,6 +421,14 @@ impl DiffArgs {
         Self {
             crash: true,
             ..Self::short(false, 1)
+        }
+    }
+
+    /// With views of the domain's memory.
+    pub(crate) fn views(ops: u64) -> Self {
+        Self {
+            views: true,
+            ..Self::short(false, ops)
         }
     }
 

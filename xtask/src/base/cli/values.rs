@@ -30,6 +30,8 @@ impl fmt::Display for P2m {
 pub(crate) enum Extra {
     /// What `diff` runs.
     Selftest,
+    /// The same with views of a guest's memory (from 4.19 on).
+    SelftestViews,
     /// What `bench` runs.
     Bench,
     /// The driver of an SMMU that translates in two stages.

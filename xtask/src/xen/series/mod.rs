@@ -52,6 +52,9 @@ const VIEWS_FILES: [&str; 3] = [
     "xen/arch/arm/include/asm/p2m-views.h",
 ];
 
+/// What the patch for the self-test of views adds, beside 0003's files.
+const VIEWS_SELFTEST: &str = "+obj-$(CONFIG_ALTP2M) += views-step.o";
+
 /// Where the self-test is.
 const SELFTEST_HOME: &str = "xen/arch/arm/p2m-selftest";
 
@@ -218,7 +221,10 @@ fn patches(series: &Series) -> Result<(Vec<PathBuf>, Vec<PathBuf>)> {
     for patch in series.files() {
         let text = files::read_text(patch)?;
         let adds = |line: &str| text.lines().any(|other| other == line);
-        if adds(SELFTEST) || adds(DUMP) || adds(VIEWS) {
+        if [SELFTEST, DUMP, VIEWS, VIEWS_SELFTEST]
+            .into_iter()
+            .any(adds)
+        {
             last.push(patch.clone());
         } else if !adds(BENCH) {
             first.push(patch.clone());
