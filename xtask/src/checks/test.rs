@@ -56,7 +56,14 @@ pub(crate) fn run(paths: &Paths, progress: Progress, args: &TestArgs) -> bool {
         rows.add([in_tree::run(paths, progress)]);
         rows.add(compilers::configurations(paths, progress));
         rows.add([with_dump_key(paths, progress), booted(paths, progress)]);
-        for compare in [on_the_host, inside_xen, around_a_hole, by_all_cpus, crashed] {
+        for compare in [
+            on_the_host,
+            inside_xen,
+            around_a_hole,
+            by_all_cpus,
+            with_views,
+            crashed,
+        ] {
             rows.add([compare(paths, progress)]);
         }
         rows.add([timed(paths, progress)]);
@@ -221,6 +228,22 @@ fn by_all_cpus(paths: &Paths, progress: Progress) -> Row {
         "each CPU keeps its own",
         selftest::run(paths, progress, &stress),
         format!("{XEN_OPS} operations of {} CPUs on one domain", stress.smp),
+    )
+}
+
+/// Views of the domain's memory, one operation after the other and by all CPUs at once, of one debug build.
+fn with_views(paths: &Paths, progress: Progress) -> Row {
+    let in_turn = DiffArgs::short(false, XEN_OPS / 2).with_views();
+    let at_once = DiffArgs::stress(XEN_OPS).with_views();
+    let result = selftest::run(paths, progress, &in_turn)
+        .and_then(|good| Ok(selftest::run(paths, progress, &at_once)? && good));
+    compared(
+        "views map what the host does",
+        result,
+        format!(
+            "{} operations in turn, {} of {} CPUs at once",
+            in_turn.ops, at_once.ops, at_once.smp
+        ),
     )
 }
 

@@ -424,20 +424,21 @@ impl DiffArgs {
         }
     }
 
-    /// With views of the domain's memory.
-    pub(crate) fn views(ops: u64) -> Self {
-        Self {
-            views: true,
-            ..Self::short(false, ops)
-        }
-    }
-
     /// All of four CPUs at once.
     pub(crate) fn stress(ops: u64) -> Self {
         Self {
             stress: true,
             smp: 4,
             ..Self::short(false, ops)
+        }
+    }
+
+    /// The same with views of the domain's memory, or one after the other; of one debug build.
+    pub(crate) fn with_views(self) -> Self {
+        Self {
+            views: true,
+            debug: true,
+            ..self
         }
     }
 }
