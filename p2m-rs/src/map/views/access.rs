@@ -6,6 +6,7 @@
 //! block of a view always has the view's default.
 
 use super::fill::{note, HostLeaf};
+use super::reclaim::{with_any_room, Search};
 use super::tables::{place, Place};
 use crate::p2m::lock::{ReadView, WriteView};
 use crate::p2m::views::{Number, ViewWrite};
@@ -41,7 +42,8 @@ pub fn set_access(
     set_accesses(write, number, [Ok((gfn, access))])
 }
 
-/// [`set_access`] of many frames, in order, with one barrier and one TLB flush for all of them.
+/// [`set_access`] of many frames, in order, with one barrier and one TLB flush for all of them. If
+/// there is no page for a table, copies are dropped, once in a call, which takes another flush.
 ///
 /// # Errors
 ///
@@ -51,15 +53,38 @@ pub fn set_accesses(
     number: Number,
     pages: impl IntoIterator<Item = Result<(Gfn, P2mAccess)>>,
 ) -> Result {
+    let mut pages = pages.into_iter();
+    let Some((gfn, access)) = set_while_room(write, number, &mut pages)? else {
+        return Ok(());
+    };
+    with_any_room(write, Search::preemptible(), |write| {
+        change_access(write, number, gfn, access)
+    })?;
+    match set_while_room(write, number, &mut pages)? {
+        None => Ok(()),
+        Some(_no_room_again) => Err(Errno::ENOMEM),
+    }
+}
+
+/// [`set_accesses`], up to the first frame for which there is no page for a table. Returns that one.
+fn set_while_room(
+    write: &mut WriteView<'_>,
+    number: Number,
+    pages: &mut impl Iterator<Item = Result<(Gfn, P2mAccess)>>,
+) -> Result<Option<(Gfn, P2mAccess)>> {
     write.refuse_if_dying()?;
     let view = write.view_mut(number).ok_or(Errno::EINVAL)?;
     for page in pages {
         let (gfn, access) = page?;
-        if let Some(host) = HostLeaf::at(view.host(), gfn) {
-            set_in(&view, gfn, &host, access)?;
+        let Some(host) = HostLeaf::at(view.host(), gfn) else {
+            continue;
+        };
+        match set_in(&view, gfn, &host, access) {
+            Err(Failure::NoTable) => return Ok(Some((gfn, access))),
+            done => done?,
         }
     }
-    Ok(())
+    Ok(None)
 }
 
 /// [`set_access`] for who can do something about a failure.

@@ -28,7 +28,10 @@ mod remap;
 mod tables;
 
 #[cfg(config_altp2m)]
-pub(super) use self::access::change_access;
+pub(super) use self::{
+    access::change_access,
+    reclaim::{drop_copies, Search},
+};
 #[cfg(config_altp2m)]
 pub use self::{
     access::{access_of, set_access, set_accesses},

@@ -7,11 +7,12 @@
 
 use super::access::access_of;
 use super::fill::{note, HostLeaf};
+use super::reclaim::{with_any_room, Search};
 use super::tables::{clear, place, Place};
 use crate::p2m::lock::WriteView;
 use crate::p2m::views::Number;
 use crate::types::addr::Gfn;
-use crate::types::errno::{Errno, Result};
+use crate::types::errno::{Errno, Failure, Outcome, Result};
 use crate::types::level::Level;
 use crate::types::p2m_type::P2mType;
 use crate::types::pte::Pte;
@@ -25,22 +26,31 @@ use crate::types::pte::Pte;
 /// domain's own writable RAM at both; [`Errno::ENOMEM`] if the domain is dying or there is no
 /// page for a table, and then the view maps at `gfn` what it did.
 pub fn remap(write: &mut WriteView<'_>, number: Number, gfn: Gfn, source: Gfn) -> Result {
+    Ok(with_any_room(write, Search::new(), |write| {
+        try_remap(write, number, gfn, source)
+    })?)
+}
+
+/// [`remap`] for who can do something about a failure.
+fn try_remap(write: &mut WriteView<'_>, number: Number, gfn: Gfn, source: Gfn) -> Outcome {
+    let refused = Failure::Refused;
     write.refuse_if_dying()?;
     if write.view(number).is_none() {
-        return Err(Errno::EINVAL);
+        return Err(refused(Errno::EINVAL));
     }
     let ram = |at| {
         HostLeaf::at(write, at)
             .filter(|leaf| leaf.ty() == Some(P2mType::RamRw))
-            .ok_or(Errno::ESRCH)
+            .ok_or(refused(Errno::ESRCH))
     };
     let (_own, other) = (ram(gfn)?, ram(source)?);
-    let access = access_of(write, number, source).ok_or(Errno::ESRCH)?;
-    let view = write.view_mut(number).ok_or(Errno::EINVAL)?;
+    let access = access_of(write, number, source).ok_or(refused(Errno::ESRCH))?;
+    let view = write.view_mut(number).ok_or(refused(Errno::EINVAL))?;
     let leaf = |_level| other.copy(source, Level::L3, access);
-    // Before the entry is there, so that no change of the host can miss it.
+    let placed = place(&view, gfn, Level::L3, leaf)?;
+    // Under the lock with which the entry comes, so no change of the host can miss it.
     view.widen_sources(source);
-    let Some(Place { table, old }) = place(&view, gfn, Level::L3, leaf)? else {
+    let Some(Place { table, old }) = placed else {
         return Ok(());
     };
     if old == Pte::EMPTY {

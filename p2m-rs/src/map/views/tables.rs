@@ -21,10 +21,11 @@ use crate::types::pte::Pte;
 /// reach beyond them as a whole: what else these mapped is copied again, with the same access,
 /// since only pages have another than the view's default.
 pub(super) fn clear(view: &ViewWrite<'_>, gfn: Gfn, pages: u64) {
-    let end = Gfn::new(gfn.raw().saturating_add(pages)).min(view.max_mapped_gfn().add(1));
+    // Not cut off at the last frame that is mapped: its table is as whole as the others.
+    let (end, last) = (gfn.raw().saturating_add(pages), view.max_mapped_gfn());
     let mut at = gfn;
-    while at < end {
-        let rest = end.raw() - at.raw();
+    while at.raw() < end && at <= last {
+        let rest = end - at.raw();
         let is_whole =
             |level: Level| level != Level::L0 && level.offset(at) == 0 && rest >= level.pages();
         let Some(table) = Table::towards(view, at, Level::largest(is_whole)) else {
@@ -74,6 +75,10 @@ fn free_tables(view: &WriteView<'_, View>, removed: Removed<'_, View>) {
 }
 
 fn free_all(view: &WriteView<'_, View>, table: RemovedTable<'_, View>, flushed: IotlbFlushed) {
+    // A leaf of a view owns nothing: nobody has to look at it.
+    if table.level() == Level::L3 {
+        return table.free_only(view, flushed);
+    }
     table.free(view, flushed, |owned| {
         if let Owned::Table(below) = owned {
             free_all(view, below, flushed);

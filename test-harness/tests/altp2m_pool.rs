@@ -1,0 +1,355 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! A pool that has no page left, in a domain with views (A10): what views have merely copied gives
+//! way to whatever needs a table, and what was set in a view never does.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)] // a test may stop on the spot
+
+mod common;
+
+use common::views::{ipa, Viewed};
+use common::{access, p2mt, ram, M2};
+use p2m_rs::map::views::set_accesses;
+use p2m_rs::p2m::views::Number;
+use p2m_rs::types::access::P2mAccess;
+use p2m_rs::types::addr::Gfn;
+use p2m_rs::types::errno::Errno;
+
+/// The first of the blocks of 2 MiB.
+const BLOCK: u64 = 0x4000;
+
+/// A domain with `tables` blocks of 2 MiB, and a pool that is empty once a view has come to a page
+/// of each in small pages. (A setting in each block makes it pages.)
+fn with_tables(tables: u64) -> (Viewed, u16) {
+    let v = Viewed::plain();
+    assert_eq!(v.d.set_pool(256), 0);
+    for table in 0..=tables {
+        let block = BLOCK + table * M2;
+        assert_eq!(v.d.insert(block, 1, ram(0) + table, p2mt::RAM_RW), 0);
+    }
+    let n = v.create();
+    v.vcpu_in(0, n);
+    for table in 0..tables {
+        let mfn = ram(0) + table;
+        assert_eq!(v.read(0, BLOCK + table * M2), Some(mfn));
+    }
+    assert_eq!(v.d.set_pool(v.used()), 0);
+    (v, n)
+}
+
+#[test]
+fn a10_mere_copies_are_dropped_before_a_guest_is_crashed() {
+    let (v, n) = with_tables(40);
+    let all = v.w.view_snapshot(v.view(n));
+    assert_eq!(v.read(0, BLOCK + 40 * M2), Some(ram(0) + 40));
+    assert_eq!(v.w.fate(v.d).0, 0);
+    let left = v.w.view_snapshot(v.view(n));
+    assert!(left.len() >= 8, "not more than a call may drop: {left:?}");
+    assert!(left.len() + 16 <= all.len() + 1, "enough for the guest");
+    // All of it is there again when the guest comes to it, over and over.
+    for _ in 0..3 {
+        for table in 0..=40 {
+            assert_eq!(v.read(0, BLOCK + table * M2), Some(ram(0) + table));
+        }
+    }
+    assert_eq!(v.w.fate(v.d).0, 0);
+    v.w.check();
+}
+
+/// The next time it is the turn of others, and not of what the guest has just come back to.
+#[test]
+fn a10_copies_are_dropped_by_turns() {
+    let (v, n) = with_tables(40);
+    let has = |table: u64| {
+        let copied = v.w.view_snapshot(v.view(n));
+        copied.contains_key(&(BLOCK + table * M2))
+    };
+    assert!(v.read(0, BLOCK + 40 * M2).is_some());
+    let first: Vec<u64> = (0..40).filter(|&table| !has(table)).collect();
+    assert!(!first.is_empty() && first.len() < 40, "{first:?}");
+    for &table in &first {
+        assert!(v.read(0, BLOCK + table * M2).is_some());
+    }
+    // That took one page more than there was.
+    let second: Vec<u64> = (0..=40).filter(|&table| !has(table)).collect();
+    let others: Vec<u64> = (0..=40).filter(|table| !first.contains(table)).collect();
+    for table in others {
+        assert!(second.contains(&table), "{table} of {second:?}, {first:?}");
+    }
+    v.w.check();
+}
+
+#[test]
+fn a10_what_was_set_in_a_view_is_never_dropped() {
+    let (v, n) = with_tables(40);
+    // In every second table: an access, or another frame.
+    let set = |table: u64| BLOCK + table * M2;
+    for table in (0..40).step_by(4) {
+        assert_eq!(v.set_access(n, set(table), P2mAccess::R), Ok(()));
+        assert_eq!(v.remap(n, set(table + 2), set(table + 1)), Ok(()));
+    }
+    for _ in 0..3 {
+        for table in (1..=40).step_by(2).chain([40]) {
+            assert_eq!(v.read(0, set(table)), Some(ram(0) + table));
+        }
+    }
+    assert_eq!(v.w.fate(v.d).0, 0);
+    let left = v.w.view_snapshot(v.view(n));
+    for table in (0..40).step_by(4) {
+        assert!(!left[&set(table)].write, "the access of {table}");
+        assert_eq!(left[&set(table + 2)].mfn, ram(0) + table + 1);
+    }
+    v.w.check();
+}
+
+#[test]
+fn a10_too_few_copies_crash_the_guest_and_nothing_that_was_set_is_lost() {
+    // All but 15 tables have something that was set, which is one too few; or all but 16.
+    for (set, crashes) in [(25, 1), (24, 0)] {
+        let (v, n) = with_tables(40);
+        for table in 0..set {
+            assert_eq!(v.set_access(n, BLOCK + table * M2, P2mAccess::R), Ok(()));
+        }
+        assert!(v.w.on_cpu(0, || v.d.resolve(BLOCK + 40 * M2)));
+        assert_eq!(v.w.fate(v.d).0, crashes, "domain_crash()");
+        let read = v.w.guest_reads(0, ipa(BLOCK + 40 * M2));
+        assert_eq!(read.is_some(), crashes == 0);
+        for table in 0..set {
+            assert_eq!(v.access(n, BLOCK + table * M2), Some(P2mAccess::R));
+        }
+        v.w.check();
+    }
+}
+
+/// The copies of a view make room for another one's.
+#[test]
+fn a10_copies_of_another_view_are_dropped_as_well() {
+    let (v, n) = with_tables(40);
+    let other = {
+        assert_eq!(v.d.set_pool(v.used() + 1), 0);
+        let other = v.create();
+        assert_eq!(v.d.set_pool(v.used()), 0);
+        other
+    };
+    v.vcpu_in(1, other);
+    for table in 0..=40 {
+        assert_eq!(v.read(1, BLOCK + table * M2), Some(ram(0) + table));
+    }
+    assert_eq!(v.w.fate(v.d).0, 0);
+    assert!(v.w.view_snapshot(v.view(n)).len() < 40);
+    v.w.check();
+}
+
+/// Copies of two views, of which neither has enough.
+#[test]
+fn a10_copies_of_several_views_are_enough_together() {
+    let v = Viewed::plain();
+    assert_eq!(v.d.set_pool(256), 0);
+    for table in 0..17 {
+        let gfn = BLOCK + table * M2;
+        assert_eq!(v.d.insert(gfn, 1, ram(0) + table, p2mt::RAM_RW), 0);
+    }
+    let views = [v.create(), v.create()];
+    for (number, tables) in views.into_iter().zip([0..8, 8..16]) {
+        v.vcpu_in(0, number);
+        for table in tables {
+            assert_eq!(v.read(0, BLOCK + table * M2), Some(ram(0) + table));
+        }
+    }
+    assert_eq!(v.d.set_pool(v.used()), 0);
+    assert_eq!(v.read(0, BLOCK + 16 * M2), Some(ram(0) + 16));
+    assert_eq!(v.w.fate(v.d).0, 0);
+    v.w.check();
+}
+
+/// [`with_tables`] of 40, of which so many have a page whose access was set.
+fn with_settings(tables: u64) -> (Viewed, u16) {
+    let (v, n) = with_tables(40);
+    for table in 0..tables {
+        assert_eq!(v.set_access(n, BLOCK + table * M2, P2mAccess::R), Ok(()));
+    }
+    (v, n)
+}
+
+/// One of these takes a table that is not there: in the view, or in the host p2m.
+type Call = (&'static str, fn(&Viewed, u16) -> i32);
+
+fn calls() -> [Call; 5] {
+    [
+        ("an access in the view", |v, n| {
+            to_c(v.set_access(n, BLOCK + 40 * M2, P2mAccess::R))
+        }),
+        ("another frame in the view", |v, n| {
+            to_c(v.remap(n, BLOCK + 40 * M2, BLOCK))
+        }),
+        ("a mapping of the host's", |v, _| {
+            v.d.insert(BLOCK + 41 * M2, 1, ram(0) + 41, p2mt::RAM_RW)
+        }),
+        ("mappings of the host's", |v, _| {
+            v.d.insert(BLOCK + 41 * M2 + 1, 2, ram(0) + 41, p2mt::RAM_RW)
+        }),
+        ("a restriction of the host's", |v, _| {
+            v.d.set_access(HOST_BLOCK + 1, 1, 0, access::R)
+                .try_into()
+                .unwrap()
+        }),
+    ]
+}
+
+fn to_c(result: Result<(), Errno>) -> i32 {
+    result.map_or_else(Errno::to_c, |()| 0)
+}
+
+/// A block of the host's, which a restriction splits.
+const HOST_BLOCK: u64 = 0x10_0000;
+
+#[test]
+fn a10_mere_copies_give_way_to_every_call() {
+    for (what, call) in calls() {
+        let (v, n) = with_tables(40);
+        assert_eq!(v.d.set_pool(v.used() + 8), 0);
+        assert_eq!(v.d.insert(HOST_BLOCK, M2, ram(0) + M2, p2mt::RAM_RW), 0);
+        assert_eq!(v.d.set_pool(v.used()), 0);
+        assert_eq!(call(&v, n), 0, "{what}");
+        let left = v.w.view_snapshot(v.view(n));
+        assert!(left.len() < 40, "{what}: {} are left", left.len());
+        for table in 0..40 {
+            assert!(v.read(0, BLOCK + table * M2).is_some(), "{what}");
+        }
+        v.w.check();
+    }
+}
+
+/// Then it is as without views: a call that finds no table says so, and nothing has changed.
+#[test]
+fn a10_what_was_set_gives_way_to_no_call() {
+    for (what, call) in calls() {
+        let (v, n) = with_settings(40);
+        assert_eq!(v.d.set_pool(v.used() + 8), 0);
+        assert_eq!(v.d.insert(HOST_BLOCK, M2, ram(0) + M2, p2mt::RAM_RW), 0);
+        assert_eq!(v.d.set_pool(v.used()), 0);
+        let (before, host) = (v.w.view_snapshot(v.view(n)), v.w.snapshot(v.d));
+        assert_eq!(call(&v, n), Errno::ENOMEM.to_c(), "{what}");
+        assert_eq!(v.w.view_snapshot(v.view(n)), before, "{what}");
+        assert_eq!(v.w.snapshot(v.d), host, "{what}");
+        assert_eq!(v.w.fate(v.d).0, 0, "{what}: no crash");
+        v.w.check();
+    }
+}
+
+/// A guest needs 16 tables at the same time; who can be told -ENOMEM is content with one.
+#[test]
+fn a10_one_copy_is_enough_for_a_call() {
+    for (what, call) in calls() {
+        let (v, n) = with_settings(39);
+        assert_eq!(v.d.set_pool(v.used() + 8), 0);
+        assert_eq!(v.d.insert(HOST_BLOCK, M2, ram(0) + M2, p2mt::RAM_RW), 0);
+        assert_eq!(v.d.set_pool(v.used()), 0);
+        assert_eq!(call(&v, n), 0, "{what}");
+        for table in 0..39 {
+            assert_eq!(
+                v.access(n, BLOCK + table * M2),
+                Some(P2mAccess::R),
+                "{what}"
+            );
+        }
+        v.w.check();
+    }
+}
+
+/// Sets the access of these pages in the view, in one call.
+fn set_list(v: &Viewed, n: u16, gfns: &[u64]) -> Result<(), Errno> {
+    let pages = gfns.iter().map(|&gfn| Ok((Gfn::new(gfn), P2mAccess::R)));
+    v.locked(|write| set_accesses(write, Number::from_c(n).unwrap(), pages))
+}
+
+/// Of a list, the page that finds no table is set after copies were dropped, and those after it.
+#[test]
+fn a10_a_list_goes_on_after_copies_were_dropped() {
+    let (v, n) = with_tables(40);
+    let gfns = [1, 40, 2].map(|table| BLOCK + table * M2);
+    assert_eq!(set_list(&v, n, &gfns), Ok(()));
+    for gfn in gfns {
+        assert_eq!(v.access(n, gfn), Some(P2mAccess::R), "{gfn:#x}");
+    }
+    v.w.check();
+}
+
+/// Copies are looked for once in a call, which bounds its work; the caller can call again.
+#[test]
+fn a10_a_list_that_needs_more_tables_than_that_ends_with_what_is_done() {
+    let (v, n) = with_tables(40);
+    assert_eq!(v.d.set_pool(256), 0);
+    let gfns: Vec<u64> = (100..160).map(|table| BLOCK + table * M2).collect();
+    for gfn in &gfns {
+        assert_eq!(v.d.insert(*gfn, 1, ram(0) + gfn, p2mt::RAM_RW), 0);
+    }
+    assert_eq!(v.d.set_pool(v.used()), 0);
+    let set = || {
+        let is_set = |gfn: &&u64| v.access(n, **gfn) == Some(P2mAccess::R);
+        gfns.iter().take_while(is_set).count()
+    };
+    assert_eq!(set_list(&v, n, &gfns), Err(Errno::ENOMEM));
+    let done = set();
+    assert!((16..60).contains(&done), "{done}");
+    assert_eq!(set_list(&v, n, &gfns[done..]), Err(Errno::ENOMEM));
+    assert_eq!(set(), 40, "all that the pool had for copies");
+    v.w.check();
+}
+
+/// However many tables of one view are looked at in vain, those of another are found.
+#[test]
+fn a10_a_view_full_of_settings_hides_no_copies_of_another() {
+    let v = Viewed::plain();
+    assert_eq!(v.d.set_pool(1024), 0);
+    let page = |i: u64| 0x10_0000 + i * M2;
+    for i in 0..80 {
+        assert_eq!(v.d.insert(page(i), M2, ram(0) + M2 * i, p2mt::RAM_RW), 0);
+    }
+    for table in 0..=20 {
+        let gfn = BLOCK + table * M2;
+        assert_eq!(
+            v.d.insert(gfn, 1, ram(0) + 80 * M2 + table, p2mt::RAM_RW),
+            0
+        );
+    }
+    let (full, n) = (v.create(), v.create());
+    // The last page of each table, so that all of it is looked at; before it everything is copied.
+    v.vcpu_in(1, full);
+    for i in 0..80 {
+        assert_eq!(v.set_access(full, page(i) + M2 - 1, P2mAccess::R), Ok(()));
+        for gfn in (0..M2 - 1).map(|copied| page(i) + copied) {
+            assert!(v.read(1, gfn).is_some());
+        }
+    }
+    v.vcpu_in(0, n);
+    for table in 0..20 {
+        assert!(v.read(0, BLOCK + table * M2).is_some());
+    }
+    assert_eq!(v.d.set_pool(v.used()), 0);
+    assert!(v.read(0, BLOCK + 20 * M2).is_some());
+    assert_eq!(v.w.fate(v.d).0, 0);
+    v.w.check();
+}
+
+/// A call that can be preempted looks whether to, however many tables it looks at (W1).
+#[test]
+fn a10_the_search_of_a_call_looks_whether_to_preempt() {
+    let v = Viewed::plain();
+    assert_eq!(v.d.set_pool(1024), 0);
+    let page = |i: u64| 0x10_0000 + i * M2;
+    for i in 0..21 {
+        assert_eq!(v.d.insert(page(i), M2, ram(0) + M2 * i, p2mt::RAM_RW), 0);
+    }
+    let n = v.create();
+    v.vcpu_in(0, n);
+    for i in 0..20 {
+        assert_eq!(v.set_access(n, page(i) + M2 - 1, P2mAccess::R), Ok(()));
+        for gfn in (0..M2 - 1).map(|copied| page(i) + copied) {
+            assert!(v.read(0, gfn).is_some());
+        }
+    }
+    assert_eq!(v.d.set_pool(v.used()), 0);
+    assert_eq!(v.set_access(n, page(20), P2mAccess::R), Err(Errno::ENOMEM));
+    let enomem = Errno::ENOMEM.to_c().into();
+    assert_eq!(v.d.set_access(page(20), 1, 0, access::R), enomem);
+    v.w.check();
+}
