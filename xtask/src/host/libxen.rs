@@ -34,6 +34,7 @@ const MONITOR: &[&str] = &[
     "views/raw.c",
     "views/ops.c",
     "views/exec.c",
+    "views/first.c",
     "views/shadow.c",
     "views/cycle.c",
     "views/step.c",

@@ -10,6 +10,49 @@
 // Returns 42.
 static const uint32_t code[] = { 0xd2800540U, 0xd65f03c0U };
 
+// Both CPUs execute the page: how many events of it there were.
+static unsigned int both_execute(uint16_t view)
+{
+    unsigned int events = 0;
+    unsigned long until = seconds() + PATIENCE / 1000;
+    uint64_t frame = NO_FRAME;
+
+    for ( unsigned int cpu = 0; cpu < ORDER_CPUS; cpu++ )
+        order(cpu, ORDER_CALL, ADDRESS(PAGE), 0);
+    while ( !(is_done(0) && is_done(1)) && seconds() < until )
+        switch ( first_next(&monitor, view, &frame, 10) )
+        {
+        case 1:
+            events += frame == PAGE;
+            expect(frame != PAGE + 1, "nobody executes that page");
+            break;
+        case -1:
+            die("first_next");
+        }
+    for ( unsigned int cpu = 0; cpu < ORDER_CPUS; cpu++ )
+        expect(result_of(cpu) == 42, "the code is executed");
+    return events;
+}
+
+// The monitor of docs/altp2m.md.
+static void first_executions(void)
+{
+    unsigned int first, again;
+    uint16_t view;
+
+    if ( first_begin(&monitor, &view) )
+        die("first_begin");
+    first = both_execute(view);
+    // Both may come to it before it is opened.
+    expect(first == 1 || first == 2, "%u events of the page that both execute", first);
+    again = both_execute(view);
+    expect(again == 0, "%u events of a page that was executed before", again);
+    expect(view_of(0) == view && view_of(1) == view, "vCPUs are in views %u and %u", view_of(0), view_of(1));
+    if ( first_end(&monitor) )
+        die("first_end");
+    expect(view_of(0) == 0 && view_of(1) == 0, "vCPUs are in views %u and %u", view_of(0), view_of(1));
+}
+
 void views_exec(void)
 {
     const uint64_t word = 0x600df00d600df00dUL;
@@ -79,5 +122,6 @@ void views_exec(void)
     expect(result_of(0) == word + 3, "the guest reads something else");
     set_access(0, PAGE, XENMEM_access_rwx);
     set_enabled(false);
+    first_executions();
     value("code", have(0, ORDER_CALL, ADDRESS(PAGE), 0));
 }

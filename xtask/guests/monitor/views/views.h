@@ -61,6 +61,11 @@ bool next_access(vm_event_request_t *event, unsigned int cpu, uint16_t view, uin
 bool next_smc(vm_event_request_t *event, unsigned int cpu, uint16_t view);
 void answer_in(const vm_event_request_t *event, uint16_t view);
 
+/* first.c, which docs/altp2m.md shows: 0 or -1 with errno; first_next also 1 with a frame */
+int first_begin(struct monitor *m, uint16_t *view);
+int first_next(struct monitor *m, uint16_t view, uint64_t *frame, int milliseconds);
+int first_end(struct monitor *m);
+
 /* What is not as it must be is counted, and the first told. */
 extern unsigned long wrong;
 bool expect(bool good, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -63,16 +63,26 @@ mod tests {
         Ok(())
     }
 
-    /// The loop that the document shows is the one that the monitor of the tests is made of, and so one that
-    /// compiles and was run.
-    #[test]
-    fn the_documents_loop_is_the_monitors() {
-        let source = include_str!("../../../../guests/monitor/events.c");
+    /// What a document shows of a file, of which nothing but its first line is missing.
+    fn shown(source: &str) -> String {
         let (_, shown) = source.split_once("GPL-2.0-only\n").unwrap_or_default();
-        let block = format!("```c\n{shown}```\n");
+        assert!(!shown.is_empty(), "no such file");
+        format!("```c\n{shown}```\n")
+    }
+
+    /// The code that the documents show is that of the monitor of the tests, and so compiles and was run.
+    #[test]
+    fn the_documents_code_is_the_monitors() {
+        let events = shown(include_str!("../../../../guests/monitor/events.c"));
         assert!(
-            !shown.is_empty() && TEXT.contains(&block),
-            "docs/mem_access.md is to have\n{block}"
+            TEXT.contains(&events),
+            "docs/mem_access.md is to have\n{events}"
+        );
+        let first = shown(include_str!("../../../../guests/monitor/views/first.c"));
+        let views = include_str!("../../../../../docs/altp2m.md");
+        assert!(
+            views.contains(&first),
+            "docs/altp2m.md is to have\n{first}"
         );
     }
 }
