@@ -276,6 +276,8 @@ fn a_page_is_shown_at_another_frame_and_given_back() {
     assert_eq!(s.read(1, PAGES + 1), Some(ram(0) + 1));
     s.ok(change(view, PAGES, NO_FRAME));
     assert_eq!(s.read(1, PAGES), Some(ram(0)));
+    // What is set in the one view makes no room for the other.
+    s.ok(change(view, PAGES, PAGES + 1));
     assert_eq!(s.d.set_pool(64 - s.w.free_pool_pages(s.d)), 0);
     s.refused(ENOMEM, change(other, PAGES, PAGES + 1));
 }
