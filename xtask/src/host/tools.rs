@@ -37,7 +37,7 @@ pub(crate) enum Use {
     Oracle,
     /// Compiling both p2m for this machine: Xen's C and the archive.
     Native,
-    /// Checks of the source, and of a user's Xen tree: rustfmt, clippy, git.
+    /// Checks of the source, and of a user's Xen tree: rustfmt, clippy, git, patch.
     Checks,
 }
 
@@ -89,7 +89,7 @@ pub(crate) const TOOLS: &[Tool] = &[
     tool("make", "make", &[Use::Build]),
     tool("flex", "flex", &[Use::Build]),
     tool("bison", "bison", &[Use::Build]),
-    tool("patch", "patch", &[Use::Build]),
+    tool("patch", "patch", &[Use::Build, Use::Checks]),
     tool("python3", "python3", &[Use::Build]),
     tool("xz", "xz-utils", &[Use::Build, Use::Oracle]),
     // cargo fetches what core's source depends on.
