@@ -80,9 +80,6 @@ mod tests {
         );
         let first = shown(include_str!("../../../../guests/monitor/views/first.c"));
         let views = include_str!("../../../../../docs/altp2m.md");
-        assert!(
-            views.contains(&first),
-            "docs/altp2m.md is to have\n{first}"
-        );
+        assert!(views.contains(&first), "docs/altp2m.md is to have\n{first}");
     }
 }
