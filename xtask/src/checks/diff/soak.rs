@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! The comparison on the host for a thousand times a million operations: `cargo xtask soak`.
 //!
-//! Slice N is what `cargo xtask diff --host --ops 1000000 --seed N` does, so that each can be repeated alone. It takes
-//! two processors half a day, and may take many turns: a slice that agreed is recorded at once in `docs/soak.tsv`, with
-//! the commit, the C and the compilers, and is not run again. `docs/agreement.md` shows the record.
+//! Slice N is what `cargo xtask diff --host --ops 1000000 --seed N` does, so that each can be repeated alone. All take
+//! two processors some eight hours, in as many turns as one likes: a slice that agreed is recorded at once in
+//! `docs/soak.tsv`, with the commit, the C and the compilers, and is not run again. `docs/agreement.md` shows the record.
 
 use std::fmt::Write;
 
