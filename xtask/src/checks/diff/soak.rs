@@ -3,7 +3,8 @@
 //!
 //! Slice N is what `cargo xtask diff --host --ops 1000000 --seed N` does, so that each can be repeated alone. All take
 //! two processors some eight hours, in as many turns as one likes: a slice that agreed is recorded at once in
-//! `docs/soak.tsv`, with the commit, the C and the compilers, and is not run again. `docs/agreement.md` shows the record.
+//! `docs/soak.tsv`, with the commit, the C and the compilers, and is not run again. `docs/agreement.md` shows
+//! the record.
 
 use std::fmt::Write;
 
