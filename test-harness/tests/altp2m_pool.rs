@@ -201,13 +201,18 @@ fn to_c(result: Result<(), Errno>) -> i32 {
 /// A block of the host's, which a restriction splits.
 const HOST_BLOCK: u64 = 0x10_0000;
 
+/// Maps that block; the pool is empty afterwards, as it was.
+fn add_host_block(v: &Viewed) {
+    assert_eq!(v.d.set_pool(v.used() + 8), 0);
+    assert_eq!(v.d.insert(HOST_BLOCK, M2, ram(0) + M2, p2mt::RAM_RW), 0);
+    assert_eq!(v.d.set_pool(v.used()), 0);
+}
+
 #[test]
 fn a10_mere_copies_give_way_to_every_call() {
     for (what, call) in calls() {
         let (v, n) = with_tables(40);
-        assert_eq!(v.d.set_pool(v.used() + 8), 0);
-        assert_eq!(v.d.insert(HOST_BLOCK, M2, ram(0) + M2, p2mt::RAM_RW), 0);
-        assert_eq!(v.d.set_pool(v.used()), 0);
+        add_host_block(&v);
         assert_eq!(call(&v, n), 0, "{what}");
         let left = v.w.view_snapshot(v.view(n));
         assert!(left.len() < 40, "{what}: {} are left", left.len());
@@ -223,9 +228,7 @@ fn a10_mere_copies_give_way_to_every_call() {
 fn a10_what_was_set_gives_way_to_no_call() {
     for (what, call) in calls() {
         let (v, n) = with_settings(40);
-        assert_eq!(v.d.set_pool(v.used() + 8), 0);
-        assert_eq!(v.d.insert(HOST_BLOCK, M2, ram(0) + M2, p2mt::RAM_RW), 0);
-        assert_eq!(v.d.set_pool(v.used()), 0);
+        add_host_block(&v);
         let (before, host) = (v.w.view_snapshot(v.view(n)), v.w.snapshot(v.d));
         assert_eq!(call(&v, n), Errno::ENOMEM.to_c(), "{what}");
         assert_eq!(v.w.view_snapshot(v.view(n)), before, "{what}");
@@ -240,9 +243,7 @@ fn a10_what_was_set_gives_way_to_no_call() {
 fn a10_one_copy_is_enough_for_a_call() {
     for (what, call) in calls() {
         let (v, n) = with_settings(39);
-        assert_eq!(v.d.set_pool(v.used() + 8), 0);
-        assert_eq!(v.d.insert(HOST_BLOCK, M2, ram(0) + M2, p2mt::RAM_RW), 0);
-        assert_eq!(v.d.set_pool(v.used()), 0);
+        add_host_block(&v);
         assert_eq!(call(&v, n), 0, "{what}");
         for table in 0..39 {
             assert_eq!(
