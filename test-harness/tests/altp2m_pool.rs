@@ -354,3 +354,14 @@ fn a10_the_search_of_a_call_looks_whether_to_preempt() {
     assert_eq!(v.d.set_access(page(20), 1, 0, access::R), enomem);
     v.w.check();
 }
+
+/// A change of a source empties the view; but this is none.
+#[test]
+fn a10_what_could_not_be_shown_elsewhere_is_no_source() {
+    let (v, n) = with_settings(40);
+    let source = BLOCK + 39 * M2;
+    assert_eq!(v.remap(n, BLOCK + 40 * M2, source), Err(Errno::ENOMEM));
+    assert_eq!(v.d.remove(source, 1, ram(0) + 39), 0);
+    assert_eq!(v.access(n, BLOCK), Some(P2mAccess::R));
+    v.w.check();
+}
