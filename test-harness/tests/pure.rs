@@ -100,6 +100,25 @@ fn an_entry_says_the_numbers_of_the_abi_itself() {
     assert!(!hole.is_ram() && !hole.is_foreign() && !hole.is_any_ram());
 }
 
+/// Whatever the access was before, and nothing but the permissions and the stored access changes.
+#[test]
+fn a_new_access_gives_the_entry_that_a_mapping_with_it_would_have() {
+    for ty in P2mType::ALL {
+        for (before, after) in all_pairs(&P2mAccess::ALL) {
+            let of = |a| Pte::leaf(Mfn::new(0x1234), ty, a, Level::L3).with_access(a);
+            let (old, new) = (of(before), of(after));
+            assert_eq!(old.with_rights(ty, after), new, "{ty:?}: {before:?}");
+            let untouched = old.without_valid_bit().with_rights(ty, after);
+            assert_eq!(untouched, new.without_valid_bit(), "{ty:?}: {before:?}");
+        }
+    }
+}
+
+fn all_pairs<T: Copy>(all: &[T]) -> impl Iterator<Item = (T, T)> + '_ {
+    all.iter()
+        .flat_map(move |&one| all.iter().map(move |&other| (one, other)))
+}
+
 #[test]
 fn types_fall_into_xens_groups() {
     let group = |f: fn(P2mType) -> bool| -> Vec<u32> {

@@ -149,11 +149,10 @@ pub fn set_access(
     restart: Restart,
 ) -> Result<u64> {
     let table = match pages {
-        1 => Table::towards(write, first, Level::L3),
+        1 => Table::of_level(write, first, Level::L3),
         _ => None,
     };
-    let is_here = |table: &Table<'_>| table.level() == Level::L3 && !write.has_iommu();
-    let Some(table) = table.filter(is_here) else {
+    let Some(table) = table.filter(|_| !write.has_iommu()) else {
         return general::set_access(write, first, pages, access, restart);
     };
     let index = Level::L3.index(first);

@@ -38,6 +38,7 @@ use crate::xen::iommu::IotlbFlush;
 ///
 /// Those of [`crate::map::insert::insert`]; then the pages before the failing one have the
 /// access. Or those of the IOTLB flush; then the access is set.
+#[inline(never)]
 pub fn set_access(
     write: &mut WriteView<'_>,
     first: Gfn,

@@ -81,7 +81,8 @@ pub(crate) struct Deferred<'l> {
 }
 
 impl<'l> Deferred<'l> {
-    /// The deferred work of a p2m: at first only the flush that C's `need_flush` asks for.
+    /// The deferred work of a p2m: none at first. (Whoever holds the lock sets `need_flush`, and
+    /// flushes before it is released: [`Self::take_over_from_c`].)
     ///
     /// # Safety
     ///
@@ -90,11 +91,7 @@ impl<'l> Deferred<'l> {
     pub(super) unsafe fn of(p2m: &'l P2m) -> Self {
         Self {
             barrier: Cell::new(false),
-            stale: Cell::new(if p2m.need_flush() {
-                Stale::All
-            } else {
-                Stale::Nothing
-            }),
+            stale: Cell::new(Stale::Nothing),
             // SAFETY: by the caller's promise.
             pages: unsafe { TablePages::of(p2m) },
         }
@@ -201,6 +198,15 @@ impl<'l> Deferred<'l> {
         self.barrier();
         if self.pages.is_unfinished() {
             self.pages.finish();
+        }
+    }
+
+    /// Takes over the flush that C has deferred since it holds the lock (`need_flush`), at the
+    /// beginning of a function that C calls with the lock held.
+    #[inline(always)]
+    pub(super) fn take_over_from_c(&self) {
+        if self.p2m().need_flush() {
+            self.defer_whole_flush();
         }
     }
 

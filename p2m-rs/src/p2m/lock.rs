@@ -117,6 +117,7 @@ impl WriteLockedByC<'_> {
         debug_assert!(self.0.is_write_locked());
         // SAFETY: the caller holds the write lock, and this is the one view.
         let mut view = unsafe { WriteView::of(self.0) };
+        view.deferred.take_over_from_c();
         let result = f(&mut view);
         view.deferred.leave_to_c();
         result
@@ -271,6 +272,7 @@ impl P2m {
         nesting::enter();
         // SAFETY: as for `read`.
         unsafe { sys::xs_write_lock(self.c().field(Lock)) };
+        debug_assert!(!self.need_flush(), "released with a flush pending");
         // SAFETY: just taken, until the guard drops.
         let view = unsafe { WriteView::of(self) };
         WriteGuard { view }

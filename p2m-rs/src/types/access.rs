@@ -54,6 +54,7 @@ impl P2mAccess {
     ];
 
     /// From C's value; `None` for values that no access has.
+    #[inline(always)]
     pub const fn from_c(value: u64) -> Option<Self> {
         Some(match value {
             0 => Self::N,

@@ -101,57 +101,57 @@ const fn of_type(ty: P2mType) -> u64 {
     VALID | AF | mattr << MATTR_SHIFT | sh << SH_SHIFT | ty | READ | write | xn
 }
 
-/// What an access changes in [`of_type`]'s entry: the S2AP bits that it clears, and XN if it
-/// sets XN.
-const fn taken(access: P2mAccess) -> u64 {
-    let read = if access.allows_read() { 0 } else { READ };
-    let write = if access.allows_write() { 0 } else { WRITE };
-    let xn = if access.allows_execute() { 0 } else { XN };
-    read | write | xn
+/// The fields of an entry that an access decides, with XN inverted: a set bit is a right.
+const RIGHTS: u64 = PERMISSIONS | ACCESS;
+
+/// The rights that a type gives; it leaves the stored access as it is.
+const fn given(ty: P2mType) -> u64 {
+    (of_type(ty) ^ XN) & PERMISSIONS | ACCESS
 }
 
-/// [`of_type`] of each type: a table, since every mapping needs the value.
-static OF_TYPE: [u64; 12] = {
-    let mut table = [0; 12];
-    let mut all: &[P2mType] = &P2mType::ALL;
-    while let [ty, rest @ ..] = all {
-        // This runs at compile time, where a panic is a compile error.
-        #[allow(clippy::indexing_slicing)]
-        {
-            table[*ty as usize] = of_type(*ty);
-        }
-        all = rest;
-    }
-    table
-};
+/// The rights that an access leaves, and the access as it is stored.
+const fn left(access: P2mAccess) -> u64 {
+    let read = if access.allows_read() { READ } else { 0 };
+    let write = if access.allows_write() { WRITE } else { 0 };
+    let execute = if access.allows_execute() { XN } else { 0 };
+    read | write | execute | (access as u64 ^ UNRESTRICTED) << ACCESS_SHIFT
+}
 
-/// [`taken`] of each access.
-static TAKEN: [u64; 11] = {
-    let mut table = [0; 11];
-    let mut all: &[P2mAccess] = &P2mAccess::ALL;
-    while let [access, rest @ ..] = all {
-        // As for OF_TYPE.
-        #[allow(clippy::indexing_slicing)]
-        {
-            table[*access as usize] = taken(*access);
+/// A table of what `$of` makes of each of `$all`, which are an enumeration's values from `$first`
+/// on. The entries before that are 0.
+macro_rules! table_of {
+    ($all:expr, from $first:literal, $of:path) => {{
+        let mut table = [0; $all.len() + $first];
+        let mut rest: &[_] = &$all;
+        while let [value, after @ ..] = rest {
+            // This runs at compile time, where a panic is a compile error.
+            #[allow(clippy::indexing_slicing)]
+            {
+                table[*value as usize] = $of(*value);
+            }
+            rest = after;
         }
-        all = rest;
-    }
-    table
-};
+        table
+    }};
+}
+
+/// Tables, since every mapping needs these values.
+static OF_TYPE: [u64; 12] = table_of!(P2mType::ALL, from 1, of_type);
+static GIVEN: [u64; 12] = table_of!(P2mType::ALL, from 1, given);
+static LEFT: [u64; 11] = table_of!(P2mAccess::ALL, from 0, left);
 
 /// The entry of a type that is restricted to an access, without a frame
 /// (`p2m_set_permission`).
 #[inline(always)]
 fn template(ty: P2mType, access: P2mAccess) -> u64 {
-    // Neither can miss: both enumerations are as large as their tables.
+    // It cannot miss: no value of the enumeration is beyond its table. Nor can those below.
     let full = OF_TYPE.get(ty as usize).copied().unwrap_or(0);
     // The common case.
     if matches!(access, P2mAccess::Rwx) {
         return full;
     }
-    let taken = TAKEN.get(access as usize).copied().unwrap_or(!0);
-    full & !(taken & (READ | WRITE)) | taken & XN
+    let left = LEFT.get(access as usize).copied().unwrap_or(0);
+    full & (left | !(READ | WRITE)) | !left & XN
 }
 
 /// A translation table entry, as a value (not its place in a table).
@@ -208,7 +208,7 @@ impl Pte {
     }
 
     /// An entry that maps a page or block at `level` (C's `mfn_to_p2m_entry`). Memory attributes
-    /// and permissions come from the type; the access takes permissions away.
+    /// and permissions come from the type; the access takes permissions away, and is not stored.
     #[inline(always)]
     pub fn leaf(mfn: Mfn, ty: P2mType, access: P2mAccess, level: Level) -> Self {
         debug_assert!(mfn.base().raw() & !BASE == 0 && mfn.raw() >> 36 == 0);
@@ -250,8 +250,9 @@ impl Pte {
     #[must_use]
     #[inline(always)]
     pub fn with_rights(self, ty: P2mType, access: P2mAccess) -> Self {
-        let rights = template(ty, access) & PERMISSIONS;
-        Self(self.0 & !PERMISSIONS | rights).with_access(access)
+        let given = GIVEN.get(ty as usize).copied().unwrap_or(0);
+        let left = LEFT.get(access as usize).copied().unwrap_or(0);
+        Self((self.0 & !RIGHTS | given & left) ^ XN)
     }
 
     /// This leaf with a frame `pages` frames further on. If that is past the
