@@ -151,16 +151,18 @@ impl State {
     }
 
     /// A reference to a page is dropped. If a foreign mapping owned it, its owner may
-    /// give the page up at that moment. (One that is dying does not use its TLB
-    /// entries any more.) Of a page that nobody owns no entry at all may be left:
-    /// `page_alloc.c` flushes only what had an owner before it hands it out again.
+    /// give the page up at that moment. Of a page that nobody owns no entry at all may be left:
+    /// `page_alloc.c` flushes only what had an owner before it hands it out again. (A domain that
+    /// is dying does not use its TLB entries any more: none of its vCPUs runs, and whoever gets its
+    /// VMID flushes it first.)
     pub(crate) fn check_leaf_uncached(&mut self, cpu: usize, mfn: Mfn) {
         if self.tlb.is_empty() {
             return;
         }
         let is_owned = self.frames.frame(mfn).owner.is_some();
-        let is_held =
-            |domain: usize, leaf: u64| !is_owned || pte::is_foreign(leaf) && !self.is_gone(domain);
+        let is_held = |domain: usize, leaf: u64| {
+            (!is_owned || pte::is_foreign(leaf)) && !self.is_gone(domain)
+        };
         let covers = |((domain, level, _), entry): (Key, u64)| {
             let frames = pte::mfn(entry)..pte::mfn(entry) + (1 << pte::order(level));
             pte::is_leaf(entry, level) && frames.contains(&mfn) && is_held(domain, entry)
