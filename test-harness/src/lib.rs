@@ -32,6 +32,8 @@
 //! | T9 | so are all stores to reachable tables, before the unlock and the IOTLB flush |
 //! | T10 | no register that controls the EL1&0 translation regime is written while walks of a guest may be in flight |
 //! | V1 | a view maps what the host p2m maps: at the same frame or, for one that was remapped, at its source |
+//! | V2 | a view that has lost its number maps nothing |
+//! | V3 | a vCPU is told its view while no CPU runs it |
 //! | P1 | a table is in memory before it is linked, when the IOMMU reads memory |
 //! | P2 | so is each changed word, before the IOTLB flush and the unlock |
 //! | P3 | no page is put, no table freed, before the IOTLB flush of where it was mapped |
@@ -51,9 +53,6 @@
 //! | A1 | values have the meaning that they claim |
 //! | X1 | what a function of Xen asserts of its caller, or silently relies on, holds |
 //! | X2 | at the end of a call the registers of the running vCPU are what its structures say |
-//!
-//! Two more are those of docs/altp2m.md: V2, a view that has lost its number maps nothing; V3, a vCPU
-//! is told its view while no CPU runs it. V3 is broken in `tests/altp2m_states.rs`, and V2 by no test.
 //!
 //! There is no R3, "what is mapped is unmapped": on Arm64 Xen maps all memory,
 //! so that `map_domain_page` is arithmetic and has no counterpart (`helpers.c`

@@ -31,7 +31,9 @@ fn sources(folder: &str, prefix: &str) -> String {
 
 #[test]
 fn each_rule_has_a_checker_and_is_broken_by_hand() {
-    let (checkers, tests) = (sources("src", ""), sources("tests", "checkers_"));
+    let checkers = sources("src", "");
+    // V3 is broken by abuse A8.
+    let tests = sources("tests", "checkers_") + &sources("tests", "altp2m_states");
     let rules = listed();
     assert!(rules.len() > 25, "{rules:?}");
     for rule in rules {
