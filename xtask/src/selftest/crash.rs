@@ -17,9 +17,7 @@ use crate::base::lock;
 use crate::base::paths::Paths;
 use crate::base::progress::Progress;
 use crate::base::table::{self, Row};
-use crate::boot::cpu;
 use crate::boot::dom0::console::Console;
-use crate::host::emulator::Emulator;
 
 /// What must be there, each somewhere after the one before it.
 const EXPECTED: [&str; 6] = [
@@ -33,13 +31,7 @@ const EXPECTED: [&str; 6] = [
 
 /// Builds, crashes and reads; true when all was there.
 pub(super) fn run(paths: &Paths, progress: Progress, args: &DiffArgs) -> Result<bool> {
-    let machine = Machine {
-        cpu: cpu::argument(&args.cpu)?,
-        smp: 1,
-        smmu: false,
-        hole: false,
-        emulator: Emulator::own()?,
-    };
+    let machine = Machine::plain(&args.cpu, 1)?;
     let request = Request {
         seed: args.seed,
         ops: 1,

@@ -10,6 +10,7 @@ use crate::base::cli::{BuildArgs, DiffArgs, Extra, P2m};
 use crate::base::paths::Paths;
 use crate::base::progress::Progress;
 use crate::boot::alone::Alone;
+use crate::boot::cpu;
 use crate::boot::dom0::console::Console;
 use crate::boot::hole;
 use crate::boot::qemu::{Ended, Limits, Running};
@@ -69,6 +70,20 @@ pub(super) struct Machine {
     pub(super) hole: bool,
     /// QEMU.
     pub(super) emulator: Emulator,
+}
+
+impl Machine {
+    /// One without an SMMU and without a hole, with this Debian's QEMU. `cpu` is what the user calls
+    /// the processor.
+    pub(super) fn plain(cpu: &str, smp: u32) -> Result<Self> {
+        Ok(Self {
+            cpu: cpu::argument(cpu)?,
+            smp,
+            smmu: false,
+            hole: false,
+            emulator: Emulator::own()?,
+        })
+    }
 }
 
 impl Request {

@@ -15,8 +15,6 @@ use crate::base::lock;
 use crate::base::paths::Paths;
 use crate::base::progress::Progress;
 use crate::base::table::{self, Row};
-use crate::boot::cpu;
-use crate::host::emulator::Emulator;
 
 /// Which p2m, and whether in a debug build.
 const BUILDS: [(P2m, bool); 3] = [(P2m::C, true), (P2m::Rust, true), (P2m::Rust, false)];
@@ -32,13 +30,7 @@ fn builds(args: &DiffArgs) -> &'static [(P2m, bool)] {
 
 /// Builds and runs them; true when all holds in each.
 pub(super) fn run(paths: &Paths, progress: Progress, args: &DiffArgs) -> Result<bool> {
-    let machine = Machine {
-        cpu: cpu::argument(&args.cpu)?,
-        smp: args.smp,
-        smmu: false,
-        hole: false,
-        emulator: Emulator::own()?,
-    };
+    let machine = Machine::plain(&args.cpu, args.smp)?;
     let request = Request {
         seed: args.seed,
         ops: args.ops,

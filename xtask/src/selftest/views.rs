@@ -16,8 +16,6 @@ use crate::base::lock;
 use crate::base::paths::Paths;
 use crate::base::progress::Progress;
 use crate::base::table::{self, Row};
-use crate::boot::cpu;
-use crate::host::emulator::Emulator;
 use crate::xen::build::BuiltXen;
 
 /// What the two runs are called.
@@ -26,13 +24,7 @@ const WITH: &str = "with";
 
 /// Builds, runs and compares; true when the host p2m is the same and the views are right.
 pub(super) fn run(paths: &Paths, progress: Progress, args: &DiffArgs) -> Result<bool> {
-    let machine = Machine {
-        cpu: cpu::argument(&args.cpu)?,
-        smp: args.smp,
-        smmu: false,
-        hole: false,
-        emulator: Emulator::own()?,
-    };
+    let machine = Machine::plain(&args.cpu, args.smp)?;
     let xen = lock::alone(paths, progress, || {
         built(paths, progress, args, P2m::Rust, args.debug)
     })?;
