@@ -14,7 +14,7 @@ use super::config::{self, Fragment};
 use super::image;
 use super::patches::Series;
 use super::source::{Chosen, Source};
-use crate::base::cli::{BuildArgs, Extra, P2m};
+use crate::base::cli::{BuildArgs, Extra, P2m, Patches};
 use crate::base::command;
 use crate::base::files::{self, Fingerprint};
 use crate::base::paths::Paths;
@@ -100,10 +100,10 @@ pub(crate) fn cargo_target(xen: &BuiltXen, toolchain: &Toolchain) -> String {
 pub(crate) fn build(paths: &Paths, progress: Progress, args: &BuildArgs) -> Result<BuiltXen> {
     let chosen = Chosen::by(&args.source)?;
     let version = chosen.release();
-    let mut series = if args.pristine {
-        Series::default()
-    } else {
-        Series::of(paths, version)?
+    let mut series = match args.patches {
+        Patches::All => Series::of(paths, version)?,
+        Patches::WithoutViews => Series::find(paths)?,
+        Patches::None => Series::default(),
     };
     if args.extra == Some(Extra::OldLocking) {
         series.add(paths.patches().join(OLD_LOCKING));
@@ -183,13 +183,17 @@ fn name(args: &BuildArgs, chosen: &Chosen) -> String {
         Some(Extra::Views) => "-views",
         Some(Extra::NoMemAccess) => "-plain",
     };
-    let pristine = if args.pristine { "-pristine" } else { "" };
+    let patches = match args.patches {
+        Patches::All => "",
+        Patches::WithoutViews => "-without-views",
+        Patches::None => "-pristine",
+    };
     let early = if args.early_printk.is_some() {
         "-early"
     } else {
         ""
     };
-    let base = format!("{release}-{}-{kind}{extra}{early}{pristine}", args.p2m);
+    let base = format!("{release}-{}-{kind}{extra}{early}{patches}", args.p2m);
     match chosen {
         Chosen::Debian(_) => base,
         Chosen::Git { .. } => format!("{base}-git"),
@@ -316,7 +320,7 @@ pub(crate) fn jobs() -> usize {
 #[cfg(test)]
 mod tests {
     use super::{name, Chosen};
-    use crate::base::cli::{BuildArgs, Extra, P2m};
+    use crate::base::cli::{BuildArgs, Extra, P2m, Patches};
     use crate::base::version::Version;
 
     #[test]
@@ -329,6 +333,9 @@ mod tests {
         args.extra = Some(Extra::OldLocking);
         assert_eq!(name(&args, &debian), "4.20-c-release-oldlocking");
         args.extra = None;
+        args.patches = Patches::WithoutViews;
+        assert_eq!(name(&args, &debian), "4.20-c-release-without-views");
+        args.patches = Patches::All;
         args.p2m = P2m::Rust;
         args.debug = true;
         assert_eq!(name(&args, &debian), "4.20-rust-debug");

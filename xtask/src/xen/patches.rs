@@ -14,7 +14,7 @@ use crate::base::paths::Paths;
 use crate::base::version::Version;
 
 /// The first release in which a domain can be created with altp2m.
-const ALTP2M_SINCE: Version = Version::new(4, 19);
+pub(crate) const ALTP2M_SINCE: Version = Version::new(4, 19);
 
 /// What the first patch adds to Kconfig.
 const OPTION: &str = "ARM_P2M_RUST";

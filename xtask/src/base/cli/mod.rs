@@ -10,7 +10,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::base::version::Version;
 
 use values::{early_printk, part, release, seed};
-pub(crate) use values::{EarlyPrintk, Extra, P2m, Theme};
+pub(crate) use values::{EarlyPrintk, Extra, P2m, Patches, Theme};
 
 /// Build, boot and test Xen/Arm with its p2m code in Rust.
 #[derive(Debug, Parser)]
@@ -104,9 +104,9 @@ pub(crate) struct BuildArgs {
     /// For a test.
     #[arg(skip)]
     pub(crate) extra: Option<Extra>,
-    /// Without any patch, for a comparison: only with the C.
+    /// Fewer patches than there are, for a comparison.
     #[arg(skip)]
-    pub(crate) pristine: bool,
+    pub(crate) patches: Patches,
     /// For a board: a serial port that Xen writes to before it knows any.
     #[arg(skip)]
     pub(crate) early_printk: Option<EarlyPrintk>,
@@ -120,7 +120,7 @@ impl BuildArgs {
             debug: false,
             source: SourceArgs::default(),
             extra: None,
-            pristine: false,
+            patches: Patches::All,
             early_printk: None,
         }
     }
@@ -330,7 +330,10 @@ pub(crate) struct ReleasesArgs {
     /// Only this release; may be repeated
     #[arg(long, value_name = "X.YY", value_parser = release)]
     pub(crate) only: Vec<Version>,
-    /// Write the releases that were run into the table of docs/releases.md
+    /// Only this step, and the builds that it needs; may be repeated
+    #[arg(long, value_name = "NAME")]
+    pub(crate) step: Vec<String>,
+    /// Write the steps that were run into the table of docs/releases.md
     #[arg(long)]
     pub(crate) write: bool,
 }

@@ -56,6 +56,18 @@ pub(crate) enum Extra {
     NoMemAccess,
 }
 
+/// Which patches a tree gets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Patches {
+    /// All for its release.
+    #[default]
+    All,
+    /// Not those for views of a guest's memory.
+    WithoutViews,
+    /// None: with the C alone.
+    None,
+}
+
 /// A serial port, as Xen's Kconfig has to be told.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct EarlyPrintk {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! With the option off the patches change nothing: each object of a patched tree against the one of a tree without
-//! patches, built in the same configuration.
+//! With an option off the patches for it change nothing: each object of a patched tree against the one of a tree
+//! without those patches, built in the same configuration.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -11,12 +11,16 @@ use crate::base::command;
 use crate::base::files::{self, Fingerprint};
 use crate::base::paths::Paths;
 use crate::host::tools::CROSS;
+use crate::xen::image;
 
 /// Says when it was compiled, and where.
 const VERSION: &str = "common/version.o";
 
 /// Contains the `.config`, which has a line more for each option of ours.
 const CONFIG: &str = "common/config_data.o";
+
+/// All of the Rust, where it is linked.
+const ARCHIVE: &str = "arch/arm/libxen_p2m.a";
 
 /// Programs for this machine.
 const TOOLS: &str = "tools/";
@@ -25,6 +29,23 @@ const TOOLS: &str = "tools/";
 pub(super) fn compare(paths: &Paths, one: &Path, two: &Path) -> Result<Result<String, String>> {
     let (one, two) = (hashes(paths, one)?, hashes(paths, two)?);
     Ok(judge(&one, &two))
+}
+
+/// How much code and constant data a linked Xen has.
+pub(super) fn text_size(syms: &Path) -> Result<u64> {
+    let shown = image::binutil("size", &[], syms)?;
+    text_in(&shown).with_context(|| format!("the size of {} is no table", syms.display()))
+}
+
+/// Of the line below the heading the first number.
+fn text_in(shown: &str) -> Option<u64> {
+    shown
+        .lines()
+        .nth(1)?
+        .split_whitespace()
+        .next()?
+        .parse()
+        .ok()
 }
 
 fn judge(one: &BTreeMap<String, String>, two: &BTreeMap<String, String>) -> Result<String, String> {
@@ -57,7 +78,10 @@ fn hashes(paths: &Paths, tree: &Path) -> Result<BTreeMap<String, String>> {
     let xen = tree.join("xen");
     let shown = command::output(
         command::clean("find")
-            .args([".", "-name", "*.o", "-type", "f", "-printf", "%P\\n"])
+            .args([
+                ".", "-type", "f", "(", "-name", "*.o", "-o", "-name", "*.a", ")",
+            ])
+            .args(["-printf", "%P\\n"])
             .current_dir(&xen),
     )?;
     let scratch = files::scratch_dir(paths)?;
@@ -66,7 +90,7 @@ fn hashes(paths: &Paths, tree: &Path) -> Result<BTreeMap<String, String>> {
     for name in shown.lines().filter(|name| is_compared(name)) {
         command::output(
             command::clean(format!("{CROSS}objcopy"))
-                .arg("--strip-debug")
+                .args(["--strip-debug", "--enable-deterministic-archives"])
                 .args([&xen.join(name), &stripped]),
         )
         .with_context(|| format!("cannot read {name} in {}", xen.display()))?;
@@ -79,12 +103,13 @@ fn hashes(paths: &Paths, tree: &Path) -> Result<BTreeMap<String, String>> {
 fn is_compared(name: &str) -> bool {
     let file = name.rsplit('/').next().unwrap_or(name);
     let linked = ["built_in.o", "built_in_bin.o", "prelink.o"].contains(&file);
-    !linked && !name.starts_with(TOOLS) && ![VERSION, CONFIG].contains(&name)
+    let other_archive = name.ends_with(".a") && name != ARCHIVE;
+    !linked && !other_archive && !name.starts_with(TOOLS) && ![VERSION, CONFIG].contains(&name)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{is_compared, judge};
+    use super::{is_compared, judge, text_in};
     use std::collections::BTreeMap;
 
     fn objects(list: &[(&str, &str)]) -> BTreeMap<String, String> {
@@ -107,9 +132,22 @@ mod tests {
     }
 
     #[test]
+    fn the_size_of_the_text() {
+        let shown = "   text\t   data\t    bss\n 862345\t  67234\t 176543\n";
+        assert_eq!(text_in(shown), Some(862_345));
+        assert_eq!(text_in("text\n"), None);
+    }
+
+    #[test]
     fn which_objects() {
         assert!(is_compared("arch/arm/p2m.o") && is_compared("arch/arm/mmu/p2m.o"));
-        for not in ["arch/arm/built_in.o", "tools/symbols.o", "common/version.o"] {
+        assert!(is_compared("arch/arm/libxen_p2m.a"));
+        for not in [
+            "arch/arm/built_in.o",
+            "tools/symbols.o",
+            "common/version.o",
+            "lib/lib.a",
+        ] {
             assert!(!is_compared(not), "{not}");
         }
     }

@@ -7,6 +7,7 @@ mod identity;
 mod outcome;
 mod page;
 mod steps;
+mod views;
 
 use anyhow::{bail, Result};
 
@@ -19,6 +20,7 @@ use crate::host::tools::{self, Use};
 use crate::xen::git::Branch;
 use crate::xen::patches::Series;
 use crate::xen::release;
+use crate::xen::source::Chosen;
 
 use outcome::Outcome;
 pub(crate) use steps::short;
@@ -34,7 +36,7 @@ pub(crate) fn run(paths: &Paths, progress: Progress, args: &ReleasesArgs) -> Res
     uses.extend([Use::Boot, Use::Tree]);
     tools::require(paths, progress, &uses)?;
     let mut rows = Vec::new();
-    if args.xen_git.is_some() {
+    if args.xen_git.is_some() && args.step.is_empty() {
         rows.push(applied(paths, progress, args));
     }
     let mut outcomes = Vec::new();
@@ -44,11 +46,14 @@ pub(crate) fn run(paths: &Paths, progress: Progress, args: &ReleasesArgs) -> Res
             release: Some(release),
             xen_git: args.xen_git.clone(),
         };
-        let (source, steps) = steps::long(paths, progress, &source);
+        let wanted = steps::of(release, &args.step);
+        if wanted.is_empty() {
+            continue;
+        }
         outcomes.push(Outcome {
             release,
-            source,
-            steps,
+            source: described(paths, progress, &source),
+            steps: steps::long(paths, progress, &source, &wanted),
         });
     }
     print(&outcomes);
@@ -70,8 +75,19 @@ pub(crate) fn run(paths: &Paths, progress: Progress, args: &ReleasesArgs) -> Res
     Ok(table::conclude("Releases", &rows))
 }
 
+/// What the source is called.
+fn described(paths: &Paths, progress: Progress, source: &SourceArgs) -> String {
+    let source = Chosen::by(source).and_then(|chosen| chosen.source(paths, progress));
+    source.map_or_else(|_| "no source".to_owned(), |source| source.describe())
+}
+
 /// The releases to go through, oldest first.
 fn chosen(args: &ReleasesArgs) -> Result<Vec<Version>> {
+    for step in &args.step {
+        if !NAMES.contains(&step.as_str()) {
+            bail!("there is no step {step:?}: {}", NAMES.join(", "));
+        }
+    }
     for &only in &args.only {
         release::require_tested(only)?;
         if args.xen_git.is_none() {
@@ -171,6 +187,8 @@ mod tests {
         );
         assert!(names(&["--only", "4.19"]).is_err());
         assert!(names(&[clone, "--only", "4.16"]).is_err());
+        assert_eq!(names(&["--step", "views"])?, "4.17 4.20");
+        assert!(names(&["--step", "view"]).is_err());
         Ok(())
     }
 }

@@ -5,20 +5,24 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
-use super::identity;
-use crate::base::cli::{BootArgs, BuildArgs, DiffArgs, Extra, P2m, SourceArgs};
+use super::{identity, views};
+use crate::base::cli::{BootArgs, BuildArgs, DiffArgs, Extra, P2m, Patches, SourceArgs};
 use crate::base::lock;
 use crate::base::paths::Paths;
 use crate::base::progress::Progress;
 use crate::base::table::{self, Row, Status};
+use crate::base::version::Version;
 use crate::boot;
 use crate::boot::dom0::steps;
 use crate::checks::{c_to_rust, gates};
 use crate::selftest;
 use crate::xen::build::{self, BuiltXen};
+use crate::xen::patches::ALTP2M_SINCE;
 
 /// The columns of the table.
-pub(super) const NAMES: [&str; 7] = [BUILDS, IDENTITY, GATES, ROWS, SELFTEST, STRESS, BOOT];
+pub(super) const NAMES: [&str; 9] = [
+    BUILDS, IDENTITY, GATES, ROWS, SELFTEST, STRESS, BOOT, VIEWS_OFF, VIEWS,
+];
 const BUILDS: &str = "builds";
 const IDENTITY: &str = "C as before";
 const GATES: &str = "gates";
@@ -26,6 +30,20 @@ const ROWS: &str = "c-to-rust";
 const SELFTEST: &str = "self-test";
 const STRESS: &str = "stress";
 const BOOT: &str = "boot";
+const VIEWS_OFF: &str = "views off";
+const VIEWS: &str = "views";
+
+/// Those that a release goes through, in order; and of these the named ones, with what they need.
+pub(super) fn of(release: Version, named: &[String]) -> Vec<&'static str> {
+    let named = |step: &str| named.is_empty() || named.iter().any(|name| name == step);
+    let needs_builds = ON_BUILDS.into_iter().any(named);
+    let wanted = |step: &&str| named(step) || (*step == BUILDS && needs_builds);
+    let has = |step: &&str| release >= ALTP2M_SINCE || ![VIEWS_OFF, VIEWS].contains(step);
+    NAMES.into_iter().filter(has).filter(wanted).collect()
+}
+
+/// What is done with the builds of the first step.
+const ON_BUILDS: [&str; 5] = [GATES, ROWS, SELFTEST, STRESS, BOOT];
 
 /// Operations of the self-test, and of all CPUs at once.
 const OPS: u64 = 20_000;
@@ -57,11 +75,18 @@ struct Built {
     without: Option<BuiltXen>,
 }
 
-/// All steps, and what the source was.
-pub(super) fn long(paths: &Paths, progress: Progress, source: &SourceArgs) -> (String, Vec<Step>) {
+/// The steps that are wanted, in the order of the table.
+pub(super) fn long(
+    paths: &Paths,
+    progress: Progress,
+    source: &SourceArgs,
+    wanted: &[&str],
+) -> Vec<Step> {
+    let is_wanted = |name: &str| wanted.contains(&name);
     let mut built = None;
-    let mut steps = vec![
-        step(BUILDS, || {
+    let mut steps = Vec::new();
+    if is_wanted(BUILDS) {
+        steps.push(step(BUILDS, || {
             let [with, without] = CONFIGURATIONS;
             let all = Built {
                 with: build(paths, progress, source, P2m::Rust, with)?,
@@ -70,12 +95,20 @@ pub(super) fn long(paths: &Paths, progress: Progress, source: &SourceArgs) -> (S
             let compilers = all.with.compilers()?;
             built = Some(all);
             Ok(Ok(format!("memory access on and off, {compilers}")))
-        }),
-        step(IDENTITY, || same_c(paths, progress, source)),
-    ];
-    steps.extend(judged(paths, progress, source, built.as_ref()));
-    let described = built.map_or_else(|| "not built".to_owned(), |built| built.with.source);
-    (described, steps)
+        }));
+    }
+    if is_wanted(IDENTITY) {
+        steps.push(step(IDENTITY, || same_c(paths, progress, source)));
+    }
+    let on_builds = ON_BUILDS.into_iter().filter(|name| is_wanted(name));
+    steps.extend(judged(paths, progress, source, built.as_ref(), on_builds));
+    if is_wanted(VIEWS_OFF) {
+        steps.push(step(VIEWS_OFF, || views::off(paths, progress, source)));
+    }
+    if is_wanted(VIEWS) {
+        steps.push(step(VIEWS, || views::on(paths, progress, source)));
+    }
+    steps
 }
 
 /// The steps that `cargo xtask test` has for the release that is not the default one, as rows with their time.
@@ -94,7 +127,7 @@ pub(crate) fn short(
         });
         Ok(Ok(text))
     })];
-    all.extend(judged(paths, progress, source, built.as_ref()));
+    all.extend(judged(paths, progress, source, built.as_ref(), ON_BUILDS));
     let release = source.release.map_or_else(String::new, |r| r.to_string());
     all.into_iter()
         .map(|step| {
@@ -106,60 +139,61 @@ pub(crate) fn short(
         .collect()
 }
 
-/// What is done with what was built.
+/// What is done with what was built: these steps.
 fn judged(
     paths: &Paths,
     progress: Progress,
     source: &SourceArgs,
     built: Option<&Built>,
+    names: impl IntoIterator<Item = &'static str>,
 ) -> Vec<Step> {
-    let Some(built) = built else {
-        let left = [GATES, ROWS, SELFTEST, STRESS, BOOT];
-        return left
-            .map(|name| Step {
-                name,
-                result: Err("there is no build".to_owned()),
-                took: Duration::ZERO,
-            })
-            .into();
-    };
-    let diff = |stress: bool| {
-        let short = if stress {
-            DiffArgs::stress(OPS)
-        } else {
-            DiffArgs::short(false, OPS)
+    let judge = |name: &str| {
+        let Some(built) = built else {
+            return Ok(Err("there is no build".to_owned()));
         };
-        // Both from the same debug builds.
-        let args = DiffArgs {
-            debug: true,
-            source: source.clone(),
-            ..short
-        };
-        selftest::run(paths, progress, &args)
-    };
-    let told = |passed: bool, what: String| {
-        if passed {
-            Ok(what)
-        } else {
-            Err(format!("no: {what}; the table above says more"))
+        match name {
+            GATES => through_gates(paths, progress, built),
+            ROWS => {
+                let row = c_to_rust::complete(paths, &built.with);
+                Ok(told(row.status == Status::Pass, row.detail))
+            }
+            SELFTEST => {
+                let what = format!("{OPS} operations as this release's own C");
+                diff(paths, progress, source, DiffArgs::short(false, OPS), what)
+            }
+            STRESS => {
+                let what = format!("{OPS} operations of all CPUs on one domain");
+                diff(paths, progress, source, DiffArgs::stress(OPS), what)
+            }
+            _ => booted(paths, progress, source, &built.with),
         }
     };
-    vec![
-        step(GATES, || through_gates(paths, progress, built)),
-        step(ROWS, || {
-            let row = c_to_rust::complete(paths, &built.with);
-            Ok(told(row.status == Status::Pass, row.detail))
-        }),
-        step(SELFTEST, || {
-            let what = format!("{OPS} operations as this release's own C");
-            Ok(told(diff(false)?, what))
-        }),
-        step(STRESS, || {
-            let what = format!("{OPS} operations of all CPUs on one domain");
-            Ok(told(diff(true)?, what))
-        }),
-        step(BOOT, || booted(paths, progress, source, &built.with)),
-    ]
+    let names = names.into_iter();
+    names.map(|name| step(name, || judge(name))).collect()
+}
+
+/// The self-test, of debug builds.
+pub(super) fn diff(
+    paths: &Paths,
+    progress: Progress,
+    source: &SourceArgs,
+    args: DiffArgs,
+    what: String,
+) -> Result<Result<String, String>> {
+    let args = DiffArgs {
+        debug: true,
+        source: source.clone(),
+        ..args
+    };
+    Ok(told(selftest::run(paths, progress, &args)?, what))
+}
+
+fn told(passed: bool, what: String) -> Result<String, String> {
+    if passed {
+        Ok(what)
+    } else {
+        Err(format!("no: {what}; the table above says more"))
+    }
 }
 
 fn build(
@@ -174,7 +208,12 @@ fn build(
         extra,
         ..BuildArgs::of(p2m)
     };
-    lock::alone(paths, progress, || build::build(paths, progress, &args))
+    alone(paths, progress, &args)
+}
+
+/// Builds while nothing else does.
+pub(super) fn alone(paths: &Paths, progress: Progress, args: &BuildArgs) -> Result<BuiltXen> {
+    lock::alone(paths, progress, || build::build(paths, progress, args))
 }
 
 /// With the option off, the C's objects are those of a tree without the patches.
@@ -189,10 +228,10 @@ fn same_c(
         let args = BuildArgs {
             source: source.clone(),
             extra,
-            pristine: true,
+            patches: Patches::None,
             ..BuildArgs::of(P2m::C)
         };
-        let pristine = lock::alone(paths, progress, || build::build(paths, progress, &args))?;
+        let pristine = alone(paths, progress, &args)?;
         match identity::compare(paths, &pristine.tree, &patched.tree)? {
             Ok(text) => told = text,
             Err(why) => return Ok(Err(format!("{}: {why}", patched.name))),
@@ -222,7 +261,8 @@ fn through_gates(
     Ok(Ok(format!("{} gates", rows.len())))
 }
 
-fn booted(
+/// Boots it, with all that its release's tools can do.
+pub(super) fn booted(
     paths: &Paths,
     progress: Progress,
     source: &SourceArgs,
@@ -235,4 +275,25 @@ fn booted(
     let passed = outcome.rows.iter().filter(|row| row.status == Status::Pass);
     let passed = passed.count();
     Ok(table::none_failed(&outcome.rows).map(|()| format!("{passed} things that had to happen")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::of;
+    use crate::base::version::Version;
+
+    #[test]
+    fn which_steps() {
+        let steps = |minor, named: &[&str]| {
+            let named: Vec<String> = named.iter().map(|&name| name.to_owned()).collect();
+            of(Version::new(4, minor), &named).join(", ")
+        };
+        let old = "builds, C as before, gates, c-to-rust, self-test, stress, boot";
+        assert_eq!(steps(18, &[]), old);
+        assert_eq!(steps(19, &[]), format!("{old}, views off, views"));
+        // Without what was built there is nothing to boot.
+        assert_eq!(steps(18, &["boot"]), "builds, boot");
+        assert_eq!(steps(23, &["views", "C as before"]), "C as before, views");
+        assert_eq!(steps(18, &["views"]), "");
+    }
 }
