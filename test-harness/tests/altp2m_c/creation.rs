@@ -5,7 +5,9 @@ use std::ffi::c_void;
 
 use xen_sys::p2m_views;
 
+use crate::common::access;
 use crate::library::{library, Tree};
+use crate::request::cmd;
 use crate::scene::{creation, Scene, EXTERNAL, PARAM};
 use crate::{xen, EEXIST, EINVAL, ENOMEM};
 
@@ -92,6 +94,24 @@ fn a_domain_that_is_created_with_altp2m_may_have_views_and_uses_none() {
         // SAFETY: as above.
         unsafe { (s.c.teardown)(s.monitor.pointer()) };
         assert_eq!(xen::with(|s| s.wrong.len()), 0);
+    }
+}
+
+#[test]
+fn a_domain_has_no_more_views_than_it_was_created_with() {
+    for (tree, nr, all) in [
+        (Tree::Mode, 0, 10),
+        (Tree::Number, 10, 10),
+        (Tree::Number, 3, 3),
+        (Tree::Number, 1, 1),
+    ] {
+        let s = Scene::created(tree, nr);
+        s.ok(s.use_views(1));
+        for number in 1..all {
+            assert_eq!(s.create(access::RWX), number);
+        }
+        s.refused(EINVAL, s.of(cmd::CREATE_P2M).u16(2, 7));
+        s.refused(EINVAL, s.view(cmd::SWITCH_P2M, all));
     }
 }
 

@@ -96,7 +96,12 @@ const CREATION: [Fault; 16] = [
     ),
 ];
 
-const ANSWERS: [Fault; 8] = [
+const ANSWERS: [Fault; 9] = [
+    (
+        "#define p2m_altp2m_check(v, idx) altp2m_answered(v, idx)\n",
+        "",
+        "a8_an_answer_waits_until_the_vcpu_has_left_its_cpu",
+    ),
     (
         "    if ( altp2m_vcpu_idx(v) == view )\n        return;\n",
         "",

@@ -24,6 +24,9 @@ const HEADERS: &str = "include/";
 /// Where the tests that look for a planted fault find the libraries.
 pub(crate) const PLANTED: &str = "XEN_P2M_ALTP2M_C";
 
+/// Which of the trees all tests are run with, but for those that run each.
+pub(crate) const TREE: &str = "XEN_P2M_ALTP2M_C_TREE";
+
 /// How a tree creates a domain with views.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Tree {
@@ -36,7 +39,14 @@ pub(crate) enum Tree {
 impl Tree {
     pub(crate) const ALL: [Self; 2] = [Self::Mode, Self::Number];
 
-    fn file(self) -> &'static str {
+    /// The one that tests are run with.
+    pub(crate) fn chosen() -> Self {
+        let name = env::var(TREE).ok();
+        let of_name = |tree: &Self| name.as_deref() == Some(tree.file());
+        Self::ALL.into_iter().find(of_name).unwrap_or(Self::Mode)
+    }
+
+    pub(crate) fn file(self) -> &'static str {
         match self {
             Self::Mode => "mode.so",
             Self::Number => "number.so",
@@ -218,7 +228,7 @@ impl Library {
             hvm_op = "altp2m_hvm_op",
             set_param = "altp2m_set_param",
             get_param = "altp2m_get_param",
-            answered = "altp2m_answered",
+            answered = "test_answered",
             active = "test_altp2m_active",
             vcpu_idx = "test_altp2m_vcpu_idx"
         )

@@ -26,6 +26,7 @@ mod operations;
 mod refusals;
 mod request;
 mod scene;
+mod trees;
 mod xen;
 
 const EPERM: i32 = -1;

@@ -70,7 +70,12 @@ pub(crate) struct Seen {
 impl Scene {
     /// Of a guest that was created for views, and does not use them yet.
     pub(crate) fn new() -> Self {
-        let c = library(Tree::Mode);
+        Self::created(Tree::chosen(), 10)
+    }
+
+    /// The same with so many views, where a tree is told how many.
+    pub(crate) fn created(tree: Tree, nr: u16) -> Self {
+        let c = library(tree);
         let w = Rc::new(world(Config::default()));
         let (d, monitor) = (guest(&w, 0), guest(&w, 1));
         assert_eq!(d.insert(PAGES, 64, ram(0), p2mt::RAM_RW), 0);
@@ -95,7 +100,7 @@ impl Scene {
                 ..State::default()
             };
         });
-        assert_eq!(it.init(d, Tree::Mode, creation(Tree::Mode, 2, 0)), 0);
+        assert_eq!(it.init(d, tree, creation(tree, 2, nr)), 0);
         it.forget();
         it
     }

@@ -38,6 +38,12 @@ bool test_altp2m_active(const struct domain *d)
     return altp2m_active(d);
 }
 
+/* As vm_event.c calls it. */
+void test_answered(struct vcpu *v, uint16_t view)
+{
+    p2m_altp2m_check(v, view);
+}
+
 unsigned int test_altp2m_vcpu_idx(const struct vcpu *v)
 {
     return altp2m_vcpu_idx(v);

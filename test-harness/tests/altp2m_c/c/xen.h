@@ -74,6 +74,16 @@ DEFINE_HANDLE(void, void);
 DEFINE_HANDLE(const_uint64, const uint64_t);
 DEFINE_HANDLE(const_uint8, const uint8_t);
 
+/*
+ * What takes the view of a monitor's answer: in asm/p2m.h up to 4.20, where Arm
+ * has no views, and in xen/p2m-common.h from 4.21 on.
+ */
+#ifdef CONFIG_ALTP2M_NR
+void p2m_altp2m_check(struct vcpu *v, uint16_t idx);
+#else
+static inline void p2m_altp2m_check(struct vcpu *v, uint16_t idx) {}
+#endif
+
 #include <asm/p2m-views.h>
 
 struct domain {
