@@ -72,7 +72,7 @@ pub(crate) fn built(
     let steps = if tools {
         steps.to_vec()
     } else {
-        no_tools::steps(args)
+        no_tools::steps(args, xen)
     };
     let steps: Vec<Step> = steps
         .into_iter()

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! A boot of a Xen for whose release no Debian has the tools: dom0 comes up and runs none, and beside it are two
-//! guests that Xen makes itself, or dom0 is alone with a disk behind an SMMU. dom0's kernel and busybox are those of the default release's Debian.
+//! guests that Xen makes itself, or dom0 is alone with a disk behind an SMMU. With a Xen that has views, a program of
+//! ours makes a guest with views. dom0's kernel and busybox are those of the default release's Debian.
 
 use std::path::Path;
 
@@ -8,7 +9,7 @@ use anyhow::Result;
 
 use super::dom0::console::{Console, StepRun};
 use super::dom0::dma;
-use super::dom0::steps::Step;
+use super::dom0::steps::{memory_back, Step};
 use super::images;
 use super::qemu::Machine;
 use super::smmu::Owner;
@@ -29,9 +30,14 @@ const NODES: &str = include_str!("../../assets/no-tools/dom0less.dts");
 const TICKS: usize = 3;
 
 /// All that dom0 does.
-pub(super) fn steps(args: &BootArgs) -> Vec<Step> {
+pub(super) fn steps(args: &BootArgs, xen: &BuiltXen) -> Vec<Step> {
     let dma = if args.smmu { dma::STEPS } else { &[] };
-    [STEPS, dma].concat()
+    let views = if makes_views(args, xen) { VIEWS } else { &[] };
+    [STEPS, dma, views].concat()
+}
+
+fn makes_views(args: &BootArgs, xen: &BuiltXen) -> bool {
+    xen.views && !args.smmu
 }
 
 const STEPS: &[Step] = &[Step {
@@ -40,6 +46,14 @@ const STEPS: &[Step] = &[Step {
     script: include_str!("../../assets/no-tools/up"),
     counts: true,
     check: stays_up,
+}];
+
+const VIEWS: &[Step] = &[Step {
+    name: "views",
+    title: "a guest with views",
+    script: include_str!("../../assets/no-tools/views"),
+    counts: true,
+    check: has_views,
 }];
 
 /// What is booted, made in `dir`.
@@ -52,6 +66,12 @@ pub(super) fn machine(
     dir: &Path,
 ) -> Result<Machine> {
     let mut more = Vec::new();
+    if makes_views(args, xen) {
+        let kernel = images::kernel(paths, progress, release::DEFAULT)?;
+        more.push(kernel.module(paths, dma::PRIVCMD, dir)?);
+        more.push(programs::probe(paths, &xen.tree, dir)?);
+        more.push(programs::create(paths, &xen.tree, dir)?);
+    }
     if args.smmu {
         let kernel = images::kernel(paths, progress, release::DEFAULT)?;
         for module in dma::MODULES {
@@ -107,9 +127,34 @@ fn stays_up(run: &StepRun) -> Result<String, String> {
     }
 }
 
+/// The program stops at what is otherwise than it must be.
+fn has_views(run: &StepRun) -> Result<String, String> {
+    if run.rc != Some(0) {
+        let last = run.lines.last().map_or("", |line| line.trim());
+        return Err(format!("it stopped at {last}"));
+    }
+    let (refused, mode, views) = (
+        run.number("refused")?,
+        run.number("mode")?,
+        run.number("views")?,
+    );
+    if mode != EXTERNAL || refused < 3 || views < 3 {
+        return Err(format!(
+            "mode {mode}, {views} views, {refused} domains refused"
+        ));
+    }
+    let pages = memory_back(run)?;
+    Ok(format!(
+        "counts in {views} views; {refused} domains refused; {pages}"
+    ))
+}
+
+/// `XEN_ALTP2M_external`.
+const EXTERNAL: u64 = 2;
+
 #[cfg(test)]
 mod tests {
-    use super::{rows, stays_up, NODES};
+    use super::{has_views, rows, stays_up, NODES};
     use crate::base::table::Status;
     use crate::boot::dom0::console::{Console, StepRun};
     use crate::boot::dom0less::images_are_there;
@@ -146,5 +191,29 @@ mod tests {
         assert!(stays_up(&run(Some(0), "3")).is_err());
         assert!(stays_up(&run(None, "15")).is_err());
         assert!(stays_up(&StepRun::default()).is_err());
+    }
+    #[test]
+    fn a_guest_with_views_must_come_to_its_end_and_give_its_memory_back() {
+        let judged = |rc, text: &str| {
+            let pairs = text.split(' ').filter_map(|pair| pair.split_once('='));
+            let run = StepRun {
+                rc: Some(rc),
+                values: pairs.map(|(k, v)| (k.to_owned(), v.to_owned())).collect(),
+                ..StepRun::default()
+            };
+            has_views(&run)
+        };
+        let good = "refused=7 mode=2 views=3 pages_before=90 pages_after=90";
+        assert!(judged(0, good).is_ok_and(|text| text.contains("3 views")));
+        assert!(judged(1, good).is_err());
+        for (from, to) in [
+            ("refused=7", "refused=2"),
+            ("mode=2", "mode=1"),
+            ("views=3", "views=1"),
+            ("views=3 ", ""),
+            ("after=90", "after=80"),
+        ] {
+            assert!(judged(0, &good.replace(from, to)).is_err(), "{to}");
+        }
     }
 }

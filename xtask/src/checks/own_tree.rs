@@ -103,6 +103,7 @@ fn build(paths: &Paths, progress: Progress) -> Result<BuiltXen> {
             p2m: P2m::Rust,
             debug: on("CONFIG_DEBUG"),
             dumps: on("CONFIG_ARM_P2M_DUMP"),
+            views: on("CONFIG_ALTP2M"),
             source: source.describe(),
             tree,
             name,

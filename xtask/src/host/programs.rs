@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Our own guest and our own program for dom0, from `xtask/guests/`: a few kilobytes of C and assembly
+//! Our own guest and our own programs for dom0, from `xtask/guests/`: a few kilobytes of C and assembly
 //! against Xen's public headers, without a C library.
 
 use std::path::{Path, PathBuf};
@@ -62,6 +62,21 @@ pub(crate) fn probe(paths: &Paths, tree: &Path, dir: &Path) -> Result<PathBuf> {
     command::logged(&mut gcc, &paths.log("probe"))?;
     Ok(probe)
 }
+
+/// Compiles the program with which a dom0 without tools makes a guest with views of its memory.
+pub(crate) fn create(paths: &Paths, tree: &Path, dir: &Path) -> Result<PathBuf> {
+    let (mut gcc, create) = (gcc(paths, tree, dir)?, dir.join("create"));
+    let header = files::read_text(&tree.join("xen/include/public/domctl.h"))?;
+    if header.contains(VIEWS_BY_NUMBER) {
+        gcc.arg("-DALTP2M_NR");
+    }
+    gcc.arg("create.c").arg("-o").arg(&create);
+    command::logged(&mut gcc, &paths.log("create"))?;
+    Ok(create)
+}
+
+/// In the header where a domain is created with a number of views.
+const VIEWS_BY_NUMBER: &str = "    } altp2m;\n";
 
 /// The compiler, where the sources are.
 fn gcc(paths: &Paths, tree: &Path, dir: &Path) -> Result<Command> {

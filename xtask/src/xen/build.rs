@@ -37,6 +37,8 @@ pub(crate) struct BuiltXen {
     pub(crate) debug: bool,
     /// Has it the debug key that prints stage 2?
     pub(crate) dumps: bool,
+    /// Can a domain have views of its memory?
+    pub(crate) views: bool,
     /// What it was made from.
     pub(crate) source: String,
     /// The root of the tree.
@@ -124,6 +126,10 @@ pub(crate) fn build(paths: &Paths, progress: Progress, args: &BuildArgs) -> Resu
         p2m: args.p2m,
         debug: args.debug,
         dumps: args.extra == Some(Extra::Dump),
+        views: matches!(
+            args.extra,
+            Some(Extra::Views | Extra::SelftestViews | Extra::TwoCpus)
+        ),
         source: source.describe(),
         tree: paths.xen_trees().join(&name),
         name,

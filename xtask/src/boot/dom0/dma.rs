@@ -29,9 +29,12 @@ pub(crate) const STEPS: &[Step] = &[
     },
 ];
 
+/// The module by which programs make hypercalls.
+pub(crate) const PRIVCMD: &str = "kernel/drivers/xen/xen-privcmd";
+
 /// The kernel's modules that these need, in the order in which they must be loaded.
 pub(crate) const MODULES: [&str; 4] = [
-    "kernel/drivers/xen/xen-privcmd",
+    PRIVCMD,
     "kernel/drivers/nvme/common/nvme-auth",
     "kernel/drivers/nvme/host/nvme-core",
     "kernel/drivers/nvme/host/nvme",
