@@ -35,6 +35,7 @@ pub(crate) fn run(paths: &Paths, progress: Progress, args: &ReleasesArgs) -> Res
     let mut uses = Use::build(P2m::Rust);
     uses.extend([Use::Boot, Use::Tree]);
     tools::require(paths, progress, &uses)?;
+    let when = page::when(paths)?;
     let mut rows = Vec::new();
     if args.xen_git.is_some() && args.step.is_empty() {
         rows.push(applied(paths, progress, args));
@@ -70,7 +71,7 @@ pub(crate) fn run(paths: &Paths, progress: Progress, args: &ReleasesArgs) -> Res
         }
     }
     if args.write {
-        page::write(paths, &outcomes)?;
+        page::write(paths, &when, &outcomes)?;
     }
     Ok(table::conclude("Releases", &rows))
 }

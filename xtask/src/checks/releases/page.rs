@@ -20,14 +20,18 @@ const HEAD: &str = "| Xen | source | when, at which commit here | what was run o
                     |---|---|---|---|---|\n";
 
 /// Puts the rows in.
-pub(super) fn write(paths: &Paths, outcomes: &[Outcome]) -> Result<()> {
+pub(super) fn write(paths: &Paths, when: &str, outcomes: &[Outcome]) -> Result<()> {
     let document = paths.root().join(DOCUMENT);
-    let today = command::output(command::clean("date").args(["--utc", "+%F"]))?;
-    let when = format!("{}, {}", today.trim(), commit(paths)?);
-    let rows = outcomes.iter().map(|outcome| row(outcome, &when)).collect();
+    let rows = outcomes.iter().map(|outcome| row(outcome, when)).collect();
     let text = merge(&files::read_text(&document)?, rows)
         .with_context(|| format!("{DOCUMENT} has not the lines {BEGIN} and {END}"))?;
     files::write(&document, text)
+}
+
+/// The day and the commit, to be asked for before anything is run.
+pub(super) fn when(paths: &Paths) -> Result<String> {
+    let today = command::output(command::clean("date").args(["--utc", "+%F"]))?;
+    Ok(format!("{}, {}", today.trim(), commit(paths)?))
 }
 
 /// This repository's, and whether there is more than that.
