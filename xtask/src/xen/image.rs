@@ -35,6 +35,36 @@ pub(crate) fn symbols(object: &Path) -> Result<Vec<Symbol>> {
     Ok(shown.lines().filter_map(parse_symbol).collect())
 }
 
+/// The names in Xen's own table of symbols, as its `tools/symbols` makes them: the name of a local symbol comes after
+/// that of its file.
+pub(crate) fn names_in_table(image: &Path) -> Result<Vec<String>> {
+    let shown = binutil("nm", &["-pa", "--format=sysv"], image)?;
+    Ok(names_with_files(&shown))
+}
+
+fn names_with_files(shown: &str) -> Vec<String> {
+    let mut file = "";
+    let mut names = Vec::new();
+    for line in shown.lines() {
+        let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+        match *cells.as_slice() {
+            [name, _, _, "FILE", ..] => file = name,
+            // Undefined, absolute and of debuggers.
+            [_, _, "U" | "u" | "A" | "a" | "N" | "n", ..] => {}
+            [name, address, kind, _, ..] if !address.is_empty() && !name.starts_with('$') => {
+                let is_local = kind.chars().all(|c| c.is_ascii_lowercase());
+                names.push(if is_local && !file.is_empty() {
+                    format!("{file}#{name}")
+                } else {
+                    name.to_owned()
+                });
+            }
+            _ => {}
+        }
+    }
+    names
+}
+
 /// How rustc begins the line that it leaves in what it compiles.
 pub(crate) const RUSTC: &str = "rustc ";
 
@@ -91,7 +121,7 @@ pub(crate) fn parse_symbol(line: &str) -> Option<Symbol> {
 
 #[cfg(test)]
 mod tests {
-    use super::{compilers_in, parse_symbol, Symbol};
+    use super::{compilers_in, names_with_files, parse_symbol, Symbol};
 
     #[test]
     fn compilers_are_in_the_comment() {
@@ -107,6 +137,21 @@ mod tests {
             ]
         );
         assert!(compilers_in("").is_empty());
+    }
+
+    #[test]
+    fn a_local_symbol_has_the_name_of_its_file_before_its_own() {
+        let shown = "\n\nSymbols from xen-syms:\n\n\
+            Name       Value   Class        Type         Size             Line  Section\n\n\
+            setup.c             |0000000000000000|   a  |              FILE|                |     |*ABS*\n\
+            $x                  |00000a0000200000|   t  |            NOTYPE|                |     |.text\n\
+            local               |00000a0000200000|   t  |              FUNC|0000000000000010|     |.text\n\
+            start_xen           |00000a0000200010|   T  |              FUNC|0000000000000010|     |.text\n\
+            p2m.rs              |0000000000000000|   a  |              FILE|                |     |*ABS*\n\
+            _RNvC1a1b           |00000a0000200020|   t  |              FUNC|0000000000000010|     |.text\n\
+            missing             |                |   U  |            NOTYPE|                |     |*UND*\n";
+        let names = names_with_files(shown);
+        assert_eq!(names, ["setup.c#local", "start_xen", "p2m.rs#_RNvC1a1b"]);
     }
 
     #[test]

@@ -9,6 +9,7 @@ use super::steps::{alone, booted, diff};
 use crate::base::cli::{BuildArgs, DiffArgs, Extra, P2m, Patches, SourceArgs};
 use crate::base::paths::Paths;
 use crate::base::progress::Progress;
+use crate::checks::gates;
 
 /// Operations on the host p2m, each with one on a view after it; and of all CPUs at once.
 const IN_TURN: u64 = 10_000;
@@ -69,6 +70,9 @@ pub(super) fn on(
         ..BuildArgs::of(P2m::Rust)
     };
     let xen = alone(paths, progress, &xen)?;
+    if let Err(why) = gates::symbol_length(&xen)? {
+        return Ok(Err(why));
+    }
     Ok(booted(paths, progress, source, &xen)?.map(|text| {
         told.push(format!("dom0 with {text}"));
         told.join(", ")
