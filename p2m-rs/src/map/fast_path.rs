@@ -40,7 +40,11 @@ pub(super) fn insert(
     let domain = write.living_domain()?;
     let insertion = Insertion::new(write, forgotten, gfn, target, access);
     let level = Level::of_pages(nr).filter(|&level| insertion.fits(level, 0, level.pages()));
-    let walk = level.and_then(|level| Walk::towards(write, gfn, level));
+    // No closure: with its name that of `and_then` is longer than Xen's table of symbols takes.
+    let walk = match level {
+        Some(level) => Walk::towards(write, gfn, level),
+        None => None,
+    };
     let (Some(level), Some(walk)) = (level, walk) else {
         return Ok(insertion.insert_all(write, nr)?);
     };

@@ -48,6 +48,10 @@ pub fn set_access(
 /// # Errors
 ///
 /// Those of [`set_access`], or the first error among `pages`; what comes before stays set.
+///
+/// (In line, as what it calls: the name of an instance, with the type of `pages` in it, is longer
+/// than Xen's table of symbols takes.)
+#[inline(always)]
 pub fn set_accesses(
     write: &mut WriteView<'_>,
     number: Number,
@@ -67,6 +71,7 @@ pub fn set_accesses(
 }
 
 /// [`set_accesses`], up to the first frame for which there is no page for a table. Returns that one.
+#[inline(always)]
 fn set_while_room(
     write: &mut WriteView<'_>,
     number: Number,
