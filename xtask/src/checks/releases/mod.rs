@@ -6,6 +6,7 @@
 mod identity;
 mod outcome;
 mod page;
+mod run;
 mod steps;
 mod views;
 

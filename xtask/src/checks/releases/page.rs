@@ -75,7 +75,7 @@ impl Line {
 
     /// What was run again is not here any more.
     fn without(mut self, other: &Self) -> Self {
-        let names: Vec<&str> = other.steps().map(name_of).collect();
+        let names: Vec<&str> = other.steps().map(|step| name_of(step)).collect();
         let again = |step: &String| names.contains(&name_of(step));
         if self.release == other.release {
             self.passed.retain(|step| !again(step));
@@ -108,7 +108,7 @@ impl Line {
 }
 
 /// The step that this is about.
-fn name_of(step: &String) -> &str {
+fn name_of(step: &str) -> &str {
     step.split_once(':').map_or(step, |(name, _)| name)
 }
 

@@ -5,18 +5,15 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
+use super::run::{alone, booted, diff, told};
 use super::{identity, views};
-use crate::base::cli::{BootArgs, BuildArgs, DiffArgs, Extra, P2m, Patches, SourceArgs};
-use crate::base::lock;
+use crate::base::cli::{BuildArgs, DiffArgs, Extra, P2m, Patches, SourceArgs};
 use crate::base::paths::Paths;
 use crate::base::progress::Progress;
 use crate::base::table::{self, Row, Status};
 use crate::base::version::Version;
-use crate::boot;
-use crate::boot::dom0::steps;
 use crate::checks::{c_to_rust, gates};
-use crate::selftest;
-use crate::xen::build::{self, BuiltXen};
+use crate::xen::build::BuiltXen;
 use crate::xen::patches::ALTP2M_SINCE;
 
 /// The columns of the table.
@@ -172,30 +169,6 @@ fn judged(
     names.map(|name| step(name, || judge(name))).collect()
 }
 
-/// The self-test, of debug builds.
-pub(super) fn diff(
-    paths: &Paths,
-    progress: Progress,
-    source: &SourceArgs,
-    args: DiffArgs,
-    what: String,
-) -> Result<Result<String, String>> {
-    let args = DiffArgs {
-        debug: true,
-        source: source.clone(),
-        ..args
-    };
-    Ok(told(selftest::run(paths, progress, &args)?, what))
-}
-
-fn told(passed: bool, what: String) -> Result<String, String> {
-    if passed {
-        Ok(what)
-    } else {
-        Err(format!("no: {what}; the table above says more"))
-    }
-}
-
 fn build(
     paths: &Paths,
     progress: Progress,
@@ -209,11 +182,6 @@ fn build(
         ..BuildArgs::of(p2m)
     };
     alone(paths, progress, &args)
-}
-
-/// Builds while nothing else does.
-pub(super) fn alone(paths: &Paths, progress: Progress, args: &BuildArgs) -> Result<BuiltXen> {
-    lock::alone(paths, progress, || build::build(paths, progress, args))
 }
 
 /// With the option off, the C's objects are those of a tree without the patches.
@@ -259,22 +227,6 @@ fn through_gates(
         }
     }
     Ok(Ok(format!("{} gates", rows.len())))
-}
-
-/// Boots it, with all that its release's tools can do.
-pub(super) fn booted(
-    paths: &Paths,
-    progress: Progress,
-    source: &SourceArgs,
-    xen: &BuiltXen,
-) -> Result<Result<String, String>> {
-    let mut args = BootArgs::of(P2m::Rust);
-    args.build.source = source.clone();
-    let outcome = boot::built(paths, progress, &args, xen, steps::ALL)?;
-    table::print(&outcome.title, &outcome.rows);
-    let passed = outcome.rows.iter().filter(|row| row.status == Status::Pass);
-    let passed = passed.count();
-    Ok(table::none_failed(&outcome.rows).map(|()| format!("{passed} things that had to happen")))
 }
 
 #[cfg(test)]

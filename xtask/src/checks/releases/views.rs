@@ -5,7 +5,7 @@
 use anyhow::Result;
 
 use super::identity;
-use super::steps::{alone, booted, diff};
+use super::run::{alone, booted, diff};
 use crate::base::cli::{BuildArgs, DiffArgs, Extra, P2m, Patches, SourceArgs};
 use crate::base::paths::Paths;
 use crate::base::progress::Progress;
