@@ -151,9 +151,6 @@ static void start(volatile uint64_t *pages)
 
     for ( unsigned int i = 0; i < sizeof(code) / sizeof(code[0]); i++ )
         ((volatile uint32_t *)pages)[i] = code[i];
-    ctl = domctl(XEN_DOMCTL_set_address_size, guest);
-    ctl->u.address_size.size = 64;
-    must("set_address_size", done(ctl), 0);
     context.flags = VGCF_online;
     context.user_regs.pc64 = FRAME(CODE) * PAGE;
     context.user_regs.x0 = FRAME(COUNTER) * PAGE;
@@ -308,6 +305,10 @@ static int run(long count, const char **words)
     ctl = domctl(XEN_DOMCTL_set_paging_mempool_size, guest);
     ctl->u.paging_mempool.size = 4UL << 20;
     must("set_paging_mempool_size", done(ctl), 0);
+    // Before it has memory.
+    ctl = domctl(XEN_DOMCTL_set_address_size, guest);
+    ctl->u.address_size.size = 64;
+    must("set_address_size", done(ctl), 0);
     ctl = domctl(XEN_DOMCTL_max_vcpus, guest);
     ctl->u.max_vcpus.max = 1;
     must("max_vcpus", done(ctl), 0);
