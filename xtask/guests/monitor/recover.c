@@ -15,7 +15,12 @@ void do_recover(uint32_t domain, unsigned long vcpus)
 
     // What died must be disconnected first.
     if ( monitor_open(&monitor, domain) == 0 )
+    {
+        // And must not stay connected, as what died would.
+        monitor_close(&monitor);
+        errno = 0;
         die("nothing to recover: a monitor could connect");
+    }
     printf("monitor: the first try says %s\n", strerror(errno));
     value("busy", errno == EBUSY);
     if ( !xc || xc_domain_pause(xc, domain) || xc_monitor_disable(xc, domain) )

@@ -16,6 +16,36 @@ static void sees(unsigned int cpu, uint64_t frame, uint64_t wanted, const char *
     expect(seen == wanted, "%s, CPU %u sees %lx at %lx", when, cpu, seen, frame);
 }
 
+// As monitors hide what they show: the page that is shown may be executed, and whoever reads there goes on in view 0, where
+// the guest's own is. A frame takes the access of what it shows when it begins to show it; what is set for one of the two
+// from then on is that one's.
+static void hidden(uint16_t view)
+{
+    vm_event_request_t event;
+
+    change_frame(view, OWN, SHADOW);
+    set_access(view, SHADOW, XENMEM_access_n);
+    sees(0, OWN, shadow, "restricted where it is the guest's");
+    order(0, ORDER_READ, ADDRESS(SHADOW), 0);
+    next_access(&event, 0, view, SHADOW, MEM_ACCESS_R);
+    set_access(view, SHADOW, XENMEM_access_rwx);
+    answer_in(&event, view);
+    expect(result_of(0) == shadow, "the guest reads something else");
+
+    set_access(view, OWN, XENMEM_access_x);
+    sees(0, SHADOW, shadow, "restricted where it is shown");
+    order(0, ORDER_READ, ADDRESS(OWN), 0);
+    next_access(&event, 0, view, OWN, MEM_ACCESS_R);
+    answer_in(&event, 0);
+    expect(result_of(0) == own, "the guest reads what is hidden");
+    move(0, view);
+    set_access(view, OWN, XENMEM_access_rwx);
+    sees(0, OWN, shadow, "opened where it is shown");
+    expect(view_access_of(view, OWN) == XENMEM_access_rwx, "its access");
+    change_frame(view, OWN, NO_FRAME);
+    sees(0, OWN, own, "changed back");
+}
+
 static void round_of(uint16_t view)
 {
     set_word(OWN, 0, own);
@@ -36,6 +66,8 @@ static void round_of(uint16_t view)
            "a hypercall to a page that is shown elsewhere: %lx, %lx", word_of(OWN, 2), word_of(SHADOW, 2));
     change_frame(view, OWN, NO_FRAME);
     sees(0, OWN, own, "changed back");
+
+    hidden(view);
 
     // One that was made for it, for two of its pages; gone again, without a word to the view.
     populate(NEW_FRAME);
