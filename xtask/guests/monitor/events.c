@@ -7,6 +7,18 @@
 #include <sys/mman.h>
 #include "events.h"
 
+// The ring is one more page of the domain's for a moment. One that has all that it may have would keep monitors away.
+static int make_room(struct monitor *m)
+{
+    xc_domaininfo_t info;
+
+    if ( xc_domain_getinfolist(m->xc, m->domain, 1, &info) != 1 || info.domain != m->domain )
+        return -1;
+    if ( info.tot_pages < info.max_pages )
+        return 0;
+    return xc_domain_setmaxmem(m->xc, m->domain, (info.tot_pages + 1) * (XC_PAGE_SIZE / 1024));
+}
+
 // EBUSY: another monitor is connected, or one died without xc_monitor_disable.
 int monitor_open(struct monitor *m, uint32_t domain)
 {
@@ -21,7 +33,7 @@ int monitor_open(struct monitor *m, uint32_t domain)
     // ring, and SHARED_RING_INIT would wipe it out.
     if ( !m->xc || !m->evtchn || xc_domain_pause(m->xc, domain) )
         return -1;
-    m->page = xc_monitor_enable(m->xc, domain, &remote);
+    m->page = make_room(m) ? NULL : xc_monitor_enable(m->xc, domain, &remote);
     if ( m->page )
     {
         SHARED_RING_INIT((vm_event_sring_t *)m->page);
