@@ -54,5 +54,7 @@ void role_table(void);
 void role_same(void);
 void role_dma(void);
 void role_views(void);
+void role_hostile(void);
+void role_victim(void);
 
 #endif

@@ -149,6 +149,10 @@ void guest_main(const char *tree)
         role_dma();
     else if ( after(role, "views") )
         role_views();
+    else if ( after(role, "hostile") )
+        role_hostile();
+    else if ( after(role, "victim") )
+        role_victim();
     else if ( after(role, "tick") )
         for ( unsigned long n = 1; n < 1000; n++ )
         {

@@ -13,6 +13,7 @@
 //   monitor dma-busy ID TIMES               the same while tables change
 //   monitor dma-stream ID                   a device that does not stop; ends at once
 //   monitor views-... ID [N]                views of a guest's memory, with role=views (views/)
+//   monitor hostile ID SEED SECONDS         any call and any answer, with role=hostile (hostile/)
 //   monitor recover ID VCPUS                after a monitor died: its vCPUs go on
 //
 // Ends with 0 if all was as it must be, 3 if the domain went away.
@@ -136,9 +137,14 @@ int main(int count, char **words)
         do_recover(domain, n[0]);
         return 0;
     }
+    if ( !strcmp(kind, "hostile") && count == 5 )
+    {
+        do_hostile(domain, n[0], n[1]);
+        return 0;
+    }
     if ( count < 3 )
     {
-        printf("usage: monitor table|sequence|hold|share|ring|step|linux|dma-...|views-...|recover ID ...\n");
+        printf("usage: monitor table|sequence|hold|share|ring|step|linux|dma-...|views-...|hostile|recover ID ...\n");
         return 2;
     }
     if ( monitor_open(&monitor, domain) )

@@ -34,6 +34,7 @@ void do_dma_access(void);
 void do_dma_busy(unsigned long batches);
 void do_dma_stream(void);
 bool do_views(const char *kind, unsigned long n, bool *gone);
+void do_hostile(uint32_t domain, uint64_t seed, unsigned long length);
 void do_recover(uint32_t domain, unsigned long vcpus);
 
 #endif

@@ -40,6 +40,9 @@ const MONITOR: &[&str] = &[
     "views/step.c",
     "views/stage1.c",
     "views/end.c",
+    "hostile/main.c",
+    "hostile/calls.c",
+    "hostile/answers.c",
 ];
 
 const LIBRARIES: [&str; 4] = [

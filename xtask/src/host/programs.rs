@@ -32,6 +32,10 @@ const GUEST: &[&str] = &[
     "dma/dma.c",
     "dma/nvme.c",
     "dma/skip.S",
+    "hostile/hostile.c",
+    "hostile/tables.c",
+    "hostile/calls.c",
+    "hostile/vectors.S",
 ];
 
 /// What both are compiled with: no library, no vector registers, no position independence.

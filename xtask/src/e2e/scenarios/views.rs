@@ -13,10 +13,11 @@ const STEP: Scenario = scenario!("views-step", "single step by two views", step)
 const STAGE1: Scenario = scenario!("views-stage1", "stage 1 changes under two views", stage1);
 const LINUX: Scenario = scenario!("views-linux", "Linux in a view", linux);
 const END: Scenario = scenario!("views-end", "guest destroyed with views", end);
+const HOSTILE: Scenario = scenario!("views-hostile", "hostile guest, hostile toolstack", hostile);
 
 /// In the order in which they run.
 pub(in crate::e2e) const WITH_VIEWS: &[Scenario] =
-    &[OPS, EXEC, SHADOW, CYCLE, STEP, STAGE1, LINUX, END];
+    &[OPS, EXEC, SHADOW, CYCLE, STEP, STAGE1, LINUX, END, HOSTILE];
 
 /// What `cargo xtask test` runs each time.
 pub(in crate::e2e) const SHORT_WITH_VIEWS: &[Scenario] = &[OPS, EXEC, SHADOW, CYCLE];
@@ -148,16 +149,46 @@ fn end(run: &StepRun) -> Result<Seen, String> {
     told(format!("at 12 moments; {pages}"))
 }
 
+fn hostile(run: &StepRun) -> Result<Seen, String> {
+    well(run)?;
+    for (key, what) in [
+        ("stuck", "a vCPU stands still though nobody pauses it"),
+        ("seen", "the guest has seen a secret of another"),
+        (
+            "changed",
+            "the victim's pages were written by somebody else",
+        ),
+        ("victim_works", "the victim stands still"),
+        ("left", "guests are left"),
+    ] {
+        if run.number(key)? != 0 {
+            return Err(what.to_owned());
+        }
+    }
+    let guests = at_least(run, "guests", 6)?;
+    // Far fewer than on the slowest machine that this was run on.
+    let calls = at_least(run, "calls", 500)?;
+    let (acts, kills) = (
+        at_least(run, "acts", 5000)?,
+        at_least(run, "kills", guests)?,
+    );
+    at_least(run, "events", 1)?;
+    let pages = memory_back(run)?;
+    told(format!(
+        "{guests} guests; {acts} acts, {calls} calls, {kills} processes killed; {pages}"
+    ))
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{cycle, end, exec, linux, ops, shadow, stage1, step, Seen};
+    use super::{cycle, end, exec, hostile, linux, ops, shadow, stage1, step, Seen};
     use crate::boot::dom0::console::StepRun;
     use crate::e2e::scenario::tests::run;
 
     type Judged = fn(&StepRun) -> Result<Seen, String>;
 
     /// What a good run prints besides `wrong=0`, and what each must not be.
-    const CASES: [(Judged, &str, &str); 8] = [
+    const CASES: [(Judged, &str, &str); 9] = [
         (
             ops,
             "refused=2 tried=400 wrong_without=0 tried_without=30",
@@ -181,6 +212,13 @@ mod tests {
             end,
             "moments=12 left=0 pages_before=90 pages_after=90",
             "moments=11 left=1 pages_after=80",
+        ),
+        (
+            hostile,
+            "guests=6 calls=900 acts=9000 kills=9 events=4 stuck=0 seen=0 changed=0 victim_works=0 left=0 \
+             pages_before=90 pages_after=90",
+            "guests=5 calls=499 acts=4999 kills=5 events=0 stuck=1 seen=1 changed=1 victim_works=1 left=1 \
+             pages_after=80",
         ),
     ];
 
