@@ -52,6 +52,11 @@ static long create(unsigned int mode, unsigned int views)
     long rc;
 
     it->flags = XEN_DOMCTL_CDF_hvm | XEN_DOMCTL_CDF_hap;
+    // As libxl does. (Without, 4.21 answers each access to a page that is not in the tables at the moment as if there
+    // were none; 4.22 looks into the tables first.)
+#ifdef XEN_DOMCTL_CDF_trap_unmapped_accesses
+    it->flags |= XEN_DOMCTL_CDF_trap_unmapped_accesses;
+#endif
     it->max_vcpus = 1;
     it->max_evtchn_port = 1023;
     it->max_grant_frames = -1;
