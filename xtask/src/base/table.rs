@@ -52,6 +52,11 @@ impl Row {
         }
     }
 
+    /// A row that failed, as one line of a log.
+    fn failure(&self) -> String {
+        format!("{}: {}: {}", self.status, self.name, self.detail)
+    }
+
     /// A row that is not counted.
     pub(crate) fn info(name: &str, detail: String) -> Self {
         Self {
@@ -81,19 +86,34 @@ pub(crate) fn none_failed(rows: &[Row]) -> Result<(), String> {
 /// Prints the rows and how many passed, which is how a comparison ends; true when none failed.
 pub(crate) fn conclude(title: &str, rows: &[Row]) -> bool {
     print(title, rows);
-    let count = |status| rows.iter().filter(|row| row.status == status).count();
-    print_count(count(Status::Pass), count(Status::Fail));
+    print_closing(rows.iter());
     all_passed(rows)
+}
+
+/// What comes below a table: its failures once more, since a reader of a log begins at its end, and how many
+/// rows passed.
+pub(crate) fn print_closing<'a>(rows: impl Iterator<Item = &'a Row>) {
+    for line in closing(rows) {
+        println!("{line}");
+    }
+}
+
+fn closing<'a>(rows: impl Iterator<Item = &'a Row>) -> Vec<String> {
+    let (mut passed, mut lines) = (0, Vec::new());
+    for row in rows {
+        match row.status {
+            Status::Pass => passed += 1,
+            Status::Fail => lines.push(row.failure()),
+            Status::Info => {}
+        }
+    }
+    lines.push(format!("{passed} passed, {} failed", lines.len()));
+    lines
 }
 
 /// Minutes, to the tenth.
 pub(crate) fn minutes(took: Duration) -> String {
     format!("{:.1}", took.as_secs_f64() / 60.0)
-}
-
-/// The last line of a table.
-pub(crate) fn print_count(passed: usize, failed: usize) {
-    println!("{passed} passed, {failed} failed");
 }
 
 /// Prints the rows to stdout.
@@ -126,26 +146,27 @@ impl Timed {
     /// Rows of what was done since the last ones.
     pub(crate) fn add(&mut self, rows: impl IntoIterator<Item = Row>) {
         let mut took = Some(self.since.elapsed());
-        let rows = rows.into_iter().map(|row| (row, took.take()));
-        self.rows.extend(rows);
-        self.since = Instant::now();
+        self.take(rows.into_iter().map(|row| (row, took.take())));
     }
 
     /// Rows that know their time.
     pub(crate) fn add_timed(&mut self, rows: impl IntoIterator<Item = (Row, Duration)>) {
-        let rows = rows.into_iter().map(|(row, took)| (row, Some(took)));
-        self.rows.extend(rows);
+        self.take(rows.into_iter().map(|(row, took)| (row, Some(took))));
+    }
+
+    /// A failure is told at once: the table comes much later, or never if somebody ends the run.
+    fn take(&mut self, rows: impl Iterator<Item = (Row, Option<Duration>)>) {
+        for (row, took) in rows {
+            if row.status == Status::Fail {
+                eprintln!("{}", row.failure());
+            }
+            self.rows.push((row, took));
+        }
         self.since = Instant::now();
     }
 
-    /// How many came out so.
-    pub(crate) fn count(&self, status: Status) -> usize {
-        let rows = self.rows.iter();
-        rows.filter(|(row, _)| row.status == status).count()
-    }
-
-    /// Prints them, with their minutes, and how long it took in all.
-    pub(crate) fn print(&self, title: &str) {
+    /// Prints them, with their minutes, how long it took in all, and how many passed; true when none failed.
+    pub(crate) fn conclude(&self, title: &str) -> bool {
         let cells = self.rows.iter().map(|(row, took)| {
             let took = took.map_or_else(String::new, minutes);
             let status = row.status.to_string();
@@ -153,6 +174,9 @@ impl Timed {
         });
         let all = format!("{} min in all", minutes(self.begin.elapsed()));
         print_columns([title, "", "min", &all], cells);
+        let rows = || self.rows.iter().map(|(row, _)| row);
+        print_closing(rows());
+        rows().all(|row| row.status != Status::Fail)
     }
 }
 
@@ -178,8 +202,19 @@ pub(crate) fn print_columns<const N: usize>(
 
 #[cfg(test)]
 mod tests {
-    use super::{minutes, Row, Status, Timed};
+    use super::{closing, minutes, Row, Timed};
     use std::time::Duration;
+
+    #[test]
+    fn failures_are_named_below_the_table_and_the_last_line_counts() {
+        let rows = [
+            Row::of("lints", Ok("clean".to_owned())),
+            Row::of("boot", Err("no dom0".to_owned())),
+            Row::info("compilers", String::new()),
+        ];
+        let lines = closing(rows.iter());
+        assert_eq!(lines, ["FAIL: boot: no dom0", "1 passed, 1 failed"]);
+    }
 
     #[test]
     fn the_first_row_of_a_run_has_its_time() {
@@ -189,7 +224,6 @@ mod tests {
         timed.add_timed([(row("c"), Duration::from_secs(90))]);
         let times: Vec<bool> = timed.rows.iter().map(|(_, took)| took.is_some()).collect();
         assert_eq!(times, [true, false, true]);
-        assert_eq!(timed.count(Status::Info), 3);
         let last = timed.rows.last().and_then(|(_, took)| took.map(minutes));
         assert_eq!(last.as_deref(), Some("1.5"));
     }

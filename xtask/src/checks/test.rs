@@ -10,7 +10,7 @@ use crate::base::command;
 use crate::base::lock;
 use crate::base::paths::Paths;
 use crate::base::progress::Progress;
-use crate::base::table::{self, Row, Status, Timed};
+use crate::base::table::{self, Row, Timed};
 use crate::base::version::Version;
 use crate::bench::native;
 use crate::boot;
@@ -73,10 +73,7 @@ pub(crate) fn run(paths: &Paths, progress: Progress, args: &TestArgs) -> bool {
             vec![Row::of("end to end, short form", Err(format!("{error:#}")))]
         }));
     }
-    rows.print("Tests");
-    let failed = rows.count(Status::Fail);
-    println!("{}", closing(rows.count(Status::Pass), failed));
-    failed == 0
+    rows.conclude("Tests")
 }
 
 /// The other release that Debian has, with its tools: Debian 12's.
@@ -85,10 +82,6 @@ fn older() -> SourceArgs {
         release: Some(Version::new(4, 17)),
         ..SourceArgs::default()
     }
-}
-
-fn closing(passed: usize, failed: usize) -> String {
-    format!("{passed} passed, {failed} failed")
 }
 
 /// The release whose clippy's opinions on style the code is kept to. Each release has others.
@@ -269,17 +262,12 @@ fn timed(paths: &Paths, progress: Progress) -> Row {
 
 #[cfg(test)]
 mod tests {
-    use super::{closing, lints, STYLE_OF};
+    use super::{lints, STYLE_OF};
 
     #[test]
     fn clippy_is_asked_for_all_where_its_opinions_are_known() {
         let all = lints(Some(STYLE_OF));
         assert!(all.ends_with(&["--", "-D", "warnings"]), "{all:?}");
         assert!(lints(None).contains(&"clippy::all"));
-    }
-
-    #[test]
-    fn closing_line_has_the_form_others_look_for() {
-        assert_eq!(closing(5, 0), "5 passed, 0 failed");
     }
 }

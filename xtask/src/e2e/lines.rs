@@ -2,7 +2,7 @@
 //! The final table: the C and the Rust side by side.
 
 use super::scenario::Verdict;
-use crate::base::table;
+use crate::base::table::{self, Row};
 
 /// One line of the final table.
 pub(super) struct Line {
@@ -12,7 +12,18 @@ pub(super) struct Line {
     pub(super) verdict: Verdict,
 }
 
-/// Prints them all, and how many passed.
+impl Line {
+    /// The verdict as a row, which has what both did where it is a failure.
+    fn row(&self) -> Row {
+        let seen = match &self.verdict {
+            Verdict::Fail(who) => Err(format!("{who}; C: {}; Rust: {}", self.c, self.rust)),
+            passed => Ok(passed.text()),
+        };
+        Row::of(&self.title, seen)
+    }
+}
+
+/// Prints them all, those that failed once more, and how many passed.
 pub(super) fn print(lines: &[Line]) {
     let rows = lines.iter().map(|line| {
         [
@@ -23,6 +34,6 @@ pub(super) fn print(lines: &[Line]) {
         ]
     });
     table::print_columns(["End to end", "C", "Rust", ""], rows);
-    let passed = lines.iter().filter(|line| line.verdict.passed()).count();
-    table::print_count(passed, lines.len() - passed);
+    let rows: Vec<Row> = lines.iter().map(Line::row).collect();
+    table::print_closing(rows.iter());
 }
