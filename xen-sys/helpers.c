@@ -290,8 +290,9 @@ bool xs_vcpu_is_running(const struct vcpu *v) { return v->is_running; }
 #endif
 void xs_flush_all_guests_tlb_local(void) { flush_all_guests_tlb_local(); }
 
-uint64_t xs_gva_to_ma_par(vaddr_t va, unsigned int flags)
+uint64_t xs_gva_to_ma_par(const struct vcpu *v, vaddr_t va, unsigned int flags)
 {
+    ASSERT(v == current);
     return gva_to_ma_par(va, flags);
 }
 

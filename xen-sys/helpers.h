@@ -97,8 +97,11 @@ unsigned int xs_array_index_nospec(unsigned int index, unsigned int size);
 #endif
 void xs_flush_all_guests_tlb_local(void);
 
-/* Address translation by the hardware of the current vCPU. */
-uint64_t xs_gva_to_ma_par(vaddr_t va, unsigned int flags);
+/*
+ * Address translation by the hardware of the current vCPU. The first takes it as
+ * get_page_from_gva() does, whose arguments so stay in their registers.
+ */
+uint64_t xs_gva_to_ma_par(const struct vcpu *v, vaddr_t va, unsigned int flags);
 int xs_gva_to_ipa(vaddr_t va, paddr_t *ipa, unsigned int flags);
 
 /* The current CPU and vCPU. */

@@ -162,6 +162,19 @@ fn a17_tables_that_only_the_hardware_can_read() {
     }
 }
 
+/// The guest's own tables have no such entry, and those that the view shows in their place do: the software
+/// finds nothing, as with tables that it cannot walk, and the hardware walks what the view shows.
+#[test]
+fn a17_tables_that_only_the_view_shows_lead_to_the_hosts_page_as_well() {
+    let s = scene(p2mt::RAM_RW, InView::Copied, InView::Remapped, access::RWX);
+    let page = s.vcpu.page_from_gva(GVA, true).map(|page| page.put());
+    assert_eq!(page, s.v.d.lookup(ELSEWHERE).0);
+    // In the host p2m there are none that lead there.
+    s.v.w.run(0, s.v.vcpu_in(0, 0));
+    assert_eq!(s.vcpu.page_from_gva(GVA, true), None);
+    s.v.w.check();
+}
+
 /// What is not the domain's own RAM, or not there.
 #[test]
 fn a16_what_the_host_does_not_give_is_not_given_in_a_view() {

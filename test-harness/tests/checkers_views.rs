@@ -108,7 +108,7 @@ fn t7_a_cpu_returns_to_a_guest_with_what_another_view_left() {
 fn t7_an_at_through_other_tables_with_the_same_vmid() {
     let v = Viewed::plain();
     let n = v.create();
-    v.vcpu_in(0, n);
+    let vcpu = v.vcpu_in(0, n);
     let (view, host) = (v.view(n).vttbr(), v.d.vttbr());
     let found = broken(&v.w, || {
         let flags = sys::arch::local_irq_save();
@@ -116,7 +116,7 @@ fn t7_an_at_through_other_tables_with_the_same_vmid() {
         // SAFETY: interrupts are off, and the old value comes back.
         unsafe { sys::arch::write_vttbr_el2(host) };
         sys::arch::isb();
-        v.d.read_locked(|| xen!(xs_gva_to_ma_par(0x1000, 0)));
+        v.d.read_locked(|| xen!(xs_gva_to_ma_par(vcpu.pointer(), 0x1000, 0)));
         sys::arch::dsb_ish();
         // SAFETY: as above.
         unsafe { sys::arch::write_vttbr_el2(view) };

@@ -83,6 +83,21 @@ fn t10_a_guest_that_ran_again_or_an_at_instruction_begins_new_walks() {
     assert_eq!(broken(&w, writes()[3].1), ["T10"]);
 }
 
+/// The registers that an AT uses are those of the vCPU that runs.
+#[test]
+fn r0_nothing_is_translated_for_a_vcpu_that_does_not_run() {
+    let w = plain();
+    let d = guest(&w, 0);
+    let (runs, other) = (w.vcpu(d), w.vcpu(d));
+    w.run(0, runs);
+    for (v, expected) in [(runs, &NONE[..]), (other, &["R0"])] {
+        let at = || {
+            xen!(xs_gva_to_ma_par(v.pointer(), 0, 0));
+        };
+        assert_eq!(broken(&w, at), expected);
+    }
+}
+
 #[test]
 fn t10_what_traps_is_nothing_that_a_walk_looks_at() {
     let w = running();

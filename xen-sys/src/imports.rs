@@ -173,8 +173,10 @@ imports! {
 
     // Address translation by the hardware of the current vCPU.
 
+    /// `v` is the current one, as a debug build checks.
+    ///
     /// Safe: an AT instruction and what PAR_EL1 says then. Nothing is accessed there.
-    safe fn xs_gva_to_ma_par(va: vaddr_t, flags: c_uint) -> u64;
+    safe fn xs_gva_to_ma_par(v: &Opaque<vcpu>, va: vaddr_t, flags: c_uint) -> u64;
     /// Safe: an AT instruction. Nothing is accessed there.
     safe fn xs_gva_to_ipa(va: vaddr_t, ipa: &mut paddr_t, flags: c_uint) -> c_int;
 

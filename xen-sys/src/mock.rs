@@ -349,22 +349,6 @@ macro_rules! panic_xen {
 /// Always safe.
 pub unsafe fn note_direct_map() {}
 
-/// What PAR_EL1 says beside the address: normal write-back memory, inner
-/// shareable; bit 11 is RES1.
-const PAR_ATTRIBUTES: u64 = 0xff << 56 | 1 << 11 | 3 << 7;
-
-/// `gva_to_ma_par()`: PAR_EL1 with the page's address, or with bit 0.
-#[no_mangle]
-extern "C" fn xs_gva_to_ma_par(va: vaddr_t, flags: c_uint) -> u64 {
-    let mut maddr = 0;
-    let par = xs_gvirt_to_maddr(va, &mut maddr, flags);
-    if par == 0 {
-        maddr & !0xfff | PAR_ATTRIBUTES
-    } else {
-        par
-    }
-}
-
 std::thread_local! {
     static HOLE: core::cell::Cell<bool> = const { core::cell::Cell::new(false) };
 }

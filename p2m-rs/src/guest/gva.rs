@@ -62,9 +62,10 @@
 //! - *Otherwise, and if that fails*, the guest's tables are walked in software, and the frame is
 //!   looked up, both in the host p2m. In that order: what an AT by stage 1 alone says depends on
 //!   the view, if the view shows other tables than the guest's own.
-//! - *Only if the software cannot walk these tables* (they are of a kind that it does not know, such
-//!   as those of 52 bits, or not in RAM), the hardware is asked for stage 1. Then the tables are
-//!   those that the guest itself uses in this view. The frame is the host's all the same.
+//! - *Only if the software finds nothing there*, the hardware is asked for stage 1: these tables may be
+//!   of a kind that the software does not know, such as those of 52 bits, or not in RAM, and it does not
+//!   say which. Then the tables are those that the guest itself uses in this view. The frame is the
+//!   host's all the same.
 //!
 //! **No AT with the host's root.** To load it for the moment, as a TLB flush loads another VMID,
 //! would be wrong: an AT caches what it finds, and the guest's next access in the view would be
@@ -133,7 +134,7 @@ fn after_failure(
         return mem_access_check_and_get_page(cx, gva, flags, vcpu);
     }
     // The lock is released at the end of this statement.
-    let hardware = p2m.read(cx).gva_to_maddr(gva, flags);
+    let hardware = p2m.read(cx).gva_to_maddr(vcpu, gva, flags);
     let mfn = match hardware {
         Some(maddr) => maddr.mfn(),
         None => software_walk(cx, p2m, vcpu, gva, flags)?,
@@ -171,7 +172,7 @@ fn in_view(cx: &mut Unlocked<'_>, vcpu: &Vcpu, gva: Gva, flags: Gv2mFlags) -> Op
         let host = p2m.read(cx);
         let view = Number::of_vcpu(vcpu).and_then(|number| host.view(number));
         match view {
-            Some(view) if !view.may_have_remapped() => host.gva_to_maddr(gva, flags),
+            Some(view) if !view.may_have_remapped() => host.gva_to_maddr(vcpu, gva, flags),
             _ => None,
         }
     };

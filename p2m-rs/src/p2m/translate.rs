@@ -58,8 +58,8 @@ impl Gv2mFlags {
 impl ReadView {
     /// Both stages (`gvirt_to_maddr`). The lock keeps other CPUs from breaking
     /// entries meanwhile, which would make the translation fail for no reason.
-    pub fn gva_to_maddr(&self, gva: Gva, flags: Gv2mFlags) -> Option<Maddr> {
-        both_stages(gva, flags)
+    pub fn gva_to_maddr(&self, vcpu: &Vcpu, gva: Gva, flags: Gv2mFlags) -> Option<Maddr> {
+        both_stages(vcpu, gva, flags)
     }
 }
 
@@ -70,13 +70,12 @@ impl ReadView {
 /// be used only by who asks `get_page` whether it is still the domain's.
 #[inline(always)]
 pub(crate) fn gva_to_maddr_unlocked(vcpu: &Vcpu, gva: Gva, flags: Gv2mFlags) -> Option<Maddr> {
-    debug_assert!(vcpu.is_current());
-    both_stages(gva, flags)
+    both_stages(vcpu, gva, flags)
 }
 
 #[inline(always)]
-fn both_stages(gva: Gva, flags: Gv2mFlags) -> Option<Maddr> {
-    let par = sys::xs_gva_to_ma_par(gva.raw(), flags.to_c());
+fn both_stages(vcpu: &Vcpu, gva: Gva, flags: Gv2mFlags) -> Option<Maddr> {
+    let par = sys::xs_gva_to_ma_par(vcpu.c(), gva.raw(), flags.to_c());
     let maddr = par & PAR_ADDRESS | gva.raw() & (PAGE_SIZE - 1);
     (par & PAR_F == 0).then_some(Maddr::new(maddr))
 }

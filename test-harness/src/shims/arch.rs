@@ -3,7 +3,7 @@
 
 use std::ffi::{c_int, c_uint, c_ulong, c_void};
 
-use xen_sys::{paddr_t, vaddr_t, XS_GV2M_WRITE};
+use xen_sys::{paddr_t, vaddr_t, vcpu, XS_GV2M_WRITE};
 
 use crate::books::tlb::Scope;
 use crate::ground::event::{Event, Register};
@@ -304,14 +304,39 @@ fn translate(
     })
 }
 
+fn both_stages(va: vaddr_t, flags: c_uint) -> Option<u64> {
+    let trust = with(State::translation_begins);
+    let translated = translate(va, flags, State::at_stage12);
+    with(|m, cpu| m.translation_ends(cpu, trust, translated.is_none()));
+    translated
+}
+
+/// What PAR_EL1 says beside the address: normal write-back memory, inner
+/// shareable; bit 11 is RES1.
+const PAR_ATTRIBUTES: u64 = 0xff << 56 | 1 << 11 | 3 << 7;
+
+/// `gva_to_ma_par()`: PAR_EL1 with the page's address, or with bit 0.
+#[unsafe(no_mangle)]
+extern "C" fn xs_gva_to_ma_par(v: *const vcpu, va: vaddr_t, flags: c_uint) -> u64 {
+    if xen_sys::xs_current().cast_const() != v {
+        with(|m, cpu| {
+            m.broken(
+                "R0",
+                format!("CPU {cpu} translates {va:#x} for a vCPU that it does not run"),
+            )
+        });
+    }
+    match both_stages(va, flags) {
+        Some(maddr) => maddr & !0xfff | PAR_ATTRIBUTES,
+        None => PAR_F,
+    }
+}
+
 /// # Safety
 /// `pa` can be written.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn xs_gvirt_to_maddr(va: vaddr_t, pa: *mut paddr_t, flags: c_uint) -> u64 {
-    let trust = with(State::translation_begins);
-    let translated = translate(va, flags, State::at_stage12);
-    with(|m, cpu| m.translation_ends(cpu, trust, translated.is_none()));
-    match translated {
+    match both_stages(va, flags) {
         Some(maddr) => {
             // SAFETY: the caller's promise.
             unsafe { pa.write(maddr) };

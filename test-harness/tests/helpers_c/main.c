@@ -504,7 +504,10 @@ static void wrappers(void)
     SAME(xs_invalidate_icache(), "invalidate_icache", 0, 0);
     SAME(xs_flush_guest_tlb(), "flush_guest_tlb", 0, 0);
     SAME(xs_flush_all_guests_tlb_local(), "flush_all_guests_tlb_local", 0, 0);
-    SAME(xs_gva_to_ma_par(8, 1), "gva_to_ma_par", 8, 1);
+    SAME(xs_gva_to_ma_par(current, 8, 1), "gva_to_ma_par", 8, 1);
+    made = 0;
+    xs_gva_to_ma_par(&idle, 8, 1);
+    HOLDS(is_call(0, "ASSERT(v == current)"), "an AT for a vCPU that does not run");
     SAME(xs_gva_to_ipa(8, &ipa, 1), "gva_to_ipa", 8, 1);
     HOLDS(ipa == 9, "the IPA");
 #ifdef SET_WAY_HSR
