@@ -256,11 +256,12 @@ fn a18_a_guest_that_balloons_out_4096_sources_costs_no_more_than_its_views_are_l
     }
     v.w.clear_events();
     let used = v.used();
-    // The first empties the view; from then on there is nothing to look for.
+    // The first empties the view, whose root has two pages; from then on there is nothing to look for.
     assert_eq!(v.d.remove(source(0), 1, ram(0)), 0);
     assert!(v.used() + REMAPS <= used, "all its tables are back");
     let (entries, flushes) = most_under_one_lock(&v);
-    assert!(entries <= 64 && flushes <= 2, "{entries}, {flushes}");
+    let most = 64 + 2 * 512;
+    assert!(entries <= most && flushes <= 2, "{entries}, {flushes}");
     for i in 1..REMAPS {
         v.w.clear_events();
         assert_eq!(v.d.remove(source(i), 1, ram(0) + i), 0);
@@ -327,8 +328,10 @@ fn a18_the_search_for_copies_to_drop_has_a_bound() {
     assert!(v.w.on_cpu(0, || v.d.resolve(PAGES)));
     assert_eq!(v.w.fate(v.d).0, 1);
     let (entries, flushes) = most_under_one_lock(&v);
-    // Each entry of 64 tables, the walks there, and the host's beside the few that are mapped.
-    assert!((32768..=32768 + 1024).contains(&entries), "{entries}");
+    // Each entry of 64 tables, the walks there, and the host's beside the few that are mapped. Before
+    // that each of the host's 300 tables is found to be in use, by a walk and its first entry.
+    let most = 32768 + 1024 + 300 * 5;
+    assert!((32768..=most).contains(&entries), "{entries}");
     assert_eq!(flushes, 0);
     v.w.check();
 }

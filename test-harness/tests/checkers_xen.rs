@@ -81,6 +81,24 @@ fn x1_nothing_that_may_schedule_is_called_in_atomic_context() {
     assert_eq!(found, ["X1"]);
 }
 
+/// Xen's clear_page() stores byte by byte, and a walk might see half of an entry.
+#[test]
+fn x1_no_table_is_cleared_by_bytes_while_a_guest_walks_it() {
+    let (w, d, _) = running();
+    assert_eq!(d.insert(0x1000, 1, common::ram(0), common::p2mt::RAM_RW), 0);
+    let clear = || {
+        d.write_locked(|| {
+            let root = xen!(xs_map_domain_page(w.root(d).unwrap()));
+            xen!(xs_clear_page(root.cast()));
+            xen!(xs_flush_guest_tlb());
+        });
+    };
+    assert_eq!(broken(&w, clear), ["X1"]);
+    // A vCPU that does not run walks nothing.
+    w.run(0, w.idle());
+    assert_eq!(broken(&w, clear), NONE);
+}
+
 #[test]
 fn x1_an_event_is_that_of_the_vcpu_that_runs() {
     let (w, d, _) = running();

@@ -142,7 +142,8 @@ imports! {
     /// be gone before long, so it is a pointer.
     safe fn page_get_owner_and_reference(page: &Opaque<page_info>) -> *mut domain;
     /// # Safety
-    /// Nobody else uses the page, or it is a root whose lock is held for writing.
+    /// Nobody else uses the page, or it is a root whose lock is held for writing, and on which no
+    /// guest runs: DC ZVA clears byte by byte, and a walk might see half of an entry.
     unsafe fn clear_and_clean_page(page: &Opaque<page_info>);
 
     // Caches and TLBs, with the erratum work-arounds of the C.

@@ -153,8 +153,8 @@ pub(super) unsafe fn forget(domain: &Domain) {
     unsafe { sys::altp2m_teardown(domain.c()) };
 }
 
-/// Empties the view, if there is one of that number: nothing is mapped in it any more, for a TLB
-/// neither.
+/// Empties the view, if there is one of that number, in which no vCPU is: nothing is mapped in it any
+/// more, for a TLB neither.
 fn empty(write: &mut WriteView<'_>, number: Number) -> Option<()> {
     let mut view = write.view_mut(number)?;
     let _before_it_is_freed = empty_root(view.tables_mut());

@@ -76,6 +76,8 @@ use core::sync::atomic::Ordering::Relaxed;
 use xen_sys as sys;
 use xen_sys::arch;
 
+#[cfg(config_altp2m)]
+use self::run::Series;
 use crate::p2m::lock::{ReadView, WriteView};
 #[cfg(config_altp2m)]
 use crate::p2m::pages::RootIsEmpty;
@@ -270,23 +272,43 @@ impl Drop for Unreported {
     }
 }
 
-/// Clears all pages of the root and cleans them to memory. A flush of the whole VMID is
-/// deferred. The tables below stay on the list of pages.
+/// Clears all pages of the root, which no guest runs on any more, and cleans them to memory. A flush
+/// of the whole VMID is deferred. The tables below stay on the list of pages.
 pub(crate) fn clear_root(write: &mut WriteView<'_, impl Owner>) {
     write.deferred().defer_whole_flush();
     let Some(root) = write.p2m().root() else {
         return;
     };
     for page in (0..root_pages()).filter_map(|n| root.nth(n)) {
-        // SAFETY: a root page of this p2m, and the write lock is held.
+        // SAFETY: a root page of this p2m; the write lock is held, and no guest walks it.
         unsafe { page.clear_and_clean() };
     }
 }
 
-/// [`clear_root`], and the flush.
+/// [`clear_root`] of a view that no vCPU runs in any more, and the flush.
 #[cfg(config_altp2m)]
 pub(crate) fn empty_root<'l>(write: &mut WriteView<'l, View>) -> RootIsEmpty<'l, View> {
     clear_root(write);
+    flush_empty_root(write)
+}
+
+/// [`empty_root`] of a view that vCPUs may run in. So each entry is cleared by a single-copy atomic
+/// store: DC ZVA, with which Xen clears a page, stores byte by byte (DDI 0601), and a walk might see
+/// half of an entry.
+#[cfg(config_altp2m)]
+pub(crate) fn empty_root_in_use<'l>(write: &mut WriteView<'l, View>) -> RootIsEmpty<'l, View> {
+    write.deferred().defer_whole_flush();
+    for root in Table::roots(write) {
+        let (first, all) = (TableIndex::FIRST, ENTRIES as u64);
+        root.write(first, all, Series::of(Pte::EMPTY, root.level));
+        root.stored(write, first, all);
+    }
+    flush_empty_root(write)
+}
+
+/// All entries of the root were just cleared.
+#[cfg(config_altp2m)]
+fn flush_empty_root<'l>(write: &mut WriteView<'l, View>) -> RootIsEmpty<'l, View> {
     write.deferred().force_tlb_flush_sync();
     write.deferred().pages().root_is_empty()
 }

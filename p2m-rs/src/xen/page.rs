@@ -102,7 +102,7 @@ impl Page {
     /// # Safety
     ///
     /// The page belongs to the caller, or is a root whose lock is held for
-    /// writing.
+    /// writing, and on which no guest runs.
     pub(crate) unsafe fn clear_and_clean(self) {
         // SAFETY: by the caller's promise nobody else uses the contents.
         unsafe { sys::clear_and_clean_page(self.0) };

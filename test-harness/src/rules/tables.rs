@@ -2,7 +2,7 @@
 //! Stores to tables, and what follows from them. Rules: L4, a live table changes only under its
 //! p2m's write lock; P1 and P2, when the IOMMU reads memory, a table is in memory before it is
 //! linked, and each word of a live one is cleaned before the IOTLB is flushed or the lock dropped;
-//! R5, no store to a page in the heap's hands.
+//! R5, no store to a page in the heap's hands; X1, no table is cleared by bytes while a guest walks it.
 
 use std::ops::Range;
 
@@ -145,9 +145,38 @@ impl State {
         self.unpublished(cpu, mfn);
     }
 
-    /// A whole page set to zero.
+    /// The CPU with a guest whose walks may come to that table.
+    fn walked_by(&self, mfn: Mfn) -> Option<usize> {
+        let domain = self.tables.live.get(mfn)?.domain;
+        if !self.walkable(mfn) {
+            return None;
+        }
+        let above = |at: Mfn| self.tables.live.get(at)?.parent.map(|(above, _)| above);
+        let root = std::iter::successors(Some(mfn), |&at| above(at)).last()?;
+        let (_, pages) = self.config.root();
+        let cpus = self.cpus.cpus.iter().enumerate();
+        let (cpu, _) = cpus
+            .filter(|(_, c)| {
+                self.domains
+                    .vcpu(c.current)
+                    .is_some_and(|v| v.domain == domain)
+            })
+            .find(|(_, c)| {
+                let base = (c.vttbr & 0x0000_FFFF_FFFF_FFFE) >> 12;
+                (base..base + pages as u64).contains(&root)
+            })?;
+        Some(cpu)
+    }
+
+    /// A whole page set to zero, as `clear_page()` does it: by DC ZVA, which is so many stores of a byte
+    /// (DDI 0601, DC ZVA), and not by stores that a walk sees as a whole or not at all.
     pub(crate) fn clear_table(&mut self, cpu: usize, mfn: Mfn, cleaned: bool) {
         self.check_store(cpu, mfn);
+        if let Some(walks) = self.walked_by(mfn) {
+            let what =
+                format!("CPU {cpu} clears {mfn:#x} by bytes while a guest on CPU {walks} walks it");
+            self.broken("X1", what);
+        }
         if let Some(table) = self.tables.live.get(mfn).copied() {
             for (index, old) in self.frames.pages.words(mfn) {
                 self.tlb_store(mfn, index, old, 0);

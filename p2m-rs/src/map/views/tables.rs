@@ -10,7 +10,7 @@ use crate::p2m::lock::{ReadView, WriteView};
 use crate::p2m::views::ViewWrite;
 use crate::table::new::NewTable;
 use crate::table::removed::{Owned, Removed, RemovedTable};
-use crate::table::{empty_root, Entry, Table};
+use crate::table::{empty_root, empty_root_in_use, Entry, Table};
 use crate::types::addr::Gfn;
 use crate::types::errno::{Errno, Failure, Outcome};
 use crate::types::level::Level;
@@ -86,15 +86,15 @@ fn free_all(view: &WriteView<'_, View>, table: RemovedTable<'_, View>, flushed: 
     });
 }
 
-/// Empties a view that nothing will be copied to any more: nothing is mapped in it, and no walk or
-/// TLB comes to one of its tables. They stay, for whoever frees them.
+/// Empties a view of a dying domain, to which nothing will be copied any more: nothing is mapped in it,
+/// and no walk or TLB comes to one of its tables. They stay, for whoever frees them.
 pub(super) fn empty(view: &mut ViewWrite<'_>) {
     let _tables_are_left = empty_root(view.tables_mut());
 }
 
-/// Empties the view, and frees its tables.
+/// Empties the view, in which vCPUs may be, and frees its tables.
 pub fn reset(view: &mut ViewWrite<'_>) {
-    let unreachable = empty_root(view.tables_mut());
+    let unreachable = empty_root_in_use(view.tables_mut());
     while view.deferred().pages().free_any(&unreachable) {}
     view.set_sources(Gfn::new(!0), Gfn::new(0));
 }
