@@ -101,8 +101,12 @@ fn an_answer_that_names_a_view_that_there_is_not_changes_nothing() {
     s.ok(s.view(cmd::DESTROY_P2M, gone));
     for number in [gone, 9, 10, 16, 0x100, 0x8001, 0xffff, 0x100 | view] {
         waits(v);
+        s.forget();
         answer(&s, v, number);
         assert_eq!(v.view(), view, "{number}");
+        if number >= 10 {
+            assert_eq!(s.calls(), Vec::<&str>::new(), "{number}: nobody waits");
+        }
         let_go(&s, 1, v);
     }
     assert_eq!(s.read(1, PAGES), Some(ram(0) + 1));
@@ -125,9 +129,11 @@ fn a7_an_answer_for_a_domain_that_does_not_use_views_any_more_changes_nothing() 
     s.ok(s.view(cmd::SWITCH_P2M, view));
     s.ok(s.use_views(0));
     for view in [0, view] {
+        s.forget();
         waits(v);
         answer(&s, v, view);
         assert_eq!(v.view(), 0);
+        assert_eq!(s.calls(), Vec::<&str>::new(), "nobody waits");
     }
     let_go(&s, 1, v);
     assert_eq!(s.read(1, PAGES), Some(ram(0)));

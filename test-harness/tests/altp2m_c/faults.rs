@@ -96,11 +96,21 @@ const CREATION: [Fault; 16] = [
     ),
 ];
 
-const ANSWERS: [Fault; 9] = [
+const ANSWERS: [Fault; 10] = [
     (
         "#define p2m_altp2m_check(v, idx) altp2m_answered(v, idx)\n",
         "",
         "a8_an_answer_waits_until_the_vcpu_has_left_its_cpu",
+    ),
+    (
+        "!altp2m_active(v->domain) || ",
+        "",
+        "a7_an_answer_for_a_domain_that_does_not_use_views_any_more_changes_nothing",
+    ),
+    (
+        " || view >= P2M_VIEWS",
+        "",
+        "an_answer_that_names_a_view_that_there_is_not_changes_nothing",
     ),
     (
         "    if ( altp2m_vcpu_idx(v) == view )\n        return;\n",
@@ -136,11 +146,6 @@ const ANSWERS: [Fault; 9] = [
         "p2m_view_switch_vcpu(v, view);",
         "p2m_view_switch_domain(v->domain, view);",
         "an_answer_changes_the_view_of_one_vcpu",
-    ),
-    (
-        "p2m_view_switch_vcpu(v, view);",
-        "p2m_view_switch_vcpu(v, (uint8_t)view);",
-        "an_answer_that_names_a_view_that_there_is_not_changes_nothing",
     ),
 ];
 
@@ -221,13 +226,13 @@ const REFUSALS: [Fault; 35] = [
         "a_domain_that_does_not_use_views_is_refused_all_but_its_state",
     ),
     (
-        "d->arch.p2m.views && d->arch.p2m.views->active",
+        "d->arch.p2m.views && ACCESS_ONCE(d->arch.p2m.views->active)",
         "d->arch.p2m.views",
         "a_domain_that_does_not_use_views_is_refused_all_but_its_state",
     ),
     (
-        "d->arch.p2m.views && d->arch.p2m.views->active",
-        "d->arch.p2m.views->active",
+        "d->arch.p2m.views && ACCESS_ONCE(d->arch.p2m.views->active)",
+        "ACCESS_ONCE(d->arch.p2m.views->active)",
         "a_domain_that_was_not_created_for_views_is_refused_its_state_too",
     ),
     (
@@ -384,19 +389,21 @@ const OPERATIONS: [Fault; 36] = [
         "a_new_view_has_the_default_access_that_is_asked_for",
     ),
     (
-        "        if ( rc )\n            return rc;\n        if ( __copy_to_guest",
-        "        if ( __copy_to_guest",
+        "&a->u.view.view);\n        if ( rc )\n            return rc;\n",
+        "&a->u.view.view);\n",
         "a_new_view_has_the_lowest_number_that_is_free",
     ),
     (
-        "            p2m_view_destroy(d, a->u.view.view);\n",
-        "",
+        "            return -EFAULT;\n        rc = p2m_view_create",
+        "            rc = -EFAULT;\n        rc = p2m_view_create",
         "a_view_whose_number_nobody_learns_is_not_created",
     ),
     (
-        "            return -EFAULT;\n        }",
-        "        }",
-        "a_view_whose_number_nobody_learns_is_not_created",
+        "&a->u.view.view);\n        if ( rc )\n            return rc;\n        break;",
+        "&a->u.view.view);\n        if ( rc )\n            return rc;\n        \
+         if ( !__copy_to_guest(arg, a, 1) )\n            return 0;\n        \
+         p2m_view_destroy(d, a->u.view.view);\n        return -EFAULT;",
+        "a_view_whose_number_can_suddenly_not_be_told_stays",
     ),
     (
         "return p2m_view_destroy(d, a->u.view.view);",

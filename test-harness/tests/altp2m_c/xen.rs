@@ -41,6 +41,8 @@ pub(crate) struct State {
     pub(crate) structure: usize,
     pub(crate) unreadable: bool,
     pub(crate) unwritable: bool,
+    /// It can be written once more.
+    pub(crate) then_unwritable: bool,
     pub(crate) reads: u32,
     /// Where was written, and how much.
     pub(crate) writes: Vec<(usize, usize)>,
@@ -262,7 +264,10 @@ extern "C" fn raw_copy_to_guest(to: *mut c_void, from: *const c_void, len: c_uin
     if with(|s| s.unwritable) {
         return len.into();
     }
-    with(|s| s.writes.push((offset, len as usize)));
+    with(|s| {
+        s.unwritable = std::mem::take(&mut s.then_unwritable);
+        s.writes.push((offset, len as usize));
+    });
     // SAFETY: a part of the caller's structure, and the C's own.
     unsafe { from.cast::<u8>().copy_to(to.cast(), len as usize) };
     0

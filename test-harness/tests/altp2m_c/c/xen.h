@@ -31,6 +31,7 @@
 #define dprintk(level, ...) ((void)(0 && printf(level __VA_ARGS__)))
 
 #define NR_CPUS 8
+#define BUILD_BUG_ON(x) _Static_assert(!(x), #x)
 #define ACCESS_ONCE(x) (*(volatile typeof(x) *)&(x))
 
 typedef struct { unsigned long gfn; } gfn_t;
