@@ -56,6 +56,7 @@ const ALTP2M_FIELDS: &[(&str, &str)] = &[
     ("struct p2m_views", "active"),
     ("struct p2m_views", "nr"),
     ("struct p2m_views", "visible"),
+    ("struct p2m_views", "reclaim"),
     ("struct p2m_views", "retired"),
 ];
 

@@ -72,6 +72,7 @@ mod altp2m {
         p2m_views, active => STRUCT_P2M_VIEWS_ACTIVE;
         p2m_views, nr => STRUCT_P2M_VIEWS_NR;
         p2m_views, visible => STRUCT_P2M_VIEWS_VISIBLE;
+        p2m_views, reclaim => STRUCT_P2M_VIEWS_RECLAIM;
         p2m_views, retired => STRUCT_P2M_VIEWS_RETIRED;
     }
 }

@@ -98,6 +98,7 @@ pub struct p2m_views {
     pub active: bool,
     pub nr: u16,
     pub visible: u16,
+    pub reclaim: u16,
     pub retired: *mut p2m_view,
     pub view: [*mut p2m_view; XS_P2M_VIEWS as usize],
 }

@@ -20,7 +20,7 @@
 use super::progress::Progress;
 use super::release::{leak, release, release_same_frame};
 use super::split::{split, split_with, PartialUpdate};
-use super::sweep::Sweep;
+use super::views::Room;
 use crate::p2m::lock::WriteView;
 use crate::table::new::NewTable;
 use crate::table::pending::Pending;
@@ -145,7 +145,7 @@ impl Insertion<'_> {
     /// Maps the first `nr` pages of the range.
     #[inline(never)]
     pub(super) fn insert_all(&self, write: &mut WriteView<'_>, nr: u64) -> Outcome {
-        self.insert_with(write, nr, Sweep::new())
+        self.insert_with(write, nr, Room::new())
     }
 
     /// [`Self::insert_all`] after an attempt with `failure`, which has changed nothing.
@@ -157,20 +157,20 @@ impl Insertion<'_> {
         nr: u64,
         failure: Failure,
     ) -> Outcome {
-        let mut sweep = Sweep::new();
-        if !sweep.makes_room(write, failure) {
+        let mut room = Room::new();
+        if !room.makes_room(write, failure) {
             return Err(failure);
         }
-        self.insert_with(write, nr, sweep)
+        self.insert_with(write, nr, room)
     }
 
-    fn insert_with(&self, write: &mut WriteView<'_>, nr: u64, mut sweep: Sweep) -> Outcome {
+    fn insert_with(&self, write: &mut WriteView<'_>, nr: u64, mut room: Room) -> Outcome {
         let mut done = 0;
         let outcome = loop {
             let more = self.insert_from(write, done, nr);
             done += more.pages;
             match more.outcome {
-                Err(failure) if sweep.makes_room(write, failure) => {}
+                Err(failure) if room.makes_room(write, failure) => {}
                 outcome => break outcome,
             }
         };

@@ -9,7 +9,7 @@
 use super::progress::Progress;
 use super::release::{leak, release, Released};
 use super::split::{split, split_with, PartialUpdate};
-use super::sweep::Sweep;
+use super::views::Room;
 use crate::p2m::lock::WriteView;
 use crate::table::{Entry, Table};
 use crate::types::addr::Gfn;
@@ -51,7 +51,7 @@ pub(crate) fn remove_any(
     gfn: Gfn,
     nr: u64,
 ) -> Outcome {
-    let (mut done, mut sweep) = (0, Sweep::new());
+    let (mut done, mut room) = (0, Room::new());
     while done < nr {
         let (gfn, rest) = (gfn.add(done), nr - done);
         let is_whole = |level: Level| is_whole(level, gfn, rest);
@@ -60,7 +60,7 @@ pub(crate) fn remove_any(
         let more = remove_in(write, forgotten, table, gfn, rest);
         done += more.pages;
         match more.outcome {
-            Err(failure) if sweep.makes_room(write, failure) => {}
+            Err(failure) if room.makes_room(write, failure) => {}
             outcome => outcome?,
         }
     }

@@ -12,7 +12,7 @@
 use super::lookup::hole_beyond_max;
 use super::merge::{merge, Entries, MERGE_FROM};
 use super::split::{split_with, PartialUpdate};
-use super::sweep::Sweep;
+use super::views::Room;
 use crate::p2m::lock::WriteView;
 use crate::table::pending::Pending;
 use crate::table::{Entry, Table};
@@ -156,7 +156,7 @@ enum Step {
 impl AccessChange {
     /// Changes the range to its end, or to the point where the caller should be preempted.
     fn change_all(&self, write: &mut WriteView<'_>, position: &mut Position) -> Outcome {
-        let mut sweep = Sweep::preemptible();
+        let mut room = Room::preemptible();
         while position.done < self.pages {
             let gfn = self.first.add(position.done);
             if let Some(level) = hole_beyond_max(write, gfn) {
@@ -186,7 +186,7 @@ impl AccessChange {
                 }
                 Ok(Step::Stop) => break,
                 // The other attempt is a step of its own, as the first one of a call is.
-                Err(failure) if sweep.makes_room(write, failure) => {
+                Err(failure) if room.makes_room(write, failure) => {
                     if cpu::hypercall_preempt_check() && position.has_restart_point() {
                         break;
                     }

@@ -13,22 +13,15 @@
 //! cursor in `struct p2m_domain`), so an empty table is found after some calls, wherever it is,
 //! and a table that was looked at in vain is looked at again only after all others.
 //!
-//! **Views** of the guest's memory (altp2m) take their tables from the same pool. If no empty table
-//! is found, those are dropped that hold nothing but copies ([`super::views`]), for which a call
-//! reads as many entries more.
-//!
 //! **The order** is that of each removal: the pointer to the table is cleared, the TLBs and
 //! the IOTLB are flushed, the table is freed. An IOMMU that walks these tables finds nothing
 //! there before and after. If its flush fails, the table is kept for ever.
 
 use super::release::leak;
-#[cfg(config_altp2m)]
-use super::views::{drop_copies, Search};
 use crate::p2m::lock::WriteView;
 use crate::table::removed::Owned;
 use crate::table::Table;
 use crate::types::addr::Gfn;
-use crate::types::errno::Failure;
 use crate::types::level::{Level, TableIndex, ENTRIES};
 use crate::types::pte::{Kind, Pte};
 use crate::xen::cpu;
@@ -51,9 +44,6 @@ pub(super) struct Sweep {
     preemption: Preemption,
     /// With [`Preemption::Ends`]: the next check is due once no more entries are left than so many.
     check_at: u64,
-    /// The same for what views have copied.
-    #[cfg(config_altp2m)]
-    copies: Search,
 }
 
 /// What a search does where preemption is due.
@@ -73,8 +63,6 @@ impl Sweep {
             entries: MOST,
             preemption: Preemption::Ignored,
             check_at: MOST,
-            #[cfg(config_altp2m)]
-            copies: Search::new(),
         }
     }
 
@@ -82,39 +70,21 @@ impl Sweep {
     pub(super) const fn preemptible() -> Self {
         Self {
             preemption: Preemption::Ends,
-            #[cfg(config_altp2m)]
-            copies: Search::preemptible(),
             ..Self::new()
         }
     }
 
-    /// After `failure`: whether another attempt may succeed, since tables were freed.
-    #[cold]
-    #[inline(never)]
-    pub(super) fn makes_room(&mut self, write: &mut WriteView<'_>, failure: Failure) -> bool {
-        if !matches!(failure, Failure::NoTable) {
-            return false;
-        }
+    /// Whether there are tables in the pool now that were empty, or removed before.
+    #[inline(always)]
+    pub(super) fn frees_any(&mut self, write: &mut WriteView<'_>) -> bool {
         if !write.deferred().pages().any_removed() {
             self.sweep(write);
         }
-        if write.deferred().pages().any_removed() {
+        let any = write.deferred().pages().any_removed();
+        if any {
             write.finish_early();
-            return true;
         }
-        self.drops_copies(write)
-    }
-
-    /// Whether there is room now, since views had copies of what is mapped here. Nobody who maps
-    /// something is refused because of these.
-    #[cfg(config_altp2m)]
-    fn drops_copies(&mut self, write: &mut WriteView<'_>) -> bool {
-        drop_copies(write, &mut self.copies) > 0
-    }
-
-    #[cfg(not(config_altp2m))]
-    fn drops_copies(&mut self, _write: &mut WriteView<'_>) -> bool {
-        false
+        any
     }
 
     /// Removes empty tables from the tree, from the cursor on: all, or as many as the

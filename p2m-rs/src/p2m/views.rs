@@ -73,6 +73,7 @@ mod with_altp2m {
     sys::fields! {
         unsafe AllViews: p2m_domain.views as Link<sys::p2m_views>, "set before anybody else can reach the domain, and freed when nobody can any more";
         unsafe Active: p2m_views.active as AtomicBool, "written under the host p2m's write lock";
+        unsafe Reclaim: p2m_views.reclaim as AtomicU16, "under the host p2m's write lock";
         unsafe LastRan: p2m_views.last_ran as [AtomicU16; sys::XS_NR_CPUS as usize], "each CPU has its own";
         unsafe Slots: p2m_views.view as [Link<sys::p2m_view>; VIEWS], "borrowed under the host p2m's lock, or by a CPU that enters the view; a view is taken out of its slot under the write lock, while no vCPU is in it, and freed later";
         unsafe ViewP2m: p2m_view.p2m as Opaque<sys::p2m_domain>, "a place";
@@ -120,6 +121,11 @@ mod with_altp2m {
         /// All that there can be.
         pub fn all() -> impl Iterator<Item = Self> {
             (1..VIEWS).map(Self)
+        }
+
+        /// All that there can be, this one first and the one before it last.
+        fn all_from(self) -> impl Iterator<Item = Self> {
+            (self.0..VIEWS).chain(1..self.0).map(Self)
         }
     }
 
@@ -265,6 +271,23 @@ mod with_altp2m {
         pub(crate) fn set_uses_views(&mut self, uses: bool) {
             if let Some(all) = self.p2m().views() {
                 all.field(Active).store(uses, Relaxed);
+            }
+        }
+
+        /// The numbers of all views, in the order in which these give up tables now.
+        pub(crate) fn turns(&self) -> impl Iterator<Item = Number> {
+            let first = self
+                .p2m()
+                .views()
+                .map_or(0, |all| all.field(Reclaim).load(Relaxed));
+            Number::checked(first).unwrap_or(Number(1)).all_from()
+        }
+
+        /// Has the view after this one be the first of [`Self::turns`].
+        pub(crate) fn end_turn_of(&mut self, number: Number) {
+            if let Some(all) = self.p2m().views() {
+                let next = number.all_from().nth(1).unwrap_or(number);
+                all.field(Reclaim).store(next.to_c(), Relaxed);
             }
         }
 

@@ -209,6 +209,7 @@ pub(crate) fn new_views() -> Box<p2m_views> {
         active: false,
         nr: XS_P2M_VIEWS as u16,
         visible: 0,
+        reclaim: 0,
         retired: std::ptr::null_mut(),
         view: [std::ptr::null_mut(); XS_P2M_VIEWS as usize],
     })

@@ -6,7 +6,7 @@
 //! block of a view always has the view's default.
 
 use super::fill::{note, HostLeaf};
-use super::reclaim::{with_any_room, Search};
+use super::room::{with_any_room, Room};
 use super::tables::{place, Place};
 use crate::p2m::lock::{ReadView, WriteView};
 use crate::p2m::views::{Number, ViewWrite};
@@ -43,7 +43,7 @@ pub fn set_access(
 }
 
 /// [`set_access`] of many frames, in order, with one barrier and one TLB flush for all of them. If
-/// there is no page for a table, copies are dropped, once in a call, which takes another flush.
+/// there is no page for a table, room is made, once in a call, which takes another flush.
 ///
 /// # Errors
 ///
@@ -61,7 +61,7 @@ pub fn set_accesses(
     let Some((gfn, access)) = set_while_room(write, number, &mut pages)? else {
         return Ok(());
     };
-    with_any_room(write, Search::preemptible(), |write| {
+    with_any_room(write, Room::preemptible(), |write| {
         change_access(write, number, gfn, access)
     })?;
     match set_while_room(write, number, &mut pages)? {

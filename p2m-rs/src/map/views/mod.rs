@@ -24,20 +24,19 @@ mod fill;
 mod reclaim;
 #[cfg(config_altp2m)]
 mod remap;
+mod room;
 #[cfg(config_altp2m)]
 mod tables;
 
 #[cfg(config_altp2m)]
-pub(super) use self::{
-    access::change_access,
-    reclaim::{drop_copies, Search},
-};
+pub(super) use self::access::change_access;
+pub(super) use self::room::Room;
 #[cfg(config_altp2m)]
 pub use self::{
     access::{access_of, set_access, set_accesses},
     fill::fill,
-    reclaim::with_room,
     remap::{forget_remapping, remap},
+    room::with_room,
     tables::reset,
 };
 

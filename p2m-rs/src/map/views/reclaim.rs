@@ -1,31 +1,39 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Dropping what views have merely copied, once table pages run out.
+//! Dropping what views have merely copied, and tables in which they map nothing, once table pages run
+//! out.
 //!
 //! Nobody must be refused a table because of what was copied before, and can be copied again: no
 //! guest that comes to a page, no monitor that sets something in a view, and nobody who maps
 //! something in the host p2m, which was there before there were views. What was *set* in a view is
 //! never dropped: it would be lost silently. A level-3 table of a view can be dropped if each of its
 //! entries is what the next copy would be: the host's frame at the same guest frame, with the
-//! view's default access.
+//! view's default access. A table of a higher level can be dropped once it is empty: else a guest that
+//! maps and unmaps single pages all over its address space would fill its pool with these.
 //!
 //! **The guest gets on.** One instruction of a guest may need the page that it lies in, two pages
 //! of data, and the tables of its own stage 1 for these three, four each: 15 pages in 15 tables,
 //! all at the same time. If fewer tables than that were dropped, a guest might wait for ever for
 //! what its own faults drop. So then nothing is gained, and it is crashed as if there were no
-//! copies at all. Who can be told -ENOMEM ([`with_any_room`]) tries again after any table.
+//! copies at all. Who can be told -ENOMEM tries again after any table ([`super::room`]).
+//! That is a promise for one vCPU, and for tables of level 3. Where a pool is so small that it cannot
+//! hold what the instructions of several vCPUs need together, or the tables above 15 pages that are far
+//! apart, they may drop each other's tables for a long time: at the cost of that guest alone, since
+//! each search has its bound, and it comes only after the tables of the one before were used.
 //!
 //! **The cost is bounded** as in [`crate::map::sweep`]: a call reads so many entries and no more
 //! ([`Search`]), and the next one goes on where it stopped. Each view has its share of them, so that
-//! one in which everything was set hides no copies of another.
+//! one in which everything was set hides no copies of another. What the others leave of their shares is
+//! for all once more. The views come in turns ([`WriteView::turns`]), so that copies which nobody uses
+//! any more are dropped, in whichever view they are, and not always those of one that is in use.
 
 use super::fill::HostLeaf;
-use super::tables::clear;
+use super::tables::drop_table;
 use crate::p2m::lock::{ReadView, WriteView};
 use crate::p2m::views::{Number, ViewRead};
 use crate::table::Table;
 use crate::types::addr::Gfn;
-use crate::types::errno::{Failure, Outcome};
 use crate::types::level::{Level, TableIndex, ENTRIES};
+use crate::types::pte::Pte;
 use crate::xen::cpu;
 use crate::xen::globals::root_level;
 
@@ -36,10 +44,10 @@ const MOST: u64 = 64 * ENTRIES as u64;
 const BATCH: usize = 32;
 
 /// The fewest tables that are any use to a guest, and with which a search ends.
-const ENOUGH: usize = 16;
+pub(super) const ENOUGH: usize = 16;
 
 /// What a call may still do to find copies.
-pub(in crate::map) struct Search {
+pub(super) struct Search {
     /// The number of entries of views that it may read.
     entries: u64,
     /// Whether it ends when preemption is due. If it then has found nothing, the call says
@@ -49,7 +57,7 @@ pub(in crate::map) struct Search {
 
 impl Search {
     /// For a call that cannot be preempted.
-    pub(in crate::map) const fn new() -> Self {
+    pub(super) const fn new() -> Self {
         Self {
             entries: MOST,
             ends_early: false,
@@ -57,7 +65,7 @@ impl Search {
     }
 
     /// For a call that checks for preemption: it does so before each table.
-    pub(in crate::map) const fn preemptible() -> Self {
+    pub(super) const fn preemptible() -> Self {
         Self {
             ends_early: true,
             ..Self::new()
@@ -80,57 +88,42 @@ impl Search {
     }
 }
 
-/// What `change`, for which a guest waits, makes of the view: if it finds no page for a table, it is
-/// done once more after copies were dropped.
-///
-/// # Errors
-///
-/// Those of `change`; [`Failure::NoTable`] also if there are too few copies.
-pub fn with_room<R>(
-    write: &mut WriteView<'_>,
-    mut change: impl FnMut(&mut WriteView<'_>) -> Outcome<R>,
-) -> Outcome<R> {
-    match change(write) {
-        Err(Failure::NoTable) if drop_copies(write, &mut Search::new()) >= ENOUGH => change(write),
-        result => result,
-    }
-}
-
-/// [`with_room`] for who can be told that there is none.
-///
-/// # Errors
-///
-/// Those of `change`; [`Failure::NoTable`] if there is no page for a table, and there are no
-/// copies that can be dropped, or too few.
-pub(in crate::map) fn with_any_room<R>(
-    write: &mut WriteView<'_>,
-    mut search: Search,
-    mut change: impl FnMut(&mut WriteView<'_>) -> Outcome<R>,
-) -> Outcome<R> {
-    match change(write) {
-        Err(Failure::NoTable) if drop_copies(write, &mut search) > 0 => change(write),
-        result => result,
-    }
-}
-
 /// Drops tables of any of the views. Returns how many: not many more than are enough for a guest.
 /// Their pages are in the pool then.
 #[cold]
 #[inline(never)]
-pub(in crate::map) fn drop_copies(write: &mut WriteView<'_>, search: &mut Search) -> usize {
-    let exists = |number: &Number| write.view(*number).is_some();
-    let (mut views, mut dropped) = (Number::all().filter(exists).count() as u64, 0);
-    for number in Number::all() {
-        if write.view(number).is_none() {
-            continue;
-        }
-        dropped += drop_in(write, number, search, search.without_a_share(views));
-        views -= 1;
-        if dropped >= ENOUGH {
-            break;
+pub(super) fn drop_copies(write: &mut WriteView<'_>, search: &mut Search) -> usize {
+    let mut dropped = 0;
+    // To each its share, then to each what is left.
+    for in_shares in [true, false] {
+        let exists = |number: &Number| write.view(*number).is_some();
+        let mut views = write.turns().filter(exists).count() as u64;
+        for number in write.turns() {
+            if write.view(number).is_none() {
+                continue;
+            }
+            let others = if in_shares {
+                search.without_a_share(views)
+            } else {
+                0
+            };
+            dropped += drop_in(write, number, search, others);
+            views -= 1;
+            if dropped >= ENOUGH {
+                write.end_turn_of(number);
+                return dropped;
+            }
         }
     }
     dropped
+}
+
+/// A table of a view that can be dropped.
+#[derive(Clone, Copy)]
+struct Found {
+    /// The first frame that it spans.
+    first: Gfn,
+    level: Level,
 }
 
 /// Drops tables of a view, and leaves no fewer than `others` entries to be read. Returns how many.
@@ -138,7 +131,7 @@ fn drop_in(write: &mut WriteView<'_>, number: Number, search: &mut Search, other
     let Some(start) = write.view_mut(number).map(|view| view.sweep_cursor()) else {
         return 0;
     };
-    let mut found = [Gfn::new(0); BATCH];
+    let mut found = [None; BATCH];
     let mut count = 0;
     let mut cursor = start;
     if let Some(view) = write.view(number) {
@@ -150,30 +143,24 @@ fn drop_in(write: &mut WriteView<'_>, number: Number, search: &mut Search, other
                 let Some(place) = found.get_mut(count).filter(|_| search.goes_on(others)) else {
                     break 'search;
                 };
-                if let Some(table) = copies_at(write, view, &mut cursor, search) {
-                    *place = table;
-                    count += 1;
-                }
+                *place = look(write, view, &mut cursor, search);
+                count += usize::from(place.is_some());
             }
         }
     }
     if let Some(view) = write.view_mut(number) {
         view.set_sweep_cursor(cursor);
-        for gfn in found.iter().take(count) {
-            clear(&view, *gfn, Level::L2.pages());
+        for Found { first, level } in found.into_iter().flatten() {
+            drop_table(&view, first, level);
         }
     }
     count
 }
 
-/// Looks at the table or entry of the view that `*at` is in, and advances `*at` beyond it. Returns
-/// the first frame of a level-3 table that can be dropped.
-fn copies_at(
-    host: &ReadView,
-    view: ViewRead<'_>,
-    at: &mut Gfn,
-    search: &mut Search,
-) -> Option<Gfn> {
+/// Looks at the table of the view in which the walk to `*at` ends, and advances `*at` beyond what needs
+/// no other look: all of a table of level 3, or the empty entries of a higher one. Returns the table if
+/// it can be dropped.
+fn look(host: &ReadView, view: ViewRead<'_>, at: &mut Gfn, search: &mut Search) -> Option<Found> {
     let gfn = *at;
     let Some(table) = Table::last(view.tables(), gfn) else {
         // Beyond the IPA space, where nothing is mapped.
@@ -182,13 +169,33 @@ fn copies_at(
     };
     let level = table.level();
     search.has_read((1 + level.number() - root_level().number()).into());
-    if level != Level::L3 {
-        *at = gfn.next_boundary(level.order());
-        return None;
+    if level == Level::L3 {
+        let first = Gfn::new(gfn.raw() - Level::L2.offset(gfn));
+        *at = first.add(Level::L2.pages());
+        return only_copies(host, view, table, first, search).then_some(Found { first, level });
     }
-    let first = Gfn::new(gfn.raw() - Level::L2.offset(gfn));
-    *at = first.add(Level::L2.pages());
-    let hosts = Table::last(host, first)?;
+    let index = level.index(gfn);
+    let empty = table.run_of(index, Pte::EMPTY, ENTRIES as u64);
+    search.has_read(empty);
+    // No fewer than one: a block that was copied stays.
+    let first = Gfn::new(gfn.raw() - level.offset(gfn));
+    *at = first.add(empty.max(1) << level.order());
+    let is_empty = empty == ENTRIES as u64 && level != root_level();
+    is_empty.then_some(Found { first, level })
+}
+
+/// Whether each entry of a table of level 3, whose first frame is `first`, is empty or what the next copy
+/// would be.
+fn only_copies(
+    host: &ReadView,
+    view: ViewRead<'_>,
+    table: Table<'_>,
+    first: Gfn,
+    search: &mut Search,
+) -> bool {
+    let Some(hosts) = Table::last(host, first) else {
+        return false;
+    };
     let mut index = Some(TableIndex::FIRST);
     while let Some(here) = index {
         search.has_read(1);
@@ -198,9 +205,9 @@ fn copies_at(
             Some(host.copy(gfn, Level::L3, view.default_access()) == pte)
         };
         if pte.is_mapped() && is_copy() != Some(true) {
-            return None;
+            return false;
         }
         index = here.advanced(1);
     }
-    Some(first)
+    true
 }

@@ -7,7 +7,7 @@
 
 use super::access::access_of;
 use super::fill::{note, HostLeaf};
-use super::reclaim::{with_any_room, Search};
+use super::room::{with_any_room, Room};
 use super::tables::{clear, place, Place};
 use crate::p2m::lock::WriteView;
 use crate::p2m::views::Number;
@@ -26,7 +26,7 @@ use crate::types::pte::Pte;
 /// domain's own writable RAM at both; [`Errno::ENOMEM`] if the domain is dying or there is no
 /// page for a table, and then the view maps at `gfn` what it did.
 pub fn remap(write: &mut WriteView<'_>, number: Number, gfn: Gfn, source: Gfn) -> Result {
-    Ok(with_any_room(write, Search::new(), |write| {
+    Ok(with_any_room(write, Room::new(), |write| {
         try_remap(write, number, gfn, source)
     })?)
 }

@@ -44,6 +44,14 @@ pub(super) fn clear(view: &ViewWrite<'_>, gfn: Gfn, pages: u64) {
     }
 }
 
+/// Takes the table of `level` on the walk to `gfn`, which is no root, out of the view's tables.
+pub(super) fn drop_table(view: &ViewWrite<'_>, gfn: Gfn, level: Level) {
+    let above = Level::from_number(level.number().saturating_sub(1));
+    if let Some(table) = Table::of_level(view, gfn, above) {
+        free_tables(view, table.clear(view, gfn, 1, ()));
+    }
+}
+
 /// Whether any of `pages` frames from `gfn` on is mapped.
 pub(super) fn maps_any(host: &ReadView, gfn: Gfn, pages: u64) -> bool {
     let end = Gfn::new(gfn.raw().saturating_add(pages)).min(host.max_mapped_gfn().add(1));

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Which tables of views give way once the pool is empty (A10): those of each view in its turn, and empty
+//! ones of each level. What gives way at all is in `altp2m_pool.rs`.
+
+mod common;
+
+use common::views::{ipa, Viewed};
+use common::{p2mt, ram, M2};
+use p2m_rs::types::access::P2mAccess;
+use test_harness::Config;
+
+/// The first of the blocks of 2 MiB.
+const BLOCK: u64 = 0x4000;
+
+/// Copies that nobody uses any more, of a view of a smaller number and of a larger one.
+#[test]
+fn a10_idle_copies_of_one_view_do_not_make_another_fault_for_ever() {
+    for idle_is_first in [true, false] {
+        let v = Viewed::plain();
+        assert_eq!(v.d.set_pool(512), 0);
+        for table in 0..100 {
+            let gfn = BLOCK + table * M2;
+            assert_eq!(v.d.insert(gfn, 1, ram(0) + table, p2mt::RAM_RW), 0);
+        }
+        let (first, second) = (v.create(), v.create());
+        let (idle, busy) = if idle_is_first {
+            (first, second)
+        } else {
+            (second, first)
+        };
+        v.vcpu_in(0, idle);
+        for table in 0..100 {
+            assert!(v.read(0, BLOCK + table * M2).is_some());
+        }
+        v.vcpu_in(0, busy);
+        assert_eq!(v.d.set_pool(v.used() + 20), 0);
+        let work = 0..40;
+        for _round in 0..12 {
+            for table in work.clone() {
+                assert!(v.read(0, BLOCK + table * M2).is_some());
+            }
+        }
+        let faults = |table: &u64| v.w.guest_reads(0, ipa(BLOCK + table * M2)).is_none();
+        let faults = work.filter(faults).count();
+        assert_eq!(faults, 0, "idle is first: {idle_is_first}");
+        assert_eq!(v.w.fate(v.d).0, 0);
+        v.w.check();
+    }
+}
+
+/// A guest with one page at a time, each time far away from the one before, in a view.
+#[test]
+fn a10_a_guest_that_balloons_sparsely_does_not_fill_its_pool_with_empty_tables_of_a_view() {
+    // The bits of the IPA, and how far away in bits: another table of level 2 each time, or of level 1.
+    for (ipa_bits, step, times) in [(40, 18, 300), (48, 18, 300), (48, 27, 300)] {
+        let v = Viewed::on(Config {
+            ipa_bits,
+            ..Config::default()
+        });
+        assert_eq!(v.d.set_pool(64), 0);
+        let n = v.create();
+        v.vcpu_in(0, n);
+        for i in 1..times {
+            let gfn = i << step;
+            assert_eq!(v.d.insert(gfn, 1, ram(0), p2mt::RAM_RW), 0, "{i}");
+            assert_eq!(v.read(0, gfn), Some(ram(0)), "{ipa_bits}, {step}, {i}");
+            assert_eq!(v.d.remove(gfn, 1, ram(0)), 0);
+        }
+        assert_eq!(v.w.fate(v.d).0, 0, "{ipa_bits}, {step}");
+        // And the monitor is not refused.
+        let gfn = times << step;
+        assert_eq!(v.d.insert(gfn, 1, ram(0), p2mt::RAM_RW), 0);
+        assert_eq!(v.set_access(n, gfn, P2mAccess::R), Ok(()));
+        v.w.check();
+    }
+}
+
+/// A table that was emptied and is needed again is there again, whatever level it has.
+#[test]
+fn a10_empty_tables_of_a_view_come_back_when_something_is_mapped_there() {
+    let v = Viewed::plain();
+    assert_eq!(v.d.set_pool(64), 0);
+    let n = v.create();
+    v.vcpu_in(0, n);
+    let page = |i: u64| (1 + i % 40) << 18;
+    for i in 0..200 {
+        assert_eq!(v.d.insert(page(i), 1, ram(0) + i, p2mt::RAM_RW), 0, "{i}");
+        assert_eq!(v.read(0, page(i)), Some(ram(0) + i), "{i}");
+        if i % 3 == 0 {
+            assert_eq!(v.set_access(n, page(i), P2mAccess::R), Ok(()));
+            assert_eq!(v.access(n, page(i)), Some(P2mAccess::R));
+        }
+        assert_eq!(v.d.remove(page(i), 1, ram(0) + i), 0);
+    }
+    assert_eq!(v.w.fate(v.d).0, 0);
+    v.w.check();
+}
+
+/// A view that has few tables, or none, leaves its share of the search to the others.
+#[test]
+fn a10_views_in_which_nothing_is_mapped_hide_no_copies_of_another() {
+    for in_use in 0..9 {
+        let v = Viewed::plain();
+        assert_eq!(v.d.set_pool(256), 0);
+        for table in 0..=40 {
+            let gfn = BLOCK + table * M2;
+            assert_eq!(v.d.insert(gfn, 1, ram(0) + table, p2mt::RAM_RW), 0);
+        }
+        let views: Vec<u16> = (0..9).map(|_| v.create()).collect();
+        let n = views.into_iter().nth(in_use);
+        v.vcpu_in(0, n.unwrap_or(0));
+        for table in 0..40 {
+            assert!(v.read(0, BLOCK + table * M2).is_some());
+        }
+        assert_eq!(v.d.set_pool(v.used()), 0);
+        assert_eq!(v.read(0, BLOCK + 40 * M2), Some(ram(0) + 40), "{n:?}");
+        assert_eq!(v.w.fate(v.d).0, 0, "{n:?}");
+        v.w.check();
+    }
+}
