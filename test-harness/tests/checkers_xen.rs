@@ -85,7 +85,6 @@ fn x1_nothing_that_may_schedule_is_called_in_atomic_context() {
 #[test]
 fn x1_no_table_is_cleared_by_bytes_while_a_guest_walks_it() {
     let (w, d, _) = running();
-    assert_eq!(d.insert(0x1000, 1, common::ram(0), common::p2mt::RAM_RW), 0);
     let clear = || {
         d.write_locked(|| {
             let root = xen!(xs_map_domain_page(w.root(d).unwrap()));

@@ -15,7 +15,6 @@ mod release;
 pub mod remove;
 pub mod set_access;
 mod split;
-mod sweep;
 pub mod views;
 
 use self::views::{forget, without_views};

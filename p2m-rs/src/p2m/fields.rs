@@ -94,7 +94,7 @@ impl<O: Owner> WriteView<'_, O> {
             .store(gfn.raw(), Relaxed);
     }
 
-    /// The frame with which the next search for empty tables begins (`map::sweep`).
+    /// The frame with which the next search for empty tables begins (`table::sweep`).
     pub(crate) fn sweep_cursor(&self) -> Gfn {
         let table = self.p2m().c().field(SweepCursor).get();
         Gfn::new(u64::from(table) << TABLE_SHIFT)

@@ -67,6 +67,7 @@ pub(crate) mod new;
 pub(crate) mod pending;
 pub(crate) mod removed;
 pub(crate) mod run;
+pub(crate) mod sweep;
 pub(crate) mod walk;
 
 use core::ffi::c_void;
@@ -76,8 +77,6 @@ use core::sync::atomic::Ordering::Relaxed;
 use xen_sys as sys;
 use xen_sys::arch;
 
-#[cfg(config_altp2m)]
-use self::run::Series;
 use crate::p2m::lock::{ReadView, WriteView};
 #[cfg(config_altp2m)]
 use crate::p2m::pages::RootIsEmpty;
@@ -299,9 +298,8 @@ pub(crate) fn empty_root<'l>(write: &mut WriteView<'l, View>) -> RootIsEmpty<'l,
 pub(crate) fn empty_root_in_use<'l>(write: &mut WriteView<'l, View>) -> RootIsEmpty<'l, View> {
     write.deferred().defer_whole_flush();
     for root in Table::roots(write) {
-        let (first, all) = (TableIndex::FIRST, ENTRIES as u64);
-        root.write(first, all, Series::of(Pte::EMPTY, root.level));
-        root.stored(write, first, all);
+        let stores = root.clear_all(write);
+        stores.report(write, root, TableIndex::FIRST, ENTRIES as u64);
     }
     flush_empty_root(write)
 }

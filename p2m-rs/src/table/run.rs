@@ -221,6 +221,21 @@ impl<'v> Table<'v> {
         }
     }
 
+    /// Clears all entries, each by a single-copy atomic store. The caller reports the stores, and defers
+    /// a flush.
+    #[cfg(config_altp2m)]
+    pub(super) fn clear_all(self, _write: &WriteView<'_, impl Owner>) -> Unreported {
+        let empty = Series::of(Pte::EMPTY, self.level).group();
+        let mut rest = self.rest(TableIndex::FIRST, ENTRIES as u64);
+        while let Some(found) = rest.peek_group() {
+            if !same(found, empty) {
+                rest.put_group(empty);
+            }
+            rest.skip(GROUP);
+        }
+        Unreported(())
+    }
+
     /// Clears the valid bits of all entries, and no other bits. `None` if all were clear
     /// already. Otherwise the caller reports the stores, and defers a flush if the hardware
     /// could walk to the table.

@@ -62,7 +62,7 @@ impl Errno {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failure {
     /// There is no page for a table. After removed and empty tables are freed, another attempt
-    /// may succeed (`map::sweep`).
+    /// may succeed (`table::sweep`).
     NoTable,
     /// The IOTLB flush failed, so devices may still reach what was mapped
     /// before. The tables have changed.

@@ -148,7 +148,8 @@ impl State {
     /// The CPU with a guest whose walks may come to that table.
     fn walked_by(&self, mfn: Mfn) -> Option<usize> {
         let domain = self.tables.live.get(mfn)?.domain;
-        if !self.walkable(mfn) {
+        // The vCPUs of a dying domain do not run any more: domain_kill() pauses it first.
+        if self.is_gone(domain) || !self.walkable(mfn) {
             return None;
         }
         let above = |at: Mfn| self.tables.live.get(at)?.parent.map(|(above, _)| above);

@@ -38,7 +38,7 @@ const PREEMPT_EVERY: Constant = (
 const BUDGET: Constant = ("p2m-rs/src/guest/cache.rs", "const BUDGET: u64 = 512;");
 const PAGE_COST: Constant = ("p2m-rs/src/guest/cache.rs", "const PAGE_COST: u64 = 10;");
 const MOST: Constant = (
-    "p2m-rs/src/map/sweep.rs",
+    "p2m-rs/src/table/sweep.rs",
     "const MOST: u64 = 64 * ENTRIES as u64;",
 );
 

@@ -20,7 +20,7 @@
 //! apart, they may drop each other's tables for a long time: at the cost of that guest alone, since
 //! each search has its bound, and it comes only after the tables of the one before were used.
 //!
-//! **The cost is bounded** as in [`crate::map::sweep`]: a call reads so many entries and no more
+//! **The cost is bounded** as in [`crate::table::sweep`]: a call reads so many entries and no more
 //! ([`Search`]), and the next one goes on where it stopped. Each view has its share of them, so that
 //! one in which everything was set hides no copies of another. What the others leave of their shares is
 //! for all once more. The views come in turns ([`WriteView::turns`]), so that copies which nobody uses

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Room for a table, once the pool has no page left: what is tried, and in which order.
 //!
-//! First empty tables of the host p2m go ([`crate::map::sweep`]): nobody misses them. Views of the guest's
+//! First empty tables of the host p2m go ([`crate::table::sweep`]): nobody misses them. Views of the guest's
 //! memory (altp2m) take their tables from the same pool. So if there is no empty table, what views have
 //! merely copied is dropped ([`super::reclaim`]). That holds for whoever needs a table, in the host p2m
 //! or in a view.
 
 #[cfg(config_altp2m)]
 use super::reclaim::{drop_copies, Search, ENOUGH};
-use crate::map::sweep::Sweep;
 use crate::p2m::lock::WriteView;
+use crate::table::sweep::Sweep;
 use crate::types::errno::Failure;
 #[cfg(config_altp2m)]
 use crate::types::errno::Outcome;

@@ -17,10 +17,9 @@
 //! the IOTLB are flushed, the table is freed. An IOMMU that walks these tables finds nothing
 //! there before and after. If its flush fails, the table is kept for ever.
 
-use super::release::leak;
+use super::removed::Owned;
+use super::Table;
 use crate::p2m::lock::WriteView;
-use crate::table::removed::Owned;
-use crate::table::Table;
 use crate::types::addr::Gfn;
 use crate::types::level::{Level, TableIndex, ENTRIES};
 use crate::types::pte::{Kind, Pte};
@@ -37,7 +36,7 @@ const MOST: u64 = 64 * ENTRIES as u64;
 const BETWEEN_CHECKS: u64 = 16;
 
 /// What a call may still do to find a table page.
-pub(super) struct Sweep {
+pub(crate) struct Sweep {
     /// The number of entries that it may read.
     entries: u64,
     /// Whether the search ends when preemption is due.
@@ -58,7 +57,7 @@ enum Preemption {
 
 impl Sweep {
     /// For a call that cannot be preempted.
-    pub(super) const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self {
             entries: MOST,
             preemption: Preemption::Ignored,
@@ -67,7 +66,7 @@ impl Sweep {
     }
 
     /// For a call that checks for preemption, and does so once more after the search.
-    pub(super) const fn preemptible() -> Self {
+    pub(crate) const fn preemptible() -> Self {
         Self {
             preemption: Preemption::Ends,
             ..Self::new()
@@ -76,7 +75,7 @@ impl Sweep {
 
     /// Whether there are tables in the pool now that were empty, or removed before.
     #[inline(always)]
-    pub(super) fn frees_any(&mut self, write: &mut WriteView<'_>) -> bool {
+    pub(crate) fn frees_any(&mut self, write: &mut WriteView<'_>) -> bool {
         if !write.deferred().pages().any_removed() {
             self.sweep(write);
         }
@@ -186,13 +185,15 @@ fn remove(write: &WriteView<'_>, gfn: Gfn, level: Level) {
     let removed = above.clear(write, gfn, 1, write.nothing_to_forget());
     let flush = IotlbFlush::modified_if(removed.was_live());
     let first = Gfn::new(gfn.raw() & !(span.pages() - 1));
-    match write.iommu_flush(first, span.pages(), flush) {
-        Ok(flushed) => {
-            if let Owned::Table(table) = removed.into_owned() {
-                table.free_only(write, flushed);
-            }
-        }
-        // A device may be walking the table.
-        Err(_logged) => leak(write, removed),
+    let flushed = write.iommu_flush(first, span.pages(), flush);
+    let Owned::Table(table) = removed.into_owned() else {
+        return;
+    };
+    match flushed {
+        Ok(flushed) => table.free_only(write, flushed),
+        // A device may be walking the table, in which nothing is.
+        Err(_logged) => table.leak(|entry| {
+            let _nothing = entry.into_owned();
+        }),
     }
 }
