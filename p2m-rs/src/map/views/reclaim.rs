@@ -72,12 +72,6 @@ impl Search {
         }
     }
 
-    /// How many entries are left for others, of `views` that have the same share, once one has had
-    /// its own.
-    fn without_a_share(&self, views: u64) -> u64 {
-        self.entries - self.entries / views.max(1)
-    }
-
     /// Whether another table may be looked at, with which no fewer entries than `others` are left.
     fn goes_on(&self, others: u64) -> bool {
         self.entries > others && !(self.ends_early && cpu::hypercall_preempt_check())
@@ -94,21 +88,14 @@ impl Search {
 #[inline(never)]
 pub(super) fn drop_copies(write: &mut WriteView<'_>, search: &mut Search) -> usize {
     let mut dropped = 0;
-    // To each its share, then to each what is left.
-    for in_shares in [true, false] {
-        let exists = |number: &Number| write.view(*number).is_some();
-        let mut views = write.turns().filter(exists).count() as u64;
+    let exists = |number: &Number| write.view(*number).is_some();
+    let views = Number::all().filter(exists).count() as u64;
+    // To each an equal share, then to each all that is left.
+    for parts in [views.max(1), 1] {
+        let share = search.entries / parts;
         for number in write.turns() {
-            if write.view(number).is_none() {
-                continue;
-            }
-            let others = if in_shares {
-                search.without_a_share(views)
-            } else {
-                0
-            };
+            let others = search.entries.saturating_sub(share);
             dropped += drop_in(write, number, search, others);
-            views -= 1;
             if dropped >= ENOUGH {
                 write.end_turn_of(number);
                 return dropped;
