@@ -297,7 +297,11 @@ pub(crate) fn empty_root<'l>(write: &mut WriteView<'l, View>) -> RootIsEmpty<'l,
 #[cfg(config_altp2m)]
 pub(crate) fn empty_root_in_use<'l>(write: &mut WriteView<'l, View>) -> RootIsEmpty<'l, View> {
     write.deferred().defer_whole_flush();
-    for root in Table::roots(write) {
+    // Not by `Table::roots`: its name as an instance of its own is longer than Xen's table of symbols takes.
+    for number in 0..root_pages() {
+        let Some(root) = Table::root_page(write, number) else {
+            break;
+        };
         let stores = root.clear_all(write);
         stores.report(write, root, TableIndex::FIRST, ENTRIES as u64);
     }
