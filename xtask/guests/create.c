@@ -188,7 +188,7 @@ static void counts_in(volatile uint64_t *pages, unsigned int page, const char *w
     volatile uint64_t *here = pages + page * PAGE / 8;
     volatile uint64_t *there = pages + (page == COUNTER ? OTHER : COUNTER) * PAGE / 8;
     uint64_t last = *here, still = *there;
-    long end = now() + 60, changes = 0;
+    long end = now() + 300, changes = 0;
 
     while ( changes < 100 )
     {

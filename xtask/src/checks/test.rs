@@ -66,6 +66,7 @@ pub(crate) fn run(paths: &Paths, progress: Progress, args: &TestArgs) -> bool {
         ] {
             rows.add([compare(paths, progress)]);
         }
+        rows.add([names_of_debug_builds(paths, progress)]);
         rows.add([timed(paths, progress)]);
         rows.add(board::run(paths, progress));
         rows.add_timed(releases::short(paths, progress, &older()));
@@ -237,6 +238,28 @@ fn with_views(paths: &Paths, progress: Progress) -> Row {
             "{} operations in turn, {} of {} CPUs at once",
             in_turn.ops, at_once.ops, at_once.smp
         ),
+    )
+}
+
+/// Xen has room for the names of the debug builds that the comparisons have just made: what is one function
+/// in a release build is several there, and only the gates on the image look at that one.
+fn names_of_debug_builds(paths: &Paths, progress: Progress) -> Row {
+    let longest = |extra| -> Result<Result<String, String>> {
+        let args = BuildArgs {
+            debug: true,
+            extra: Some(extra),
+            ..BuildArgs::of(P2m::Rust)
+        };
+        let build = || xen::build::build(paths, progress, &args);
+        gates::symbol_length(&lock::alone(paths, progress, build)?)
+    };
+    let judged = longest(Extra::Selftest).and_then(|plain| {
+        let views = longest(Extra::SelftestViews)?;
+        Ok(plain.and_then(|plain| Ok(format!("{plain}; with views {}", views?))))
+    });
+    Row::of(
+        "symbol length, debug builds",
+        judged.unwrap_or_else(|error| Err(format!("{error:#}"))),
     )
 }
 
