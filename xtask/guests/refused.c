@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // role=refused what=N: maps a page of its own once more, by a grant that is read-only. Then it writes there
 // (0), executes there (1), or has its MMU set the access flag of an entry there (2): what stage 2 refuses
-// whatever the guest's tables say, and for good. It ends in guest_fault, or never.
+// whatever the guest's tables say, and for good. It ends in guest_fault, or never. Before that it unmaps the
+// grant where nothing is mapped, and where its own page is: Xen is to compare.
 
 #include "guest.h"
 #include <public/event_channel.h>
@@ -10,6 +11,7 @@
 
 // As xl lays guests out: nothing is there, and the place for the grant table.
 #define READ_ONLY 0x30000000UL
+#define NOTHING 0x31000000UL
 #define GRANT_TABLE 0x38000000UL
 #define REFERENCE 8
 
@@ -35,7 +37,8 @@ static domid_t own_number(void)
     return status.u.unbound.dom;
 }
 
-static void map_read_only(void)
+// Maps it, and returns the handle.
+static grant_handle_t map_read_only(void)
 {
     domid_t own = own_number();
     volatile grant_entry_v1_t *grants = (volatile grant_entry_v1_t *)GRANT_TABLE;
@@ -62,6 +65,16 @@ static void map_read_only(void)
     }
     if ( rc != 0 || map.status != 0 )
         say("refused: the grant is not mapped: %d, %d", rc, (long)map.status);
+    return map.handle;
+}
+
+// What Xen says of the grant at another address.
+static long unmap_elsewhere(grant_handle_t handle, uint64_t address)
+{
+    struct gnttab_unmap_grant_ref unmap = { .host_addr = address, .handle = handle };
+    long rc = hypercall(GNTTABOP_unmap_grant_ref, (uint64_t)&unmap, 1, 0, 0, __HYPERVISOR_grant_table_op);
+
+    return rc != 0 ? rc : unmap.status;
 }
 
 // A walk to 3 GiB finds its last entry in the page, without access flag.
@@ -79,10 +92,14 @@ static void walk_through_it(void)
 void role_refused(void)
 {
     unsigned long what = argument("what", 0);
+    grant_handle_t handle;
+    long nothing;
 
     // A page of RAM, inner shareable, not yet accessed; as an instruction it is none.
     page[0] = (uint64_t)page | (3UL << 8) | TABLE;
-    map_read_only();
+    handle = map_read_only();
+    nothing = unmap_elsewhere(handle, NOTHING);
+    say("refused: unmaps nothing %d, its page %d", nothing, unmap_elsewhere(handle, (uint64_t)page));
     say("refused: reads %s", *(volatile uint64_t *)READ_ONLY == page[0] ? "well" : "something else");
     if ( what == 0 )
         *(volatile uint64_t *)READ_ONLY = 1;

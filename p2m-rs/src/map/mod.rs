@@ -74,7 +74,9 @@ fn insert_beside_views(
 /// [`remove::remove`].
 ///
 /// Frames of MMIO are not compared: x86 warns and unmaps them, too (`clear_mmio_p2m_entry`). Only
-/// a toolstack and the emulation of PCI get here, for a range that they have mapped.
+/// a toolstack and the emulation of PCI get here with one, for a range that they have mapped. Where
+/// nothing is mapped there is nothing to compare: a caller to whom that matters, because a guest
+/// names the address, looks first, under the lock (`remove_grant_mapping` of mm.c).
 pub fn remove_mapping(
     cx: &mut Unlocked<'_>,
     p2m: &P2m,

@@ -2,8 +2,8 @@
 //! altp2m.c as the patch has it, compiled into a library of this machine and loaded.
 
 use std::collections::BTreeMap;
-use std::ffi::{c_char, c_int, c_long, c_uint, c_ulong, c_void, CString};
-use std::mem::{offset_of, transmute_copy};
+use std::ffi::{c_int, c_long, c_uint, c_ulong, c_void};
+use std::mem::offset_of;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -12,6 +12,7 @@ use std::{env, fs};
 use test_harness::symbols::GuestHandle;
 use xen_sys::{arch_domain, arch_vcpu, domain, hvm_domain, p2m_domain, p2m_view, p2m_views, vcpu};
 
+use crate::common::loaded::Loaded;
 use crate::{archive, xen};
 
 const HERE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/altp2m_c/c");
@@ -140,53 +141,6 @@ pub(crate) fn compile(
         warnings.push_str(&errors);
     }
     (folder, warnings)
-}
-
-unsafe extern "C" {
-    fn dlopen(file: *const c_char, flags: c_int) -> *mut c_void;
-    fn dlsym(library: *mut c_void, name: *const c_char) -> *mut c_void;
-}
-
-const RTLD_NOW: c_int = 2;
-
-/// A loaded library, which is never unloaded.
-struct Loaded(*mut c_void);
-
-impl Loaded {
-    fn new(path: &Path) -> Self {
-        let path = CString::new(path.to_str().unwrap()).unwrap();
-        // SAFETY: a library of this test, which does nothing when it is loaded.
-        let library = unsafe { dlopen(path.as_ptr(), RTLD_NOW) };
-        assert!(!library.is_null(), "{path:?} cannot be loaded");
-        Self(library)
-    }
-
-    fn find(&self, name: &str) -> *mut c_void {
-        let c_name = CString::new(name).unwrap();
-        // SAFETY: the library is loaded.
-        let found = unsafe { dlsym(self.0, c_name.as_ptr()) };
-        assert!(!found.is_null(), "{name} is not in the library");
-        found
-    }
-
-    /// A function of the library.
-    ///
-    /// # Safety
-    ///
-    /// `F` is a pointer to a function as the C has it.
-    unsafe fn function<F>(&self, name: &str) -> F {
-        let found = self.find(name);
-        assert_eq!(size_of::<F>(), size_of_val(&found));
-        // SAFETY: the caller's promise.
-        unsafe { transmute_copy(&found) }
-    }
-
-    /// Sets `test_NAME` of calls.c.
-    fn set(&self, name: &str, function: *const ()) {
-        let place = self.find(&format!("test_{name}")).cast::<*const ()>();
-        // SAFETY: a variable of the library.
-        unsafe { place.write(function) };
-    }
 }
 
 type OfDomain<R> = unsafe extern "C" fn(*mut domain) -> R;

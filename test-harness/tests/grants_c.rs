@@ -1,0 +1,330 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! A grant's reference of a page is dropped when mm.c says that the grant's mapping has gone
+//! (`replace_grant_host_mapping`), and where that is, the guest says. The patch's lines for mm.c
+//! compare what is there. Here they are taken out of the patch and compiled (`grants_c/`), and they
+//! work on the Rust, with all rules of the machine.
+//!
+//! The C compiler is the one that links Rust programs: `cc`.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)] // a test may stop on the spot
+
+mod common;
+
+use std::ffi::{c_int, c_uint, c_ulong};
+use std::fs;
+use std::panic::{catch_unwind, AssertUnwindSafe};
+use std::path::Path;
+use std::process::Command;
+use std::sync::OnceLock;
+
+use common::loaded::Loaded;
+use common::{access, errno, guest, p2mt, plain, ram, M2};
+use proptest::prelude::*;
+use test_harness::{live, symbols, Domain, Event, LockOp, World};
+use xen_sys::{domain, p2m_domain};
+
+const HERE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/grants_c");
+const PATCHES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../patches/xen");
+
+/// `GNTMAP_readonly`.
+const READ_ONLY: u32 = 1 << 2;
+
+/// What the patch adds to mm.c: a function, whose last line is one that was there before.
+fn added() -> String {
+    let patches = fs::read_dir(PATCHES).unwrap();
+    let texts = patches.map(|patch| fs::read_to_string(patch.unwrap().path()).unwrap());
+    let (_, text) = texts
+        .filter_map(|text| {
+            let (before, after) = text.split_once("+++ b/xen/arch/arm/mm.c\n")?;
+            Some((before.to_owned(), after.to_owned()))
+        })
+        .next()
+        .expect("a patch changes mm.c");
+    let lines = text.lines().filter_map(|line| line.strip_prefix('+'));
+    let lines: Vec<_> = lines.collect();
+    assert_eq!(lines.first(), Some(&"}"), "the end of the function before");
+    lines[1..].join("\n") + "\n}\n"
+}
+
+type Unmap = unsafe extern "C" fn(*mut domain, c_ulong, c_ulong, c_uint) -> c_int;
+
+/// The C, changed by `edit`.
+fn compile(name: &str, edit: impl Fn(&str) -> String) -> Unmap {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("grants_c");
+    let folder = folder.join(name);
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("added.c"), edit(&added())).unwrap();
+    for file in ["xen.h", "calls.c"] {
+        fs::copy(Path::new(HERE).join(file), folder.join(file)).unwrap();
+    }
+    let compiled = Command::new("cc")
+        .current_dir(&folder)
+        .args(["-std=gnu99", "-O1", "-Wall", "-shared", "-fPIC"])
+        .args(["calls.c", "-o", "library.so"])
+        .output()
+        .expect("cc, which links Rust programs as well");
+    let errors = String::from_utf8_lossy(&compiled.stderr).into_owned();
+    assert!(compiled.status.success(), "{errors}");
+    let it = Loaded::new(&folder.join("library.so"));
+    let numbers = it.find("test_numbers").cast::<[u32; 4]>();
+    let ours = [p2mt::INVALID, p2mt::GRANT_RW, p2mt::GRANT_RO, access::RWX];
+    // SAFETY: a constant of xen.h.
+    assert_eq!(unsafe { *numbers }, ours, "xen.h is not the harness's ABI");
+    it.set("p2m_get_hostp2m", hostp2m as *const ());
+    it.set("p2m_write_lock", write_lock as *const ());
+    it.set("p2m_write_unlock", symbols::p2m_write_unlock as *const ());
+    it.set("p2m_get_entry", symbols::p2m_get_entry as *const ());
+    it.set("p2m_set_entry", symbols::p2m_set_entry as *const ());
+    // SAFETY: as it is in calls.c.
+    unsafe { it.function("test_unmap") }
+}
+
+extern "C" fn hostp2m(d: *mut domain) -> *mut p2m_domain {
+    // SAFETY: a domain of the machine.
+    unsafe { &raw mut (*d).arch.p2m }
+}
+
+extern "C" fn write_lock(p2m: *mut p2m_domain) {
+    // SAFETY: the p2m of a domain of the machine.
+    let lock = unsafe { &raw mut (*p2m).lock };
+    // SAFETY: initialised by p2m_init().
+    unsafe { xen_sys::xs_write_lock(live(lock)) };
+}
+
+/// The C as the patch has it.
+fn as_it_is() -> Unmap {
+    static IT: OnceLock<Unmap> = OnceLock::new();
+    *IT.get_or_init(|| compile("as_it_is", str::to_owned))
+}
+
+fn unmap(w: &World, c: Unmap, d: Domain, gfn: u64, mfn: u64, flags: u32) -> i32 {
+    // SAFETY: a domain of the machine.
+    w.as_call("replace_grant_host_mapping", || unsafe {
+        c(d.pointer(), gfn, mfn, flags)
+    })
+}
+
+/// Where the guest has something, and where nothing.
+const THERE: u64 = 3 * M2 + 7;
+const HOLE: u64 = 5 * M2;
+const FRAME: u64 = ram(1) + 9;
+
+/// A guest that has mapped `mfn` of another domain, or of its own, by a mapping of this type.
+fn mapped(w: &World, mfn: u64, p2m_type: u32) -> Domain {
+    let (d, _owner) = (guest(w, 0), guest(w, 1));
+    if p2mt::is_foreign(p2m_type) {
+        w.take_references(mfn, 1);
+    }
+    assert_eq!(d.insert(THERE, 1, mfn, p2m_type), 0);
+    w.clear_events();
+    d
+}
+
+/// Each type that may be mapped there, each right of the grant, each frame: only the grant's own
+/// mapping is unmapped.
+fn only_its_own_mapping(c: Unmap) {
+    for there in p2mt::RAM_RW..=p2mt::IOMMU_RO {
+        for flags in [0, READ_ONLY] {
+            for (named, mfn) in [("its frame", FRAME), ("another", FRAME + 1)] {
+                let w = plain();
+                let d = mapped(&w, FRAME, there);
+                let before = (d.get_entry(THERE), w.references(FRAME));
+                let own = match flags {
+                    READ_ONLY => p2mt::GRANT_RO,
+                    _ => p2mt::GRANT_RW,
+                };
+                let rc = unmap(&w, c, d, THERE, mfn, flags);
+                let what = format!("type {there}, flags {flags}, {named}");
+                if there == own && mfn == FRAME {
+                    assert_eq!(rc, 0, "{what}");
+                    assert_eq!(d.lookup(THERE), (None, p2mt::INVALID), "{what}");
+                } else {
+                    assert_eq!(rc, errno::EILSEQ, "{what}");
+                    let after = (d.get_entry(THERE), w.references(FRAME));
+                    assert_eq!(after, before, "{what}");
+                }
+                assert_eq!(unmap(&w, c, d, HOLE, FRAME, flags), errno::EILSEQ, "{what}");
+                w.check();
+            }
+        }
+    }
+}
+
+#[test]
+fn a_grant_unmaps_its_own_mapping_and_nothing_else() {
+    only_its_own_mapping(as_it_is());
+}
+
+/// The look and the removal are one: no other CPU comes between.
+fn one_lock(c: Unmap) {
+    let w = plain();
+    let d = mapped(&w, FRAME, p2mt::GRANT_RW);
+    assert_eq!(unmap(&w, c, d, THERE, FRAME, 0), 0);
+    let p2m_lock = hostp2m(d.pointer()).addr();
+    let taken = |op: LockOp| {
+        common::count(
+            &w,
+            |e| matches!(e, Event::Lock { lock, op: o } if *lock == p2m_lock && *o == op),
+        )
+    };
+    assert_eq!((taken(LockOp::Write), taken(LockOp::Read)), (1, 0));
+    w.check();
+}
+
+#[test]
+fn what_is_there_is_looked_at_and_unmapped_under_one_lock() {
+    one_lock(as_it_is());
+}
+
+/// An operation of a guest that maps frames of another domain.
+#[derive(Debug, Clone, Copy)]
+enum Act {
+    /// `GNTTABOP_map_grant_ref`.
+    Map { at: u64, frame: u64, flags: u32 },
+    /// `GNTTABOP_unmap_grant_ref` of one of the grants that are mapped, counted round and round.
+    Unmap { grant: usize, at: u64 },
+    /// `XENMEM_add_to_physmap_batch`, of a foreign page.
+    Foreign { at: u64, frame: u64 },
+    /// `XENMEM_remove_from_physmap`.
+    Remove { at: u64 },
+}
+
+fn acts() -> impl Strategy<Value = Vec<Act>> {
+    let at = || 0..6_u64;
+    let frame = || 0..2_u64;
+    let flags = prop::sample::select(&[0, READ_ONLY][..]);
+    let map = (at(), frame(), flags).prop_map(|(at, frame, flags)| Act::Map { at, frame, flags });
+    let unmap = (0..64_usize, at());
+    let act = prop_oneof![
+        3 => map,
+        3 => unmap.prop_map(|(grant, at)| Act::Unmap { grant, at }),
+        1 => (at(), frame()).prop_map(|(at, frame)| Act::Foreign { at, frame }),
+        1 => at().prop_map(|at| Act::Remove { at }),
+    ];
+    prop::collection::vec(act, 1..40)
+}
+
+/// Carries them out, with `unmap` for what mm.c does. Returns the first mapping that no grant stands
+/// behind: more of them map a frame, with these rights, than there are grants that hold it.
+fn mapped_without_a_grant(
+    acts: &[Act],
+    unmap: impl Fn(&World, Domain, u64, u64, u32) -> i32,
+) -> Option<String> {
+    let w = plain();
+    let (d, _owner) = (guest(&w, 0), guest(&w, 1));
+    let place = |at: u64| THERE + at * 100;
+    let mut grants: Vec<(u64, u32)> = Vec::new();
+    for &act in acts {
+        match act {
+            Act::Map { at, frame, flags } => {
+                let t = [p2mt::GRANT_RW, p2mt::GRANT_RO][usize::from(flags == READ_ONLY)];
+                assert_eq!(d.insert(place(at), 1, FRAME + frame, t), 0);
+                grants.push((FRAME + frame, flags));
+            }
+            Act::Unmap { grant, at } if !grants.is_empty() => {
+                let grant = grant % grants.len();
+                let (mfn, flags) = grants[grant];
+                if unmap(&w, d, place(at), mfn, flags) == 0 {
+                    grants.swap_remove(grant);
+                }
+            }
+            Act::Unmap { .. } => {}
+            Act::Foreign { at, frame } => {
+                w.take_references(FRAME + frame, 1);
+                assert_eq!(d.insert(place(at), 1, FRAME + frame, p2mt::FOREIGN_RW), 0);
+            }
+            Act::Remove { at } => {
+                if let (Some(mfn), _) = d.lookup(place(at)) {
+                    assert_eq!(d.remove(place(at), 1, mfn), 0);
+                }
+            }
+        }
+        w.check();
+        for mfn in [FRAME, FRAME + 1] {
+            for (flags, t) in [(0, p2mt::GRANT_RW), (READ_ONLY, p2mt::GRANT_RO)] {
+                let there = (0..6).filter(|&at| d.lookup(place(at)) == (Some(mfn), t));
+                let there = there.count();
+                let held = grants
+                    .iter()
+                    .filter(|&&grant| grant == (mfn, flags))
+                    .count();
+                if there > held {
+                    return Some(format!("{act:?}: {mfn:#x} {there} times by {held} grants"));
+                }
+            }
+        }
+    }
+    None
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(400) })]
+
+    #[test]
+    fn whatever_a_guest_unmaps_a_grant_stands_behind_each_mapping_of_a_grant(acts in acts()) {
+        let c = as_it_is();
+        let found = mapped_without_a_grant(&acts, |w, d, gfn, mfn, flags| unmap(w, c, d, gfn, mfn, flags));
+        prop_assert_eq!(found, None);
+    }
+}
+
+/// The property can fail: it does with what mm.c does without the patch.
+#[test]
+fn without_the_patch_a_mapping_may_outlive_its_grant() {
+    let map = |at| Act::Map {
+        at,
+        frame: 0,
+        flags: 0,
+    };
+    let foreign = Act::Foreign { at: 1, frame: 0 };
+    let unmap = |at| Act::Unmap { grant: 0, at };
+    let read_only = Act::Map {
+        at: 1,
+        frame: 0,
+        flags: READ_ONLY,
+    };
+    for acts in [
+        &[map(0), unmap(1)][..],
+        &[map(0), foreign, unmap(1)],
+        &[map(0), read_only, unmap(1)],
+    ] {
+        let found = mapped_without_a_grant(acts, |_, d, gfn, mfn, _| d.remove(gfn, 1, mfn));
+        assert!(found.is_some(), "{acts:?}");
+    }
+}
+
+/// Faults in the C, each of which one of the tests above must notice.
+const FAULTS: [(&str, &str); 8] = [
+    ("t == granted", "t != granted"),
+    (" &&\n         t == granted )", " )"),
+    (
+        "mfn_eq(p2m_get_entry(p2m, gfn, &t, NULL, NULL, NULL), mfn)",
+        "(p2m_get_entry(p2m, gfn, &t, NULL, NULL, NULL), 1)",
+    ),
+    (
+        "(flags & GNTMAP_readonly) ? p2m_grant_map_ro",
+        "(flags & GNTMAP_readonly) ? p2m_grant_map_rw",
+    ),
+    (": p2m_grant_map_rw;", ": p2m_grant_map_ro;"),
+    ("int rc = -EILSEQ;", "int rc = 0;"),
+    ("        rc = p2m_set_entry(", "        p2m_set_entry("),
+    (
+        "    p2m_write_lock(p2m);\n\n    if",
+        "    p2m_write_lock(p2m);\n    p2m_write_unlock(p2m);\n    p2m_write_lock(p2m);\n    if",
+    ),
+];
+
+#[test]
+fn each_planted_fault_is_noticed() {
+    for (n, (from, to)) in FAULTS.into_iter().enumerate() {
+        let c = compile(&format!("fault_{n}"), |text| {
+            assert_eq!(text.matches(from).count(), 1, "{from}");
+            text.replace(from, to)
+        });
+        let passes = catch_unwind(AssertUnwindSafe(|| {
+            only_its_own_mapping(c);
+            one_lock(c);
+        }));
+        assert!(passes.is_err(), "nothing notices {from:?} as {to:?}");
+    }
+}
