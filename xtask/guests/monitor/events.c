@@ -112,15 +112,48 @@ int monitor_answer_at(struct monitor *m, const vm_event_request_t *event, uint64
     return respond(m, &answer);
 }
 
-// The restrictions stay: lift them before. With the domain paused nothing new comes, and what is in the ring
-// is answered, so that no vCPU stays paused.
-int monitor_close(struct monitor *m)
+// Answers all events until there was none for so long. Returns how many there were, or MANY: they do not end.
+#define MANY 100
+static int answer_all(struct monitor *m, int milliseconds)
 {
     vm_event_request_t event;
-    int rc = xc_domain_pause(m->xc, m->domain);
+    int count = 0;
 
-    while ( rc == 0 && monitor_next(m, &event, 0) == 1 )
+    while ( count < MANY && monitor_next(m, &event, milliseconds) == 1 )
+    {
         monitor_answer(m, &event);
+        count++;
+    }
+    return count;
+}
+
+// Pauses the domain when no event is on its way. A vCPU that waited for a slot in the ring uses the ring once more when
+// an answer has woken it up, and the ring is freed when the monitor is disconnected. So events are answered while the
+// domain runs; and if there was another one when it had been paused, it has to run once more.
+static int pause_when_quiet(struct monitor *m)
+{
+    for ( int tries = 0; tries < 20; tries++ )
+    {
+        if ( answer_all(m, 50) == MANY )
+            continue;
+        if ( xc_domain_pause(m->xc, m->domain) )
+            return -1;
+        if ( answer_all(m, 0) == 0 )
+            return 0;
+        xc_domain_unpause(m->xc, m->domain);
+    }
+    errno = EBUSY;
+    return -1;
+}
+
+// Lift the restrictions before, and switch the other kinds of events off: this does neither. EBUSY: events do not end,
+// and the monitor is still connected.
+int monitor_close(struct monitor *m)
+{
+    int rc = pause_when_quiet(m);
+
+    if ( rc && errno == EBUSY )
+        return rc;
     // Xen frees the page when nobody has it any more.
     munmap(m->page, XC_PAGE_SIZE);
     if ( rc == 0 )

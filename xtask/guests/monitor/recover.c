@@ -25,6 +25,9 @@ void do_recover(uint32_t domain, unsigned long vcpus)
     value("busy", errno == EBUSY);
     if ( !xc || xc_domain_pause(xc, domain) || xc_monitor_disable(xc, domain) )
         die("xc_monitor_disable");
+    // Guest requests are off now (vm_event_cleanup_domain), privileged calls are not.
+    if ( xc_monitor_privileged_call(xc, domain, false) && errno != EEXIST )
+        die("xc_monitor_privileged_call");
     if ( monitor_open(&monitor, domain) )
         die("monitor_open");
     for ( unsigned long vcpu = 0; vcpu < vcpus; vcpu++ )

@@ -119,6 +119,8 @@ static void recover(xc_interface *xc)
         return;
     if ( xc_monitor_disable(xc, target) && errno != EINVAL )
         printf("hostile: xc_monitor_disable: %s\n", strerror(errno));
+    if ( xc_monitor_privileged_call(xc, target, false) && errno != EEXIST && lives(xc, &info) )
+        wrong_is("privileged calls are switched off", errno);
     xc_domain_set_access_required(xc, target, 0);
     xc_set_paging_mempool_size(xc, target, 16UL << 20);
     connected = monitor_open(&monitor, target) == 0;
