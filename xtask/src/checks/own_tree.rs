@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! The README's lines for a user's own Xen tree, read out of it and run as they stand there: on a clean
-//! tree of the release in git, with Arm's default configuration, which no other build here has.
+//! The lines for a user's own Xen tree, of the README and of docs/altp2m.md, read out of the texts and run as
+//! they stand there: on a clean tree of the release in git, with Arm's default configuration, and with what
+//! docs/altp2m.md adds to it, which no other build here has.
 
 use std::path::{Path, PathBuf};
 
@@ -24,54 +25,99 @@ use crate::xen::patches::Series;
 use crate::xen::release;
 use crate::xen::source::Source;
 
-/// The README's section, and what stands there for the directory of this repository.
-const SECTION: &str = "## In your own Xen tree";
+/// A text with lines to type.
+struct Text {
+    file: &'static str,
+    section: &'static str,
+    /// What its tree is called.
+    tree: &'static str,
+    /// The patches that its lines apply.
+    patches: fn(&Paths, Version) -> Result<Series>,
+    /// Options that must be on in the end, and off.
+    on: &'static [&'static str],
+    off: &'static [&'static str],
+}
+
+const README: Text = Text {
+    file: "README.md",
+    section: "## In your own Xen tree",
+    tree: "readme",
+    patches: |paths, _| Series::find(paths),
+    on: &["CONFIG_ARM_P2M_RUST"],
+    off: &["CONFIG_MEM_ACCESS", "CONFIG_ALTP2M"],
+};
+
+const VIEWS: Text = Text {
+    file: "docs/altp2m.md",
+    section: "## How to get one",
+    tree: "altp2m",
+    patches: Series::of,
+    on: &["CONFIG_ARM_P2M_RUST", "CONFIG_MEM_ACCESS", "CONFIG_ALTP2M"],
+    off: &[],
+};
+
+/// What stands there for the directory of this repository.
 const HERE: &str = "/path/to/xen-p2m";
 
-/// Follows the README, then checks the exports of what came out, and boots it.
+/// Follows the README, then checks the exports of what came out, and boots it; and follows docs/altp2m.md.
 pub(crate) fn run(paths: &Paths, progress: Progress) -> Vec<Row> {
     let name = "README: your own Xen tree";
-    let xen = match build(paths, progress) {
-        Ok(xen) => xen,
-        Err(error) => return vec![Row::of(name, Err(format!("{error:#}")))],
+    let mut rows = match build(paths, progress, &README) {
+        Ok(xen) => vec![
+            Row::of(name, Ok(built(&xen, "Arm's default configuration"))),
+            Row::of("its patches", recognised(paths, &README, &xen.tree)),
+            Row::of("its exports", exports(paths, progress, &xen)),
+            Row::of("its boot", booted(paths, progress, &xen)),
+        ],
+        Err(error) => vec![Row::of(name, Err(format!("{error:#}")))],
     };
-    let built = format!("Arm's default configuration, {}", xen.tree.display());
-    let exports = gates::exports_alone(paths, progress, &xen);
-    vec![
-        Row::of(name, Ok(built)),
-        Row::of("its patches", recognised(paths, &xen.tree)),
-        Row::of(
-            "its exports",
-            exports.unwrap_or_else(|error| Err(format!("{error:#}"))),
-        ),
-        Row::of("its boot", booted(paths, progress, &xen)),
-    ]
+    let name = "docs/altp2m.md: with views";
+    rows.extend(match build(paths, progress, &VIEWS) {
+        Ok(xen) => vec![
+            Row::of(
+                name,
+                Ok(built(&xen, "Arm's default configuration and ALTP2M")),
+            ),
+            Row::of("its patches", recognised(paths, &VIEWS, &xen.tree)),
+            Row::of("its exports", exports(paths, progress, &xen)),
+        ],
+        Err(error) => vec![Row::of(name, Err(format!("{error:#}")))],
+    });
+    rows
+}
+
+fn built(xen: &BuiltXen, configuration: &str) -> String {
+    format!("{configuration}, {}", xen.tree.display())
+}
+
+fn exports(paths: &Paths, progress: Progress, xen: &BuiltXen) -> Result<String, String> {
+    gates::exports_alone(paths, progress, xen).unwrap_or_else(|error| Err(format!("{error:#}")))
 }
 
 /// The commands of the section's first block of code.
-fn lines(readme: &str) -> Vec<&str> {
-    readme
-        .lines()
-        .skip_while(|line| *line != SECTION)
+fn lines<'a>(text: &'a str, section: &str) -> Vec<&'a str> {
+    text.lines()
+        .skip_while(|line| *line != section)
         .skip_while(|line| *line != "```")
         .skip(1)
         .take_while(|line| *line != "```")
         .collect()
 }
 
-fn build(paths: &Paths, progress: Progress) -> Result<BuiltXen> {
+fn build(paths: &Paths, progress: Progress, text: &Text) -> Result<BuiltXen> {
     let mut uses = Use::build(P2m::Rust);
     uses.extend([Use::Boot, Use::Checks]);
     tools::require(paths, progress, &uses)?;
     let toolchain = rust_toolchain::require()?;
-    let readme = files::read_text(&paths.root().join("README.md"))?;
-    let lines = lines(&readme);
-    ensure!(!lines.is_empty(), "README.md has no lines in \"{SECTION}\"");
+    let Text { file, section, .. } = text;
+    let words = files::read_text(&paths.root().join(file))?;
+    let lines = lines(&words, section);
+    ensure!(!lines.is_empty(), "{file} has no lines in \"{section}\"");
     lock::alone(paths, progress, || {
         let release = release::DEFAULT;
         let source = Source::download(paths, progress, release)?;
-        let name = name(release);
-        let tree = tree(paths);
+        let name = text.name(release);
+        let tree = paths.xen_trees().join(&name);
         let log = paths.log("readme");
         let task = progress.start("Unpacking a clean tree into git");
         files::make_whole(paths, &tree, "", |scratch| {
@@ -89,15 +135,17 @@ fn build(paths: &Paths, progress: Progress) -> Result<BuiltXen> {
                 .env("MAKEFLAGS", format!("-j{}", build::jobs()))
                 .envs(toolchain.variables())
                 .envs(toolchain.env.iter().cloned());
-            command::logged(&mut shell, &log).with_context(|| format!("README.md: {line}"))?;
+            command::logged(&mut shell, &log).with_context(|| format!("{file}: {line}"))?;
             task.done();
         }
         let config = files::read_text(&tree.join("xen/.config"))?;
         let on = |option: &str| config.lines().any(|line| line == format!("{option}=y"));
-        ensure!(
-            on("CONFIG_ARM_P2M_RUST") && !on("CONFIG_MEM_ACCESS"),
-            "this is not Arm's default configuration with the Rust p2m"
-        );
+        for option in text.on {
+            ensure!(on(option), "{file}: {option} is off after its lines");
+        }
+        for option in text.off {
+            ensure!(!on(option), "{file}: {option} is on after its lines");
+        }
         Ok(BuiltXen {
             release,
             p2m: P2m::Rust,
@@ -111,13 +159,15 @@ fn build(paths: &Paths, progress: Progress) -> Result<BuiltXen> {
     })
 }
 
-fn name(release: Version) -> String {
-    format!("{release}-readme")
+impl Text {
+    fn name(&self, release: Version) -> String {
+        format!("{release}-{}", self.tree)
+    }
 }
 
 /// Where the tree is that was built by the README.
 pub(super) fn tree(paths: &Paths) -> PathBuf {
-    paths.xen_trees().join(name(release::DEFAULT))
+    paths.xen_trees().join(README.name(release::DEFAULT))
 }
 
 /// Makes a git repository of a tree, with all that is in it, and with a committer for `git am`.
@@ -139,9 +189,9 @@ pub(super) fn into_git(tree: &Path, log: &Path) -> Result<()> {
 }
 
 /// `--xen-tree` must see that this tree has the series.
-fn recognised(paths: &Paths, tree: &Path) -> Result<String, String> {
-    let left =
-        Series::find(paths).and_then(|series| Ok((series.len(), series.missing_from(tree)?.len())));
+fn recognised(paths: &Paths, text: &Text, tree: &Path) -> Result<String, String> {
+    let left = (text.patches)(paths, release::DEFAULT)
+        .and_then(|series| Ok((series.len(), series.missing_from(tree)?.len())));
     match left {
         Ok((all, 0)) => Ok(format!("all {all} recognised as applied")),
         Ok((all, left)) => Err(format!("{left} of {all} not recognised as applied")),
@@ -159,30 +209,43 @@ fn booted(paths: &Paths, progress: Progress, xen: &BuiltXen) -> Result<String, S
 
 #[cfg(test)]
 mod tests {
-    use super::{lines, HERE};
+    use super::{lines, Text, HERE, README, VIEWS};
     use crate::base::files::read_text;
     use crate::base::paths::Paths;
 
     #[test]
     fn the_lines_are_those_of_the_section() {
-        let text =
-            "## Other\n```\nno\n```\n## In your own Xen tree\n\n```\na b\nc\n```\n```\nno\n```\n";
-        assert_eq!(lines(text), ["a b", "c"]);
-        assert!(lines("## Other\n```\nno\n```\n").is_empty());
+        let text = "## Other\n```\nno\n```\n## How\n\n```\na b\nc\n```\n```\nno\n```\n";
+        assert_eq!(lines(text, "## How"), ["a b", "c"]);
+        assert!(lines("## Other\n```\nno\n```\n", "## How").is_empty());
+    }
+
+    /// The lines of a text each have the word, and two of them name this repository.
+    fn has_the_steps(text: &Text, words: &[&str]) -> anyhow::Result<()> {
+        let all = read_text(&Paths::find()?.root().join(text.file))?;
+        let lines = lines(&all, text.section);
+        for (line, word) in lines.iter().zip(words) {
+            assert!(line.contains(word), "{line}");
+        }
+        assert_eq!(lines.len(), words.len());
+        assert_eq!(lines.iter().filter(|line| line.contains(HERE)).count(), 2);
+        Ok(())
     }
 
     #[test]
     fn the_readme_has_the_three_steps() -> anyhow::Result<()> {
-        let readme = read_text(&Paths::find()?.root().join("README.md"))?;
-        let lines = lines(&readme);
-        for (line, part) in lines
-            .iter()
-            .zip(["git am ", "olddefconfig", "XEN_P2M_RUST_DIR="])
-        {
-            assert!(line.contains(part), "{line}");
-        }
-        assert_eq!(lines.len(), 3);
-        assert_eq!(lines.iter().filter(|line| line.contains(HERE)).count(), 2);
-        Ok(())
+        has_the_steps(&README, &["git am ", "olddefconfig", "XEN_P2M_RUST_DIR="])
+    }
+
+    #[test]
+    fn the_text_of_views_also_looks_whether_they_are_there() -> anyhow::Result<()> {
+        let words = [
+            "git am ",
+            "ALTP2M",
+            "olddefconfig",
+            "grep",
+            "XEN_P2M_RUST_DIR=",
+        ];
+        has_the_steps(&VIEWS, &words)
     }
 }
