@@ -14,7 +14,7 @@ mod common;
 use common::views::Viewed;
 use common::{access, count, guest, p2mt, ram, M2};
 use p2m_rs::types::access::P2mAccess;
-use test_harness::{Event, Stage1Entry, Vcpu};
+use test_harness::{Event, LockOp, Stage1Entry, Vcpu};
 
 const GVA: u64 = 0x8000_0000;
 const GFN: u64 = 0x1000;
@@ -288,4 +288,29 @@ fn a16_a_buffer_in_a_block_of_a_view_that_may_only_be_executed() {
     let copied = v.w.view_snapshot(v.view(n));
     assert_eq!((copied.len(), copied[&0x4000].order), (1, 9));
     v.w.check();
+}
+
+/// What the view shows is read under the lock, and AT is no access to memory: without an ISB behind
+/// the lock the CPU may have translated before, when another CPU's remapping was still there.
+#[test]
+fn the_hardware_is_asked_after_the_lock_was_taken() {
+    let s = scene(p2mt::RAM_RW, InView::Copied, InView::Copied, access::RWX);
+    let entry = Stage1Entry {
+        gfn: GFN,
+        writable: true,
+    };
+    s.v.w.stage1_map(s.vcpu, GVA, entry);
+    s.v.w.clear_events();
+    let page = s.vcpu.page_from_gva(GVA, true).map(|page| page.put());
+    assert!(page.is_some());
+    let events = s.v.w.events();
+    let order = events.iter().filter_map(|(_, event)| match event {
+        Event::Lock {
+            op: LockOp::Read, ..
+        } => Some("lock"),
+        Event::Isb => Some("isb"),
+        Event::AddressTranslation { ok: true, .. } => Some("at"),
+        _ => None,
+    });
+    assert_eq!(order.collect::<Vec<_>>(), ["lock", "isb", "at"]);
 }

@@ -58,7 +58,8 @@
 //!
 //! - *As long as the view shows nothing of another frame*, what an AT by both stages finds is what
 //!   the host maps, since a view copies from nowhere else and is emptied before the host changes.
-//!   It is asked under the lock: no frame can be shown elsewhere meanwhile.
+//!   It is asked under the lock, and behind an ISB: no frame can be shown elsewhere meanwhile, and what
+//!   was shown elsewhere before is not what the AT finds.
 //! - *Otherwise, and if that fails*, the guest's tables are walked in software, and the frame is
 //!   looked up, both in the host p2m. In that order: what an AT by stage 1 alone says depends on
 //!   the view, if the view shows other tables than the guest's own.
@@ -80,6 +81,8 @@ use crate::p2m::P2m;
 use crate::p2m::{translate::gva_to_ipa, views::Number};
 use crate::types::addr::{Gva, Mfn};
 use crate::xen::console;
+#[cfg(config_altp2m)]
+use crate::xen::cpu;
 use crate::xen::page::{Page, PageRef};
 use crate::xen::vcpu::Vcpu;
 
@@ -172,7 +175,12 @@ fn in_view(cx: &mut Unlocked<'_>, vcpu: &Vcpu, gva: Gva, flags: Gv2mFlags) -> Op
         let host = p2m.read(cx);
         let view = Number::of_vcpu(vcpu).and_then(|number| host.view(number));
         match view {
-            Some(view) if !view.may_have_remapped() => host.gva_to_maddr(vcpu, gva, flags),
+            Some(view) if !view.may_have_remapped() => {
+                // AT is no access to memory, which the lock would order: it might have
+                // translated by what was remapped before.
+                cpu::isb();
+                host.gva_to_maddr(vcpu, gva, flags)
+            }
             _ => None,
         }
     };
