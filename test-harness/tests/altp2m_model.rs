@@ -65,3 +65,15 @@ proptest! {
         run_bytes(&bytes);
     }
 }
+
+/// What the fuzzer found worth keeping, without the fuzzer.
+#[test]
+fn guests_in_views_see_what_the_model_says_for_every_input_of_the_fuzzers_corpus() {
+    let corpus = concat!(env!("CARGO_MANIFEST_DIR"), "/../fuzz/corpus/views");
+    let mut inputs = 0;
+    for file in std::fs::read_dir(corpus).unwrap() {
+        run_bytes(&std::fs::read(file.unwrap().path()).unwrap());
+        inputs += 1;
+    }
+    assert!(inputs >= 30, "only {inputs} inputs");
+}
