@@ -3,6 +3,7 @@
 #include "shim.h"
 
 bool oracle_in_place;
+bool oracle_exact;
 struct domain *oracle_domain;
 unsigned long oracle_entries = ORACLE_ENTRIES;
 

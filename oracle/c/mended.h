@@ -26,6 +26,17 @@ extern bool oracle_in_place;
     rc_;                                \
 })
 
+/* guest_physmap_remove_page(): a page that is named must be there (B23). */
+extern bool oracle_exact;
+#define ORACLE_EXACT(call) ({           \
+    int rc_;                            \
+                                        \
+    oracle_exact = true;                \
+    rc_ = (call);                       \
+    oracle_exact = false;               \
+    rc_;                                \
+})
+
 /* Drops the references that a foreign mapping holds (B3, B4c). */
 void oracle_put_foreign(lpae_t pte, unsigned int level);
 

@@ -423,3 +423,55 @@ fn b12_a_failed_split_is_not_counted() {
     assert_eq!(w.free_pool_pages(d), 1);
     w.check();
 }
+
+/// C's caller drops a page's reference once the page was unmapped; C says so of a hole, too.
+/// Whatever is there and however far the tables go: a page that is named must be there.
+#[test]
+fn b23_a_page_that_is_named_must_be_there() {
+    let w = plain();
+    let d = guest(&w, 0);
+    let (page, other, device) = (ram(0) + 5, ram(0) + 6, 0x1234_5678);
+    assert_eq!(d.insert(M2 + 1, 1, page, p2mt::RAM_RW), 0);
+    assert_eq!(d.insert(M2 + 2, 1, device, p2mt::MMIO_DEV), 0);
+    // A page that is mapped for the IOMMU, at its own number.
+    assert_eq!(d.insert(page, 1, page, p2mt::IOMMU_RW), 0);
+    assert_eq!(d.insert(G1, M2, ram(0) + M2, p2mt::RAM_RW), 0);
+    assert_eq!(d.insert(2 * G1, 3, ram(0) + 2 * M2, p2mt::RAM_RW), 0);
+    let before = w.snapshot(d);
+    w.clear_events();
+    let beyond = 2 * page;
+    for (gfn, order, mfn, what) in [
+        (M2 + 3, 0, page, "a hole beside it"),
+        (5 * M2, 0, page, "a hole without a table"),
+        (beyond, 0, page, "beyond the highest frame"),
+        (M2 + 2, 0, page, "a device"),
+        (M2 + 1, 0, other, "another page"),
+        (M2 + 1, 0, INVALID, "a page, and none is named"),
+        (M2, 1, page, "a page and a hole before it"),
+        (2 * G1, 2, ram(0) + 2 * M2, "three pages and a hole"),
+        (G1, 10, ram(0) + M2, "a block and a hole"),
+        (2 * G1 + M2, 9, page, "a hole of 2 MiB"),
+    ] {
+        let rc = d.remove_page(gfn, mfn, order);
+        assert_eq!(rc, errno::EILSEQ, "{what}");
+    }
+    let flushed = |event: &Event| matches!(event, Event::TlbiVmid { .. } | Event::TlbiIpa { .. });
+    assert_eq!(common::count(&w, flushed), 0);
+    assert_eq!(w.snapshot(d), before);
+    // Without a page that is named there is nothing that must be there: as in C.
+    let mut lenient = vec![
+        (M2 + 3, 0, INVALID),
+        (M2 + 3, 0, device),
+        (M2 + 2, 0, device),
+    ];
+    lenient.extend([(5 * M2, 0, INVALID), (beyond, 0, device)]);
+    lenient.extend([(page, 0, page), (M2 + 1, 0, page), (G1, 9, ram(0) + M2)]);
+    for (gfn, order, mfn) in lenient {
+        let rc = d.remove_page(gfn, mfn, order);
+        assert_eq!(rc, 0, "{gfn:#x}");
+        assert_eq!(d.lookup(gfn), (None, p2mt::INVALID));
+    }
+    // Those that unmap what a toolstack has mapped are content with holes.
+    assert_eq!(d.remove(M2 + 3, 4, page), 0);
+    w.check();
+}

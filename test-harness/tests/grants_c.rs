@@ -176,121 +176,217 @@ fn what_is_there_is_looked_at_and_unmapped_under_one_lock() {
     one_lock(as_it_is());
 }
 
-/// An operation of a guest that maps frames of another domain.
+/// Frames of another domain, and of the guest's own.
+const OTHERS: [u64; 2] = [FRAME, FRAME + 1];
+const OWN: [u64; 2] = [ram(0) + 9, ram(0) + 10];
+
+/// What a guest's vCPUs do, all at once: what takes several steps may have others in between.
 #[derive(Debug, Clone, Copy)]
 enum Act {
-    /// `GNTTABOP_map_grant_ref`.
-    Map { at: u64, frame: u64, flags: u32 },
+    /// `GNTTABOP_map_grant_ref`, also of a page of its own.
+    Map { at: u64, mfn: u64, flags: u32 },
     /// `GNTTABOP_unmap_grant_ref` of one of the grants that are mapped, counted round and round.
     Unmap { grant: usize, at: u64 },
     /// `XENMEM_add_to_physmap_batch`, of a foreign page.
-    Foreign { at: u64, frame: u64 },
-    /// `XENMEM_remove_from_physmap`.
-    Remove { at: u64 },
+    Foreign { at: u64, mfn: u64 },
+    /// `XENMEM_remove_from_physmap`: which page is it?
+    Look { at: u64 },
+    /// `XENMEM_decrease_reservation`: which page is it?
+    GiveBack { at: u64 },
+    /// One of these two goes on: the page is unmapped.
+    Finish { call: usize },
 }
 
 fn acts() -> impl Strategy<Value = Vec<Act>> {
     let at = || 0..6_u64;
-    let frame = || 0..2_u64;
+    let mfn = prop::sample::select([OTHERS, OWN].concat());
     let flags = prop::sample::select(&[0, READ_ONLY][..]);
-    let map = (at(), frame(), flags).prop_map(|(at, frame, flags)| Act::Map { at, frame, flags });
-    let unmap = (0..64_usize, at());
+    let map = (at(), mfn, flags).prop_map(|(at, mfn, flags)| Act::Map { at, mfn, flags });
+    let foreign = (at(), prop::sample::select(&OTHERS[..]));
     let act = prop_oneof![
-        3 => map,
-        3 => unmap.prop_map(|(grant, at)| Act::Unmap { grant, at }),
-        1 => (at(), frame()).prop_map(|(at, frame)| Act::Foreign { at, frame }),
-        1 => at().prop_map(|at| Act::Remove { at }),
+        4 => map,
+        4 => (0..64_usize, at()).prop_map(|(grant, at)| Act::Unmap { grant, at }),
+        1 => foreign.prop_map(|(at, mfn)| Act::Foreign { at, mfn }),
+        1 => at().prop_map(|at| Act::Look { at }),
+        2 => at().prop_map(|at| Act::GiveBack { at }),
+        3 => (0..64_usize).prop_map(|call| Act::Finish { call }),
     ];
     prop::collection::vec(act, 1..40)
 }
 
-/// Carries them out, with `unmap` for what mm.c does. Returns the first mapping that no grant stands
-/// behind: more of them map a frame, with these rights, than there are grants that hold it.
-fn mapped_without_a_grant(
-    acts: &[Act],
-    unmap: impl Fn(&World, Domain, u64, u64, u32) -> i32,
-) -> Option<String> {
+/// A mapping without a reference is possible with what is removed so.
+struct Removal<'a> {
+    /// What mm.c does for a grant.
+    grant: &'a dyn Fn(&World, Domain, u64, u64, u32) -> i32,
+    /// What memory.c calls.
+    page: &'a dyn Fn(Domain, u64, u64) -> i32,
+}
+
+/// Where each page of the guest is at first, and what else there is.
+fn place(at: u64) -> u64 {
+    THERE + at * 100
+}
+
+/// Carries them out. Returns the first page that is mapped more often than it is held: by grants
+/// with these rights; or, of the guest's own pages, by grants and by the reference that it has
+/// until it gives the page back.
+fn mapped_but_not_held(acts: &[Act], removal: &Removal<'_>) -> Option<String> {
     let w = plain();
     let (d, _owner) = (guest(&w, 0), guest(&w, 1));
-    let place = |at: u64| THERE + at * 100;
+    for (at, mfn) in (0..).zip(OWN) {
+        assert_eq!(d.insert(place(at), 1, mfn, p2mt::RAM_RW), 0);
+    }
     let mut grants: Vec<(u64, u32)> = Vec::new();
+    let mut allocated = OWN.to_vec();
+    // What memory.c has looked up, and whether it then gives it back.
+    let mut calls: Vec<(u64, u64, bool)> = Vec::new();
     for &act in acts {
+        let held = |mfn| {
+            let granted = grants
+                .iter()
+                .filter(|&&(granted, _)| granted == mfn)
+                .count();
+            granted + usize::from(allocated.contains(&mfn))
+        };
         match act {
-            Act::Map { at, frame, flags } => {
+            // Who has no page can grant none.
+            Act::Map { mfn, .. } if OWN.contains(&mfn) && held(mfn) == 0 => {}
+            Act::Map { at, mfn, flags } => {
                 let t = [p2mt::GRANT_RW, p2mt::GRANT_RO][usize::from(flags == READ_ONLY)];
-                assert_eq!(d.insert(place(at), 1, FRAME + frame, t), 0);
-                grants.push((FRAME + frame, flags));
+                assert_eq!(d.insert(place(at), 1, mfn, t), 0);
+                grants.push((mfn, flags));
             }
             Act::Unmap { grant, at } if !grants.is_empty() => {
                 let grant = grant % grants.len();
                 let (mfn, flags) = grants[grant];
-                if unmap(&w, d, place(at), mfn, flags) == 0 {
+                if (removal.grant)(&w, d, place(at), mfn, flags) == 0 {
                     grants.swap_remove(grant);
                 }
             }
-            Act::Unmap { .. } => {}
-            Act::Foreign { at, frame } => {
-                w.take_references(FRAME + frame, 1);
-                assert_eq!(d.insert(place(at), 1, FRAME + frame, p2mt::FOREIGN_RW), 0);
+            Act::Foreign { at, mfn } => {
+                w.take_references(mfn, 1);
+                assert_eq!(d.insert(place(at), 1, mfn, p2mt::FOREIGN_RW), 0);
             }
-            Act::Remove { at } => {
+            Act::Look { at } => {
                 if let (Some(mfn), _) = d.lookup(place(at)) {
-                    assert_eq!(d.remove(place(at), 1, mfn), 0);
+                    calls.push((place(at), mfn, false));
                 }
             }
+            Act::GiveBack { at } => match d.lookup(place(at)) {
+                // `get_page` of a page that is the guest's.
+                (Some(mfn), _) if OWN.contains(&mfn) => calls.push((place(at), mfn, true)),
+                _ => {}
+            },
+            Act::Finish { call } if !calls.is_empty() => {
+                let call = call % calls.len();
+                let (gfn, mfn, gives_back) = calls.swap_remove(call);
+                if (removal.page)(d, gfn, mfn) == 0 && gives_back {
+                    allocated.retain(|&other| other != mfn);
+                }
+            }
+            Act::Unmap { .. } | Act::Finish { .. } => {}
         }
         w.check();
-        for mfn in [FRAME, FRAME + 1] {
+        let count = |wanted: &dyn Fn((Option<u64>, u32)) -> bool| {
+            (0..6).filter(|&at| wanted(d.lookup(place(at)))).count()
+        };
+        for mfn in [OTHERS, OWN].concat() {
             for (flags, t) in [(0, p2mt::GRANT_RW), (READ_ONLY, p2mt::GRANT_RO)] {
-                let there = (0..6).filter(|&at| d.lookup(place(at)) == (Some(mfn), t));
-                let there = there.count();
-                let held = grants
-                    .iter()
-                    .filter(|&&grant| grant == (mfn, flags))
-                    .count();
+                let there = count(&|found| found == (Some(mfn), t));
+                let held = grants.iter().filter(|&&grant| grant == (mfn, flags));
+                let held = held.count();
                 if there > held {
                     return Some(format!("{act:?}: {mfn:#x} {there} times by {held} grants"));
                 }
+            }
+        }
+        for mfn in OWN {
+            let there = count(&|(found, _)| found == Some(mfn));
+            let granted = grants
+                .iter()
+                .filter(|&&(granted, _)| granted == mfn)
+                .count();
+            let held = granted + usize::from(allocated.contains(&mfn));
+            if there > held {
+                return Some(format!(
+                    "{act:?}: {mfn:#x} {there} times, held {held} times"
+                ));
             }
         }
     }
     None
 }
 
+/// What the patch and the Rust do.
+fn ours(acts: &[Act]) -> Option<String> {
+    let c = as_it_is();
+    mapped_but_not_held(
+        acts,
+        &Removal {
+            grant: &|w, d, gfn, mfn, flags| unmap(w, c, d, gfn, mfn, flags),
+            page: &|d, gfn, mfn| d.remove_page(gfn, mfn, 0),
+        },
+    )
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(400) })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(600) })]
 
     #[test]
-    fn whatever_a_guest_unmaps_a_grant_stands_behind_each_mapping_of_a_grant(acts in acts()) {
-        let c = as_it_is();
-        let found = mapped_without_a_grant(&acts, |w, d, gfn, mfn, flags| unmap(w, c, d, gfn, mfn, flags));
-        prop_assert_eq!(found, None);
+    fn whatever_a_guest_unmaps_no_page_is_mapped_more_often_than_it_is_held(acts in acts()) {
+        prop_assert_eq!(ours(&acts), None);
     }
+}
+
+const fn map(at: u64, mfn: u64) -> Act {
+    Act::Map { at, mfn, flags: 0 }
+}
+
+const fn unmap_at(at: u64) -> Act {
+    Act::Unmap { grant: 0, at }
 }
 
 /// The property can fail: it does with what mm.c does without the patch.
 #[test]
 fn without_the_patch_a_mapping_may_outlive_its_grant() {
-    let map = |at| Act::Map {
-        at,
-        frame: 0,
-        flags: 0,
-    };
-    let foreign = Act::Foreign { at: 1, frame: 0 };
-    let unmap = |at| Act::Unmap { grant: 0, at };
+    let foreign = Act::Foreign { at: 3, mfn: FRAME };
     let read_only = Act::Map {
-        at: 1,
-        frame: 0,
+        at: 3,
+        mfn: FRAME,
         flags: READ_ONLY,
     };
     for acts in [
-        &[map(0), unmap(1)][..],
-        &[map(0), foreign, unmap(1)],
-        &[map(0), read_only, unmap(1)],
+        &[map(2, FRAME), unmap_at(3)][..],
+        &[map(2, FRAME), foreign, unmap_at(3)],
+        &[map(2, FRAME), read_only, unmap_at(3)],
     ] {
-        let found = mapped_without_a_grant(acts, |_, d, gfn, mfn, _| d.remove(gfn, 1, mfn));
-        assert!(found.is_some(), "{acts:?}");
+        // Not compared where nothing is, as in the C.
+        let removal = Removal {
+            grant: &|_, d, gfn, mfn, _| d.remove(gfn, 1, mfn),
+            page: &|d, gfn, mfn| d.remove_page(gfn, mfn, 0),
+        };
+        assert!(mapped_but_not_held(acts, &removal).is_some(), "{acts:?}");
+        assert_eq!(ours(acts), None, "{acts:?}");
     }
+}
+
+/// A page that is given back at a frame whose mapping has gone meanwhile stays the guest's: another
+/// mapping of it may still be there.
+#[test]
+fn a_page_is_not_given_back_where_another_vcpu_has_unmapped_it_already() {
+    let acts = [
+        map(2, OWN[0]),
+        Act::GiveBack { at: 2 },
+        unmap_at(2),
+        Act::Finish { call: 0 },
+    ];
+    let c = as_it_is();
+    let as_c_does = Removal {
+        grant: &|w, d, gfn, mfn, flags| unmap(w, c, d, gfn, mfn, flags),
+        page: &|d, gfn, mfn| d.remove(gfn, 1, mfn),
+    };
+    assert!(mapped_but_not_held(&acts, &as_c_does).is_some());
+    assert_eq!(ours(&acts), None);
 }
 
 /// Faults in the C, each of which one of the tests above must notice.

@@ -8,6 +8,7 @@ use xen_sys as sys;
 use super::{output, page_to_c, Out};
 use crate::guest::{cache, gva};
 use crate::lifecycle::{setup, vmid};
+use crate::map::believed::Holes;
 use crate::map::{self, lookup};
 use crate::p2m::lock::WriteLockedByC;
 use crate::p2m::token::CalledUnlocked;
@@ -47,7 +48,13 @@ fn insert(
 
 /// `p2m_remove_mapping` and all functions that are another name for it.
 #[inline(never)]
-fn remove(d: CalledUnlocked<'_, &Domain>, gfn: sys::gfn_t, nr: u64, mfn: sys::mfn_t) -> Result {
+fn remove(
+    d: CalledUnlocked<'_, &Domain>,
+    gfn: sys::gfn_t,
+    nr: u64,
+    mfn: sys::mfn_t,
+    holes: Holes,
+) -> Result {
     let (mut cx, d) = d.enter();
     map::remove_mapping(
         &mut cx,
@@ -55,6 +62,7 @@ fn remove(d: CalledUnlocked<'_, &Domain>, gfn: sys::gfn_t, nr: u64, mfn: sys::mf
         Gfn::new(gfn),
         nr,
         Mfn::from_c(mfn),
+        holes,
     )
 }
 
@@ -151,7 +159,7 @@ pub extern "C" fn unmap_regions_p2mt(
     nr: c_ulong,
     mfn: sys::mfn_t,
 ) -> c_int {
-    to_c(remove(d, gfn, nr, mfn))
+    to_c(remove(d, gfn, nr, mfn, Holes::Skip))
 }
 
 /// [`p2m_insert_mapping`] of device memory.
@@ -173,7 +181,7 @@ pub extern "C" fn unmap_mmio_regions(
     nr: c_ulong,
     mfn: sys::mfn_t,
 ) -> c_int {
-    to_c(remove(d, start_gfn, nr, mfn))
+    to_c(remove(d, start_gfn, nr, mfn, Holes::Skip))
 }
 
 /// Maps a page of MMIO, cacheable, if the domain may have it; 0 also if not.
@@ -208,7 +216,7 @@ pub extern "C" fn guest_physmap_add_entry(
     to_c(pages_of_order(page_order).and_then(|nr| insert(d, gfn, nr, mfn, t)))
 }
 
-/// [`unmap_regions_p2mt`] of 2^`page_order` frames.
+/// [`unmap_regions_p2mt`] of 2^`page_order` frames, which must map the pages that are named.
 #[no_mangle]
 pub extern "C" fn guest_physmap_remove_page(
     d: CalledUnlocked<'_, &Domain>,
@@ -216,7 +224,8 @@ pub extern "C" fn guest_physmap_remove_page(
     mfn: sys::mfn_t,
     page_order: c_uint,
 ) -> c_int {
-    to_c(pages_of_order(page_order.into()).and_then(|nr| remove(d, gfn, nr, mfn)))
+    let nr = pages_of_order(page_order.into());
+    to_c(nr.and_then(|nr| remove(d, gfn, nr, mfn, Holes::Refuse)))
 }
 
 /// Maps a page of another domain, with a reference of its own: 0, -EINVAL if

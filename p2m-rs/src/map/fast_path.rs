@@ -11,6 +11,7 @@
 //! | [`remove`] | one call unmaps one page |
 //! | [`set_access`] | one call changes the access of one page |
 
+use super::believed::Holes;
 use super::insert::{count_and_note, replace, Insertion};
 use super::release::Released;
 use super::remove::{clear_run, owns_nothing};
@@ -96,9 +97,14 @@ pub(super) fn remove(
     table: Table<'_>,
     gfn: Gfn,
     mfn: Option<Mfn>,
+    holes: Holes,
 ) -> Result {
     let pte = table.load(Level::L3.index(gfn));
     if !pte.is_any_ram() {
+        let mapped = pte.is_mapped().then(|| pte.mfn());
+        if holes == Holes::Refuse && mapped != mfn && mfn.is_some_and(Page::exists) {
+            return Err(Errno::EILSEQ);
+        }
         return Ok(clear_page(write, forgotten, table, gfn, None)?);
     }
     let page = mfn.filter(|&mfn| mfn == pte.mfn()).and_then(Page::of);

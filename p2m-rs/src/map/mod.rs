@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod active;
+pub mod believed;
 pub mod fast_path;
 pub mod insert;
 pub mod lookup;
@@ -17,17 +18,16 @@ pub mod set_access;
 mod split;
 pub mod views;
 
+use self::believed::{check_maps, Holes};
 use self::views::{forget, without_views};
-use crate::p2m::lock::{ReadView, WriteView};
+use crate::p2m::lock::WriteView;
 use crate::p2m::token::Unlocked;
 use crate::p2m::P2m;
 use crate::table::Table;
 use crate::types::access::P2mAccess;
 use crate::types::addr::{Gfn, Mfn};
-use crate::types::errno::{Errno, Result};
+use crate::types::errno::Result;
 use crate::types::level::Level;
-use crate::types::pte::Kind;
-use crate::xen::page::Page;
 use crate::xen::target::Target;
 
 /// `p2m_insert_mapping`: maps `nr` frames with the p2m's default access.
@@ -69,73 +69,32 @@ fn insert_beside_views(
 ///
 /// # Errors
 ///
-/// [`Errno::EILSEQ`] if RAM in the range is not what the caller believes (two CPUs may
-/// be removing the same page); then nothing has changed. Otherwise those of
-/// [`remove::remove`].
+/// -EILSEQ if RAM in the range is not what the caller believes, as two CPUs may be removing the same
+/// page; with [`Holes::Refuse`] and a page that is named, if anything else is there, or nothing. Then
+/// nothing has changed. Otherwise those of [`remove::remove`].
 ///
-/// Frames of MMIO are not compared: x86 warns and unmaps them, too (`clear_mmio_p2m_entry`). Only
-/// a toolstack and the emulation of PCI get here with one, for a range that they have mapped. Where
-/// nothing is mapped there is nothing to compare: a caller to whom that matters, because a guest
-/// names the address, looks first, under the lock (`remove_grant_mapping` of mm.c).
+/// Frames of MMIO are not compared with others: x86 warns and unmaps them, too
+/// (`clear_mmio_p2m_entry`). Only a toolstack and the emulation of PCI get here with one, for a range
+/// that they have mapped.
 pub fn remove_mapping(
     cx: &mut Unlocked<'_>,
     p2m: &P2m,
     gfn: Gfn,
     nr: u64,
     mfn: Option<Mfn>,
+    holes: Holes,
 ) -> Result {
     let mut write = p2m.write(cx);
     if write.has_views() {
         // A call that fails below changes nothing, in no view either.
-        check_maps(&write, gfn, nr, mfn)?;
+        check_maps(&write, gfn, nr, mfn, holes)?;
     }
     let forgotten = forget(&mut write, gfn, nr);
     if nr == 1 {
         if let Some(table) = Table::of_level(&write, gfn, Level::L3) {
-            return fast_path::remove(&write, forgotten, table, gfn, mfn);
+            return fast_path::remove(&write, forgotten, table, gfn, mfn, holes);
         }
     }
-    check_maps(&write, gfn, nr, mfn)?;
+    check_maps(&write, gfn, nr, mfn, holes)?;
     remove::remove(&mut write, forgotten, gfn, nr)
-}
-
-/// Checks that all RAM in the range is mapped to the frames that the caller believes.
-fn check_maps(view: &ReadView, start: Gfn, nr: u64, mfn: Option<Mfn>) -> Result {
-    let believed = mfn.filter(|&mfn| Page::exists(mfn));
-    let mut done = 0;
-    while done < nr {
-        let gfn = start.add(done);
-        if gfn > view.max_mapped_gfn() {
-            // Nothing is mapped from here on.
-            break;
-        }
-        let Some(table) = Table::last(view, gfn) else {
-            break;
-        };
-        // Check the table's entries one by one (pages in runs), up to an entry that
-        // points to another table.
-        let level = table.level();
-        let mut at = Some(level.index(gfn));
-        while let Some(index) = at.filter(|_| done < nr) {
-            let (gfn, pte) = (start.add(done), table.load(index));
-            if let Kind::Table(_) = pte.kind(level) {
-                break;
-            }
-            if pte.is_any_ram() {
-                let mapped = pte.mfn().add(level.offset(gfn));
-                if believed.map(|mfn| mfn.add(done)) != Some(mapped) {
-                    return Err(Errno::EILSEQ);
-                }
-            }
-            let count = if level == Level::L3 && pte.is_mapped() {
-                table.run_of(index, pte, nr - done)
-            } else {
-                1
-            };
-            // A run is of pages.
-            done += level.pages_from(gfn) + (count - 1);
-            at = index.advanced(count);
-        }
-    }
-    Ok(())
 }

@@ -83,6 +83,11 @@ impl Domain {
         call!(unmap_regions_p2mt(self.0, gfn, nr, mfn))
     }
 
+    /// `guest_physmap_remove_page()`.
+    pub fn remove_page(self, gfn: u64, mfn: Mfn, order: u32) -> i32 {
+        call!(guest_physmap_remove_page(self.0, gfn, mfn, order))
+    }
+
     /// `set_foreign_p2m_entry()`.
     pub fn map_foreign(self, owner: Domain, gfn: u64, mfn: Mfn) -> i32 {
         call!(set_foreign_p2m_entry(self.0, owner.0, gfn, mfn))

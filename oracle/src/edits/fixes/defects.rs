@@ -398,4 +398,35 @@ int p2m_set_entry(struct p2m_domain *p2m,"#,
             ]),
         ],
     },
+    Fix {
+        id: "B23",
+        what: "a page that guest_physmap_remove_page names must be there",
+        edits: &[
+            Edit(&[
+                replace(
+                    "
+        if ( p2m_is_any_ram(t) &&
+             (!mfn_valid(mfn) || !mfn_eq(mfn_add(mfn, i), mfn_return)) )
+        {",
+                    "
+        if ( oracle_exact && !p2m_is_any_ram(t) && mfn_valid(mfn) &&
+             !mfn_eq(mfn_add(mfn, i), mfn_return) )
+        {
+            oracle_excused(FIX_B23);
+            rc = -EILSEQ;
+            goto out;
+        }
+        if ( p2m_is_any_ram(t) &&
+             (!mfn_valid(mfn) || !mfn_eq(mfn_add(mfn, i), mfn_return)) )
+        {",
+                ),
+            ]),
+            Edit(&[
+                replace(
+                    "return p2m_remove_mapping(d, gfn, (1 << page_order), mfn);",
+                    "return ORACLE_EXACT(p2m_remove_mapping(d, gfn, (1 << page_order), mfn));",
+                ),
+            ]),
+        ],
+    },
 ];
