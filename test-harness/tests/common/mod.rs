@@ -11,6 +11,7 @@
 )]
 
 pub mod by_hand;
+pub mod large;
 pub mod loaded;
 pub mod reference;
 pub mod view_model;
