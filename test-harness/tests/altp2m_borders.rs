@@ -194,6 +194,26 @@ fn a_view_is_emptied_by_a_block_that_has_a_source_in_it_and_by_none_beside_it() 
     }
 }
 
+/// Its sources went with all else, so what was one of them is a frame like others.
+#[test]
+fn a_view_that_was_emptied_has_no_window_any_more() {
+    for shape in scenes() {
+        let s = Scene::new(shape);
+        s.copy_blocks();
+        for (at, block) in [(AT, 1), (AT + 1, 3)] {
+            assert_eq!(s.v.remap(s.n, at, s.block(block)), Ok(()));
+        }
+        unmap(&s, s.block(2) + 5, 1);
+        assert_eq!(s.v.read(0, AT), Some(s.mfn(AT)), "it is emptied");
+        assert_eq!(s.v.set_access(s.n, PAGES, P2mAccess::R), Ok(()));
+        for block in [1, 2, 3] {
+            unmap(&s, s.block(block), shape.size);
+        }
+        assert_eq!(s.v.access(s.n, PAGES), Some(P2mAccess::R), "{shape:?}");
+        s.v.w.check();
+    }
+}
+
 /// A block in which a frame is shown elsewhere is no source, and neither is what lies between two.
 #[test]
 fn a_change_of_the_block_that_shows_a_page_empties_no_view() {
@@ -238,10 +258,12 @@ fn ends() -> impl Iterator<Item = Shape> {
 #[test]
 fn the_last_frame_of_the_address_space_is_copied_and_forgotten_as_any_other() {
     for shape in ends() {
-        for whole in [false, true] {
+        for (whole, by_first) in [(false, false), (false, true), (true, false), (true, true)] {
             let (v, n, last) = at_the_end(shape);
             let (first, mfn) = (last + 1 - shape.size, ram(0) + shape.size - 1);
-            assert_eq!(v.read(0, last), Some(mfn), "{shape:?}");
+            // The block is copied when the guest comes to either end of it.
+            let comes_to = if by_first { first } else { last };
+            assert_eq!(v.read(0, comes_to), Some(mfn + comes_to - last));
             let copied = v.w.view_snapshot(v.view(n));
             assert_eq!(
                 copied[&first],

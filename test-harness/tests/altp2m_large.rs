@@ -256,6 +256,59 @@ fn a_range_across_the_border_of_two_copied_blocks_is_forgotten_on_both_sides() {
     }
 }
 
+/// What a view has not copied is no end of it: neither in a table, nor where a table would be.
+#[test]
+fn a_block_that_a_view_has_copied_behind_holes_is_forgotten_with_all_of_the_range() {
+    for shape in scenes() {
+        for copied in 0..4 {
+            let s = Scene::new(shape);
+            let gfn = s.block(copied) + 5;
+            assert_eq!(s.v.read(0, gfn), Some(s.mfn(gfn)));
+            let rc =
+                s.v.d
+                    .set_entry(FIRST, s.block(copied) + 6 - FIRST, !0, 0, access::RWX);
+            assert_eq!(rc, 0);
+            assert_eq!(s.copies(s.n).len(), 0, "{shape:?}, block {copied}");
+            assert_eq!(s.v.read(0, gfn), None);
+            assert_eq!(s.v.read(0, gfn + 1), Some(s.mfn(gfn + 1)));
+            s.v.w.check();
+        }
+    }
+}
+
+/// A block has its view's default access, and so have all of its parts but the one that was set.
+#[test]
+fn a_view_that_restricts_by_default_has_restricted_blocks_and_one_page_of_them_is_set() {
+    for shape in scenes() {
+        for (default, read, write) in [(P2mAccess::X, false, false), (P2mAccess::Rx, true, false)] {
+            let s = Scene::new(shape);
+            let n = s.v.try_create(default).unwrap();
+            s.v.vcpu_in(3, n);
+            assert!(s.v.w.on_cpu(3, || s.v.d.resolve(FIRST + 5)));
+            let copied = s.copies(n)[&FIRST];
+            let of_block = (copied.order, copied.read, copied.write, copied.execute);
+            assert_eq!(of_block, (s.order(), read, write, true), "{shape:?}");
+            assert_eq!(s.v.set_access(n, FIRST + 5, P2mAccess::Rw), Ok(()));
+            for page in looked_at(shape.size, 5) {
+                let gpa = ipa(FIRST + page);
+                let can = (
+                    s.v.w.guest_can(3, gpa, false),
+                    s.v.w.guest_can(3, gpa, true),
+                    s.v.w.guest_can_execute(3, gpa),
+                );
+                let expected = match page {
+                    5 => (true, true, false),
+                    _ => (read, write, true),
+                };
+                assert_eq!(can, expected, "{shape:?}, page {page:#x}");
+                let access = if page == 5 { P2mAccess::Rw } else { default };
+                assert_eq!(s.v.access(n, FIRST + page), Some(access));
+            }
+            s.v.w.check();
+        }
+    }
+}
+
 #[test]
 fn a_block_that_replaces_a_block_or_its_parts_is_what_all_views_copy_next() {
     for shape in scenes() {
