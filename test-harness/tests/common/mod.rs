@@ -11,6 +11,7 @@
 )]
 
 pub mod by_hand;
+pub mod identity;
 pub mod large;
 pub mod loaded;
 pub mod reference;
