@@ -189,11 +189,12 @@ impl Run {
                 self.answer("device", device);
             }
             18 => {
-                // Between two of its views, which nobody can tell.
-                let (v, other) = (self.vcpu(cpu), rng.index(2));
+                // From one view to another, or to the host p2m, which nobody can tell.
+                let (v, other) = (self.vcpu(cpu), rng.index(3));
                 self.w.run(cpu, self.w.toolstack(cpu));
                 if let Some(views) = self.views {
-                    assert_eq!(v.switch_view(views[other]), 0);
+                    let other = views.get(other).copied().unwrap_or(0);
+                    assert_eq!(v.switch_view(other), 0);
                 }
                 self.w.run(cpu, v);
             }
