@@ -254,24 +254,32 @@ fn a_view_outlives_the_domain_whose_page_it_had_copied() {
 }
 
 /// A view is not destroyed as long as a vCPU is on its way to it, and is once the last is on its way
-/// to another one, whatever CPUs have loaded.
+/// to another one, whatever CPUs have loaded; also if that is a new one with the same number.
 #[test]
 fn a_view_that_a_vcpu_was_told_is_not_destroyed_and_one_that_it_was_told_to_leave_is() {
-    for to_host in [false, true] {
+    enum To {
+        Host,
+        Other,
+        New,
+    }
+    for (to, shown) in [(To::Host, 1), (To::Other, 2), (To::New, 9)] {
         let s = Scene::new(false);
         s.v.w.run(0, s.v.w.toolstack(0));
-        let told = if to_host { 0 } else { s.other };
+        let told = if matches!(to, To::Other) { s.other } else { 0 };
         assert_eq!(s.vcpu.switch_view(told), 0);
-        if !to_host {
-            assert_eq!(s.v.destroy(s.other), Err(Errno::EBUSY));
+        if told != 0 {
+            assert_eq!(s.v.destroy(told), Err(Errno::EBUSY));
         }
         assert_eq!(s.v.destroy(s.n), Ok(()));
         // Its pages are somebody else's by now.
         let filled = guest(&s.v.w, 2);
         assert_eq!(filled.insert(BLOCK, 1, ram(2), p2mt::RAM_RW), 0);
         assert_eq!(s.v.create(), s.n, "the number as well");
+        assert_eq!(s.v.remap(s.n, PAGES + 1, PAGES + 9), Ok(()));
+        if matches!(to, To::New) {
+            assert_eq!(s.vcpu.switch_view(s.n), 0);
+        }
         s.v.w.run(0, s.vcpu);
-        let shown = if to_host { 1 } else { 2 };
         assert_eq!(s.v.read(0, PAGES + 1), Some(ram(0) + shown));
         assert_eq!(s.v.read(0, BLOCK), Some(ram(0) + M2));
         s.v.w.check();

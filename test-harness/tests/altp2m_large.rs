@@ -11,7 +11,6 @@ use common::large::{default_leaf, scenes, Scene, FIRST, PAGES};
 use common::views::ipa;
 use common::{access, p2mt, ram, G1, M2};
 use p2m_rs::types::access::P2mAccess;
-use p2m_rs::types::errno::Errno;
 
 /// Pages of a block that are something special: its ends, and one in the middle.
 fn special(size: u64) -> [u64; 3] {
@@ -426,37 +425,5 @@ fn a_page_of_a_foreign_block_is_put_once_no_view_maps_it() {
         assert!((0..M2).all(|n| count(n) == 1));
         assert_eq!(s.leaves(s.other, gfn), (0, 0));
         s.v.w.check();
-    }
-}
-
-/// To set one page of a gigabyte takes two tables.
-#[test]
-fn a10_a_gigabyte_for_which_there_are_too_few_tables_stays_mapped_as_it_was() {
-    type Call = (&'static str, fn(&Scene) -> Result<(), Errno>);
-    let calls: [Call; 2] = [
-        ("an access", |s| {
-            s.v.set_access(s.n, FIRST + 5, P2mAccess::R)
-        }),
-        ("another frame", |s| s.v.remap(s.n, FIRST + 5, PAGES)),
-    ];
-    for shape in scenes().filter(|shape| shape.size == G1) {
-        for (what, call) in calls {
-            for tables in [0, 1] {
-                let s = Scene::new(shape);
-                s.copy_blocks();
-                assert_eq!(s.v.d.set_pool(s.v.used() + tables), 0);
-                assert_eq!(call(&s), Err(Errno::ENOMEM), "{what}");
-                assert_eq!(s.v.access(s.n, FIRST + 5), Some(P2mAccess::Rwx));
-                for page in looked_at(G1, 5) {
-                    let gpa = ipa(FIRST + page);
-                    assert_eq!(s.v.w.guest_reads(0, gpa), Some(ipa(ram(0) + page)));
-                    assert!(s.v.w.guest_can(0, gpa, true) && s.v.w.guest_can_execute(0, gpa));
-                }
-                s.v.w.check();
-                assert_eq!(s.v.d.set_pool(s.v.used() + 2), 0);
-                assert_eq!(call(&s), Ok(()), "{what}, with room");
-                s.v.w.check();
-            }
-        }
     }
 }

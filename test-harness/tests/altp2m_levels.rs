@@ -138,7 +138,9 @@ fn walk_ends_at(beside: Option<u64>) -> (Viewed, u16) {
     assert_eq!(v.d.set_access(PAGE, 1, 0, access::N), 0);
     let n = v.create();
     v.vcpu_in(0, n);
-    beside.map(|gfn| assert!(v.read(0, gfn).is_some()));
+    if let Some(gfn) = beside {
+        assert!(v.read(0, gfn).is_some());
+    }
     v.w.monitor_listens(v.d, true);
     (v, n)
 }
