@@ -83,6 +83,38 @@ fn a11_a_vcpu_comes_back_to_a_view_after_it_has_changed_its_tables_in_another() 
     }
 }
 
+/// They have the same tables, and each its own ASIDs.
+#[test]
+fn a12_vcpus_of_one_view_take_turns_on_one_cpu_and_keep_what_it_holds_of_stage_2() {
+    let v = with_ram();
+    let n = v.create();
+    assert_eq!(v.create(), n + 1);
+    let vcpus = [n, n, n + 1].map(|number| v.vcpu_in(0, number));
+    map(&v, &vcpus[..1], PAGES);
+    map(&v, &vcpus[1..], PAGES + 1);
+    // What a turn takes: of stage 1 on this CPU, and of both stages.
+    for (turn, flushes) in [
+        (0, (0, 1)),
+        (1, (1, 0)),
+        (0, (1, 0)),
+        (0, (0, 0)),
+        (2, (0, 1)),
+    ] {
+        v.w.run(0, v.w.toolstack(0));
+        v.w.clear_events();
+        v.w.run(0, vcpus[turn]);
+        let count = |is_one: fn(&Event) -> bool| common::count(&v.w, is_one);
+        let of_stage1 = count(|event| matches!(event, Event::TlbiStage1Local { .. }));
+        let of_both = count(|event| matches!(event, Event::TlbiVmidLocal { .. }));
+        assert_eq!((of_stage1, of_both), flushes, "vCPU {turn}");
+        // Rule T7 watches as well.
+        let page = PAGES + u64::from(turn > 0);
+        assert_eq!(v.w.guest_translates(0, VA), Some(page), "vCPU {turn}");
+        assert_eq!(v.read(0, page), Some(ram(0) + page - PAGES));
+    }
+    v.w.check();
+}
+
 /// A set/way operation of the vCPU.
 fn cleans(v: &Viewed, cpu: usize, vcpu: Vcpu) {
     vcpu.set_need_flush_to_ram(true);

@@ -5,8 +5,9 @@
 
 mod common;
 
+use common::large::{scenes, Scene, FIRST, PAGES};
 use common::views::{ipa, Viewed};
-use common::{access, p2mt, ram, M2};
+use common::{access, p2mt, ram, G1, M2};
 use p2m_rs::map::views::set_accesses;
 use p2m_rs::p2m::views::Number;
 use p2m_rs::types::access::P2mAccess;
@@ -364,4 +365,36 @@ fn a10_what_could_not_be_shown_elsewhere_is_no_source() {
     assert_eq!(v.d.remove(source, 1, ram(0) + 39), 0);
     assert_eq!(v.access(n, BLOCK), Some(P2mAccess::R));
     v.w.check();
+}
+
+/// To set one page of a gigabyte takes two tables.
+#[test]
+fn a10_a_gigabyte_for_which_there_are_too_few_tables_stays_mapped_as_it_was() {
+    type Call = (&'static str, fn(&Scene) -> Result<(), Errno>);
+    let calls: [Call; 2] = [
+        ("an access", |s| {
+            s.v.set_access(s.n, FIRST + 5, P2mAccess::R)
+        }),
+        ("another frame", |s| s.v.remap(s.n, FIRST + 5, PAGES)),
+    ];
+    for shape in scenes().filter(|shape| shape.size == G1) {
+        for (what, call) in calls {
+            for tables in [0, 1] {
+                let s = Scene::new(shape);
+                s.copy_blocks();
+                assert_eq!(s.v.d.set_pool(s.v.used() + tables), 0);
+                assert_eq!(call(&s), Err(Errno::ENOMEM), "{what}");
+                assert_eq!(s.v.access(s.n, FIRST + 5), Some(P2mAccess::Rwx));
+                for page in [0, 4, 5, 6, M2 - 1, M2, G1 - 1] {
+                    let gpa = ipa(FIRST + page);
+                    assert_eq!(s.v.w.guest_reads(0, gpa), Some(ipa(ram(0) + page)));
+                    assert!(s.v.w.guest_can(0, gpa, true) && s.v.w.guest_can_execute(0, gpa));
+                }
+                s.v.w.check();
+                assert_eq!(s.v.d.set_pool(s.v.used() + 2), 0);
+                assert_eq!(call(&s), Ok(()), "{what}, with room");
+                s.v.w.check();
+            }
+        }
+    }
 }

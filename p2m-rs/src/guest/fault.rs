@@ -39,6 +39,7 @@ use crate::xen::domain::Domain;
 use crate::{
     map::views::{fill, with_room},
     p2m::{reentry::domain_crash, token::current_vcpu, views::Number},
+    types::errno::Failure,
 };
 
 /// `p2m_domain_creation_finished`: begins to track what the guest touches.
@@ -94,18 +95,17 @@ fn view_of_current(cx: &Unlocked<'_>, p2m: &P2m) -> Option<Number> {
 }
 
 /// Copies the host's mapping to the view. Without a page for a table, nor copies that can be
-/// dropped, the guest cannot go on, and its domain is crashed.
+/// dropped, the guest cannot go on, and its domain is crashed. If it is dying, nothing is copied, and
+/// it does not run again.
 #[cfg(config_altp2m)]
 #[cold]
 #[inline(never)]
 fn copy_to_view(cx: &mut Unlocked<'_>, p2m: &P2m, number: Number, gfn: Gfn) -> bool {
     let filled = with_room(&mut p2m.write(cx), |write| fill(write, number, gfn));
-    filled.unwrap_or_else(|_no_table| {
-        if let Some(domain) = p2m.domain() {
-            domain_crash(cx, domain);
-        }
-        true
-    })
+    if let (Err(Failure::NoTable), Some(domain)) = (&filled, p2m.domain()) {
+        domain_crash(cx, domain);
+    }
+    filled.unwrap_or(true)
 }
 
 /// Whether something is mapped at `gfn`.

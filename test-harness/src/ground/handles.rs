@@ -181,6 +181,19 @@ impl Domain {
         retired
     }
 
+    /// Whether it uses views, and by bits which of their numbers all vCPUs may be told to enter.
+    #[must_use]
+    pub fn use_of_views(self) -> (bool, u16) {
+        // SAFETY: the world keeps the structure alive.
+        let all = unsafe { (*self.0).arch.p2m.views };
+        if all.is_null() {
+            return (false, 0);
+        }
+        // SAFETY: as above.
+        let all = unsafe { &*all };
+        (all.active, all.visible)
+    }
+
     /// The vCPU that ran last on a CPU.
     #[must_use]
     pub fn last_vcpu_ran(self, cpu: usize) -> u8 {
@@ -205,6 +218,8 @@ impl View {
         root: *mut page_info = p2m.root);
     read!(/// VTTBR_EL2 for a vCPU in this view.
         vttbr: u64 = p2m.vttbr);
+    read!(/// The access that what is copied gets.
+        default_access: u32 = p2m.default_access);
     read!(/// The first frame that may be mapped somewhere else.
         first_source: u64 = first_source);
     read!(/// The last one.

@@ -170,20 +170,67 @@ impl State {
     }
 }
 
-/// Pages and their types, by guest frame; and tables.
+/// What an entry maps.
+#[derive(Clone, Copy)]
+struct Mapped {
+    mfn: Mfn,
+    p2m_type: u32,
+    pages: u64,
+}
+
+/// Leaves, by their first guest frames; and tables.
 #[derive(Default)]
-struct Pages {
-    mapped: BTreeMap<u64, (Mfn, u32)>,
+struct Leaves {
+    mapped: BTreeMap<u64, Mapped>,
     invalid: Vec<u64>,
     tables: Vec<Mfn>,
 }
 
-impl Visitor for Pages {
-    fn leaf(&mut self, gfn: u64, level: u32, entry: u64) {
-        for page in 0..1 << pte::order(level) {
-            let mapped = (pte::mfn(entry) + page, pte::p2m_type(entry));
-            self.mapped.insert(gfn + page, mapped);
+impl Leaves {
+    /// What is mapped from a frame on, to the end of the leaf.
+    fn at(&self, gfn: u64) -> Option<Mapped> {
+        let (first, leaf) = self.mapped.range(..=gfn).next_back()?;
+        let part = gfn - first;
+        (part < leaf.pages).then(|| Mapped {
+            mfn: leaf.mfn + part,
+            pages: leaf.pages - part,
+            ..*leaf
+        })
+    }
+
+    /// Whether the frame is mapped with that type at one of these guest frames.
+    fn has_source(&self, mfn: Mfn, p2m_type: u32, (first, last): (u64, u64)) -> bool {
+        self.mapped.iter().any(|(gfn, leaf)| {
+            let part = mfn.wrapping_sub(leaf.mfn);
+            leaf.p2m_type == p2m_type && part < leaf.pages && (first..=last).contains(&(gfn + part))
+        })
+    }
+
+    /// The first page of a view's leaf that the host p2m maps neither there nor at a source.
+    fn stranger(&self, gfn: u64, leaf: Mapped, sources: (u64, u64)) -> Option<u64> {
+        let mut part = 0;
+        while part < leaf.pages {
+            let (mfn, p2m_type) = (leaf.mfn + part, leaf.p2m_type);
+            let own = self.at(gfn + part);
+            let same = own.filter(|own| (own.mfn, own.p2m_type) == (mfn, p2m_type));
+            match same {
+                Some(own) => part += own.pages,
+                None if self.has_source(mfn, p2m_type, sources) => part += 1,
+                None => return Some(part),
+            }
         }
+        None
+    }
+}
+
+impl Visitor for Leaves {
+    fn leaf(&mut self, gfn: u64, level: u32, entry: u64) {
+        let leaf = Mapped {
+            mfn: pte::mfn(entry),
+            p2m_type: pte::p2m_type(entry),
+            pages: 1 << pte::order(level),
+        };
+        self.mapped.insert(gfn, leaf);
         if entry & pte::VALID == 0 {
             self.invalid.push(gfn);
         }
@@ -230,7 +277,7 @@ impl State {
         if views.is_empty() {
             return 0;
         }
-        let mut host = Pages::default();
+        let mut host = Leaves::default();
         self.visit(d.address(), &mut host);
         let mut all = 0;
         for (number, view) in views {
@@ -239,17 +286,16 @@ impl State {
                 Some(number) => format!("view {number} of {of}"),
                 None => format!("a retired view of {of}"),
             };
-            let mut copied = Pages::default();
+            let mut copied = Leaves::default();
             self.visit_view(view, &mut copied);
             if number.is_none() && !copied.mapped.is_empty() {
-                self.broken("V2", format!("{name} maps {:x?}", copied.mapped));
+                let gfns: Vec<_> = copied.mapped.keys().collect();
+                self.broken("V2", format!("{name} maps something at {gfns:x?}"));
             }
-            for (gfn, mapped) in &copied.mapped {
-                let mut sources = host.mapped.range(view.first_source()..);
-                let mut is_remapped =
-                    || sources.any(|(source, it)| it == mapped && *source <= view.last_source());
-                if host.mapped.get(gfn) != Some(mapped) && !is_remapped() {
-                    let (mfn, ty) = mapped;
+            let sources = (view.first_source(), view.last_source());
+            for (&gfn, &leaf) in &copied.mapped {
+                if let Some(part) = host.stranger(gfn, leaf, sources) {
+                    let (gfn, mfn, ty) = (gfn + part, leaf.mfn + part, leaf.p2m_type);
                     self.broken(
                         "V1",
                         format!(

@@ -145,7 +145,7 @@ impl State {
     }
 
     /// The same, and in an entry of which level.
-    fn iommu_find(&self, domain: usize, gfn: u64) -> Option<Found> {
+    pub(crate) fn iommu_find(&self, domain: usize, gfn: u64) -> Option<Found> {
         let (level, _) = self.config.root();
         let order = pte::order(level);
         let root = self.root_of(domain)? + (gfn >> order >> 9);

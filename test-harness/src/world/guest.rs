@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What the guest that runs on a CPU does with memory, as far as the MMU is concerned.
+//! What the guest that runs on a CPU does with memory, as far as the MMU is concerned; and what a
+//! device of its does, as far as an IOMMU is that walks the p2m's tables.
 
 use super::World;
+use crate::ground::handles::Domain;
+use crate::ground::pte;
 use crate::model::guests::Want;
 
 impl World {
@@ -45,5 +48,17 @@ impl World {
     #[must_use]
     pub fn guest_is_mapped(&self, cpu: usize, ipa: u64) -> bool {
         self.locked(|m| m.hardware_walk(cpu, ipa, Want::Mapping).is_some())
+    }
+
+    /// The machine frame that a device of the domain's comes to at a guest frame. `None` if it is
+    /// refused there, or its IOMMU does not walk the p2m's tables.
+    #[must_use]
+    pub fn device_reaches(&self, d: Domain, gfn: u64, write: bool) -> Option<u64> {
+        let right = if write { pte::WRITE } else { pte::READ };
+        self.locked(|m| {
+            let shares = m.config.iommu_shares_tables && m.is_behind_iommu(d.address());
+            let found = m.iommu_find(d.address(), gfn).filter(|_| shares)?;
+            (found.page & right != 0).then(|| pte::mfn(found.page))
+        })
     }
 }

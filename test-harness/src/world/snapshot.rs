@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::World;
 use crate::ground::event::Mfn;
-use crate::ground::handles::Domain;
+use crate::ground::handles::{Domain, View};
 use crate::ground::pte;
 use crate::model::pages::WORDS;
 use crate::rules::tree::Visitor;
@@ -91,9 +91,19 @@ impl World {
     /// by the order in which a walk meets them.
     #[must_use]
     pub fn dump(&self, d: Domain) -> Vec<DumpedTable> {
+        self.dump_with(|m, tables| m.visit(d.address(), tables))
+    }
+
+    /// Every word of a view's tables, as [`World::dump`].
+    #[must_use]
+    pub fn view_dump(&self, view: View) -> Vec<DumpedTable> {
+        self.dump_with(|m, tables| m.visit_view(view, tables))
+    }
+
+    fn dump_with(&self, visit: impl FnOnce(&mut State, &mut dyn Visitor)) -> Vec<DumpedTable> {
         let state = &mut *self.machine().lock();
         let mut tables = Tables(Vec::new());
-        state.visit(d.address(), &mut tables);
+        visit(state, &mut tables);
         let numbers: HashMap<Mfn, u64> = tables
             .0
             .iter()

@@ -47,7 +47,10 @@ impl Domain {
                 with(|m, _| m.adopt_view(self, number));
                 Ok(number)
             }
-            rc => Err(rc),
+            rc => {
+                assert_eq!(number, u16::MAX, "no view, and a number");
+                Err(rc)
+            }
         }
     }
 

@@ -11,6 +11,8 @@
 )]
 
 pub mod by_hand;
+pub mod identity;
+pub mod large;
 pub mod loaded;
 pub mod reference;
 pub mod view_model;
