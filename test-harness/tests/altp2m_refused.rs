@@ -401,3 +401,20 @@ fn a_domain_that_uses_no_views_is_refused_all_calls_and_stays_as_it_is() {
     s.refuses_at_once("stop", |s| s.v.d.set_use_of_views(false).into(), 0);
     s.refuses_at_once("free", |s| s.v.d.free_views().into(), 0);
 }
+
+/// The host p2m is looked at before the views forget: what is refused there costs them nothing.
+#[test]
+fn a_removal_that_the_host_p2m_refuses_leaves_views_alone() {
+    let s = Scene::new();
+    let named = ram(0) + 0x77;
+    for (gfn, order) in [
+        (PAGES + 3, 0),
+        (HOLE, 0),
+        (DEVICE, 0),
+        (FAR + M2, 0),
+        (BLOCK, 9),
+    ] {
+        let remove = |s: &Scene| s.v.d.remove_page(gfn, named, order).into();
+        s.refuses_at_once(&format!("removal of {gfn:#x}"), remove, errno::EILSEQ);
+    }
+}
