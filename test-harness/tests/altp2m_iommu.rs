@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! A guest with views and with devices behind an IOMMU that walks its stage 2: devices come to what
-//! the host p2m maps, an IOMMU hears of the host's changes and of no view's, and where it reads
-//! memory, the host's entries are cleaned and no view's.
+//! the host p2m maps; an IOMMU is told what changes in the host p2m, and nothing of what changes in
+//! views; and where an IOMMU reads memory past the caches, the entries of the host p2m are cleaned,
+//! and those of views are not.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)] // a test may stop on the spot
 
 mod common;

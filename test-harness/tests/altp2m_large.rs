@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Views of a guest that its host p2m maps in blocks of 2 MiB and of 1 GiB: what is copied as a
-//! block, who splits whose, and what is left of a copied block once the host changes one page of it.
-//! The window of sources at the borders of blocks, and the end of the address space, are in
-//! altp2m_borders.rs.
+//! block, whether the view's block is split or the host's, and what is left of a copied block once the
+//! host changes one page of it.
+//! Where blocks and the address space end is tested in altp2m_borders.rs.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)] // a test may stop on the spot
 
 mod common;

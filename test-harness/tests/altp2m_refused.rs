@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! A call on views that is refused changes nothing: each call with each of its errors, and each word
-//! of the host p2m's tables and of all views', beside all else that a call could change, before and
-//! after.
+//! A call on views that is refused changes nothing. Each call is made with each of its errors; each
+//! word of the tables of the host p2m and of all views, and all else that a call could change, is
+//! compared before and after.
 #![allow(clippy::unwrap_used)] // a test may stop on the spot
 
 mod common;

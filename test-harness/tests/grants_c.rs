@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! A grant's reference of a page is dropped when mm.c says that the grant's mapping has gone
-//! (`replace_grant_host_mapping`), and where that is, the guest says. The patch's lines for mm.c
-//! compare what is there. Here they are taken out of the patch and compiled (`grants_c/`), and they
-//! work on the Rust, with all rules of the machine.
+//! (`replace_grant_host_mapping`); it is the guest that says where that mapping is. The patch's lines
+//! for mm.c compare what is mapped there with the grant. Here these lines are taken out of the patch,
+//! compiled (`grants_c/`), and run over the Rust, with all rules of the machine.
 //!
 //! The C compiler is the one that links Rust programs: `cc`.
 

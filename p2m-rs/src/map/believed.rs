@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What a caller that unmaps frames believes to be mapped there. It has looked before, without the
-//! lock, and another CPU may have changed it since.
+//! What a caller that unmaps frames believes to be mapped there. The caller has looked before,
+//! without the lock, and another CPU may have changed the mapping since.
 
 use crate::p2m::lock::ReadView;
 use crate::table::Table;
@@ -15,14 +15,14 @@ use crate::xen::page::Page;
 pub enum Holes {
     /// Nothing has to be done there.
     Skip,
-    /// If it names a page, that page must be there (x86's `p2m_remove_entry`): the caller drops a
-    /// reference when it has been unmapped. Where another CPU has unmapped it before, the page may be
-    /// mapped elsewhere, by that very reference.
+    /// If the caller names a page, that page must be mapped there, as in x86's `p2m_remove_entry`:
+    /// the caller drops a reference once the page is unmapped. If another CPU has unmapped it before,
+    /// the page may be mapped elsewhere by now, on that very reference.
     Refuse,
 }
 
-/// Checks that all RAM in the range is mapped to the frames that the caller believes; if it names
-/// a page and `holes` are refused, that all is.
+/// Checks that all RAM in the range is what the caller believes to be there: `mfn` and the frames
+/// after it. If `mfn` is a page and `holes` are refused, checks that of the whole range.
 pub(super) fn check_maps(
     view: &ReadView,
     start: Gfn,
@@ -62,7 +62,7 @@ pub(super) fn check_maps(
             } else {
                 1
             };
-            // A run is of pages.
+            // Only pages come in runs.
             done += level.pages_from(gfn) + (count - 1);
             at = index.advanced(count);
         }

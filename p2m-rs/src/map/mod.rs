@@ -50,7 +50,8 @@ pub fn insert_mapping(
     }
 }
 
-/// Apart, so that what has to be kept meanwhile costs other domains nothing.
+/// A function of its own, so that what it has to keep across a call costs domains without views
+/// nothing.
 #[cold]
 #[inline(never)]
 fn insert_beside_views(
@@ -73,9 +74,9 @@ fn insert_beside_views(
 /// page; with [`Holes::Refuse`] and a page that is named, if anything else is there, or nothing. Then
 /// nothing has changed. Otherwise those of [`remove::remove`].
 ///
-/// Frames of MMIO are not compared with others: x86 warns and unmaps them, too
-/// (`clear_mmio_p2m_entry`). Only a toolstack and the emulation of PCI get here with one, for a range
-/// that they have mapped.
+/// Apart from that, frames of MMIO are not compared with what the caller believes: x86 warns and
+/// unmaps them, too (`clear_mmio_p2m_entry`). Only a toolstack and the emulation of PCI get here with
+/// such a frame, for a range that they have mapped.
 pub fn remove_mapping(
     cx: &mut Unlocked<'_>,
     p2m: &P2m,
@@ -86,7 +87,7 @@ pub fn remove_mapping(
 ) -> Result {
     let mut write = p2m.write(cx);
     if write.has_views() {
-        // A call that fails below changes nothing, in no view either.
+        // Before the views forget: a call that fails below must not change them either.
         check_maps(&write, gfn, nr, mfn, holes)?;
     }
     let forgotten = forget(&mut write, gfn, nr);
