@@ -11,7 +11,6 @@
 //! | [`remove`] | one call unmaps one page |
 //! | [`set_access`] | one call changes the access of one page |
 
-use super::believed::Holes;
 use super::insert::{count_and_note, replace, Insertion};
 use super::release::Released;
 use super::remove::{clear_run, owns_nothing};
@@ -89,33 +88,31 @@ fn insert_in_new(
     Some(progress.outcome)
 }
 
-/// [`super::remove_mapping`] for one page: `table` is the level-3 table that holds the entry
-/// for `gfn`.
+/// [`super::remove_mapping`] for one page of RAM: `table` is the level-3 table that holds the entry
+/// for `gfn`. Returns `None`, with nothing changed, if no RAM is mapped there.
+///
+/// # Errors
+///
+/// -EILSEQ if it is not `mfn`; otherwise those of [`super::remove::remove`].
 pub(super) fn remove(
     write: &WriteView<'_>,
     forgotten: Forgotten<'_>,
     table: Table<'_>,
     gfn: Gfn,
     mfn: Option<Mfn>,
-    holes: Holes,
-) -> Result {
+) -> Option<Result> {
     let pte = table.load(Level::L3.index(gfn));
     if !pte.is_any_ram() {
-        let mapped = pte.is_mapped().then(|| pte.mfn());
-        if holes == Holes::Refuse && mapped != mfn && mfn.is_some_and(Page::exists) {
-            return Err(Errno::EILSEQ);
-        }
-        return Ok(clear_page(write, forgotten, table, gfn, None)?);
+        return None;
     }
     let page = mfn.filter(|&mfn| mfn == pte.mfn()).and_then(Page::of);
-    if page.is_none() {
-        return Err(Errno::EILSEQ);
-    }
-    Ok(clear_page(write, forgotten, table, gfn, page)?)
+    Some(match page {
+        Some(page) => clear_page(write, forgotten, table, gfn, page).map_err(Into::into),
+        None => Err(Errno::EILSEQ),
+    })
 }
 
-/// Clears the entry for `gfn` in a level-3 table; `page` is the page that is mapped there, if
-/// it is RAM.
+/// Clears the entry for `gfn` in a level-3 table, where `page` is mapped.
 ///
 /// # Errors
 ///
@@ -125,14 +122,11 @@ fn clear_page(
     forgotten: Forgotten<'_>,
     table: Table<'_>,
     gfn: Gfn,
-    page: Option<Page>,
+    page: Page,
 ) -> Outcome {
     write.refuse_if_dying()?;
     let index = Level::L3.index(gfn);
-    let Some(page) = page.filter(|_| !write.has_iommu()) else {
-        return clear_run(write, forgotten, table, index, gfn, 1).outcome;
-    };
-    if !owns_nothing(table.load(index), Level::L3) {
+    if write.has_iommu() || !owns_nothing(table.load(index), Level::L3) {
         return clear_run(write, forgotten, table, index, gfn, 1).outcome;
     }
     if let Some((leaf, unreported)) = table.take_run(write, index, 1, forgotten) {

@@ -92,8 +92,10 @@ pub fn remove_mapping(
     }
     let forgotten = forget(&mut write, gfn, nr);
     if nr == 1 {
-        if let Some(table) = Table::of_level(&write, gfn, Level::L3) {
-            return fast_path::remove(&write, forgotten, table, gfn, mfn, holes);
+        let table = Table::of_level(&write, gfn, Level::L3);
+        let removed = table.and_then(|t| fast_path::remove(&write, forgotten, t, gfn, mfn));
+        if let Some(removed) = removed {
+            return removed;
         }
     }
     check_maps(&write, gfn, nr, mfn, holes)?;

@@ -22,6 +22,24 @@ impl Hunk<'_> {
             .filter_map(|line| line.strip_prefix('+'))
             .all(|new| have.any(|old| old == new))
     }
+
+    /// Takes what this adds out of a file, and puts back what it removes: the file is then as an earlier patch
+    /// left it. Nothing is done where the lines do not stand as the hunk has them.
+    pub(super) fn take_out(&self, text: &mut String) {
+        let side = |other: char| -> Vec<&str> {
+            let of_side = self.lines.iter().filter(|line| !line.starts_with(other));
+            of_side
+                .map(|line| line.get(1..).unwrap_or_default())
+                .collect()
+        };
+        let (new, old) = (side('-'), side('+'));
+        let mut lines: Vec<&str> = text.lines().collect();
+        let at = lines.windows(new.len().max(1)).position(|some| some == new);
+        if let Some(at) = at {
+            lines.splice(at..at + new.len(), old);
+            *text = lines.iter().flat_map(|line| [line, "\n"]).collect();
+        }
+    }
 }
 
 /// All hunks of a patch.
@@ -119,6 +137,24 @@ mod tests {
         assert!(!change.is_in("x\nb\nx\n"));
         assert!(!change.is_in("d\nb\n"));
         assert!(new.is_in("new\n") && !new.is_in(""));
+    }
+
+    #[test]
+    fn what_was_added_is_taken_out_and_what_was_removed_put_back() {
+        let found = hunks(PATCH);
+        let [change, _, new] = found.as_slice() else {
+            panic!("{found:?}");
+        };
+        let mut text = "x\na\nb\nd\ne\nz\n".to_owned();
+        change.take_out(&mut text);
+        assert_eq!(text, "x\na\nc\ne\nz\n");
+        // Others stand between them: that is left alone.
+        let mut text = "a\nb\nx\nd\ne\n".to_owned();
+        change.take_out(&mut text);
+        assert_eq!(text, "a\nb\nx\nd\ne\n");
+        let mut text = "new\n".to_owned();
+        new.take_out(&mut text);
+        assert_eq!(text, "");
     }
 
     #[test]

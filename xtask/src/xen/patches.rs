@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! The patch series, which is one for all releases of Xen: which files it touches, and applying it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -82,18 +82,27 @@ impl Series {
     /// The patches that a tree has not got yet; of a tree that has them all (by `git am`, `patch` or by hand)
     /// none.
     pub(crate) fn missing_from(&self, tree: &Path) -> Result<Self> {
+        let read = |file: &str| fs::read_to_string(tree.join(file)).unwrap_or_default();
+        let touched = self.touched()?.into_iter();
+        let mut now: BTreeMap<_, _> = touched.map(|file| (file.clone(), read(&file))).collect();
         let mut patches = Vec::new();
-        for patch in &self.patches {
+        // From the last to the first, since a later one may change lines of an earlier one.
+        for patch in self.patches.iter().rev() {
             let text = files::read_text(patch)?;
             let hunks = diff::hunks(&text);
-            let there = !hunks.is_empty()
-                && hunks.iter().all(|hunk| {
-                    hunk.is_in(&fs::read_to_string(tree.join(hunk.file)).unwrap_or_default())
-                });
-            if !there {
+            let is_in =
+                |hunk: &diff::Hunk<'_>| now.get(hunk.file).is_some_and(|text| hunk.is_in(text));
+            if hunks.is_empty() || !hunks.iter().all(is_in) {
                 patches.push(patch.clone());
+                continue;
+            }
+            for hunk in hunks.iter().rev() {
+                if let Some(text) = now.get_mut(hunk.file) {
+                    hunk.take_out(text);
+                }
             }
         }
+        patches.reverse();
         Ok(Self { patches })
     }
 
@@ -239,6 +248,29 @@ mod tests {
         // Half of it is not it.
         write(&tree.join("Kconfig"), "one\nnew\nfour\n")?;
         assert_ne!(series.missing_from(&tree)?.len(), 0);
+        Ok(())
+    }
+
+    const LATER: &str =
+        "Subject: y\n\n--- a/new.c\n+++ b/new.c\n@@ -1,2 +1,2 @@\n int\n-x;\n+y;\n-- \n2.39\n";
+
+    #[test]
+    fn a_patch_is_recognised_whose_lines_a_later_one_has_changed() -> anyhow::Result<()> {
+        let dir = tempfile::tempdir()?;
+        let mut series = series(dir.path())?;
+        let later = dir.path().join("0002-y.patch");
+        write(&later, LATER)?;
+        series.add(later.clone());
+        let tree = dir.path().join("tree");
+        create_dir(&tree)?;
+        write(&tree.join("Kconfig"), "one\nnew\noption\ntwo\n")?;
+        write(&tree.join("new.c"), "int\ny;\n")?;
+        assert_eq!(series.missing_from(&tree)?.len(), 0);
+        // Without the later one it is that one that is missing; and a third state is neither's.
+        write(&tree.join("new.c"), "int\nx;\n")?;
+        assert_eq!(series.missing_from(&tree)?.files(), [later]);
+        write(&tree.join("new.c"), "int\nz;\n")?;
+        assert_eq!(series.missing_from(&tree)?.len(), 2);
         Ok(())
     }
 
