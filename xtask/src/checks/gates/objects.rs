@@ -2,12 +2,13 @@
 //! The C objects that the archive takes the place of, compiled from the same tree in the same
 //! configuration for the comparison. They are not linked.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
 use crate::base::command;
-use crate::base::files::read_text;
+use crate::base::files::{self, read_text};
 use crate::base::paths::Paths;
 use crate::base::progress::Progress;
 use crate::host::tools::CROSS;
@@ -34,7 +35,8 @@ fn goals(xen: &Path) -> Result<Vec<&'static str>> {
     Ok(goals)
 }
 
-/// Compiles them.
+/// Compiles them. They are kept beside Xen's own tree: an object in it that its make does not want would be one
+/// that another configuration's tree has not.
 pub(super) fn compile(paths: &Paths, progress: Progress, xen: &BuiltXen) -> Result<Vec<PathBuf>> {
     let goals = goals(&xen.tree.join("xen"))?;
     let task = progress.start("Compiling the C objects to compare with");
@@ -49,10 +51,18 @@ pub(super) fn compile(paths: &Paths, progress: Progress, xen: &BuiltXen) -> Resu
         &paths.log(&format!("xen-c-objects-{}", xen.name)),
     )?;
     task.done();
-    Ok(goals
-        .iter()
-        .map(|goal| xen.tree.join("xen").join(goal))
-        .collect())
+    let kept = xen.tree.join("c-objects");
+    files::create_dir(&kept)?;
+    let mut objects = Vec::new();
+    for goal in goals {
+        let (from, to) = (
+            xen.tree.join("xen").join(goal),
+            kept.join(goal.replace('/', "-")),
+        );
+        fs::rename(&from, &to).with_context(|| format!("cannot move {}", from.display()))?;
+        objects.push(to);
+    }
+    Ok(objects)
 }
 
 /// Functions that the C does not have, or only as a refusal: they are counted apart.
