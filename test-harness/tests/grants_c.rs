@@ -33,13 +33,10 @@ const READ_ONLY: u32 = 1 << 2;
 fn added() -> String {
     let patches = fs::read_dir(PATCHES).unwrap();
     let texts = patches.map(|patch| fs::read_to_string(patch.unwrap().path()).unwrap());
-    let (_, text) = texts
-        .filter_map(|text| {
-            let (before, after) = text.split_once("+++ b/xen/arch/arm/mm.c\n")?;
-            Some((before.to_owned(), after.to_owned()))
-        })
-        .next()
-        .expect("a patch changes mm.c");
+    let of_mm_c = |text: String| Some(text.split_once("+++ b/xen/arch/arm/mm.c\n")?.1.to_owned());
+    let mut found = texts.filter_map(of_mm_c);
+    let text = found.next().expect("a patch changes mm.c");
+    assert_eq!(found.next(), None, "another one does, too");
     let lines = text.lines().filter_map(|line| line.strip_prefix('+'));
     let lines: Vec<_> = lines.collect();
     assert_eq!(lines.first(), Some(&"}"), "the end of the function before");
@@ -214,7 +211,7 @@ fn acts() -> impl Strategy<Value = Vec<Act>> {
     prop::collection::vec(act, 1..40)
 }
 
-/// A mapping without a reference is possible with what is removed so.
+/// How a guest's calls unmap: as the code under test does it, or as the C does.
 struct Removal<'a> {
     /// What mm.c does for a grant.
     grant: &'a dyn Fn(&World, Domain, u64, u64, u32) -> i32,
@@ -222,9 +219,15 @@ struct Removal<'a> {
     page: &'a dyn Fn(Domain, u64, u64) -> i32,
 }
 
-/// Where each page of the guest is at first, and what else there is.
+/// The guest frames at which all of this happens.
 fn place(at: u64) -> u64 {
     THERE + at * 100
+}
+
+/// How many references hold one of the guest's own pages.
+fn held(grants: &[(u64, u32)], allocated: &[u64], mfn: u64) -> usize {
+    let granted = grants.iter().filter(|&&(granted, _)| granted == mfn);
+    granted.count() + usize::from(allocated.contains(&mfn))
 }
 
 /// Carries them out. Returns the first page that is mapped more often than it is held: by grants
@@ -241,16 +244,9 @@ fn mapped_but_not_held(acts: &[Act], removal: &Removal<'_>) -> Option<String> {
     // What memory.c has looked up, and whether it then gives it back.
     let mut calls: Vec<(u64, u64, bool)> = Vec::new();
     for &act in acts {
-        let held = |mfn| {
-            let granted = grants
-                .iter()
-                .filter(|&&(granted, _)| granted == mfn)
-                .count();
-            granted + usize::from(allocated.contains(&mfn))
-        };
         match act {
             // Who has no page can grant none.
-            Act::Map { mfn, .. } if OWN.contains(&mfn) && held(mfn) == 0 => {}
+            Act::Map { mfn, .. } if OWN.contains(&mfn) && held(&grants, &allocated, mfn) == 0 => {}
             Act::Map { at, mfn, flags } => {
                 let t = [p2mt::GRANT_RW, p2mt::GRANT_RO][usize::from(flags == READ_ONLY)];
                 assert_eq!(d.insert(place(at), 1, mfn, t), 0);
@@ -302,11 +298,7 @@ fn mapped_but_not_held(acts: &[Act], removal: &Removal<'_>) -> Option<String> {
         }
         for mfn in OWN {
             let there = count(&|(found, _)| found == Some(mfn));
-            let granted = grants
-                .iter()
-                .filter(|&&(granted, _)| granted == mfn)
-                .count();
-            let held = granted + usize::from(allocated.contains(&mfn));
+            let held = held(&grants, &allocated, mfn);
             if there > held {
                 return Some(format!(
                     "{act:?}: {mfn:#x} {there} times, held {held} times"

@@ -216,7 +216,8 @@ pub extern "C" fn guest_physmap_add_entry(
     to_c(pages_of_order(page_order).and_then(|nr| insert(d, gfn, nr, mfn, t)))
 }
 
-/// [`unmap_regions_p2mt`] of 2^`page_order` frames, which must map the pages that are named.
+/// [`unmap_regions_p2mt`] of 2^`page_order` frames; -EILSEQ if `mfn` is a page and one of the frames
+/// does not map it, or the page after it that belongs there.
 #[no_mangle]
 pub extern "C" fn guest_physmap_remove_page(
     d: CalledUnlocked<'_, &Domain>,

@@ -176,8 +176,8 @@ fn in_view(cx: &mut Unlocked<'_>, vcpu: &Vcpu, gva: Gva, flags: Gv2mFlags) -> Op
         let view = Number::of_vcpu(vcpu).and_then(|number| host.view(number));
         match view {
             Some(view) if !view.may_have_remapped() => {
-                // AT is no access to memory, which the lock would order: it might have
-                // translated by what was remapped before.
+                // The lock orders accesses to memory, and AT is none: without the ISB the CPU may
+                // have translated before it had the lock, by what the view showed then.
                 cpu::isb();
                 host.gva_to_maddr(vcpu, gva, flags)
             }
