@@ -41,6 +41,7 @@ extern const char *arguments;
 unsigned long argument(const char *name, unsigned long otherwise);
 void start_cpus(unsigned long cpus, void (*work)(unsigned long cpu));
 void yield(void);
+domid_t own_number(void);
 unsigned long seconds(void);
 void shutdown(unsigned int reason);
 

@@ -5,7 +5,6 @@
 // grant where nothing is mapped, and where its own page is: Xen is to compare.
 
 #include "guest.h"
-#include <public/event_channel.h>
 #include <public/grant_table.h>
 #include <public/memory.h>
 
@@ -21,21 +20,6 @@
 extern uint64_t table_1[512];
 static uint64_t table_2[512] __attribute__((aligned(4096)));
 static uint64_t page[512] __attribute__((aligned(4096)));
-
-// The guest's own number is nowhere to be read, but for the end of an event channel to itself.
-static domid_t own_number(void)
-{
-    struct evtchn_alloc_unbound alloc = { .dom = DOMID_SELF, .remote_dom = DOMID_SELF };
-    struct evtchn_status status = { .dom = DOMID_SELF };
-    long rc = hypercall(EVTCHNOP_alloc_unbound, (uint64_t)&alloc, 0, 0, 0, __HYPERVISOR_event_channel_op);
-
-    status.port = alloc.port;
-    if ( rc == 0 )
-        rc = hypercall(EVTCHNOP_status, (uint64_t)&status, 0, 0, 0, __HYPERVISOR_event_channel_op);
-    if ( rc != 0 )
-        say("refused: no event channel: %d", rc);
-    return status.u.unbound.dom;
-}
 
 // Maps it, and returns the handle.
 static grant_handle_t map_read_only(void)

@@ -212,7 +212,9 @@ void act_views(struct cpu *c)
     }
 }
 
-// Pages that it grants to itself, mapped over what it has.
+// Pages that it grants to itself, mapped over what it has; where they were mapped last, by all CPUs.
+static struct { uint64_t address; uint32_t handle; } granted[64];
+
 void act_grants(struct cpu *c)
 {
     switch ( draw(c, 6) )
@@ -230,7 +232,7 @@ void act_grants(struct cpu *c)
     {
         grant_entry_v1_t *entry = (grant_entry_v1_t *)0x38000000UL + draw(c, 64);
 
-        entry->domid = draw(c, 4) ? (domid_t)draw(c, 12) : DOMID_SELF;
+        entry->domid = draw(c, 8) ? own : (domid_t)draw_domain(c);
         entry->frame = (uint32_t)draw_frame(c);
         entry->flags = GTF_permit_access | (draw(c, 4) ? 0 : GTF_readonly);
         break;
@@ -242,15 +244,28 @@ void act_grants(struct cpu *c)
             .host_addr = draw_frame(c) << 12 | (draw(c, 8) ? 0 : draw(c, 4096)),
             .flags = draw(c, 8) ? GNTMAP_host_map | (draw(c, 2) ? GNTMAP_readonly : 0) : (uint32_t)draw_any(c),
             .ref = (grant_ref_t)draw(c, 64),
-            .dom = draw(c, 4) ? (domid_t)draw(c, 12) : DOMID_SELF,
+            .dom = draw(c, 8) ? own : (domid_t)draw_domain(c),
         };
+        volatile struct gnttab_map_grant_ref *at = (void *)place(c, &m, sizeof(m));
 
-        hypercall(GNTTABOP_map_grant_ref, place(c, &m, sizeof(m)), 1, 0, 0, __HYPERVISOR_grant_table_op);
+        hypercall(GNTTABOP_map_grant_ref, (uint64_t)at, 1, 0, 0, __HYPERVISOR_grant_table_op);
+        if ( at->status == GNTST_okay )
+        {
+            uint64_t one = draw(c, 64);
+
+            granted[one].address = at->host_addr;
+            granted[one].handle = at->handle;
+        }
         break;
     }
     case 4:
     {
-        struct gnttab_unmap_grant_ref u = { .host_addr = draw_frame(c) << 12, .handle = (uint32_t)draw(c, 64) };
+        // Mostly a grant that is mapped, and half of the times where it is.
+        uint64_t one = draw(c, 64);
+        struct gnttab_unmap_grant_ref u = {
+            .host_addr = draw(c, 2) ? granted[one].address : draw_frame(c) << 12,
+            .handle = draw(c, 8) ? granted[one].handle : (uint32_t)draw(c, 64),
+        };
 
         hypercall(GNTTABOP_unmap_grant_ref, place(c, &u, sizeof(u)), 1, 0, 0, __HYPERVISOR_grant_table_op);
         break;

@@ -10,6 +10,7 @@
 
 static struct cpu cpus[MAX_CPUS] __attribute__((aligned(4096)));
 static unsigned long count = 1;
+domid_t own;
 
 uint64_t draw_any(struct cpu *c)
 {
@@ -131,6 +132,7 @@ static void work(unsigned long id)
 void role_hostile(void)
 {
     count = argument("cpus", 1);
+    own = own_number();
     for ( unsigned long id = 0; id < count; id++ )
     {
         cpus[id].id = id;

@@ -36,6 +36,7 @@ extern char hostile_vectors[];
 long smc(uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3);
 
 /* hostile.c */
+extern domid_t own;
 uint64_t draw(struct cpu *c, uint64_t below);
 uint64_t draw_any(struct cpu *c);
 uint64_t draw_frame(struct cpu *c);
