@@ -1,16 +1,59 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Where a machine that says nothing any more is: each CPU's program counter and link register, some
-//! times in a row, by QEMU's monitor, as functions of Xen.
+//! times in a row, by QEMU's monitor, as functions of Xen; and what Xen says of itself, if it still answers.
 
+use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::xen::image::{self, Symbol};
 
 /// How often it is asked: a CPU that is stuck is at one place, one that is slow at many.
 const SAMPLES: usize = 8;
+
+/// How the console's input is taken from dom0, and then Xen's debug keys: dom0's registers, run queues,
+/// timers, domains and their vCPUs, event channels.
+const DEBUG_KEYS: [&str; 6] = ["\x01\x01\x01", "0", "r", "a", "q", "e"];
+
+/// How long the answer to one key may be, at most.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Types Xen's debug keys at its console, and says where the answers are: not in the console's log, which
+/// still ends with what was said before the silence.
+pub(crate) fn ask_xen(keyboard: &Path, log: &Path) -> Option<String> {
+    let said = fs::metadata(log).ok()?.len();
+    let mut socket = UnixStream::connect(keyboard).ok()?;
+    socket.set_read_timeout(Some(Duration::from_secs(1))).ok()?;
+    let mut answers = Vec::new();
+    for key in DEBUG_KEYS {
+        socket.write_all(key.as_bytes()).ok()?;
+        // QEMU waits for whoever is connected: nothing may be left unread.
+        let asked = Instant::now();
+        let mut some = [0; 4096];
+        while asked.elapsed() < PATIENCE {
+            match socket.read(&mut some) {
+                Ok(read) if read > 0 => answers.extend_from_slice(some.get(..read)?),
+                _ => break,
+            }
+        }
+    }
+    File::options()
+        .write(true)
+        .open(log)
+        .and_then(|log| log.set_len(said))
+        .ok()?;
+    if answers.is_empty() {
+        return Some("Xen did not answer its debug keys".to_owned());
+    }
+    let path = log.with_file_name("hang.log");
+    fs::write(&path, answers).ok()?;
+    Some(format!(
+        "What Xen answered to its debug keys is in {}",
+        path.display()
+    ))
+}
 
 /// A line for each place at which a CPU was found, or nothing when QEMU does not answer.
 pub(crate) fn describe(monitor: &Path, syms: &Path) -> Vec<String> {

@@ -127,15 +127,22 @@ pub(crate) fn run(machine: &Machine, log: &Path, limits: Limits, mut task: Task)
     // Not below target/: a socket's path must be short.
     let short = tempfile::tempdir().context("cannot make a folder for QEMU's monitor")?;
     let monitor = short.path().join("monitor");
-    qemu.arg("-serial")
-        .arg(format!("file:{}", commas(log)))
-        .arg("-monitor")
+    let keyboard = short.path().join("console");
+    qemu.arg("-chardev")
+        .arg(format!(
+            "socket,id=console,path={},server=on,wait=off,logfile={}",
+            commas(&keyboard),
+            commas(log)
+        ))
+        .args(["-serial", "chardev:console", "-monitor"])
         .arg(format!("unix:{},server=on,wait=off", commas(&monitor)))
         .stdout(out.try_clone().context("cannot share a file")?)
         .stderr(out);
     let mut child = Running::start(&mut qemu)?;
     let ended = child.watch(log, limits, &mut task, || {
-        hang::describe(&monitor, &machine.syms)
+        let mut places = hang::describe(&monitor, &machine.syms);
+        places.extend(hang::ask_xen(&keyboard, log));
+        places
     })?;
     if ended == (Ended::ByItself { success: false }) {
         bail!(
