@@ -63,7 +63,7 @@ pub(crate) fn run(paths: &Paths, progress: Progress, args: &TestArgs) -> Result<
             lines.extend(both(paths, progress, &plan)?);
         }
     }
-    let views = session::Plan::views(chosen(scenarios::WITH_VIEWS));
+    let views = session::Plan::views(chosen(scenarios::WITH_VIEWS)).with_seed(args.seed);
     if !views.scenarios.is_empty() {
         lines.extend(rust_alone(paths, progress, &views)?);
     }

@@ -46,6 +46,8 @@ pub(super) struct Plan {
     moments: u32,
     /// How many rounds of what needs many.
     rounds: u32,
+    /// What is drawn is drawn from this; otherwise from the time.
+    seed: Option<u32>,
     /// Limits in seconds: of the whole, of silence, of one scenario.
     limits: (u64, u64, u64),
 }
@@ -64,6 +66,7 @@ impl Plan {
             guests: 100,
             moments: 12,
             rounds: 0,
+            seed: None,
             limits: (3600, 300, 900),
         }
     }
@@ -82,6 +85,7 @@ impl Plan {
             guests: 0,
             moments: 0,
             rounds: 0,
+            seed: None,
             limits: (1200, 120, 900),
         }
     }
@@ -116,6 +120,11 @@ impl Plan {
             rounds: 1000,
             ..Self::monitor(scenarios)
         }
+    }
+
+    /// What a run before has drawn, again.
+    pub(super) fn with_seed(self, seed: Option<u32>) -> Self {
+        Self { seed, ..self }
     }
 
     /// The quick part of [`Plan::views`], on the hypervisor as it is shipped.
@@ -207,8 +216,13 @@ pub(super) fn run(paths: &Paths, progress: Progress, plan: &Plan, p2m: P2m) -> R
         let mut machine = Machine {
             xen_arguments: plan.xen_arguments.to_owned(),
             dom0_arguments: format!(
-                "xtask.limit={} xtask.guests={} xtask.moments={} xtask.rounds={}",
-                plan.limits.2, plan.guests, plan.moments, plan.rounds
+                "xtask.limit={} xtask.guests={} xtask.moments={} xtask.rounds={}{}",
+                plan.limits.2,
+                plan.guests,
+                plan.moments,
+                plan.rounds,
+                plan.seed
+                    .map_or(String::new(), |seed| format!(" xtask.seed={seed}"))
             ),
             steps,
             ..Machine::plain(cpu::argument("max")?, 2, &xen, images)

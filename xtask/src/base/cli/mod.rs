@@ -161,6 +161,9 @@ pub(crate) struct TestArgs {
     /// Of the long form only these scenarios; may be repeated
     #[arg(long, value_name = "NAME", requires = "e2e")]
     pub(crate) only: Vec<String>,
+    /// What `views-hostile` draws from, as a run before has printed it
+    #[arg(long, value_name = "N", requires = "e2e")]
+    pub(crate) seed: Option<u32>,
 }
 
 /// Which C is known.
