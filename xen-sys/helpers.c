@@ -276,6 +276,12 @@ bool xs_has_tlb_range(void) { return system_cpuinfo.isa64.tlb >= 2; }
 #ifdef XS_VIEWS
 void xs_flush_guest_tlb_local(void) { flush_guest_tlb_local(); }
 
+void xs_page_list_splice(struct page_list_head *list, struct page_list_head *head)
+{
+    page_list_splice(list, head);
+    INIT_PAGE_LIST_HEAD(list);
+}
+
 struct p2m_view *xs_alloc_p2m_view(void) { return xzalloc(struct p2m_view); }
 void xs_free_p2m_view(struct p2m_view *view) { xfree(view); }
 

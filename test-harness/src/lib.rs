@@ -32,7 +32,6 @@
 //! | T9 | so are all stores to reachable tables, before the unlock and the IOTLB flush |
 //! | T10 | no register that controls the EL1&0 translation regime is written while walks of a guest may be in flight |
 //! | V1 | a view maps what the host p2m maps: at the same frame or, for one that was remapped, at its source |
-//! | V2 | a view that has lost its number maps nothing |
 //! | V3 | a vCPU is told its view while no CPU runs it |
 //! | P1 | a table is in memory before it is linked, when the IOMMU reads memory |
 //! | P2 | so is each changed word, before the IOTLB flush and the unlock |

@@ -101,7 +101,6 @@ impl Scene {
         Everything {
             host: w.dump(d),
             views: d.views().into_iter().map(of_view).collect(),
-            retired: d.retired_views().len(),
             use_of_views: d.use_of_views(),
             vcpus: self.vcpus.map(Vcpu::view),
             memory: (self.v.used(), d.pool_pages(), w.heap_in_use()),
@@ -152,7 +151,6 @@ struct OfView {
 struct Everything {
     host: Vec<DumpedTable>,
     views: Vec<OfView>,
-    retired: usize,
     use_of_views: (bool, u16),
     vcpus: [u16; 3],
     memory: (u64, u64, u64),
@@ -170,14 +168,7 @@ impl Everything {
         assert_eq!(numbers(self), numbers(now), "{what}");
         let rest = |all: &Self| {
             let (used, vcpus, memory) = (all.use_of_views, all.vcpus, all.memory);
-            (
-                used,
-                vcpus,
-                memory,
-                all.statistics,
-                all.accesses,
-                all.retired,
-            )
+            (used, vcpus, memory, all.statistics, all.accesses)
         };
         assert_eq!(rest(self), rest(now), "{what}");
         for (view, now) in self.views.iter().zip(&now.views) {
@@ -359,7 +350,7 @@ fn a_dying_domain_is_given_nothing_and_loses_nothing_by_being_refused() {
             s.refuses_at_once("another frame", shown, ENOMEM);
         }
     }
-    s.refuses_at_once("it uses views", |s| s.v.d.set_use_of_views(true).into(), 0);
+    s.refuses_at_once("it uses views", |s| s.v.d.use_views(true).into(), 0);
 }
 
 #[test]
@@ -398,8 +389,7 @@ fn a_domain_that_uses_no_views_is_refused_all_calls_and_stays_as_it_is() {
     let set = |s: &Scene, n| s.v.d.set_access_in_view(n, PAGES, access::N);
     s.refuses_each("an access", &views, set, EINVAL);
     s.refuses_each("get", &views, |s, n| gets(s, n, PAGES), EINVAL);
-    s.refuses_at_once("stop", |s| s.v.d.set_use_of_views(false).into(), 0);
-    s.refuses_at_once("free", |s| s.v.d.free_views().into(), 0);
+    s.refuses_at_once("stop", |s| s.v.d.use_views(false).into(), 0);
 }
 
 /// The host p2m is looked at before the views forget: what is refused there costs them nothing.

@@ -32,31 +32,6 @@ fn v1_a_view_maps_what_its_host_does_not_any_more() {
 }
 
 #[test]
-fn v2_a_view_that_has_lost_its_number_maps_something() {
-    let v = Viewed::plain();
-    assert_eq!(v.d.insert(0x1000, 8, ram(0), p2mt::RAM_RW), 0);
-    let n = v.create();
-    let vcpu = v.vcpu_in(0, n);
-    assert_eq!(v.read(0, 0x1003), Some(ram(0) + 3));
-    v.w.run(0, v.w.toolstack(0));
-    vcpu.set_view(0);
-    // SAFETY: the world keeps the structure alive.
-    let all = unsafe { (*v.d.pointer()).arch.p2m.views };
-    let loses_its_number = || {
-        // SAFETY: as above; nobody is in the view.
-        let all = unsafe { &mut *all };
-        if let Some(slot) = all.view.get_mut(usize::from(n)) {
-            std::mem::swap(slot, &mut all.retired);
-        }
-        v.w.check_rules();
-    };
-    assert_eq!(broken(&v.w, loses_its_number), ["V2"]);
-    // It gets its number back, and may map something again.
-    assert_eq!(broken(&v.w, loses_its_number), [""; 0]);
-    v.w.check();
-}
-
-#[test]
 fn r5_the_structure_of_a_view_is_lost() {
     let v = Viewed::plain();
     v.create();

@@ -359,7 +359,6 @@ const SCENES: &[Scene] = &[
         w.allow_views(d);
         call!(p2m_views_set_use(d.pointer(), false))
     },
-    |_, d, _| call!(p2m_views_free(d.pointer())),
     |_, d, _| call!(p2m_view_create(d.pointer(), access::R, &mut 0)),
     |_, d, _| call!(p2m_view_destroy(d.pointer(), 1)),
     |_, d, _| call!(p2m_view_switch_domain(d.pointer(), 1)),

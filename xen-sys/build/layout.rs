@@ -52,12 +52,10 @@ const ALTP2M_FIELDS: &[(&str, &str)] = &[
     ("struct p2m_view", "p2m"),
     ("struct p2m_view", "first_source"),
     ("struct p2m_view", "last_source"),
-    ("struct p2m_view", "next"),
     ("struct p2m_views", "active"),
     ("struct p2m_views", "nr"),
     ("struct p2m_views", "visible"),
     ("struct p2m_views", "reclaim"),
-    ("struct p2m_views", "retired"),
 ];
 
 /// Types whose whole size matters because C allocates or passes them.

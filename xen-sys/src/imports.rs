@@ -290,6 +290,10 @@ imports! {
 // Those that only views need.
 #[cfg(config_altp2m)]
 imports! {
+    /// Moves all pages of `list` to `head`, in one step.
+    /// # Safety
+    /// The locks of both lists are held.
+    unsafe fn xs_page_list_splice(list: &Opaque<page_list_head>, head: &Opaque<page_list_head>);
     /// Safe: allocates. It is all zeroes, and the caller's alone.
     safe fn xs_alloc_p2m_view() -> Option<&'static Opaque<p2m_view>>;
     /// # Safety

@@ -68,12 +68,10 @@ mod altp2m {
         p2m_view, p2m => STRUCT_P2M_VIEW_P2M;
         p2m_view, first_source => STRUCT_P2M_VIEW_FIRST_SOURCE;
         p2m_view, last_source => STRUCT_P2M_VIEW_LAST_SOURCE;
-        p2m_view, next => STRUCT_P2M_VIEW_NEXT;
         p2m_views, active => STRUCT_P2M_VIEWS_ACTIVE;
         p2m_views, nr => STRUCT_P2M_VIEWS_NR;
         p2m_views, visible => STRUCT_P2M_VIEWS_VISIBLE;
         p2m_views, reclaim => STRUCT_P2M_VIEWS_RECLAIM;
-        p2m_views, retired => STRUCT_P2M_VIEWS_RETIRED;
     }
 }
 

@@ -88,7 +88,6 @@ pub struct p2m_view {
     pub p2m: p2m_domain,
     pub first_source: gfn_t,
     pub last_source: gfn_t,
-    pub next: *mut p2m_view,
 }
 
 #[repr(C)]
@@ -99,7 +98,6 @@ pub struct p2m_views {
     pub nr: u16,
     pub visible: u16,
     pub reclaim: u16,
-    pub retired: *mut p2m_view,
     pub view: [*mut p2m_view; XS_P2M_VIEWS as usize],
 }
 

@@ -48,17 +48,10 @@ fn in_view(
 }
 
 /// The domain, which is paused, begins to use views, or stops to: 0, -EINVAL if it cannot have
-/// any, -ENOMEM if it is dying, -ERESTART: if it was to begin call again, else
-/// [`p2m_views_free`].
+/// any, -ENOMEM if it is dying and was to begin.
 #[no_mangle]
 pub extern "C" fn p2m_views_set_use(d: CalledUnlocked<'_, &Domain>, uses: bool) -> c_int {
     to_c(under_lock(d, |write| views::set_use(write, uses)))
-}
-
-/// Frees what is left of views that were destroyed: 0, -ERESTART.
-#[no_mangle]
-pub extern "C" fn p2m_views_free(d: CalledUnlocked<'_, &Domain>) -> c_int {
-    to_c(under_lock(d, views::free_unused))
 }
 
 /// Creates a view; what is copied to it gets `access`, and with XENMEM_access_default what is
@@ -81,8 +74,7 @@ pub extern "C" fn p2m_view_create(
     }))
 }
 
-/// Destroys a view: 0, -EOPNOTSUPP, -EBUSY if there is none or a vCPU is in it, -ERESTART: call
-/// [`p2m_views_free`].
+/// Destroys a view: 0, -EOPNOTSUPP, -EBUSY if there is none or a vCPU is in it.
 #[no_mangle]
 pub extern "C" fn p2m_view_destroy(d: CalledUnlocked<'_, &Domain>, view: u16) -> c_int {
     to_c(under_lock(d, |write| {

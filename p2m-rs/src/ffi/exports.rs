@@ -106,8 +106,6 @@ exports! {
     #[cfg(config_altp2m)]
     header p2m_views_set_use(d, uses): NoP2mLock, Write => views::set_use;
     #[cfg(config_altp2m)]
-    header p2m_views_free(d): NoP2mLock, Write => views::free_unused;
-    #[cfg(config_altp2m)]
     header p2m_view_create(d, access, view): NoP2mLock, Write => views::create;
     #[cfg(config_altp2m)]
     header p2m_view_destroy(d, view): NoP2mLock, Write => views::destroy;

@@ -225,7 +225,7 @@ pub(crate) unsafe fn teardown(cx: &mut Unlocked<'_>, p2m: &P2m, preemption: Pree
     let mut write = write;
     #[cfg(config_altp2m)]
     if write.has_views() {
-        views::destroy_all(&mut write, &unreachable)?;
+        views::destroy_all(&mut write, &unreachable);
     }
     let mut count = 0;
     while write.deferred().pages().free_any(&unreachable) {

@@ -2,16 +2,14 @@
 //! Creating and destroying views (altp2m).
 //!
 //! A view's structure and its root come from the heap when the view is created; its tables from
-//! the domain's pool, as the host's. Destroying one is preemptible, in the order of a p2m: the root
-//! is emptied and the TLBs are flushed, tables are freed, then the root and the structure. The
-//! view has no number any more when the first table is freed, so a call that goes on after a
-//! preemption cannot meet another view of the same number.
+//! the domain's pool, as the host's. Destroying one goes in the order of a p2m: the root is emptied
+//! and the TLBs are flushed, tables are freed, then the root and the structure. The tables go back to
+//! the pool all at once, however many there are, so nothing of it has to be preemptible.
 
 use core::sync::atomic::Ordering::Relaxed;
 
 use xen_sys as sys;
 
-use super::preemption::PREEMPT_EVERY;
 use super::{view_state, view_switch};
 use crate::p2m::lock::WriteView;
 use crate::p2m::pages::RootIsEmpty;
@@ -21,7 +19,6 @@ use crate::types::access::P2mAccess;
 use crate::types::errno::{Errno, Result};
 use crate::types::owner::Host;
 use crate::types::vttbr::Vttbr;
-use crate::xen::cpu;
 use crate::xen::domain::Domain;
 use crate::xen::globals::p2m_root_order;
 use crate::xen::pool::{alloc_root, free_root};
@@ -62,21 +59,17 @@ pub fn create(write: &mut WriteView<'_>, access: P2mAccess) -> Result<Number> {
     Ok(number)
 }
 
-/// Destroys a view: its number is free at once, and then what it consists of is freed
-/// ([`free_retired`]).
+/// Destroys a view.
 ///
 /// # Errors
 ///
-/// [`Errno::EBUSY`] if there is none of that number, or a vCPU is in it; [`Errno::ERESTART`]:
-/// preempted, call [`free_unused`].
+/// [`Errno::EBUSY`] if there is none of that number, or a vCPU is in it.
 pub fn destroy(write: &mut WriteView<'_>, number: Number) -> Result {
     if view_switch::is_entered(write, number) {
         return Err(Errno::EBUSY);
     }
-    empty(write, number).ok_or(Errno::EBUSY)?;
     // SAFETY: no vCPU is in it, and none enters it without this lock.
-    unsafe { view_state::retire(write, number) }?;
-    free_retired(write)
+    unsafe { destroy_unused(write, number) }.ok_or(Errno::EBUSY)
 }
 
 /// A domain begins to use views, or stops to: then all its vCPUs, which are paused, go on in the
@@ -84,8 +77,8 @@ pub fn destroy(write: &mut WriteView<'_>, number: Number) -> Result {
 ///
 /// # Errors
 ///
-/// [`Errno::EINVAL`] if the domain cannot have views; [`Errno::ERESTART`]: preempted. If it was
-/// to stop, it has, and [`free_unused`] frees what it had; if it was to begin, call again.
+/// [`Errno::EINVAL`] if the domain cannot have views; [`Errno::ENOMEM`] if it is dying and was to
+/// begin.
 pub fn set_use(write: &mut WriteView<'_>, uses: bool) -> Result {
     if !write.has_views() {
         return Err(Errno::EINVAL);
@@ -95,8 +88,6 @@ pub fn set_use(write: &mut WriteView<'_>, uses: bool) -> Result {
     }
     if uses {
         write.refuse_if_dying()?;
-        // Of the last time.
-        free_unused(write)?;
         write.set_uses_views(true);
         // The host p2m.
         view_state::set_visible(write, 0, true);
@@ -104,43 +95,20 @@ pub fn set_use(write: &mut WriteView<'_>, uses: bool) -> Result {
     }
     write.set_uses_views(false);
     view_switch::enter(write, 0);
-    free_unused(write)
-}
-
-/// Frees the views that are retired, and if the domain does not use views, all of them.
-///
-/// # Errors
-///
-/// [`Errno::ERESTART`]: preempted, call again.
-pub fn free_unused(write: &mut WriteView<'_>) -> Result {
-    if !write.uses_views() {
-        for number in Number::all() {
-            match destroy(write, number) {
-                Err(Errno::ERESTART) => return Err(Errno::ERESTART),
-                // There is none of that number; and no vCPU is in one.
-                _ => continue,
-            }
-        }
+    for number in Number::all() {
+        let _if_there_is_one = destroy(write, number);
     }
-    free_retired(write)
+    Ok(())
 }
 
 /// Destroys all views of a domain that will not run again, as what is known of its host p2m says.
-///
-/// # Errors
-///
-/// [`Errno::ERESTART`]: preempted, call again.
 #[cold]
 #[inline(never)]
-pub(super) fn destroy_all(write: &mut WriteView<'_>, _ended: &RootIsEmpty<'_, Host>) -> Result {
+pub(super) fn destroy_all(write: &mut WriteView<'_>, _ended: &RootIsEmpty<'_, Host>) {
     for number in Number::all() {
-        if empty(write, number).is_some() {
-            // SAFETY: no vCPU runs any more.
-            unsafe { view_state::retire(write, number) }?;
-            free_retired(write)?;
-        }
+        // SAFETY: no vCPU runs any more.
+        let _if_there_is_one = unsafe { destroy_unused(write, number) };
     }
-    free_retired(write)
 }
 
 /// Frees what a domain has for views, of which there is none any more (`altp2m_teardown`).
@@ -153,54 +121,24 @@ pub(super) unsafe fn forget(domain: &Domain) {
     unsafe { sys::altp2m_teardown(domain.c()) };
 }
 
-/// Empties the view, if there is one of that number, in which no vCPU is: nothing is mapped in it any
-/// more, for a TLB neither.
-fn empty(write: &mut WriteView<'_>, number: Number) -> Option<()> {
+/// Destroys the view of that number, if there is one.
+///
+/// # Safety
+///
+/// No vCPU is in it, or will ever run again.
+unsafe fn destroy_unused(write: &mut WriteView<'_>, number: Number) -> Option<()> {
     let mut view = write.view_mut(number)?;
-    let _before_it_is_freed = empty_root(view.tables_mut());
-    Some(())
-}
-
-/// Frees what retired views consist of: tables, then the root and the structure.
-///
-/// # Errors
-///
-/// [`Errno::ERESTART`]: preempted, call again.
-fn free_retired(write: &mut WriteView<'_>) -> Result {
-    while free_one(write)? {
-        // Whatever comes next has its own count of pages.
-        if cpu::hypercall_preempt_check() {
-            return Err(Errno::ERESTART);
-        }
-    }
-    Ok(())
-}
-
-/// Frees one of them; false if there is none.
-fn free_one(write: &mut WriteView<'_>) -> Result<bool> {
-    let Some(view) = view_state::retired(write) else {
-        return Ok(false);
-    };
-    // SAFETY: it was emptied before it retired, with a flush, and since then nobody finds it who
-    // could map something in it.
-    let unreachable = unsafe { RootIsEmpty::of_retired() };
-    let mut count = 0;
-    while view.deferred().pages().free_any(&unreachable) {
-        count += 1;
-        if count % PREEMPT_EVERY == 0 && cpu::hypercall_preempt_check() {
-            return Err(Errno::ERESTART);
-        }
-    }
+    let unreachable = empty_root(view.tables_mut());
+    view.deferred().pages().free_all(&unreachable);
     drop(view);
-    let Some(record) = view_state::take_retired(write) else {
-        return Ok(false);
-    };
+    // SAFETY: as promised to this function.
+    let record = unsafe { view_state::take(write, number) }?;
     if let Some(root) = record.p2m().root() {
-        // SAFETY: no vCPU was in the view when it retired, or will run again, and the TLBs were
-        // flushed since its root was emptied. (VTTBR_EL2 of a CPU that has been idle since may
-        // still hold it; no walk begins there: `guest/context.rs`.)
+        // SAFETY: no vCPU is in the view, or will run again, and the TLBs were flushed since its root
+        // was emptied. (VTTBR_EL2 of a CPU that has been idle since may still hold it; no walk begins
+        // there: `guest/context.rs`.)
         unsafe { free_root(root, p2m_root_order().load(Relaxed)) };
     }
     record.free();
-    Ok(true)
+    Some(())
 }

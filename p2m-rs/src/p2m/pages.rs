@@ -13,9 +13,9 @@ use xen_sys as sys;
 use xen_sys::Opaque;
 
 use super::{P2m, Pages};
+use crate::types::owner::Host;
 #[cfg(config_altp2m)]
 use crate::types::owner::View;
-use crate::types::owner::{Host, Owner};
 use crate::xen::console;
 use crate::xen::domain::Domain;
 use crate::xen::page::Page;
@@ -68,18 +68,6 @@ impl RootIsEmpty<'_, Host> {
     ///
     /// The invariants hold, and the domain will not run again.
     pub(crate) unsafe fn promised() -> Self {
-        Self(PhantomData)
-    }
-}
-
-#[cfg(config_altp2m)]
-impl RootIsEmpty<'_, View> {
-    /// For a view that is retired, of a domain that may run on.
-    ///
-    /// # Safety
-    ///
-    /// The invariants hold: nobody can map anything in the view any more.
-    pub(crate) unsafe fn of_retired() -> Self {
         Self(PhantomData)
     }
 }
@@ -197,9 +185,23 @@ impl<'l> TablePages<'l> {
         RootIsEmpty(PhantomData)
     }
 
+    /// Frees all pages of a view's list, in one step however many there are: its domain has a pool, for
+    /// the hardware domain has no views.
+    #[cfg(config_altp2m)]
+    pub(crate) fn free_all(&self, _unreachable: &RootIsEmpty<'_, View>) {
+        // Those of removed tables are among them, and the TLBs were flushed.
+        self.removed.set(0);
+        if let Some(domain) = self.p2m.domain() {
+            debug_assert!(!domain.is_hardware_domain());
+            // SAFETY: the write lock is held; the pages came from this pool, and are out of reach,
+            // since the root is empty.
+            unsafe { domain.lock_pool().push_all(self.list()) };
+        }
+    }
+
     /// Frees the first page of the list. Returns whether there was one.
     #[inline(always)]
-    pub(crate) fn free_any<O: Owner>(&self, _unreachable: &RootIsEmpty<'_, O>) -> bool {
+    pub(crate) fn free_any(&self, _unreachable: &RootIsEmpty<'_, Host>) -> bool {
         // SAFETY: the write lock is held.
         let Some(page) = (unsafe { sys::xs_page_list_remove_head(self.list()) }) else {
             return false;

@@ -162,25 +162,6 @@ impl Domain {
             .collect()
     }
 
-    /// Its views that have lost their numbers, and are being freed.
-    #[must_use]
-    pub fn retired_views(self) -> Vec<View> {
-        // SAFETY: the world keeps the structure alive.
-        let all = unsafe { (*self.0).arch.p2m.views };
-        let mut retired = Vec::new();
-        if all.is_null() {
-            return retired;
-        }
-        // SAFETY: as above.
-        let mut next = unsafe { (*all).retired };
-        while !next.is_null() {
-            retired.push(View(next));
-            // SAFETY: as above.
-            next = unsafe { (*next).next };
-        }
-        retired
-    }
-
     /// Whether it uses views, and by bits which of their numbers all vCPUs may be told to enter.
     #[must_use]
     pub fn use_of_views(self) -> (bool, u16) {

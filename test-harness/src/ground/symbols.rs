@@ -170,7 +170,6 @@ unsafe extern "C" {
 // Of views, which altp2m.c of a patch calls.
 unsafe extern "C" {
     pub fn p2m_views_set_use(d: *mut domain, uses: bool) -> c_int;
-    pub fn p2m_views_free(d: *mut domain) -> c_int;
     pub fn p2m_view_create(d: *mut domain, access: xenmem_access_t, view: *mut u16) -> c_int;
     pub fn p2m_view_destroy(d: *mut domain, view: u16) -> c_int;
     pub fn p2m_view_switch_domain(d: *mut domain, view: u16) -> c_int;

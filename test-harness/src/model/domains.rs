@@ -83,7 +83,7 @@ impl Domains {
     pub(crate) fn by_tree(&self, tree: usize) -> Option<&DomainRecord> {
         let of_view = |d: &&DomainRecord| {
             let (d, is) = (Domain(d.pointer), |view: &View| view.address() == tree);
-            d.views().iter().any(|(_, view)| is(view)) || d.retired_views().iter().any(is)
+            d.views().iter().any(|(_, view)| is(view))
         };
         self.by_address(tree)
             .or_else(|| self.domains.iter().find(of_view))
@@ -198,7 +198,6 @@ pub(crate) fn new_view() -> Box<p2m_view> {
         p2m: new_p2m(),
         first_source: 0,
         last_source: 0,
-        next: std::ptr::null_mut(),
     })
 }
 
@@ -210,7 +209,6 @@ pub(crate) fn new_views() -> Box<p2m_views> {
         nr: XS_P2M_VIEWS as u16,
         visible: 0,
         reclaim: 0,
-        retired: std::ptr::null_mut(),
         view: [std::ptr::null_mut(); XS_P2M_VIEWS as usize],
     })
 }

@@ -132,4 +132,16 @@ impl Lists {
         })
         .collect()
     }
+
+    /// Moves all pages of `list` to the head of `to`.
+    pub(crate) fn splice(&mut self, list: usize, to: usize) -> Result<(), String> {
+        if !self.is_initialised(list) {
+            return Err(format!("page list {list:#x} was never initialised"));
+        }
+        for mfn in self.pages(list).into_iter().rev() {
+            self.del(list, mfn)?;
+            self.add(to, mfn, false)?;
+        }
+        Ok(())
+    }
 }

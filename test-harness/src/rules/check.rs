@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, HashSet};
 use super::tree::Visitor;
 use super::State;
 use crate::ground::event::Mfn;
-use crate::ground::handles::{Domain, View};
+use crate::ground::handles::Domain;
 use crate::ground::pte;
 
 /// What the tree of one domain holds.
@@ -255,11 +255,8 @@ impl State {
         }
         let domains = self.domains.domains.iter().map(|d| Domain(d.pointer));
         let reached: HashSet<usize> = domains
-            .flat_map(|d| {
-                let numbered = d.views().into_iter().map(|(_, view)| view);
-                numbered.chain(d.retired_views())
-            })
-            .map(View::address)
+            .flat_map(Domain::views)
+            .map(|(_, view)| view.address())
             .collect();
         let all = self.domains.views.iter();
         let lost = all.filter(|view| !reached.contains(&view.addr())).count();
@@ -270,10 +267,7 @@ impl State {
 
     /// Checks the views of a domain. Returns how many table pages they have.
     pub(crate) fn check_views(&mut self, d: Domain, pooled: &mut HashSet<Mfn>) -> usize {
-        let named = d.views().into_iter();
-        let named = named.map(|(number, view)| (Some(number), view));
-        let retired = d.retired_views().into_iter().map(|view| (None, view));
-        let views: Vec<_> = named.chain(retired).collect();
+        let views = d.views();
         if views.is_empty() {
             return 0;
         }
@@ -282,16 +276,9 @@ impl State {
         let mut all = 0;
         for (number, view) in views {
             let of = self.domains.name(d.address());
-            let name = match number {
-                Some(number) => format!("view {number} of {of}"),
-                None => format!("a retired view of {of}"),
-            };
+            let name = format!("view {number} of {of}");
             let mut copied = Leaves::default();
             self.visit_view(view, &mut copied);
-            if number.is_none() && !copied.mapped.is_empty() {
-                let gfns: Vec<_> = copied.mapped.keys().collect();
-                self.broken("V2", format!("{name} maps something at {gfns:x?}"));
-            }
             let sources = (view.first_source(), view.last_source());
             for (&gfn, &leaf) in &copied.mapped {
                 if let Some(part) = host.stranger(gfn, leaf, sources) {

@@ -4,11 +4,27 @@
 use std::ffi::c_uint;
 use std::ptr::{null, null_mut};
 
-use xen_sys::{domain, p2m_view, vcpu};
+use xen_sys::{domain, p2m_view, page_list_head, vcpu};
 
 use crate::ground::handles::Domain;
 use crate::machine::with;
 use crate::model::domains::new_view;
+
+#[unsafe(no_mangle)]
+extern "C" fn xs_page_list_splice(list: *mut page_list_head, head: *mut page_list_head) {
+    with(|m, cpu| {
+        m.work_done(cpu, 0, 1);
+        let pages = m.lists.pages(list.addr());
+        // A list of tables keeps the page; any other frees it.
+        if !m.domains.has_tables_in(head.addr()) {
+            for &mfn in &pages {
+                m.retire_table(cpu, mfn);
+            }
+        }
+        let spliced = m.lists.splice(list.addr(), head.addr());
+        m.noted("R0", spliced);
+    });
+}
 
 #[unsafe(no_mangle)]
 extern "C" fn xs_alloc_p2m_view() -> *mut p2m_view {
@@ -54,7 +70,7 @@ unsafe extern "C" fn altp2m_teardown(d: *mut domain) {
         m.domains.all_views.retain(|&other| other != all);
         // SAFETY: from Box::into_raw in allow_views(), and in no list any more.
         let all = unsafe { Box::from_raw(all) };
-        if !all.retired.is_null() || all.view.iter().any(|view| !view.is_null()) {
+        if all.view.iter().any(|view| !view.is_null()) {
             let name = m.domains.name(Domain(d).address());
             m.broken("R0", format!("{name} is gone, and has views"));
         }

@@ -5,34 +5,11 @@ use super::calls::{call, INVALID};
 use crate::ground::handles::{Domain, Vcpu};
 use crate::machine::with;
 
-/// `-ERESTART`.
-const ERESTART: i32 = -85;
-
 impl Domain {
-    /// Begins to use views, or stops to (`HVMOP_altp2m_set_domain_state`). One step; the domain is
-    /// paused, so none of its vCPUs may be running.
-    pub fn set_use_of_views(self, uses: bool) -> i32 {
-        call!(p2m_views_set_use(self.0, uses))
-    }
-
-    /// [`Domain::set_use_of_views`] until it is through, as the hypercall does it.
+    /// Begins to use views, or stops to (`HVMOP_altp2m_set_domain_state`). The domain is paused, so
+    /// none of its vCPUs may be running.
     pub fn use_views(self, uses: bool) -> i32 {
-        match self.set_use_of_views(uses) {
-            ERESTART if uses => self.use_views(uses),
-            rc => self.free_views_after(rc),
-        }
-    }
-
-    /// Frees what is left of views.
-    pub fn free_views(self) -> i32 {
-        call!(p2m_views_free(self.0))
-    }
-
-    fn free_views_after(self, mut rc: i32) -> i32 {
-        while rc == ERESTART {
-            rc = self.free_views();
-        }
-        rc
+        call!(p2m_views_set_use(self.0, uses))
     }
 
     /// Creates a view: its number, or a negative errno. The machine learns of the root.
@@ -54,15 +31,9 @@ impl Domain {
         }
     }
 
-    /// Destroys a view. One step; free_views() goes on.
-    pub fn begin_to_destroy_view(self, number: u16) -> i32 {
-        call!(p2m_view_destroy(self.0, number))
-    }
-
-    /// Destroys a view, as the hypercall does it.
+    /// Destroys a view.
     pub fn destroy_view(self, number: u16) -> i32 {
-        let rc = self.begin_to_destroy_view(number);
-        self.free_views_after(rc)
+        call!(p2m_view_destroy(self.0, number))
     }
 
     /// All vCPUs go on in a view. The domain is paused, so none of them may be running.

@@ -62,10 +62,6 @@ extern "C" fn p2m_views_set_use(d: *mut domain, uses: bool) -> c_int {
     rust!(p2m_views_set_use(d, uses))
 }
 
-extern "C" fn p2m_views_free(d: *mut domain) -> c_int {
-    rust!(p2m_views_free(d))
-}
-
 extern "C" fn p2m_view_create(d: *mut domain, access: c_uint, view: *mut u16) -> c_int {
     let rc = rust!(p2m_view_create(d, access, view));
     let known = with(|s| s.guests.iter().copied().find(|known| known.pointer() == d));
@@ -103,7 +99,7 @@ pub(crate) fn calls() -> Vec<(&'static str, *const ())> {
     }
     all!(
         p2m_set_mem_access p2m_set_mem_access_multi p2m_get_mem_access p2m_views_set_use
-        p2m_views_free p2m_view_create p2m_view_destroy p2m_view_switch_domain
+        p2m_view_create p2m_view_destroy p2m_view_switch_domain
         p2m_view_switch_vcpu p2m_view_set_visible p2m_view_change_gfn
     )
 }

@@ -6,30 +6,19 @@ use test_harness::Preempt;
 use crate::common::{access, p2mt, ram, M2};
 use crate::lists::list;
 use crate::request::{cmd, OPAQUE};
-use crate::scene::{Scene, ALTP2M, FREE, PAGES};
-use crate::{xen, EFAULT, EINVAL, EPERM, ESRCH};
+use crate::scene::{Scene, ALTP2M, PAGES};
+use crate::{xen, EFAULT, EINVAL, ESRCH};
 
-/// What an operation that was preempted goes on with, if only memory is left to be freed.
-const FREES: Option<u64> = Some(ALTP2M | FREE);
-
-/// How many tables of a view are too many for one step.
+/// More tables of a view than a hypercall may free one by one.
 const MANY: u64 = 520;
 
-/// Pages of the guest that are far from each other.
-fn far_apart(s: &Scene) -> impl Iterator<Item = u64> {
-    assert_eq!(s.d.set_pool(2000), 0);
-    let pages = (0..MANY).map(|n| (0x10_0000 + n * M2, ram(0) + 64 + n));
-    pages
-        .clone()
-        .for_each(|(gfn, mfn)| assert_eq!(s.d.insert(gfn, 1, mfn, p2mt::RAM_RW), 0));
-    pages.map(|(gfn, _)| gfn)
-}
-
-/// A view whose tables take more than one step to free.
+/// A view with that many tables.
 fn with_many_tables(s: &Scene) -> u16 {
-    let pages = far_apart(s);
+    assert_eq!(s.d.set_pool(2000), 0);
     let view = s.create(access::RWX);
-    for gfn in pages {
+    for n in 0..MANY {
+        let gfn = 0x10_0000 + n * M2;
+        assert_eq!(s.d.insert(gfn, 1, ram(0) + 64 + n, p2mt::RAM_RW), 0);
         assert_eq!(s.d.set_access_in_view(view, gfn, access::R), 0);
     }
     view
@@ -42,126 +31,35 @@ fn preempted() -> Scene {
 }
 
 #[test]
-fn a_view_that_is_being_destroyed_has_no_number_any_more_and_is_freed_step_by_step() {
-    let s = Scene::active();
-    far_apart(&s).for_each(drop);
-    let (pool, heap) = (s.w.free_pool_pages(s.d), s.w.heap_in_use());
-    let view = with_many_tables(&s);
-    s.w.preempt(Preempt::Always);
-    s.forget();
-    let mut request = s.view(cmd::DESTROY_P2M, view);
-    assert_eq!(s.step(ALTP2M, &mut request).1, FREES);
-    assert!(s.d.views().is_empty());
-    assert_eq!(s.d.retired_views().len(), 1, "not all is free yet");
-    assert!(s.calls().contains(&"p2m_view_destroy"));
-    assert_eq!(s.go_on(ALTP2M | FREE, &mut request), 0);
-    assert!(s.d.retired_views().is_empty());
-    assert!(!s.calls().contains(&"p2m_view_destroy"), "that is done");
-    assert_eq!((s.w.free_pool_pages(s.d), s.w.heap_in_use()), (pool, heap));
-}
-
-#[test]
-fn a_domain_that_stops_to_use_views_has_stopped_before_they_are_freed() {
+fn views_with_many_tables_are_destroyed_by_one_call_that_does_not_go_on() {
     let s = preempted();
-    let heap = s.w.heap_in_use();
-    let views = [s.create(access::RWX), s.create(access::RWX)];
-    s.ok(s.view(cmd::SWITCH_P2M, views[0]));
-    s.forget();
-    let mut request = s.use_views(0);
-    assert_eq!(s.step(ALTP2M, &mut request).1, FREES);
-    assert_eq!(s.vcpus.map(|v| v.view()), [0, 0]);
-    assert_eq!(s.ok(s.of(cmd::GET_DOMAIN_STATE)).get_u8(0), 0);
-    assert!(s.w.heap_in_use() > heap, "not all is free yet");
-    s.forget();
-    assert_eq!(s.go_on(ALTP2M | FREE, &mut request), 0);
-    assert!(!s.calls().contains(&"domain_pause"), "it may run");
-    assert_eq!(s.w.heap_in_use(), heap);
-}
-
-#[test]
-fn who_begins_to_use_views_anew_waits_until_those_of_the_last_time_are_freed() {
-    let s = preempted();
-    let heap = s.w.heap_in_use();
-    for _ in 0..3 {
-        s.create(access::RWX);
-    }
-    let mut end = s.use_views(0);
-    assert_eq!(s.step(ALTP2M, &mut end).1, FREES);
-    let mut begin = s.use_views(1);
-    assert_eq!(s.step(ALTP2M, &mut begin).1, Some(ALTP2M), "the same again");
-    assert_eq!(s.ok(s.of(cmd::GET_DOMAIN_STATE)).get_u8(0), 0);
-    assert_eq!(s.call(&mut begin), 0);
-    assert_eq!(s.w.heap_in_use(), heap);
-    assert_eq!(s.create(access::RWX), 1);
-    // Whoever was freeing them finds nothing of theirs any more.
-    assert_eq!(s.go_on(ALTP2M | FREE, &mut end), 0);
-    assert_eq!(s.d.views().len(), 1);
-}
-
-#[test]
-fn a14_what_goes_on_frees_no_other_view_of_the_same_number() {
-    let s = Scene::active();
     let view = with_many_tables(&s);
-    s.w.preempt(Preempt::Always);
-    let mut request = s.view(cmd::DESTROY_P2M, view);
-    assert_eq!(s.step(ALTP2M, &mut request).1, FREES);
-    assert_eq!(s.create(access::R), view);
-    assert_eq!(s.go_on(ALTP2M | FREE, &mut request), 0);
-    assert_eq!(s.d.access_in_view(view, PAGES), (0, access::R));
-    assert!(s.d.retired_views().is_empty());
-}
-
-#[test]
-fn whoever_says_that_only_memory_is_left_to_be_freed_changes_nothing() {
-    for cmd in cmd::ALL {
-        let s = Scene::active();
-        let view = s.create(access::RWX);
-        let request = s.of(cmd).u16(0, view).u64(8, PAGES);
-        let mut after = request;
-        assert_eq!(s.go_on(ALTP2M | FREE, &mut after), 0, "{cmd}");
-        assert_eq!(after, request, "{cmd}");
-        assert_eq!(s.d.views().len(), 1, "{cmd}");
-        assert_eq!(s.ok(s.of(cmd::GET_DOMAIN_STATE)).get_u8(0), 1);
-        assert_eq!(s.vcpus.map(|v| v.view()), [0, 0]);
-    }
-}
-
-#[test]
-fn what_goes_on_is_asked_all_that_a_first_call_is() {
-    let s = Scene::active();
-    s.create(access::RWX);
-    let free = |rc: i32, mut request| {
-        assert_eq!(s.go_on(ALTP2M | FREE, &mut request), rc.into());
-    };
-    let it = s.view(cmd::DESTROY_P2M, 1);
-    free(EINVAL, it.pad1(1));
-    free(EINVAL, it.version(2));
-    let never = s.id_of(s.monitor);
-    free(
-        EINVAL,
-        crate::request::Request::new(cmd::DESTROY_P2M, never),
+    let heap = s.w.heap_in_use();
+    assert_eq!(
+        s.step(ALTP2M, &mut s.view(cmd::DESTROY_P2M, view)),
+        (0, None)
     );
-    xen::with(|s| s.xsm = Some(EPERM));
-    free(EPERM, it);
-    xen::with(|s| s.xsm = Some(0));
-    s.run(0, 0);
-    free(EPERM, it);
-    assert_eq!(s.d.views().len(), 1);
+    assert!(s.d.views().is_empty());
+    assert!(s.w.heap_in_use() < heap, "its root and what Xen knew of it");
+    with_many_tables(&s);
+    assert_eq!(s.step(ALTP2M, &mut s.use_views(0)), (0, None));
+    assert!(s.d.views().is_empty());
+    assert!(s.w.heap_in_use() < heap);
 }
 
+/// Nobody has to go on with what was begun, so nobody can leave it.
 #[test]
-fn a9_freeing_goes_on_in_a_domain_that_dies() {
-    let s = Scene::active();
+fn a14_whoever_creates_and_destroys_for_ever_takes_no_memory() {
+    let s = preempted();
     let view = with_many_tables(&s);
-    s.w.preempt(Preempt::Always);
-    let mut request = s.view(cmd::DESTROY_P2M, view);
-    assert_eq!(s.step(ALTP2M, &mut request).1, FREES);
-    s.d.set_dying_state(1);
-    assert_eq!(s.go_on(ALTP2M | FREE, &mut request), 0);
-    assert!(s.d.retired_views().is_empty());
-    // And of one that does not use views any more.
-    s.ok(s.use_views(0));
-    assert_eq!(s.go_on(ALTP2M | FREE, &mut request), 0);
+    s.ok(s.view(cmd::DESTROY_P2M, view));
+    let (pool, heap) = (s.w.free_pool_pages(s.d), s.w.heap_in_use());
+    for _ in 0..20 {
+        let view = with_many_tables(&s);
+        let (_, goes_on) = s.step(ALTP2M, &mut s.view(cmd::DESTROY_P2M, view));
+        assert_eq!(goes_on, None);
+        assert_eq!((s.w.free_pool_pages(s.d), s.w.heap_in_use()), (pool, heap));
+    }
 }
 
 /// As many elements as the guest has pages, twice over, each with another access than the view's.

@@ -166,7 +166,7 @@ const REFUSALS: [Fault; 35] = [
         "of_several_errors_the_first_in_the_order_of_x86_is_reported",
     ),
     (
-        "(op & ~ALTP2M_FREE) != HVMOP_altp2m",
+        "op != HVMOP_altp2m",
         "(op & 0x7fff) != HVMOP_altp2m",
         "only_altp2ms_operations_are_taken",
     ),
@@ -221,7 +221,7 @@ const REFUSALS: [Fault; 35] = [
         "a_domain_that_there_is_not_is_refused",
     ),
     (
-        "!free && !altp2m_active(d)",
+        "!altp2m_active(d)",
         "false",
         "a_domain_that_does_not_use_views_is_refused_all_but_its_state",
     ),
@@ -236,8 +236,8 @@ const REFUSALS: [Fault; 35] = [
         "a_domain_that_was_not_created_for_views_is_refused_its_state_too",
     ),
     (
-        "!free && !altp2m_active(d) )\n        goto out;",
-        "!free && !altp2m_active(d) )\n        return rc;",
+        "!altp2m_active(d) )\n        goto out;",
+        "!altp2m_active(d) )\n        return rc;",
         "a_domain_that_does_not_use_views_is_refused_all_but_its_state",
     ),
     (
@@ -296,13 +296,13 @@ const REFUSALS: [Fault; 35] = [
         "a_domain_may_do_nothing_to_itself_whatever_xsm_says",
     ),
     (
-        "    if ( d->is_dying && !free && adds_something(&a) )\n        goto out;\n",
+        "    if ( d->is_dying && adds_something(&a) )\n        goto out;\n",
         "",
         "a_dying_domain_is_given_nothing_and_may_lose_what_it_has",
     ),
     (
-        "!free && adds_something(&a) )\n        goto out;",
-        "!free && adds_something(&a) )\n        return rc;",
+        "is_dying && adds_something(&a) )\n        goto out;",
+        "is_dying && adds_something(&a) )\n        return rc;",
         "a_dying_domain_is_given_nothing_and_may_lose_what_it_has",
     ),
     (
@@ -512,7 +512,7 @@ const OPERATIONS: [Fault; 36] = [
     ),
 ];
 
-const CONTINUATIONS: [Fault; 19] = [
+const CONTINUATIONS: [Fault; 11] = [
     (
         "opaque > a->u.set_mem_access_multi.nr )",
         "opaque >= a->u.set_mem_access_multi.nr )",
@@ -559,54 +559,14 @@ const CONTINUATIONS: [Fault; 19] = [
         "a_list_goes_on_where_it_was_preempted",
     ),
     (
-        "return a->cmd == HVMOP_altp2m_destroy_p2m ||",
-        "return",
-        "a_view_that_is_being_destroyed_has_no_number_any_more_and_is_freed_step_by_step",
-    ),
-    (
-        "            !a->u.domain_state.state);",
-        "            true);",
-        "who_begins_to_use_views_anew_waits_until_those_of_the_last_time_are_freed",
-    ),
-    (
-        "            !a->u.domain_state.state);",
-        "            false);",
-        "a_domain_that_stops_to_use_views_has_stopped_before_they_are_freed",
-    ),
-    (
-        "        if ( leaves_memory(&a) )\n",
-        "",
+        "rc = hypercall_create_continuation(__HYPERVISOR_hvm_op, \"lh\",\n                                           HVMOP_altp2m, arg);",
+        ";",
         "a_list_goes_on_where_it_was_preempted",
     ),
     (
-        "op |= ALTP2M_FREE;",
-        "op = ALTP2M_FREE;",
-        "a_view_that_is_being_destroyed_has_no_number_any_more_and_is_freed_step_by_step",
-    ),
-    (
-        "rc = hypercall_create_continuation(__HYPERVISOR_hvm_op, \"lh\", op, arg);",
-        ";",
-        "a_domain_that_stops_to_use_views_has_stopped_before_they_are_freed",
-    ),
-    (
-        "\"lh\", op, arg",
-        "\"lh\", HVMOP_altp2m, arg",
-        "a_view_that_is_being_destroyed_has_no_number_any_more_and_is_freed_step_by_step",
-    ),
-    (
-        "!free && !altp2m_active(d)",
-        "!altp2m_active(d)",
-        "a9_freeing_goes_on_in_a_domain_that_dies",
-    ),
-    (
-        "free ? p2m_views_free(d) : do_op(d, &a, arg)",
-        "do_op(d, &a, arg)",
-        "a14_what_goes_on_frees_no_other_view_of_the_same_number",
-    ),
-    (
-        "const bool free = op & ALTP2M_FREE;",
-        "const bool free = false;",
-        "whoever_says_that_only_memory_is_left_to_be_freed_changes_nothing",
+        "                                           HVMOP_altp2m, arg",
+        "                                           HVMOP_altp2m | 1UL << 16, arg",
+        "a_list_goes_on_where_it_was_preempted",
     ),
 ];
 

@@ -210,7 +210,7 @@ pub(crate) fn library(tree: Tree) -> &'static Library {
 }
 
 /// As in calls.c.
-const LAYOUT: [usize; 20] = {
+const LAYOUT: [usize; 18] = {
     let arch = offset_of!(domain, arch);
     let p2m = arch + offset_of!(arch_domain, p2m);
     [
@@ -224,13 +224,11 @@ const LAYOUT: [usize; 20] = {
         offset_of!(vcpu, arch) + offset_of!(arch_vcpu, p2m_view),
         size_of::<p2m_view>(),
         offset_of!(p2m_view, first_source),
-        offset_of!(p2m_view, next),
         size_of::<p2m_views>(),
         offset_of!(p2m_views, last_ran),
         offset_of!(p2m_views, active),
         offset_of!(p2m_views, nr),
         offset_of!(p2m_views, visible),
-        offset_of!(p2m_views, retired),
         offset_of!(p2m_views, view),
         xen_sys::XS_P2M_VIEWS as usize,
         xen_sys::XS_P2M_NO_VIEW as usize,

@@ -3,7 +3,7 @@
 
 use crate::common::access;
 use crate::request::{cmd, Request};
-use crate::scene::{Scene, ALTP2M, CONTROL, DISABLED, EXTERNAL, FREE, NOBODY, PAGES, SELF};
+use crate::scene::{Scene, ALTP2M, CONTROL, DISABLED, EXTERNAL, NOBODY, PAGES, SELF};
 use crate::{xen, EACCES, EFAULT, EINVAL, EOPNOTSUPP, EPERM, ESRCH};
 
 /// Of an operation that there is: as it would be right, of a domain with view 1.
@@ -65,7 +65,8 @@ fn only_altp2ms_operations_are_taken() {
         ALTP2M + 1,
         ALTP2M | 1 << 15,
         ALTP2M | 1 << 17,
-        FREE,
+        1 << 16,
+        ALTP2M | 1 << 16,
         !0,
     ] {
         let mut rc = 77;

@@ -14,9 +14,8 @@ use crate::request::{cmd, Request};
 use crate::xen::{self, Question, State};
 use crate::ERESTART;
 
-/// `HVMOP_altp2m`, and what altp2m.c adds to it when only memory is left to be freed.
+/// `HVMOP_altp2m`.
 pub(crate) const ALTP2M: u64 = 25;
-pub(crate) const FREE: u64 = 1 << 16;
 
 /// `HVM_PARAM_ALTP2M`, and its values.
 pub(crate) const PARAM: usize = 35;
@@ -60,7 +59,6 @@ pub(crate) struct Seen {
     active: bool,
     visible: u16,
     numbers: Vec<u16>,
-    retired: usize,
     vcpus: Vec<u16>,
     accesses: Vec<(i32, u32)>,
     pool: u64,
@@ -284,7 +282,6 @@ impl Scene {
             // That of a number without a view means nothing.
             visible: all.map_or(0, |all| all.visible) & existing,
             numbers,
-            retired: self.d.retired_views().len(),
             vcpus: self.vcpus.map(Vcpu::view).to_vec(),
             accesses,
             pool: self.w.free_pool_pages(self.d),

@@ -100,10 +100,10 @@ pub(super) fn empty(view: &mut ViewWrite<'_>) {
     let _tables_are_left = empty_root(view.tables_mut());
 }
 
-/// Empties the view, in which vCPUs may be, and frees its tables.
+/// Empties the view, in which vCPUs may be, and frees its tables, in one step however many there are.
 pub fn reset(view: &mut ViewWrite<'_>) {
     let unreachable = empty_root_in_use(view.tables_mut());
-    while view.deferred().pages().free_any(&unreachable) {}
+    view.deferred().pages().free_all(&unreachable);
     view.set_sources(Gfn::new(!0), Gfn::new(0));
 }
 

@@ -266,7 +266,6 @@ DEFINE_HANDLE(xen_hvm_altp2m_op_t, xen_hvm_altp2m_op_t);
          (struct domain *d, gfn_t gfn, xenmem_access_t *access, \
           unsigned int view), (d, gfn, access, view)) \
     CALL(int, p2m_views_set_use, (struct domain *d, bool uses), (d, uses)) \
-    CALL(int, p2m_views_free, (struct domain *d), (d)) \
     CALL(int, p2m_view_create, \
          (struct domain *d, xenmem_access_t access, uint16_t *view), \
          (d, access, view)) \
