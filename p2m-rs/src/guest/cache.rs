@@ -39,7 +39,7 @@ use crate::p2m::token::Unlocked;
 use crate::p2m::P2m;
 use crate::table::Table;
 use crate::types::addr::{Gfn, Mfn};
-use crate::types::errno::{to_c, Errno, Result};
+use crate::types::errno::{to_c, Errno};
 use crate::types::pte::{Kind, Pte};
 use crate::xen::console;
 use crate::xen::cpu;
@@ -57,25 +57,45 @@ const PAGE_COST: u64 = 10;
 const AT_ONCE: u64 = BUDGET / PAGE_COST;
 
 /// `p2m_cache_flush_range`: cleans and invalidates the RAM that is mapped in
-/// `*start .. end`. The page tables do not change, so a read lock is enough.
+/// `*start .. end`. The page tables do not change, so a read lock is enough. Between two checks for
+/// softirqs it is released, whether or not one is pending: whoever waits to write would wait for the
+/// whole range otherwise, and all who want to read behind him, dom0 among them. (C keeps it until a
+/// softirq is pending.)
 ///
 /// # Errors
 ///
 /// [`Errno::ERESTART`]: a softirq is pending; `*start` is the frame to continue at.
-pub(crate) fn flush_range(cx: &mut Unlocked<'_>, p2m: &P2m, start: &mut Gfn, end: Gfn) -> Result {
-    let p2m = p2m.read(cx);
-    let end = end.min(p2m.max_mapped_gfn().add(1));
-    let mut gfn = (*start).max(p2m.lowest_mapped_gfn());
-    let result = flush_until(&p2m, &mut gfn, end);
-    if result.is_ok() {
-        cpu::invalidate_icache();
+pub(crate) fn flush_range(
+    cx: &mut Unlocked<'_>,
+    p2m: &P2m,
+    start: &mut Gfn,
+    end: Gfn,
+) -> Result<(), Errno> {
+    loop {
+        let view = p2m.read(cx);
+        let end = end.min(view.max_mapped_gfn().add(1));
+        *start = (*start).max(view.lowest_mapped_gfn());
+        let is_done = flush_some(&view, start, end).is_ok();
+        drop(view);
+        if is_done {
+            cpu::invalidate_icache();
+            return Ok(());
+        }
+        if cpu::softirq_pending() {
+            return Err(Errno::ERESTART);
+        }
     }
-    *start = gfn;
-    result
 }
 
+/// The budget is spent.
+struct Spent;
+
 /// Cleans `*gfn .. end`, table by table, and advances `*gfn`.
-fn flush_until(view: &ReadView, gfn: &mut Gfn, end: Gfn) -> Result {
+///
+/// # Errors
+///
+/// [`Spent`]: it has not come to the end.
+fn flush_some(view: &ReadView, gfn: &mut Gfn, end: Gfn) -> Result<(), Spent> {
     let mut run = Run::default();
     let mut spent = 0;
     while *gfn < end {
@@ -99,7 +119,7 @@ fn flush_until(view: &ReadView, gfn: &mut Gfn, end: Gfn) -> Result {
                 let first = pte.mfn().add(level.offset(*gfn));
                 run.clean(gfn, next.min(end), first, &mut spent)?;
             } else {
-                run.preempt(&mut spent)?;
+                Run::within_budget(spent)?;
                 spent += 1;
                 *gfn = next;
             }
@@ -122,10 +142,10 @@ struct Run(Option<(Mfn, u64)>);
 impl Run {
     /// Adds the frames that are mapped at `*gfn .. end`, of which `first` is the first, and
     /// advances `*gfn`.
-    fn clean(&mut self, gfn: &mut Gfn, end: Gfn, first: Mfn, spent: &mut u64) -> Result {
+    fn clean(&mut self, gfn: &mut Gfn, end: Gfn, first: Mfn, spent: &mut u64) -> Result<(), Spent> {
         let mut mfn = first;
         while *gfn < end {
-            self.preempt(spent)?;
+            Self::within_budget(*spent)?;
             let rest = end.raw() - gfn.raw();
             let pages = rest.min((BUDGET - *spent).div_ceil(PAGE_COST));
             self.add(mfn, pages);
@@ -146,21 +166,17 @@ impl Run {
         }
     }
 
-    /// Once the budget is spent, cleans the collected frames and renews the budget.
+    /// Before more is added.
     ///
     /// # Errors
     ///
-    /// [`Errno::ERESTART`]: the budget is spent, and a softirq is pending.
-    fn preempt(&mut self, spent: &mut u64) -> Result {
-        if *spent < BUDGET {
-            return Ok(());
+    /// [`Spent`]; what was collected is cleaned when this value is dropped.
+    fn within_budget(spent: u64) -> Result<(), Spent> {
+        if spent < BUDGET {
+            Ok(())
+        } else {
+            Err(Spent)
         }
-        self.finish();
-        *spent = 0;
-        if cpu::softirq_pending() {
-            return Err(Errno::ERESTART);
-        }
-        Ok(())
     }
 
     #[inline(never)]

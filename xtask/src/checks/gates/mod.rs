@@ -41,7 +41,7 @@ pub(crate) const TEXT_SIZE: &str = "text size";
 const OWN_PREFIXES: [&str; 2] = ["xs_", "xen_p2m_"];
 
 /// What it exports beside that with the option ALTP2M: altp2m.c calls it.
-const FOR_VIEWS: [&str; 8] = [
+const FOR_VIEWS: [&str; 7] = [
     "p2m_views_set_use",
     "p2m_view_create",
     "p2m_view_destroy",
