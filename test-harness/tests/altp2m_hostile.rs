@@ -6,6 +6,9 @@
 
 mod common;
 
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::Arc;
+
 use common::views::{ipa, Viewed};
 use common::{access, p2mt, ram, G1, M2};
 use p2m_rs::map::views::set_access;
@@ -185,19 +188,31 @@ fn a13_what_is_written_in_a_view_while_ram_is_cleaned_is_cleaned_by_the_next() {
         assert!(v.read(1, gfn).is_some());
     }
     let d = v.d;
-    v.w.meanwhile(move || {
-        for gfn in [PAGES, BLOCK] {
-            assert!(d.guest_writes(gfn).is_some());
+    let mut left = Vec::new();
+    // Whenever the lock is released, the last time after all was cleaned.
+    for moment in 1.. {
+        let written = Arc::new(AtomicBool::new(false));
+        let writes = written.clone();
+        v.w.meanwhile_after(moment, move || {
+            for gfn in [PAGES, BLOCK] {
+                assert!(d.guest_writes(gfn).is_some());
+            }
+            writes.store(true, Relaxed);
+        });
+        cleans(&v, 0, cleaner);
+        v.w.nothing_meanwhile();
+        if !written.load(Relaxed) {
+            break;
         }
-    });
-    cleans(&v, 0, cleaner);
+        left = v.w.dirty_pages();
+        // (No fault since: the view's entries are valid.)
+        cleans(&v, 0, cleaner);
+        assert_eq!(v.w.dirty_pages(), []);
+    }
     assert_eq!(
-        v.w.dirty_pages(),
+        left,
         [(ram(0), Writer::Guest), (ram(0) + M2, Writer::Guest)]
     );
-    // (No fault since: the view's entries are valid.)
-    cleans(&v, 0, cleaner);
-    assert_eq!(v.w.dirty_pages(), []);
     v.w.check();
 }
 
