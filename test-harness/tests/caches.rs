@@ -5,7 +5,7 @@ mod common;
 
 use common::{access, guest, p2mt, plain, ram, M2};
 use test_harness::symbols as c;
-use test_harness::{Domain, Event, Iommu, Preempt, Vcpu, World};
+use test_harness::{Domain, Event, Iommu, LockOp, Preempt, Vcpu, World};
 
 const TVM: u64 = 1 << 26;
 
@@ -51,6 +51,33 @@ fn of_a_block_only_the_part_in_the_range_is_cleaned() {
     assert_eq!(d.insert(M2, M2, ram(0) + M2, p2mt::RAM_RW), 0);
     assert_eq!(d.cache_flush(M2 + 3, M2 + 5), (0, M2 + 5));
     assert_eq!(w.flushed_to_ram(), [ram(0) + M2 + 3, ram(0) + M2 + 4]);
+}
+
+/// A writer, and all who come after it, would wait for the whole guest otherwise.
+#[test]
+fn a_flush_gives_others_the_lock_at_each_check_though_no_softirq_is_pending() {
+    let (w, d, _) = scene();
+    assert_eq!(d.insert(M2, M2, ram(0) + M2, p2mt::RAM_RW), 0);
+    w.clear_events();
+    assert_eq!(d.cache_flush(0, u64::MAX), (0, 2 * M2));
+    let mut cleaned = 0;
+    let mut most = 0;
+    for (_, event) in w.events() {
+        match event {
+            Event::FlushPageToRam { .. } => cleaned += 1,
+            Event::Lock {
+                op: LockOp::ReadUnlock,
+                ..
+            } => {
+                most = most.max(cleaned);
+                cleaned = 0;
+            }
+            _ => {}
+        }
+    }
+    assert!((1..=52).contains(&most), "{most} pages under the lock");
+    assert_eq!(w.flushed_to_ram().len() as u64, M2);
+    w.check();
 }
 
 #[test]
