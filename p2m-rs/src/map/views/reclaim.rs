@@ -26,6 +26,8 @@
 //! for all once more. The views come in turns ([`WriteView::turns`]), so that copies which nobody uses
 //! any more are dropped, in whichever view they are, and not always those of one that is in use.
 
+use core::num::NonZeroU64;
+
 use super::fill::HostLeaf;
 use super::tables::drop_table;
 use crate::p2m::lock::{ReadView, WriteView};
@@ -90,8 +92,10 @@ pub(super) fn drop_copies(write: &mut WriteView<'_>, search: &mut Search) -> usi
     let mut dropped = 0;
     let exists = |number: &Number| write.view(*number).is_some();
     let views = Number::all().filter(exists).count() as u64;
-    // To each an equal share, then to each all that is left.
-    for parts in [views.max(1), 1] {
+    let views = NonZeroU64::new(views).unwrap_or(NonZeroU64::MIN);
+    // To each an equal share, then to each all that is left. (What is not zero is divided by without
+    // a check, and so without a panic.)
+    for parts in [views, NonZeroU64::MIN] {
         let share = search.entries / parts;
         for number in write.turns() {
             let others = search.entries.saturating_sub(share);

@@ -108,7 +108,8 @@ pub(crate) fn print_stacks(paths: &Paths, progress: Progress, xen: &BuiltXen) ->
     Ok(())
 }
 
-/// Only the exports: what a configuration may change, and what the option ALTP2M adds.
+/// Only the exports: what a configuration may change. With the option ALTP2M there are some more, and what is asked
+/// of the code without it is asked of them, too.
 pub(crate) fn exports_alone(
     paths: &Paths,
     progress: Progress,
@@ -122,8 +123,24 @@ pub(crate) fn exports_alone(
     }
     let as_c = wanted.len();
     wanted.extend(FOR_VIEWS.map(|name| ('T', name.to_owned())));
-    let judged = same_exports(&wanted, &archive.exports());
-    Ok(judged.map(|_| format!("{as_c} as the C, {} for views", FOR_VIEWS.len())))
+    let mut judged = vec![
+        same_exports(&wanted, &archive.exports()),
+        archive.no_fp_register()?,
+        archive.no_got_relocation()?,
+        archive.no_eh_frame()?,
+    ];
+    if !xen.debug {
+        judged.push(archive.no_panic_machinery());
+        judged.push(stack::within_bound(&archive.stacks()?));
+    }
+    let all: Result<Vec<String>, String> = judged.into_iter().collect();
+    Ok(all.map(|all| {
+        format!(
+            "{as_c} as the C, {} for views; {} gates",
+            FOR_VIEWS.len(),
+            all.len()
+        )
+    }))
 }
 
 /// With the debug key that prints stage 2 the archive has one function more, and keeps all that is asked of it without.
