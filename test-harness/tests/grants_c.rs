@@ -41,7 +41,10 @@ fn added() -> String {
     let lines = text.lines().filter_map(|line| line.strip_prefix('+'));
     let lines: Vec<_> = lines.collect();
     let end = lines.iter().rposition(|line| *line == "#endif").unwrap();
-    assert_eq!(lines[end + 1..].concat(), "#undef guest_physmap_remove_page");
+    assert_eq!(
+        lines[end + 1..].concat(),
+        "#undef guest_physmap_remove_page"
+    );
     lines[..=end].join("\n") + "\n"
 }
 

@@ -205,7 +205,8 @@ mod tests {
         let mut fragment = Fragment::new(OPTION, P2m::C, false);
         fragment.add(Extra::TwoCpus);
         assert!(fragment.text().ends_with("CONFIG_NR_CPUS=2\n"));
-        let granted = "CONFIG_MEM_ACCESS=y\nCONFIG_UNSUPPORTED=y\nCONFIG_EXPERT=y\nCONFIG_ALTP2M=y\n\
+        let granted =
+            "CONFIG_MEM_ACCESS=y\nCONFIG_UNSUPPORTED=y\nCONFIG_EXPERT=y\nCONFIG_ALTP2M=y\n\
                        CONFIG_NR_CPUS=2\n";
         assert!(fragment.check(granted).is_ok());
         assert!(fragment.check(&granted.replace("=2", "=128")).is_err());
