@@ -29,7 +29,8 @@ const PATCHES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../patches/xen");
 /// `GNTMAP_readonly`.
 const READ_ONLY: u32 = 1 << 2;
 
-/// What the patch adds to mm.c: a function, whose last line is one that was there before.
+/// What the patch adds to mm.c before the function that unmaps a grant. After that there is only the end of
+/// the macro by which the function calls it.
 fn added() -> String {
     let patches = fs::read_dir(PATCHES).unwrap();
     let texts = patches.map(|patch| fs::read_to_string(patch.unwrap().path()).unwrap());
@@ -39,8 +40,12 @@ fn added() -> String {
     assert_eq!(found.next(), None, "another one does, too");
     let lines = text.lines().filter_map(|line| line.strip_prefix('+'));
     let lines: Vec<_> = lines.collect();
-    assert_eq!(lines.first(), Some(&"}"), "the end of the function before");
-    lines[1..].join("\n") + "\n}\n"
+    let end = lines.iter().rposition(|line| *line == "#endif").unwrap();
+    assert_eq!(
+        lines[end + 1..].concat(),
+        "#undef guest_physmap_remove_page"
+    );
+    lines[..=end].join("\n") + "\n"
 }
 
 type Unmap = unsafe extern "C" fn(*mut domain, c_ulong, c_ulong, c_uint) -> c_int;

@@ -313,7 +313,7 @@ fn the_last_teardown_is_not_interrupted() {
     let d = w.domain(7);
     w.preempt(Preempt::Always);
     d.set_dying_state(1);
-    // Its caller could not come back; the pool may be full still (B19).
+    // Its caller could not come back; the pool may be full still (K5).
     d.final_teardown();
     assert_eq!((d.pool_pages(), w.root(d)), (0, None));
     assert_eq!(w.heap_in_use(), 0);

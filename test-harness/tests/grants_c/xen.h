@@ -8,7 +8,6 @@
 #include <stddef.h>
 
 #define CONFIG_ARM_P2M_RUST 1
-#define __maybe_unused __attribute__((__unused__))
 
 /* public/grant_table.h */
 #define GNTMAP_readonly (1U << 2)

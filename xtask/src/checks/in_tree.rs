@@ -173,7 +173,8 @@ impl Build<'_> {
         };
         run(command::bound("env"), "defconfig", None)?;
         let defaults = files::read_text(&config)?;
-        files::write(&config, format!("{defaults}CONFIG_ARM_P2M_RUST=y\n"))?;
+        let ours = "CONFIG_UNSUPPORTED=y\nCONFIG_ARM_P2M_RUST=y\n";
+        files::write(&config, defaults + ours)?;
         run(command::bound("env"), "olddefconfig", None)?;
         // Nothing was ever fetched into this one.
         let home = files::scratch_dir(paths)?;

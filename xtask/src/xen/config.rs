@@ -11,6 +11,9 @@ use crate::base::files;
 /// The option that takes the Rust archive instead of the C files.
 const RUST: &str = "CONFIG_ARM_P2M_RUST";
 
+/// The option without which Kconfig does not ask for that one.
+const UNSUPPORTED: &str = "CONFIG_UNSUPPORTED";
+
 /// The option for memory access and its events: the later name first, since 4.21.
 const MEM_ACCESS: [&str; 2] = ["CONFIG_VM_EVENT", "CONFIG_MEM_ACCESS"];
 
@@ -67,11 +70,13 @@ impl Value {
 
 impl Fragment {
     /// For a p2m, with or without Xen's debug checks. Memory access, under the name that the tree has for it,
-    /// is off by default on Arm; here it is on.
+    /// is off by default on Arm; here it is on. Both have the option without which there is no Rust, so that
+    /// they differ in one line.
     pub(crate) fn new(mem_access: &'static str, p2m: P2m, debug: bool) -> Self {
         Self(vec![
             (mem_access, Value::On),
             ("CONFIG_DEBUG", Value::of(debug)),
+            (UNSUPPORTED, Value::On),
             (RUST, Value::of(p2m == P2m::Rust)),
         ])
     }
@@ -99,14 +104,10 @@ impl Fragment {
                 "CONFIG_ARM_SMMU_V3",
                 "CONFIG_PCI_PASSTHROUGH",
             ],
-            Extra::Bench => &["CONFIG_P2M_BENCH"],
+            Extra::Bench => &["CONFIG_P2M_BENCH", "CONFIG_EXPERT"],
             Extra::Dump => &["CONFIG_ARM_P2M_DUMP"],
             Extra::OldLocking => &[],
-            Extra::StaticMemory => &[
-                "CONFIG_UNSUPPORTED",
-                "CONFIG_STATIC_MEMORY",
-                "CONFIG_STATIC_SHM",
-            ],
+            Extra::StaticMemory => &["CONFIG_STATIC_MEMORY", "CONFIG_STATIC_SHM"],
             Extra::Ubsan => &["CONFIG_UBSAN"],
             Extra::LivepatchAndColoring => {
                 &["CONFIG_EXPERT", "CONFIG_LIVEPATCH", "CONFIG_LLC_COLORING"]
@@ -176,7 +177,8 @@ mod tests {
         let mut fragment = Fragment::new(OPTION, P2m::C, false);
         assert_eq!(
             fragment.text(),
-            "CONFIG_MEM_ACCESS=y\n# CONFIG_DEBUG is not set\n# CONFIG_ARM_P2M_RUST is not set\n"
+            "CONFIG_MEM_ACCESS=y\n# CONFIG_DEBUG is not set\nCONFIG_UNSUPPORTED=y\n\
+             # CONFIG_ARM_P2M_RUST is not set\n"
         );
         fragment.add(Extra::NoMemAccess);
         assert!(fragment
@@ -203,7 +205,9 @@ mod tests {
         let mut fragment = Fragment::new(OPTION, P2m::C, false);
         fragment.add(Extra::TwoCpus);
         assert!(fragment.text().ends_with("CONFIG_NR_CPUS=2\n"));
-        let granted = "CONFIG_MEM_ACCESS=y\nCONFIG_EXPERT=y\nCONFIG_ALTP2M=y\nCONFIG_NR_CPUS=2\n";
+        let granted =
+            "CONFIG_MEM_ACCESS=y\nCONFIG_UNSUPPORTED=y\nCONFIG_EXPERT=y\nCONFIG_ALTP2M=y\n\
+                       CONFIG_NR_CPUS=2\n";
         assert!(fragment.check(granted).is_ok());
         assert!(fragment.check(&granted.replace("=2", "=128")).is_err());
     }
@@ -211,7 +215,8 @@ mod tests {
     #[test]
     fn what_kconfig_dropped_is_noticed() {
         let fragment = Fragment::new(OPTION, P2m::Rust, false);
-        let granted = "CONFIG_MEM_ACCESS=y\n# CONFIG_DEBUG is not set\nCONFIG_ARM_P2M_RUST=y\n";
+        let granted = "CONFIG_MEM_ACCESS=y\n# CONFIG_DEBUG is not set\nCONFIG_UNSUPPORTED=y\n\
+                       CONFIG_ARM_P2M_RUST=y\n";
         assert!(fragment.check(granted).is_ok());
         assert!(fragment
             .check(&granted.replace("RUST=y", "RUST=n"))

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use anyhow::{bail, Result};
+use anyhow::{bail, Context, Result};
 
 use super::{patches, rows, shown, Shown};
 use crate::base::files::{read_text, sorted_entries};
@@ -37,6 +37,28 @@ fn defects() -> Result<BTreeSet<String>> {
         .iter()
         .filter_map(|cells| cells.first().map(|id| (*id).to_owned()))
         .collect())
+}
+
+#[test]
+fn an_id_names_one_difference() -> Result<()> {
+    let text = read_text(&Paths::find()?.root().join("docs/differences.md"))?;
+    // What comes after these tables names their ids again.
+    let (text, _) = text
+        .split_once("## How the comparisons")
+        .context("docs/differences.md has another order")?;
+    let heads: Vec<_> = text
+        .lines()
+        .filter(|line| line.starts_with("| id |"))
+        .collect();
+    assert_eq!(heads.len(), 3, "{heads:?}");
+    let mut ids = BTreeSet::new();
+    for head in heads {
+        for cells in rows(text, head)? {
+            let id = cells.first().copied().unwrap_or_default();
+            assert!(ids.insert(id), "{id} names two differences");
+        }
+    }
+    Ok(())
 }
 
 #[test]
