@@ -129,7 +129,7 @@ pub(super) unsafe fn forget(domain: &Domain) {
 unsafe fn destroy_unused(write: &mut WriteView<'_>, number: Number) -> Option<()> {
     let mut view = write.view_mut(number)?;
     let unreachable = empty_root(view.tables_mut());
-    view.deferred().pages().free_all(&unreachable);
+    view.free_tables(&unreachable);
     drop(view);
     // SAFETY: as promised to this function.
     let record = unsafe { view_state::take(write, number) }?;

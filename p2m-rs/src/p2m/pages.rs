@@ -185,18 +185,11 @@ impl<'l> TablePages<'l> {
         RootIsEmpty(PhantomData)
     }
 
-    /// Frees all pages of a view's list, in one step however many there are: its domain has a pool, for
-    /// the hardware domain has no views.
+    /// All pages, for whoever frees them all, removed tables among them.
     #[cfg(config_altp2m)]
-    pub(crate) fn free_all(&self, _unreachable: &RootIsEmpty<'_, View>) {
-        // Those of removed tables are among them, and the TLBs were flushed.
+    pub(super) fn all(&self, _unreachable: &RootIsEmpty<'_, View>) -> &Opaque<sys::page_list_head> {
         self.removed.set(0);
-        if let Some(domain) = self.p2m.domain() {
-            debug_assert!(!domain.is_hardware_domain());
-            // SAFETY: the write lock is held; the pages came from this pool, and are out of reach,
-            // since the root is empty.
-            unsafe { domain.lock_pool().push_all(self.list()) };
-        }
+        self.list()
     }
 
     /// Frees the first page of the list. Returns whether there was one.

@@ -60,6 +60,7 @@ mod with_altp2m {
     use xen_sys as sys;
     use xen_sys::{Link, Opaque};
 
+    use super::super::pages::RootIsEmpty;
     use super::super::P2m;
     use super::{ReadView, WriteView};
     use crate::types::access::P2mAccess;
@@ -364,6 +365,20 @@ mod with_altp2m {
         /// The view's tables, for what changes all of them.
         pub(crate) fn tables_mut(&mut self) -> &mut WriteView<'v, View> {
             &mut self.tables
+        }
+
+        /// Frees all tables but the root, in one step however many there are. The domain has a pool, for
+        /// the hardware domain has no views.
+        pub(crate) fn free_tables(&mut self, unreachable: &RootIsEmpty<'_, View>) {
+            let pages = self.tables.deferred().pages();
+            let Some(domain) = pages.p2m().domain() else {
+                return;
+            };
+            debug_assert!(!domain.is_hardware_domain());
+            let mut pool = domain.lock_pool();
+            // SAFETY: the pool's lock is held, and the host's, which stands for the list's. The pages came
+            // from this pool, and nobody comes to one of them, since the root is empty.
+            unsafe { sys::xs_page_list_splice(pages.all(unreachable), pool.freelist()) };
         }
 
         /// Whether one of `pages` frames from `gfn` on may be mapped somewhere else than at its

@@ -144,16 +144,10 @@ impl PoolView<'_> {
         unsafe { sys::xs_page_list_add_tail(page.0.c(), self.0.pool_freelist()) };
     }
 
-    /// Puts all pages of a list in, in one step however many there are. Does not change the total.
-    ///
-    /// # Safety
-    ///
-    /// The lock of the list is held. All its pages came from this pool, and each is a [`FreePage`] but
-    /// for being in that list.
+    /// The list of free pages, for whoever gives back many at once. Does not change the total.
     #[cfg(config_altp2m)]
-    pub(crate) unsafe fn push_all(&mut self, list: &Opaque<sys::page_list_head>) {
-        // SAFETY: the pool's lock is held, and the list's by the caller's promise.
-        unsafe { sys::xs_page_list_splice(list, self.0.pool_freelist()) };
+    pub(crate) fn freelist(&mut self) -> &Opaque<sys::page_list_head> {
+        self.0.pool_freelist()
     }
 
     /// Adds a page from the heap. Says whether there was one.

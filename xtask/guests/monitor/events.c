@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include "events.h"
+#include <xen/hvm/params.h>
 
 // The ring is one more page of the domain's for a moment. One that has all that it may have would keep monitors away.
 static int make_room(struct monitor *m)
@@ -17,6 +18,20 @@ static int make_room(struct monitor *m)
     if ( info.tot_pages < info.max_pages )
         return 0;
     return xc_domain_setmaxmem(m->xc, m->domain, (info.tot_pages + 1) * (XC_PAGE_SIZE / 1024));
+}
+
+// The guest may have a page of its own where libxc looks for the ring, and another way to that page, such as a grant:
+// then it could write answers. So whatever is there goes, and libxc puts a new page there.
+static void clear_place(struct monitor *m)
+{
+    uint64_t frame;
+    xen_pfn_t list;
+
+    if ( xc_hvm_param_get(m->xc, m->domain, HVM_PARAM_MONITOR_RING_PFN, &frame) || !frame )
+        return;
+    list = frame;
+    if ( xc_domain_decrease_reservation(m->xc, m->domain, 1, 0, &list) != 1 )
+        xc_domain_remove_from_physmap(m->xc, m->domain, list);
 }
 
 // EBUSY: another monitor is connected, or one died without xc_monitor_disable.
@@ -33,6 +48,7 @@ int monitor_open(struct monitor *m, uint32_t domain)
     // ring, and SHARED_RING_INIT would wipe it out.
     if ( !m->xc || !m->evtchn || xc_domain_pause(m->xc, domain) )
         return -1;
+    clear_place(m);
     m->page = make_room(m) ? NULL : xc_monitor_enable(m->xc, domain, &remote);
     if ( m->page )
     {

@@ -103,7 +103,7 @@ pub(super) fn empty(view: &mut ViewWrite<'_>) {
 /// Empties the view, in which vCPUs may be, and frees its tables, in one step however many there are.
 pub fn reset(view: &mut ViewWrite<'_>) {
     let unreachable = empty_root_in_use(view.tables_mut());
-    view.deferred().pages().free_all(&unreachable);
+    view.free_tables(&unreachable);
     view.set_sources(Gfn::new(!0), Gfn::new(0));
 }
 
