@@ -20,8 +20,9 @@ static int make_room(struct monitor *m)
     return xc_domain_setmaxmem(m->xc, m->domain, (info.tot_pages + 1) * (XC_PAGE_SIZE / 1024));
 }
 
-// The guest may have a page of its own where libxc looks for the ring, and another way to that page, such as a grant:
-// then it could write answers. So whatever is there goes, and libxc puts a new page there.
+// The guest may have a page of its own where libxc looks for the ring, and another way to that page, such as a grant
+// to itself: then it could write answers. So whatever is there goes, and libxc puts a new page there. Nobody else may
+// be connecting meanwhile, whose page would go.
 static void clear_place(struct monitor *m)
 {
     uint64_t frame;

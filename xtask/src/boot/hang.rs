@@ -21,7 +21,8 @@ const DEBUG_KEYS: [&str; 6] = ["\x01\x01\x01", "0", "r", "a", "q", "e"];
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Types Xen's debug keys at its console, and says where the answers are: not in the console's log, which
-/// still ends with what was said before the silence.
+/// still ends with what was said before. (Of a machine that was not silent, but took too long, what it says
+/// meanwhile is among the answers.)
 pub(crate) fn ask_xen(keyboard: &Path, log: &Path) -> Option<String> {
     let said = fs::metadata(log).ok()?.len();
     let mut socket = UnixStream::connect(keyboard).ok()?;

@@ -130,7 +130,7 @@ pub(crate) fn run(machine: &Machine, log: &Path, limits: Limits, mut task: Task)
     let keyboard = short.path().join("console");
     qemu.arg("-chardev")
         .arg(format!(
-            "socket,id=console,path={},server=on,wait=off,logfile={}",
+            "socket,id=console,path={},server=on,wait=off,logfile={},logappend=on",
             commas(&keyboard),
             commas(log)
         ))
