@@ -212,12 +212,35 @@ void act_views(struct cpu *c)
     }
 }
 
-// Pages that it grants to itself, mapped over what it has; where they were mapped last, by all CPUs.
-static struct { uint64_t address; uint32_t handle; } granted[64];
+// Pages that it grants to itself, mapped over what it has; where they were mapped last, by all CPUs, and from which
+// frame. Kept: Xen has said that the mapping is gone, and was told another place than where it was.
+static struct mapping { uint64_t address, frame; uint32_t handle; } granted[64], kept[16];
+
+// The page goes back to Xen, as far as that knows, and somebody else has it; or what has he written there?
+static void use_kept(struct cpu *c)
+{
+    const struct mapping *it = &kept[draw(c, 16)];
+    struct xen_memory_reservation r = { .domid = DOMID_SELF, .nr_extents = 1 };
+    uint64_t address = it->address + draw(c, PAGE / 8) * 8;
+
+    if ( !it->address )
+        return;
+    if ( draw(c, 4) )
+    {
+        look(c, *(volatile uint64_t *)address, address);
+        return;
+    }
+    lists[c->id][0][0] = it->frame;
+    r.extent_start.p = lists[c->id][0];
+    __builtin_memcpy(buffers[c->id], &r, sizeof(r));
+    call(c, XENMEM_decrease_reservation, (uint64_t)buffers[c->id], __HYPERVISOR_memory_op);
+}
 
 void act_grants(struct cpu *c)
 {
-    switch ( draw(c, 6) )
+    grant_entry_v1_t *table = (grant_entry_v1_t *)0x38000000UL;
+
+    switch ( draw(c, 8) )
     {
     case 0:
     {
@@ -230,7 +253,7 @@ void act_grants(struct cpu *c)
     }
     case 1:
     {
-        grant_entry_v1_t *entry = (grant_entry_v1_t *)0x38000000UL + draw(c, 64);
+        grant_entry_v1_t *entry = table + draw(c, 64);
 
         entry->domid = draw(c, 8) ? own : (domid_t)draw_domain(c);
         entry->frame = (uint32_t)draw_frame(c);
@@ -253,8 +276,7 @@ void act_grants(struct cpu *c)
         {
             uint64_t one = draw(c, 64);
 
-            granted[one].address = at->host_addr;
-            granted[one].handle = at->handle;
+            granted[one] = (struct mapping){ at->host_addr, table[at->ref % 64].frame, at->handle };
         }
         break;
     }
@@ -267,9 +289,17 @@ void act_grants(struct cpu *c)
             .handle = draw(c, 8) ? granted[one].handle : (uint32_t)draw(c, 64),
         };
 
-        hypercall(GNTTABOP_unmap_grant_ref, place(c, &u, sizeof(u)), 1, 0, 0, __HYPERVISOR_grant_table_op);
+        volatile struct gnttab_unmap_grant_ref *at = (void *)place(c, &u, sizeof(u));
+
+        hypercall(GNTTABOP_unmap_grant_ref, (uint64_t)at, 1, 0, 0, __HYPERVISOR_grant_table_op);
+        if ( at->status == GNTST_okay && at->handle == granted[one].handle && at->host_addr != granted[one].address )
+            kept[draw(c, 16)] = granted[one];
         break;
     }
+    case 5:
+    case 6:
+        use_kept(c);
+        break;
     default:
     {
         struct gnttab_copy y = {
