@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Prose in Markdown is wrapped, and its links lead somewhere.
+//! Prose in Markdown is wrapped, its links lead somewhere, and the tests that it names are there.
 
 use std::path::{Path, PathBuf};
 
@@ -40,6 +40,33 @@ fn targets(text: &str) -> impl Iterator<Item = &str> {
         .filter_map(|rest| rest.split([')', ' ', '\n']).next())
         .filter(|target| !target.contains("://") && !target.starts_with('#'))
         .map(|target| target.split('#').next().unwrap_or(target))
+}
+
+/// The names in backticks that are as long as only tests' are.
+fn named_tests(text: &str) -> impl Iterator<Item = &str> {
+    let is_name = |word: &&str| {
+        word.chars()
+            .all(|c| matches!(c, 'a'..='z' | '0'..='9' | '_'))
+    };
+    let is_long = |word: &&str| word.matches('_').count() >= 5 && !word.ends_with('_');
+    text.split('`')
+        .skip(1)
+        .step_by(2)
+        .filter(is_name)
+        .filter(is_long)
+}
+
+/// All Rust of the tests below a folder.
+fn sources(folder: &Path) -> anyhow::Result<String> {
+    let mut all = String::new();
+    for path in crate::base::files::sorted_entries(folder)? {
+        if path.is_dir() {
+            all += &sources(&path)?;
+        } else if path.extension().is_some_and(|e| e == "rs") {
+            all += &read_text(&path)?;
+        }
+    }
+    Ok(all)
 }
 
 /// All Markdown that belongs to the project.
@@ -83,6 +110,35 @@ fn each_link_to_a_file_leads_to_one() -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+#[test]
+fn each_test_that_a_text_about_tests_names_is_there() -> anyhow::Result<()> {
+    let root = Paths::find()?.root().join("test-harness");
+    let sources = sources(&root)?;
+    let mut named = 0;
+    for path in crate::base::files::sorted_entries(&root)? {
+        if path.extension().is_none_or(|e| e != "md") {
+            continue;
+        }
+        for name in named_tests(&read_text(&path)?) {
+            named += 1;
+            let exists = sources.contains(&format!("fn {name}("));
+            assert!(exists, "{}: there is no {name}", path.display());
+        }
+    }
+    assert!(named > 20, "{named}");
+    Ok(())
+}
+
+#[test]
+fn a_test_is_named_by_its_whole_name() {
+    let text =
+        "`a_page_is_not_put_twice_in_a_row`, `a18_` tests in `p2m_set_entry()`, `a_b_c_d_e_f`";
+    assert_eq!(
+        named_tests(text).collect::<Vec<_>>(),
+        ["a_page_is_not_put_twice_in_a_row", "a_b_c_d_e_f"]
+    );
 }
 
 #[test]
