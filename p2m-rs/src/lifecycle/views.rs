@@ -96,6 +96,7 @@ pub fn set_use(write: &mut WriteView<'_>, uses: bool) -> Result {
     write.set_uses_views(false);
     view_switch::enter(write, 0);
     for number in Number::all() {
+        // No vCPU is in a view any more: an error says that there is none of that number.
         let _if_there_is_one = destroy(write, number);
     }
     Ok(())
