@@ -18,7 +18,7 @@
 //! | L1 | no CPU takes a read lock that it holds: a writer in between is a deadlock |
 //! | L2 | no upgrade, no write lock inside a write lock |
 //! | L3 | p2m lock before paging lock, which is a leaf; no p2m lock inside another |
-//! | L4 | live tables are read under their p2m's lock, and written under its write lock; AT may read them without, if a failure is tried again under it |
+//! | L4 | live tables are read under their p2m's lock, and written under its write lock; AT may read them without, if a failure is tried again under it (of AT by stage 1 alone, behind an ISB there, or in software) |
 //! | L5 | nothing that may take a p2m lock is called with one held |
 //! | L6 | nobody waits for a lock that will not be dropped |
 //! | T1 | break before make: no new value while TLBs may hold one that differs in more than permissions |

@@ -144,6 +144,53 @@ fn l4_a_translation_that_fails_without_the_lock_is_tried_again_under_it() {
 }
 
 #[test]
+fn l4_a_failure_of_stage_1_alone_is_an_answer_only_behind_the_lock_and_an_isb_or_in_software() {
+    let w = plain();
+    let d = guest(&w, 0);
+    let v = w.vcpu(d);
+    w.run(0, v);
+    let ask = || {
+        let mut ipa = 0;
+        assert_ne!(xen!(xs_gva_to_ipa(0, &mut ipa, 0)), 0);
+    };
+    let ways: [(&str, &dyn Fn(), bool); 5] = [
+        ("no lock", &ask, false),
+        ("the lock", &|| d.read_locked(ask), false),
+        (
+            "an ISB before the lock",
+            &|| {
+                sys::arch::isb();
+                d.read_locked(ask);
+            },
+            false,
+        ),
+        (
+            "the lock and an ISB",
+            &|| {
+                d.read_locked(|| {
+                    sys::arch::isb();
+                    ask();
+                });
+            },
+            true,
+        ),
+        (
+            "in software after it",
+            &|| {
+                let (mut ipa, mut perms) = (0, 0);
+                ask();
+                xen!(guest_walk_tables(v.pointer(), 0, &mut ipa, &mut perms));
+            },
+            true,
+        ),
+    ];
+    for (name, way, is_answer) in ways {
+        let expected: &[&str] = if is_answer { &[] } else { &["L4"] };
+        assert_eq!(broken(&w, || w.as_call("a call", way)), expected, "{name}");
+    }
+}
+
+#[test]
 fn l4_without_the_lock_only_the_host_p2ms_tables_are_translated_through() {
     let w = plain();
     let (d, other) = (guest(&w, 0), guest(&w, 1));
@@ -154,17 +201,18 @@ fn l4_without_the_lock_only_the_host_p2ms_tables_are_translated_through() {
         unsafe { sys::arch::write_vttbr_el2(d.vttbr()) };
         sys::arch::isb();
     };
-    let elsewhere = broken(&w, || {
+    let mut elsewhere = || {
         let flags = xen!(xs_local_irq_save());
         sys::arch::dsb_sy();
         load(other);
         xen!(xs_gvirt_to_maddr(0, &mut pa, 0));
-        d.read_locked(|| xen!(xs_gvirt_to_maddr(0, &mut pa, 0)));
         sys::arch::dsb_sy();
         load(d);
         xen!(xs_local_irq_restore(flags));
-    });
-    assert_eq!(elsewhere, ["L4"]);
+    };
+    let under_the_lock = broken(&w, || d.read_locked(&mut elsewhere));
+    assert_eq!(under_the_lock, [] as [&str; 0]);
+    assert_eq!(broken(&w, elsewhere), ["L4"]);
 }
 
 #[test]

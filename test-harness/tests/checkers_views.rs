@@ -85,19 +85,20 @@ fn t7_an_at_through_other_tables_with_the_same_vmid() {
     let n = v.create();
     let vcpu = v.vcpu_in(0, n);
     let (view, host) = (v.view(n).vttbr(), v.d.vttbr());
-    let found = broken(&v.w, || {
+    let through_the_hosts = || {
         let flags = sys::arch::local_irq_save();
         sys::arch::dsb_ish();
         // SAFETY: interrupts are off, and the old value comes back.
         unsafe { sys::arch::write_vttbr_el2(host) };
         sys::arch::isb();
-        v.d.read_locked(|| xen!(xs_gva_to_ma_par(vcpu.pointer(), 0x1000, 0)));
+        xen!(xs_gva_to_ma_par(vcpu.pointer(), 0x1000, 0));
         sys::arch::dsb_ish();
         // SAFETY: as above.
         unsafe { sys::arch::write_vttbr_el2(view) };
         sys::arch::isb();
         // SAFETY: what was saved above.
         unsafe { sys::arch::local_irq_restore(flags) };
-    });
+    };
+    let found = broken(&v.w, || v.d.read_locked(through_the_hosts));
     assert_eq!(found, ["T7"]);
 }

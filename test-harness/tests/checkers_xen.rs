@@ -38,6 +38,47 @@ fn x1_the_check_of_hypercalls_is_not_for_an_idle_vcpu() {
 }
 
 #[test]
+fn x1_locks_are_taken_with_interrupts_on() {
+    let (w, d, _) = running();
+    let off = |f: &dyn Fn()| {
+        broken(&w, || {
+            let flags = xen!(xs_local_irq_save());
+            f();
+            xen!(xs_local_irq_restore(flags));
+        })
+    };
+    assert_eq!(off(&|| d.read_locked(|| ())), ["X1"]);
+    assert_eq!(off(&|| d.write_locked(|| ())), ["X1"]);
+    let paging = || {
+        xen!(xs_spin_lock(paging_lock(d)));
+        xen!(xs_spin_unlock(paging_lock(d)));
+    };
+    assert_eq!(off(&paging), ["X1"]);
+}
+
+/// # Safety
+/// `domain` is a live `struct domain`.
+unsafe extern "C" fn allocates(domain: *mut std::ffi::c_void) {
+    let page = xen!(alloc_domheap_pages(domain.cast(), 0, sys::XS_MEMF_no_owner));
+    xen!(free_domheap_pages(page, 0));
+}
+
+/// `smp_call_function_interrupt()` has `irq_enter()` around it.
+#[test]
+fn x1_what_other_cpus_are_asked_to_do_is_done_in_an_interrupt() {
+    let (w, d, _) = running();
+    // SAFETY: a live domain, which is what the function is for.
+    let asked = broken(&w, || unsafe {
+        sys::smp_call_function(Some(allocates), d.pointer().cast(), 1);
+    });
+    assert_eq!(asked, ["X1"]);
+    // Not so the CPU that asks.
+    // SAFETY: a live domain.
+    let here = broken(&w, || unsafe { allocates(d.pointer().cast()) });
+    assert_eq!(here, NONE);
+}
+
+#[test]
 fn x1_memory_is_allocated_and_freed_with_interrupts_on() {
     let (w, d, _) = running();
     w.ram(0x20_0000, 1, d);
@@ -220,7 +261,7 @@ fn x2_a_context_switch_saves_and_loads_all() {
             |_| w.as_call("p2m_restore_state", || ()),
         );
     });
-    assert_eq!(forgets, ["T7", "X2"]);
+    assert_eq!(forgets, ["T10", "T7", "X2"]);
 }
 
 /// `assign_pages()`, and colours: an allocation may fail for other reasons than a

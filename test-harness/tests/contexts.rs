@@ -5,7 +5,6 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)] // a test may stop on the spot
 
 mod common;
-use std::ptr::null_mut;
 
 use common::{guest, p2mt, plain, ram, world};
 use test_harness::symbols as c;
@@ -90,8 +89,8 @@ fn a_driver_may_restrict_the_address_space_and_a_hot_plugged_cpu_follows() {
     w.on_cpu(5, || {
         // SAFETY: a register of the model.
         unsafe { xen_sys::arch::write_vtcr_el2(0) };
-        call!(xen_p2m_setup_virt_paging_one(null_mut()));
     });
+    w.bring_up(5);
     assert_eq!(w.registers(5).1, vtcr);
 }
 
@@ -283,7 +282,7 @@ fn with_the_speculation_erratum_a_cpu_that_comes_up_forgets_what_it_guessed() {
             ..Config::default()
         });
         w.clear_events();
-        w.on_cpu(5, || call!(xen_p2m_setup_virt_paging_one(null_mut())));
+        w.bring_up(5);
         let on_it: Vec<Event> = w.events().into_iter().map(|(_, event)| event).collect();
         let forgot = on_it.ends_with(&[Event::Isb, Event::TlbiAllLocal]);
         assert_eq!(forgot, at_speculate, "{on_it:?}");

@@ -65,8 +65,9 @@
 //!   the view, if the view shows other tables than the guest's own.
 //! - *Only if the software finds nothing there*, the hardware is asked for stage 1: these tables may be
 //!   of a kind that the software does not know, such as those of 52 bits, or not in RAM, and it does not
-//!   say which. Then the tables are those that the guest itself uses in this view. The frame is the
-//!   host's all the same.
+//!   say which. Then the tables are those that the guest itself uses in this view, and must have been
+//!   copied: if one is not, as after the view was emptied, the hypercall gets nothing until the guest has
+//!   used the tables again. The frame is the host's all the same.
 //!
 //! **No AT with the host's root.** To load it for the moment, as a TLB flush loads another VMID,
 //! would be wrong: an AT caches what it finds, and the guest's next access in the view would be
@@ -187,11 +188,16 @@ fn in_view(cx: &mut Unlocked<'_>, vcpu: &Vcpu, gva: Gva, flags: Gv2mFlags) -> Op
     let mfn = match hardware {
         Some(maddr) => maddr.mfn(),
         None => {
-            let ipa = match guest_walk(cx, vcpu, gva) {
-                Some(stage1) => stage1.allows(flags).then_some(stage1.ipa),
-                None => gva_to_ipa(gva, flags),
-            }?;
+            let walked = guest_walk(cx, vcpu, gva);
             let host = p2m.read(cx);
+            let ipa = match walked {
+                Some(stage1) => stage1.allows(flags).then_some(stage1.ipa),
+                None => {
+                    // As above: no entry of the view is being replaced while it is asked.
+                    cpu::isb();
+                    gva_to_ipa(gva, flags)
+                }
+            }?;
             let mapping = lookup(&host, ipa.gfn())?;
             if !flags.are_allowed_by(mapping.ty()?) {
                 return None;

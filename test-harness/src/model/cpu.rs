@@ -34,10 +34,16 @@ pub(crate) struct Cpu {
     pub(crate) vttbr_pending: bool,
     /// In the context switch, which may load any VTTBR_EL2.
     pub(crate) switching: bool,
+    /// Address of the `struct vcpu` that ran before the last context switch.
+    pub(crate) leaving: usize,
     /// Walks of the guest's translation may be in flight.
     pub(crate) walks: bool,
     /// The last translation by both stages failed, and was done without the lock.
     pub(crate) failed_unlocked: bool,
+    /// A translation by stage 1 alone failed, which proves nothing, and nothing has answered since.
+    pub(crate) stage1_unanswered: bool,
+    /// An ISB has come after the last lock that was taken or released.
+    pub(crate) synchronized: bool,
 }
 
 /// When the next preemption check answers yes.
@@ -152,6 +158,7 @@ impl Cpus {
     }
 
     pub(crate) fn isb(&mut self, cpu: usize) {
+        self.cpus[cpu].synchronized = true;
         self.cpus[cpu].vttbr_pending = false;
     }
 

@@ -9,7 +9,11 @@ use crate::ground::handles::{Domain, Vcpu};
 impl State {
     /// The CPU leaves an exported function.
     pub(crate) fn check_agreement(&mut self, cpu: usize, call: &str) {
-        let Some(v) = self.domains.vcpu(self.cpus.cpus[cpu].current) else {
+        let c = &self.cpus.cpus[cpu];
+        // Xen makes the vCPU that comes the current one before it saves the one that goes.
+        let is_save = call == "p2m_save_state" && c.switching;
+        let who = if is_save { c.leaving } else { c.current };
+        let Some(v) = self.domains.vcpu(who) else {
             return;
         };
         let (idle, vcpu, id) = (v.idle, Vcpu(v.pointer), v.id);
@@ -24,11 +28,10 @@ impl State {
         let vttbr = view.map_or(d.vttbr(), |(_, view)| view.vttbr());
         let structures = (vcpu.hcr(), vttbr);
         let wrong = match call {
-            // Who runs is still the vCPU that goes.
-            "p2m_save_state" if c.switching => {
+            _ if is_save => {
                 (vcpu.sctlr() != c.sctlr).then(|| format!("SCTLR_EL1 is {:#x}", c.sctlr))
             }
-            // Who runs is the vCPU that comes; an idle one has no guest's registers.
+            // An idle one has no guest's registers.
             "p2m_restore_state" if c.switching && !idle => {
                 let same = structures == (c.hcr, c.vttbr) && vcpu.sctlr() == c.sctlr;
                 let ran = d.last_vcpu_ran(cpu);

@@ -155,6 +155,17 @@ impl State {
         }
     }
 
+    /// Rule X1: all locks here are taken with interrupts on somewhere, and Xen's check_lock() stops at one
+    /// that is taken with interrupts off as well.
+    pub(crate) fn must_be_lockable(&mut self, cpu: usize) {
+        if self.cpus.cpus[cpu].irqs_off {
+            self.broken(
+                "X1",
+                format!("CPU {cpu}: takes a lock with interrupts off, which it takes with them on elsewhere"),
+            );
+        }
+    }
+
     /// Rule L5: nothing that may take a p2m lock while this CPU holds one.
     pub(crate) fn must_not_hold_p2m_lock(&mut self, cpu: usize, what: &str) {
         if self.locks.holds_any_rw(cpu) {

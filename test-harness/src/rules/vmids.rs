@@ -71,6 +71,17 @@ impl State {
         }
     }
 
+    /// `ctxt_switch_to()` loads TCR_EL1, TTBR0_EL1, TTBR1_EL1 and MAIR_EL1 of the vCPU that comes before it
+    /// calls `p2m_restore_state()`. Walks of the one that goes would go on with them.
+    pub(crate) fn stage1_registers_are_written(&mut self, cpu: usize) {
+        if self.cpus.cpus[cpu].walks {
+            let what = format!(
+                "CPU {cpu} writes TCR_EL1 and TTBR0_EL1 while a guest's walks may be in flight"
+            );
+            self.broken("T10", what);
+        }
+    }
+
     /// TLBI for a VMID on all CPUs. A vCPU that runs with it may fill its CPU's
     /// TLB again; not so a dying domain's, which does not run any more.
     pub(crate) fn vmid_flushed(&mut self, vmid: u16) {

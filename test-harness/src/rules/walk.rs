@@ -60,6 +60,32 @@ impl State {
         }
     }
 
+    /// After a translation by stage 1 alone. It reads the guest's tables through stage 2, so a failure may
+    /// come of an entry in the middle of break-before-make there. That is an answer only behind the lock
+    /// and an ISB, for the lock does not order AT.
+    pub(crate) fn stage1_ends(&mut self, cpu: usize, failed: bool) {
+        let current = self.domains.vcpu(self.cpus.cpus[cpu].current);
+        let domain = current.and_then(|v| self.domains.by_address(v.domain));
+        let is_locked = domain.is_some_and(|d| self.locks.holds(d.lock_address(), cpu));
+        let c = &mut self.cpus.cpus[cpu];
+        // What it says of stage 2 is not relied on.
+        c.failed_unlocked = false;
+        c.stage1_unanswered = failed && !(is_locked && c.synchronized);
+    }
+
+    /// A walk in software, under the lock, answers as well.
+    pub(crate) fn check_stage1_answered(&mut self, cpu: usize) {
+        if std::mem::take(&mut self.cpus.cpus[cpu].stage1_unanswered) {
+            self.broken(
+                "L4",
+                format!(
+                    "CPU {cpu} has translated by stage 1 alone, without the lock and an ISB, failed, and not \
+                     walked in software before the end of the call"
+                ),
+            );
+        }
+    }
+
     /// The MMU's stage-2 walk for the tables that this CPU has loaded:
     /// the machine address, or `None` for a fault.
     pub(crate) fn hardware_walk(&mut self, cpu: usize, ipa: u64, want: Want) -> Option<u64> {

@@ -28,6 +28,7 @@ impl State {
     /// It returns.
     pub(crate) fn call_ends(&mut self, cpu: usize) {
         self.check_not_given_up(cpu, "the end of the call");
+        self.check_stage1_answered(cpu);
         if let Some(call) = self.work.calls[cpu].take() {
             self.check_agreement(cpu, call.name);
         }

@@ -351,9 +351,9 @@ unsafe extern "C" fn xs_gvirt_to_maddr(va: vaddr_t, pa: *mut paddr_t, flags: c_u
 #[unsafe(no_mangle)]
 unsafe extern "C" fn xs_gva_to_ipa(va: vaddr_t, ipa: *mut paddr_t, flags: c_uint) -> c_int {
     const EFAULT: c_int = 14;
-    // Stage 1 alone: what it says of stage 2 is not relied on.
-    with(|m, cpu| m.cpus.cpus[cpu].failed_unlocked = false);
-    match translate(va, flags, State::at_stage1) {
+    let translated = translate(va, flags, State::at_stage1);
+    with(|m, cpu| m.stage1_ends(cpu, translated.is_none()));
+    match translated {
         Some(address) => {
             // SAFETY: the caller's promise.
             unsafe { ipa.write(address) };

@@ -146,8 +146,11 @@ unsafe extern "C" fn smp_call_function(
     let Some(func) = func else { return };
     for cpu in (0..XS_NR_CPUS as usize).filter(|&cpu| cpu != me.cpu) {
         set_here(Some(Here { cpu, ..me.clone() }));
+        // It comes by an interrupt.
+        let before = with(|m, cpu| std::mem::replace(&mut m.cpus.cpus[cpu].irqs_off, true));
         // SAFETY: the caller's promise.
         unsafe { func(info) };
+        with(|m, cpu| m.cpus.cpus[cpu].irqs_off = before);
     }
     set_here(Some(me));
 }

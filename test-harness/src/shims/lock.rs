@@ -18,6 +18,12 @@ extern "C" fn xs_spin_lock_init(l: *mut spinlock_t) {
     with(|m, _| m.locks.init_spin(l.addr()));
 }
 
+/// A CPU has locked or unlocked.
+fn done(m: &mut State, cpu: usize, lock: usize, op: LockOp) {
+    m.cpus.cpus[cpu].synchronized = false;
+    m.event(cpu, Event::Lock { lock, op });
+}
+
 /// Tries until the lock is had; says so when that cannot happen.
 fn acquire(
     lock: usize,
@@ -30,9 +36,10 @@ fn acquire(
         if let Some((id, what)) = rule(m, cpu) {
             m.broken(id, what);
         }
+        m.must_be_lockable(cpu);
         let is_taken = matches!(attempt(m, cpu), Attempt::Taken);
         if is_taken {
-            m.event(cpu, Event::Lock { lock, op });
+            done(m, cpu, lock, op);
         }
         is_taken
     });
@@ -65,7 +72,7 @@ fn wait_for(
             if let Attempt::Busy(holder) = attempt(m, cpu) {
                 deadlock(m, cpu, holder);
             }
-            m.event(cpu, Event::Lock { lock, op });
+            done(m, cpu, lock, op);
         });
         return;
     }
@@ -84,7 +91,7 @@ fn wait_for(
             }
         }
     }
-    state.event(cpu, Event::Lock { lock, op });
+    done(&mut state, cpu, lock, op);
 }
 
 fn release(
@@ -96,7 +103,7 @@ fn release(
         if let Err((id, what)) = unlock(m, cpu) {
             m.broken(id, what);
         }
-        m.event(cpu, Event::Lock { lock, op });
+        done(m, cpu, lock, op);
         m.meanwhile.take_if(|(wait, _)| {
             *wait -= u32::from(op == LockOp::ReadUnlock);
             *wait == 0
@@ -125,6 +132,7 @@ extern "C" fn xs_read_trylock(l: *mut rwlock_t) -> bool {
     let lock = l.addr();
     let is_taken = machine::at(|_, m, cpu| {
         let rule = m.locks.rw_rule(lock, cpu, false);
+        m.must_be_lockable(cpu);
         let is_taken = m.locks.read_trylock(lock, cpu);
         if is_taken {
             // It did not wait for itself, but might have.
@@ -132,7 +140,7 @@ extern "C" fn xs_read_trylock(l: *mut rwlock_t) -> bool {
                 m.broken(id, what);
             }
             let op = LockOp::Read;
-            m.event(cpu, Event::Lock { lock, op });
+            done(m, cpu, lock, op);
         }
         is_taken
     });

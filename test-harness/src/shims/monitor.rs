@@ -97,6 +97,7 @@ unsafe extern "C" fn guest_walk_tables(
     let is_current = with(|m, cpu| {
         m.must_not_hold_p2m_lock(cpu, "guest_walk_tables()");
         m.check_not_given_up(cpu, "guest_walk_tables()");
+        m.cpus.cpus[cpu].stage1_unanswered = false;
         m.event(cpu, Event::GuestWalk { gva });
         // It goes by the registers of who runs.
         m.cpus.cpus[cpu].current == v.addr()

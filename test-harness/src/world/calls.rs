@@ -43,6 +43,10 @@ pub(crate) fn setup_virt_paging() {
     call!(setup_virt_paging());
 }
 
+pub(crate) fn setup_virt_paging_one() {
+    call!(xen_p2m_setup_virt_paging_one(null_mut()));
+}
+
 fn frame(mfn: u64) -> Option<Mfn> {
     (mfn != INVALID).then_some(mfn)
 }

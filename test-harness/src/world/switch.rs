@@ -3,6 +3,7 @@
 
 use super::{calls, World};
 use crate::ground::handles::Vcpu;
+use crate::rules::State;
 
 impl World {
     /// Runs `setup_virt_paging()`, as `new` did, once more.
@@ -18,6 +19,17 @@ impl World {
         self.switching_all(false);
     }
 
+    /// A CPU comes up: the notifier of CPU_STARTING sets it up, interrupts off.
+    pub fn bring_up(&self, cpu: usize) {
+        let starting = |m: &mut State, is_it: bool| {
+            let c = &mut m.cpus.cpus[cpu];
+            (c.irqs_off, c.switching, c.home_vttbr) = (is_it, is_it, c.vttbr);
+        };
+        self.locked(|m| starting(m, true));
+        self.on_cpu(cpu, calls::setup_virt_paging_one);
+        self.locked(|m| starting(m, false));
+    }
+
     fn switching_all(&self, switching: bool) {
         self.locked(|m| {
             for cpu in &mut m.cpus.cpus {
@@ -27,8 +39,9 @@ impl World {
         });
     }
 
-    /// Switches `cpu` to `v` as the scheduler does: `p2m_save_state()` of who
-    /// runs, `p2m_restore_state()` of who comes, interrupts off.
+    /// Switches `cpu` to `v` as `context_switch()` does, interrupts off: `v` is the current vCPU, then comes
+    /// `p2m_save_state()` of the one before, then the guest's registers that are none of the p2m's, and
+    /// `p2m_restore_state()`. An idle vCPU is neither saved nor restored.
     pub fn run(&self, cpu: usize, v: Vcpu) {
         self.switch(cpu, v, Vcpu::save_state, Vcpu::restore_state);
     }
@@ -45,16 +58,22 @@ impl World {
             m.guest_traps(cpu);
             let c = &mut m.cpus.cpus[cpu];
             (c.irqs_off, c.switching) = (true, true);
-            let previous = m.domains.vcpu(m.cpus.cpus[cpu].current);
-            previous.map(|v| Vcpu(v.pointer))
+            c.leaving = c.current;
+            let previous = m.domains.vcpu(c.current).filter(|v| !v.idle);
+            let previous = previous.map(|v| Vcpu(v.pointer));
+            m.cpus.cpus[cpu].current = v.0.addr();
+            previous
         });
+        let is_idle = self.locked(|m| m.domains.vcpu(v.0.addr()).is_some_and(|v| v.idle));
         self.on_cpu(cpu, || {
             if let Some(previous) = previous {
                 save(previous);
             }
-            self.locked(|m| m.cpus.cpus[cpu].current = v.0.addr());
-            if !self.is_toolstack(v) {
-                restore(v);
+            if !is_idle {
+                self.locked(|m| m.stage1_registers_are_written(cpu));
+                if !self.is_toolstack(v) {
+                    restore(v);
+                }
             }
         });
         self.locked(|m| {
