@@ -20,19 +20,26 @@ static int make_room(struct monitor *m)
     return xc_domain_setmaxmem(m->xc, m->domain, (info.tot_pages + 1) * (XC_PAGE_SIZE / 1024));
 }
 
-// The guest may have a page of its own where libxc looks for the ring, and another way to that page, such as a grant
-// to itself: then it could write answers. So whatever is there goes, and libxc puts a new page there. Nobody else may
-// be connecting meanwhile, whose page would go.
-static void clear_place(struct monitor *m)
+// On Arm libxc always puts a new page where the ring shall be. What was there would be mapped nowhere any more, and
+// still be one of the domain's pages until its end: so it is taken away before. Nobody else may be connecting
+// meanwhile, whose page would go.
+static int clear_place(struct monitor *m)
 {
     uint64_t frame;
     xen_pfn_t list;
 
-    if ( xc_hvm_param_get(m->xc, m->domain, HVM_PARAM_MONITOR_RING_PFN, &frame) || !frame )
-        return;
+    if ( xc_hvm_param_get(m->xc, m->domain, HVM_PARAM_MONITOR_RING_PFN, &frame) )
+        return -1;
+    if ( !frame )
+    {
+        // A domain that Xen has created by itself. libxc would put a page at its frame 0, and leave it there.
+        errno = EOPNOTSUPP;
+        return -1;
+    }
     list = frame;
     if ( xc_domain_decrease_reservation(m->xc, m->domain, 1, 0, &list) != 1 )
         xc_domain_remove_from_physmap(m->xc, m->domain, list);
+    return 0;
 }
 
 // EBUSY: another monitor is connected, or one died without xc_monitor_disable.
@@ -49,8 +56,7 @@ int monitor_open(struct monitor *m, uint32_t domain)
     // ring, and SHARED_RING_INIT would wipe it out.
     if ( !m->xc || !m->evtchn || xc_domain_pause(m->xc, domain) )
         return -1;
-    clear_place(m);
-    m->page = make_room(m) ? NULL : xc_monitor_enable(m->xc, domain, &remote);
+    m->page = clear_place(m) || make_room(m) ? NULL : xc_monitor_enable(m->xc, domain, &remote);
     if ( m->page )
     {
         SHARED_RING_INIT((vm_event_sring_t *)m->page);
@@ -58,9 +64,16 @@ int monitor_open(struct monitor *m, uint32_t domain)
         m->port = xenevtchn_bind_interdomain(m->evtchn, domain, remote);
     }
     error = errno;
+    if ( m->page && m->port < 0 )
+    {
+        // Connected, and deaf: vCPUs would wait for its answers.
+        munmap(m->page, XC_PAGE_SIZE);
+        m->page = NULL;
+        xc_monitor_disable(m->xc, domain);
+    }
     xc_domain_unpause(m->xc, domain);
     errno = error;
-    return m->page && m->port >= 0 ? 0 : -1;
+    return m->page ? 0 : -1;
 }
 
 // The next event; 0 if there was none for so long.
@@ -74,6 +87,8 @@ int monitor_next(struct monitor *m, vm_event_request_t *event, int milliseconds)
     {
         if ( RING_HAS_UNCONSUMED_REQUESTS(&m->ring) )
         {
+            // First the index, then the event: an Arm CPU may read them the other way round.
+            xen_rmb();
             // A copy: the answer goes into a slot that a request had.
             memcpy(event, RING_GET_REQUEST(&m->ring, m->ring.req_cons), sizeof(*event));
             m->ring.req_cons++;
