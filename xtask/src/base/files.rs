@@ -114,6 +114,16 @@ pub(crate) fn sorted_entries(dir: &Path) -> Result<Vec<std::path::PathBuf>> {
     Ok(entries)
 }
 
+/// Removes a file or a folder with all that is in it, if it is there.
+pub(crate) fn remove(path: &Path) -> Result<()> {
+    let removed = match path.symlink_metadata() {
+        Err(_) => return Ok(()),
+        Ok(meta) if meta.is_dir() => fs::remove_dir_all(path),
+        Ok(_) => fs::remove_file(path),
+    };
+    removed.with_context(|| format!("cannot remove {}", path.display()))
+}
+
 /// Fails with a clear sentence when the disk has less than this many MiB left.
 pub(crate) fn require_space(dir: &Path, mib: u64) -> Result<()> {
     create_dir(dir)?;

@@ -58,9 +58,7 @@ fn in_tree(paths: &Paths, progress: Progress) -> Result<String> {
         own_tree::into_git(scratch, &log)
     })?;
     let out = paths.series().with_extension("test");
-    if out.exists() {
-        fs::remove_dir_all(&out).with_context(|| format!("cannot remove {}", out.display()))?;
-    }
+    files::remove(&out)?;
     let args = SeriesArgs {
         xen_tree: tree.clone(),
         out: Some(out),
@@ -96,6 +94,9 @@ fn in_tree(paths: &Paths, progress: Progress) -> Result<String> {
     let how = build.make(paths)?;
     task.done();
     let same = compare(paths, &tree)?;
+    // They are made anew by the next run, and nothing is left to be looked at.
+    files::remove(&tree)?;
+    files::remove(&own_tree::tree(paths))?;
     Ok(format!("{} commits, built {how}; {same}", patches.len()))
 }
 

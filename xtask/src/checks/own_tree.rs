@@ -79,7 +79,14 @@ pub(crate) fn run(paths: &Paths, progress: Progress) -> Vec<Row> {
                 Ok(built(&xen, "Arm's default configuration and ALTP2M")),
             ),
             Row::of("its patches", recognised(paths, &VIEWS, &xen.tree)),
-            Row::of("its exports", exports(paths, progress, &xen)),
+            Row::of(
+                "its exports",
+                exports(paths, progress, &xen).and_then(|exports| {
+                    // The next run makes it anew.
+                    files::remove(&xen.tree).map_err(|error| format!("{error:#}"))?;
+                    Ok(exports)
+                }),
+            ),
         ],
         Err(error) => vec![Row::of(name, Err(format!("{error:#}")))],
     });

@@ -85,7 +85,7 @@ fn unpacked(paths: &Paths, progress: Progress, own: &Archive, offer: Offer) -> R
             return Ok(found);
         }
     }
-    files::require_space(&paths.cache(), 2048)?;
+    files::require_space(&paths.cache(), 1024)?;
     let mut task = progress.start(format!("Downloading Debian's Rust {version} ({stamp})"));
     let [rustc, cargo, source] = packages;
     let library = rustc.replace("rustc", "libstd-rust") + "-dev";
@@ -96,6 +96,7 @@ fn unpacked(paths: &Paths, progress: Progress, own: &Archive, offer: Offer) -> R
         task.note("unpacking");
         debs.iter()
             .try_for_each(|deb| unpack::unpack(paths, deb, scratch))?;
+        keep_the_library_alone(scratch)?;
         own.forget()
     })?;
     let found = toolchain(&root).with_context(|| {
@@ -112,6 +113,19 @@ fn unpacked(paths: &Paths, progress: Progress, own: &Archive, offer: Offer) -> R
     );
     task.done();
     Ok(found)
+}
+
+/// Of the source code only that of the standard library is compiled here; the compiler's own and its tools'
+/// are eight times as large.
+fn keep_the_library_alone(root: &Path) -> Result<()> {
+    for source in files::sorted_entries(&root.join("usr/src"))? {
+        for part in files::sorted_entries(&source)? {
+            if part.is_dir() && !part.ends_with("library") {
+                files::remove(&part)?;
+            }
+        }
+    }
+    Ok(())
 }
 
 fn toolchain(root: &Path) -> Option<Toolchain> {

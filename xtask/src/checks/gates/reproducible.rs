@@ -40,7 +40,7 @@ pub(super) fn run(
         files::require_space(&paths.target(), 1024)?;
         copy_sources(paths, &there)?;
         copy_entry(paths, &xen.tree, &copy.tree)?;
-        remove(&copy.tree.join(ARCHIVE))?;
+        files::remove(&copy.tree.join(ARCHIVE))?;
         let name = build::cargo_target(&copy, &toolchain);
         let output = there.p2m_target(&name);
         copy_entry(paths, &paths.p2m_target(&name), &output)?;
@@ -52,16 +52,21 @@ pub(super) fn run(
         fs::read(&archive).with_context(|| format!("cannot read {}", archive.display()))
     };
     let (first, second) = (read(&xen.tree)?, read(&copy.tree)?);
-    Ok(same(&first, &second).map_err(|why| {
-        format!(
+    Ok(match same(&first, &second) {
+        Ok(what) => {
+            // What differs is kept to be looked at.
+            files::remove(there.root())?;
+            Ok(what)
+        }
+        Err(why) => Err(format!(
             "{why}: {} and {}",
             xen.tree.join(ARCHIVE).display(),
             copy.tree.join(ARCHIVE).display()
-        )
-    }))
+        )),
+    })
 }
 
-/// The workspace as it is now, with its times, so that cargo compiles again what has changed since the last copy.
+/// The workspace as it is now, with its times.
 fn copy_sources(paths: &Paths, there: &Paths) -> Result<()> {
     files::create_dir(there.root())?;
     let is_left_out = |entry: &Path| {
@@ -70,7 +75,7 @@ fn copy_sources(paths: &Paths, there: &Paths) -> Result<()> {
     };
     for old in files::sorted_entries(there.root())? {
         if !is_left_out(&old) {
-            remove(&old)?;
+            files::remove(&old)?;
         }
     }
     for entry in files::sorted_entries(paths.root())? {
@@ -94,12 +99,12 @@ fn forget_crates(output: &Path) -> Result<()> {
                         .is_some_and(|rest| rest.starts_with('-'))
                 };
                 if CRATES.iter().any(is_ours) {
-                    remove(&entry)?;
+                    files::remove(&entry)?;
                     forgotten += 1;
                 }
             }
         }
-        remove(&output.join(release).join("libxen_p2m.a"))?;
+        files::remove(&output.join(release).join("libxen_p2m.a"))?;
     }
     ensure!(
         forgotten >= CRATES.len(),
@@ -111,22 +116,13 @@ fn forget_crates(output: &Path) -> Result<()> {
 
 /// Copies a file or a folder, with its times; what was there before goes.
 fn copy_entry(paths: &Paths, from: &Path, to: &Path) -> Result<()> {
-    remove(to)?;
+    files::remove(to)?;
     if let Some(parent) = to.parent() {
         files::create_dir(parent)?;
     }
     let mut cp = command::bound("cp");
     cp.args(["--archive", "--no-target-directory"]);
     command::logged(cp.arg(from).arg(to), &paths.log("elsewhere"))
-}
-
-fn remove(path: &Path) -> Result<()> {
-    let removed = match path.symlink_metadata() {
-        Err(_) => return Ok(()),
-        Ok(meta) if meta.is_dir() => fs::remove_dir_all(path),
-        Ok(_) => fs::remove_file(path),
-    };
-    removed.with_context(|| format!("cannot remove {}", path.display()))
 }
 
 /// Are they the same, and not empty?

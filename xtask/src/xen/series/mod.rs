@@ -10,7 +10,6 @@ mod plan;
 mod repository;
 mod sources;
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{bail, ensure, Context, Result};
@@ -169,8 +168,8 @@ fn message(subject: &str, body: &str) -> String {
 /// Empties our own folder; somebody else's must have no patches, since those of two series cannot be
 /// told apart.
 fn make_room(out: &Path, theirs: bool) -> Result<()> {
-    if !theirs && out.exists() {
-        fs::remove_dir_all(out).with_context(|| format!("cannot remove {}", out.display()))?;
+    if !theirs {
+        files::remove(out)?;
     }
     files::create_dir(out)?;
     for entry in files::sorted_entries(out)? {
@@ -204,9 +203,7 @@ fn require_new(tree: &Path, xen: &Repository) -> Result<()> {
 
 /// Makes a folder what it has to be.
 fn put(home: &Path, tree: &std::collections::BTreeMap<String, String>) -> Result<()> {
-    if home.exists() {
-        fs::remove_dir_all(home).with_context(|| format!("cannot remove {}", home.display()))?;
-    }
+    files::remove(home)?;
     for (path, text) in tree {
         let file = home.join(path);
         files::create_dir(file.parent().unwrap_or(home))?;
