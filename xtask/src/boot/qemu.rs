@@ -209,7 +209,7 @@ impl Machine {
             .arg("-append")
             .arg(format!(
                 "console=dtuart dom0_mem={DOM0_MIB}M loglvl=all guest_loglvl=all \
-                 conring_size=512k noreboot {}",
+                 conring_size=4M noreboot {}",
                 self.xen_arguments
             ))
             .arg("-device")

@@ -90,6 +90,24 @@ mod tests {
     }
 
     #[test]
+    fn the_step_has_the_lines_of_the_text() {
+        let text = include_str!("../../../../docs/show.md");
+        let step = include_str!("../../../assets/dom0/steps/p2m-dump");
+        let lines: Vec<String> = text
+            .lines()
+            .skip_while(|line| *line != "xl dmesg -c > /dev/null")
+            .take_while(|line| *line != "```")
+            .filter_map(|line| line.split(" #").next())
+            .map(|line| line.trim().replace("d3", "d$guest").replace('\'', "\""))
+            .collect();
+        assert_eq!(lines.len(), 4);
+        for line in lines {
+            let is_there = step.lines().any(|typed| typed.trim() == line);
+            assert!(is_there, "{line}");
+        }
+    }
+
+    #[test]
     fn what_the_monitor_does_is_seen() {
         let first = |access| dump(0, "rwx") + &dump(1, access);
         let good = first("rwx") + &dump(1, "rx");
