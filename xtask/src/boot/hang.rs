@@ -24,9 +24,14 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// still ends with what was said before. (Of a machine that was not silent, but took too long, what it says
 /// meanwhile is among the answers.)
 pub(crate) fn ask_xen(keyboard: &Path, log: &Path) -> Option<String> {
+    ask_within(keyboard, log, Duration::from_secs(1))
+}
+
+/// An answer is over when nothing more was said for so long.
+fn ask_within(keyboard: &Path, log: &Path, pause: Duration) -> Option<String> {
     let said = fs::metadata(log).ok()?.len();
     let mut socket = UnixStream::connect(keyboard).ok()?;
-    socket.set_read_timeout(Some(Duration::from_secs(1))).ok()?;
+    socket.set_read_timeout(Some(pause)).ok()?;
     let mut answers = Vec::new();
     for key in DEBUG_KEYS {
         socket.write_all(key.as_bytes()).ok()?;
@@ -124,8 +129,80 @@ fn name(symbols: &[Symbol], pc: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{name, values};
+    use std::fs;
+    use std::io::{Read, Write};
+    use std::os::unix::net::UnixListener;
+    use std::path::Path;
+    use std::time::Duration;
+
+    use super::{ask_within, name, values, DEBUG_KEYS};
     use crate::xen::image::Symbol;
+
+    /// A machine whose console's log is in `dir`: it answers each key, or only takes them, and logs what it says.
+    fn ask_machine(
+        dir: &Path,
+        answers: bool,
+        pause: Duration,
+    ) -> anyhow::Result<(Option<String>, Vec<u8>)> {
+        let (keyboard, log) = (dir.join("keyboard"), dir.join("console.log"));
+        fs::write(&log, "the last words\n")?;
+        let listener = UnixListener::bind(&keyboard)?;
+        let logged = log.clone();
+        let machine = std::thread::spawn(move || -> std::io::Result<Vec<u8>> {
+            let (mut socket, _) = listener.accept()?;
+            let (mut typed, mut key) = (Vec::new(), [0; 8]);
+            loop {
+                let count = socket.read(&mut key)?;
+                let Some(key) = key.get(..count).filter(|key| !key.is_empty()) else {
+                    return Ok(typed);
+                };
+                typed.extend_from_slice(key);
+                if answers {
+                    let mut log = fs::File::options().append(true).open(&logged)?;
+                    log.write_all(b"an answer\n")?;
+                    socket.write_all(b"an answer\n")?;
+                }
+            }
+        });
+        let said = ask_within(&keyboard, &log, pause);
+        let typed = machine
+            .join()
+            .map_err(|_| anyhow::anyhow!("it panicked"))??;
+        Ok((said, typed))
+    }
+
+    #[test]
+    fn what_xen_answers_is_kept_beside_the_log_and_not_in_it() -> anyhow::Result<()> {
+        let dir = tempfile::tempdir()?;
+        let (said, typed) = ask_machine(dir.path(), true, Duration::from_secs(1))?;
+        assert_eq!(typed, DEBUG_KEYS.concat().into_bytes());
+        let answers = dir.path().join("hang.log");
+        assert!(said.is_some_and(|said| said.contains(&answers.display().to_string())));
+        assert_eq!(
+            fs::read_to_string(answers)?,
+            "an answer\n".repeat(DEBUG_KEYS.len())
+        );
+        let log = fs::read_to_string(dir.path().join("console.log"))?;
+        assert_eq!(log, "the last words\n");
+        Ok(())
+    }
+
+    #[test]
+    fn a_xen_that_does_not_answer_is_said_not_to() -> anyhow::Result<()> {
+        let dir = tempfile::tempdir()?;
+        let (said, typed) = ask_machine(dir.path(), false, Duration::from_millis(20))?;
+        assert_eq!(typed, DEBUG_KEYS.concat().into_bytes());
+        assert!(said.is_some_and(|said| said.contains("did not answer")));
+        assert!(!dir.path().join("hang.log").exists());
+        // Where nobody listens nothing is said.
+        fs::remove_file(dir.path().join("keyboard"))?;
+        let log = dir.path().join("console.log");
+        assert_eq!(
+            ask_within(&dir.path().join("keyboard"), &log, Duration::ZERO),
+            None
+        );
+        Ok(())
+    }
 
     #[test]
     fn registers_of_all_cpus() {
