@@ -24,7 +24,7 @@
 //! | T1 | break before make: no new value while TLBs may hold one that differs in more than permissions |
 //! | T2 | a TLBI comes after an ISB that follows the write of VTTBR_EL2 |
 //! | T3 | TLBs hold nothing stale when the write lock is dropped |
-//! | T4 | no table is freed while an entry points to it or a walk cache may hold it |
+//! | T4 | no table is freed while an entry or a guest's VTTBR_EL2 points to it; nor freed, written or linked while a walk cache may hold it |
 //! | T5 | no reference of a foreign mapping is put, and no page that nobody owns, while TLBs may hold the page |
 //! | T6 | interrupts are off while a foreign VTTBR_EL2 is loaded, and it is put back |
 //! | T7 | a VMID is one domain's, flushed before that runs; a CPU's TLB is flushed before another of its vCPUs runs there, both stages before tables of another view are walked |
@@ -45,7 +45,7 @@
 //! | R1 | references of a frame: its owner's and one for each foreign mapping |
 //! | R2 | pool = free pages + tables in use |
 //! | R4 | the statistics count the tree |
-//! | R5 | each table is reachable once and listed, and no view is lost; nobody touches a free page |
+//! | R5 | each table is reachable once and listed, and no view is lost; nobody touches a free page of the heap or of a pool |
 //! | R6 | a page's M2P is written only by who holds a reference to the page |
 //! | W1 | what can be preempted looks for it every so many entries and pages |
 //! | W2 | each call ends |
