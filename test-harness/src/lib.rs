@@ -21,6 +21,7 @@
 //! | L4 | live tables are read under their p2m's lock, and written under its write lock; AT may read them without, if a failure is tried again under it |
 //! | L5 | nothing that may take a p2m lock is called with one held |
 //! | L6 | nobody waits for a lock that will not be dropped |
+//! | L7 | a pool's list and total are used under its lock, a list of table pages under the p2m's write lock |
 //! | T1 | break before make: no new value while TLBs may hold one that differs in more than permissions |
 //! | T2 | a TLBI comes after an ISB that follows the write of VTTBR_EL2 |
 //! | T3 | TLBs hold nothing stale when the write lock is dropped |

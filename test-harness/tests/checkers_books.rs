@@ -7,7 +7,7 @@
 mod common;
 use std::ptr::null_mut;
 
-use common::by_hand::{broken, slot, store, xen};
+use common::by_hand::{broken, freelist, pool_locked, slot, store, xen};
 use common::{guest, p2mt, plain, ram, M2};
 use test_harness::{Domain, World};
 use xen_sys as sys;
@@ -34,9 +34,11 @@ fn with_a_page() -> (World, Domain) {
 fn r2_the_pool_is_what_is_free_and_what_is_in_use() {
     let (w, d) = with_a_page();
     let add = |n: u64| {
-        // SAFETY: a live structure, which no code of the p2m uses now.
-        let total = unsafe { &mut (*d.pointer()).arch.paging.p2m_total_pages };
-        *total = total.wrapping_add(n);
+        pool_locked(d, || {
+            // SAFETY: a live structure, which no code of the p2m uses now.
+            let total = unsafe { &mut (*d.pointer()).arch.paging.p2m_total_pages };
+            *total = total.wrapping_add(n);
+        });
     };
     assert_eq!(meanwhile(&w, || add(1), || add(!0)), ["R2"]);
     assert_eq!(meanwhile(&w, || add(!0), || add(1)), ["R2"]);
@@ -45,11 +47,10 @@ fn r2_the_pool_is_what_is_free_and_what_is_in_use() {
 #[test]
 fn r2_a_page_of_the_pool_that_was_forgotten_is_missed() {
     let (w, d) = with_a_page();
-    // SAFETY: a place in a live structure.
-    let free = unsafe { &raw mut (*d.pointer()).arch.paging.p2m_freelist };
+    let free = freelist(d);
     let page = std::cell::Cell::new(null_mut());
-    let forget = || page.set(xen!(xs_page_list_remove_head(free)));
-    let back = || xen!(xs_page_list_add_tail(page.get(), free));
+    let forget = || pool_locked(d, || page.set(xen!(xs_page_list_remove_head(free))));
+    let back = || pool_locked(d, || xen!(xs_page_list_add_tail(page.get(), free)));
     assert_eq!(meanwhile(&w, forget, back), ["R2"]);
 }
 
@@ -74,8 +75,8 @@ fn r5_each_table_is_reachable_once_and_on_the_list() {
     let page = xen!(xs_mfn_to_page(pointer >> 12 & 0xF_FFFF_FFFF));
     // SAFETY: a place in a live structure.
     let pages = unsafe { &raw mut (*d.p2m()).pages };
-    let off = || xen!(xs_page_list_del(page, pages));
-    let on = || xen!(xs_page_list_add(page, pages));
+    let off = || d.write_locked(|| xen!(xs_page_list_del(page, pages)));
+    let on = || d.write_locked(|| xen!(xs_page_list_add(page, pages)));
     // Its page is one of the pool that nobody knows of, too.
     assert_eq!(meanwhile(&w, off, on), ["R2", "R5"]);
     let second = slot(&w, d, M2, 2);

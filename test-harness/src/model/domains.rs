@@ -128,6 +128,12 @@ impl Domains {
         self.domains.iter().find(|d| d.pointer.addr() == address)
     }
 
+    /// The domain whose pool has that lock.
+    pub(crate) fn by_pool_lock(&self, lock: usize) -> Option<Domain> {
+        let mut domains = self.domains.iter().map(|d| Domain(d.pointer));
+        domains.find(|d| pool_lock_of(d.address()) == lock)
+    }
+
     pub(crate) fn by_address_mut(&mut self, address: usize) -> Option<&mut DomainRecord> {
         self.domains
             .iter_mut()

@@ -15,7 +15,7 @@ extern "C" fn xs_rwlock_init(l: *mut rwlock_t) {
 
 #[unsafe(no_mangle)]
 extern "C" fn xs_spin_lock_init(l: *mut spinlock_t) {
-    with(|m, _| m.locks.init_spin(l.addr()));
+    with(|m, _| m.init_spin(l.addr()));
 }
 
 /// Tries until the lock is had; says so when that cannot happen.
@@ -195,7 +195,7 @@ extern "C" fn xs_spin_lock(l: *mut spinlock_t) {
         lock,
         LockOp::Spin,
         |m, cpu| m.locks.spin_rule(lock, cpu),
-        |m, cpu| m.locks.try_spin(lock, cpu),
+        |m, cpu| m.try_spin(lock, cpu),
         |m, cpu| m.locks.force_spin(lock, cpu),
     );
 }
@@ -203,6 +203,7 @@ extern "C" fn xs_spin_lock(l: *mut spinlock_t) {
 #[unsafe(no_mangle)]
 extern "C" fn xs_spin_unlock(l: *mut spinlock_t) {
     release(l.addr(), LockOp::SpinUnlock, |m, cpu| {
+        m.leave_pool(l.addr());
         m.locks.spin_unlock(l.addr(), cpu)
     });
 }

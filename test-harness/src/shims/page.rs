@@ -153,6 +153,7 @@ fn list_add(pg: *mut page_info, head: *mut page_list_head, tail: bool) {
                 format!("CPU {cpu} lists frame {mfn:#x}, which is not allocated"),
             );
         }
+        m.check_list_locked(cpu, head.addr(), "page_list_add");
         m.work_done(cpu, 0, 1);
         // A list of tables keeps the page; any other frees it.
         if !m.domains.has_tables_in(head.addr()) {
@@ -186,7 +187,8 @@ fn list_del(m: &mut State, list: usize, mfn: Mfn) {
 
 #[unsafe(no_mangle)]
 extern "C" fn xs_page_list_del(pg: *mut page_info, head: *mut page_list_head) {
-    with(|m, _| {
+    with(|m, cpu| {
+        m.check_list_locked(cpu, head.addr(), "page_list_del");
         let Some(mfn) = m.frame_of(pg, "page_list_del()") else {
             return;
         };
@@ -196,7 +198,8 @@ extern "C" fn xs_page_list_del(pg: *mut page_info, head: *mut page_list_head) {
 
 #[unsafe(no_mangle)]
 extern "C" fn xs_page_list_remove_head(head: *mut page_list_head) -> *mut page_info {
-    with(|m, _| {
+    with(|m, cpu| {
+        m.check_list_locked(cpu, head.addr(), "page_list_remove_head");
         if !m.lists.is_initialised(head.addr()) {
             m.broken(
                 "R0",
@@ -213,7 +216,8 @@ extern "C" fn xs_page_list_remove_head(head: *mut page_list_head) -> *mut page_i
 
 #[unsafe(no_mangle)]
 extern "C" fn xs_page_list_last(head: *const page_list_head) -> *mut page_info {
-    with(|m, _| {
+    with(|m, cpu| {
+        m.check_list_locked(cpu, head.addr(), "page_list_last");
         let last = m.lists.last(head.addr());
         last.map_or(null_mut(), |mfn| m.frames.info(mfn))
     })

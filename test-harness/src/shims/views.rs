@@ -13,6 +13,9 @@ use crate::model::domains::{new_view, ListOf};
 #[unsafe(no_mangle)]
 extern "C" fn xs_page_list_splice(list: *mut page_list_head, head: *mut page_list_head) {
     with(|m, cpu| {
+        for list in [list.addr(), head.addr()] {
+            m.check_list_locked(cpu, list, "page_list_splice");
+        }
         m.work_done(cpu, 0, 1);
         let pages = m.lists.pages(list.addr());
         // A list of tables keeps the page; any other frees it.
