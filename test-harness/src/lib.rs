@@ -40,6 +40,7 @@
 //! | P4 | the IOMMU is told of each change, as what it is, before the unlock |
 //! | P5 | break before make for the IOMMU's TLB: no new value while the IOTLB may hold one that differs in more than permissions |
 //! | P6 | at each moment a device comes to what was mapped or what will be, and is refused only where address, type or size change |
+//! | M1 | device models hear of the domain's RAM that leaves its place, under the write lock |
 //! | C1 | `p2m_flush_vm` cleans what was dirty of the domain's RAM when it began, whoever wrote it |
 //! | C2 | so does `p2m_cache_flush_range`, as far as it got |
 //! | R0 | pages, lists and references are used as what they are |

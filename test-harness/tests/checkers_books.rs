@@ -159,3 +159,63 @@ fn a1_a_monitor_is_told_nothing_but_the_event() {
         assert_eq!(told, ["A1"]);
     }
 }
+
+/// As a call that changes an entry, and forgets the device model.
+#[test]
+fn m1_a_device_model_hears_of_ram_that_left_its_place() {
+    let (w, d) = with_a_page();
+    assert_eq!(d.insert(M2, M2, ram(0) + M2, p2mt::RAM_RO), 0);
+    assert_eq!(d.insert(7, 1, 0x9000, p2mt::MMIO_DEV), 0);
+    let tell = || xen!(xs_ioreq_mapcache_invalidate(d.pointer()));
+    // What is broken if these words are stored one after the other, and the device model is told before the
+    // store of that number.
+    let told = |gfn, level, words: &[u64], before: usize| {
+        let (entry, was) = (slot(&w, d, gfn, level), w.entry(d, gfn, level));
+        let found = broken(&w, || {
+            d.write_locked(|| {
+                w.as_call("p2m_set_entry", || {
+                    for (n, &word) in words.iter().chain([&was]).enumerate() {
+                        if n == before {
+                            tell();
+                        }
+                        if n < words.len() {
+                            store(entry, word);
+                            d.flush();
+                        }
+                    }
+                });
+            });
+        });
+        d.write_locked(|| {
+            store(entry, 0);
+            d.flush();
+            store(entry, was);
+        });
+        found
+    };
+    const NEVER: usize = usize::MAX;
+    for (gfn, level) in [(5, 3), (M2, 2)] {
+        let word = w.entry(d, gfn, level);
+        let other = word + (M2 << 12);
+        assert_eq!(told(gfn, level, &[0], NEVER), ["M1"]);
+        assert_eq!(told(gfn, level, &[0], 0), NONE, "the lock is held");
+        assert_eq!(told(gfn, level, &[0], 1), NONE);
+        assert_eq!(told(gfn, level, &[0, other], NEVER), ["M1"]);
+        assert_eq!(told(gfn, level, &[0, other], 1), NONE);
+        // Before the lock is taken is too early.
+        tell();
+        assert_eq!(told(gfn, level, &[0], NEVER), ["M1"]);
+        // The same frame again, with or without a break, is no news.
+        assert_eq!(told(gfn, level, &[0, word], NEVER), NONE);
+        let read_only = word & !test_harness::pte::WRITE;
+        assert_eq!(told(gfn, level, &[read_only], NEVER), NONE);
+    }
+    assert_eq!(told(7, 3, &[0], NEVER), NONE, "a device");
+    // All that is below a table.
+    assert_eq!(told(5, 2, &[0], NEVER), ["M1"]);
+    assert_eq!(told(5, 2, &[0], 1), NONE);
+    // A dying domain's ioreq servers are gone.
+    d.set_dying_state(1);
+    assert_eq!(told(5, 3, &[0], NEVER), NONE);
+    d.set_dying_state(0);
+}

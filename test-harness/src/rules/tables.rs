@@ -81,7 +81,8 @@ impl State {
         if self.frames.is_free(mfn) {
             return;
         }
-        for (_, entry) in self.frames.pages.words(mfn) {
+        for (index, entry) in self.frames.pages.words(mfn) {
+            self.ram_left(cpu, table, index, entry);
             if table.is_of_host() {
                 self.iotlb_remember(table.domain, table.level, entry, gfns.clone());
             }
@@ -131,6 +132,9 @@ impl State {
         self.tlb_store(mfn, index, old, value);
         if table.is_of_host() {
             self.iotlb_changed(mfn, index, old);
+        }
+        if pte::mfn(old) != pte::mfn(value) {
+            self.ram_left(cpu, table, index, old);
         }
         let (was, is) = (
             pte::is_table(old, table.level),
@@ -208,6 +212,7 @@ impl State {
         if let Some(table) = self.tables.live.get(mfn).copied() {
             for (index, old) in self.frames.pages.words(mfn) {
                 self.tlb_store(mfn, index, old, 0);
+                self.ram_left(cpu, table, index, old);
                 if pte::is_table(old, table.level) {
                     let gfns = self.gfns_of(mfn, index);
                     self.unlink(cpu, pte::mfn(old), &gfns);

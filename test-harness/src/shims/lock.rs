@@ -173,6 +173,7 @@ extern "C" fn xs_write_unlock(l: *mut rwlock_t) {
             m.check_flushed(domain);
             m.check_told(domain);
             m.check_met(domain);
+            m.check_mapcache(domain);
         }
         m.locks.write_unlock(l.addr(), cpu)
     });
