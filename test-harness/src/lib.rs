@@ -36,7 +36,7 @@
 //! | V3 | a vCPU is told its view while no CPU runs it |
 //! | P1 | a table is in memory before it is linked, when the IOMMU reads memory |
 //! | P2 | so is each changed word, before the IOTLB flush and the unlock |
-//! | P3 | no page is put, no table freed, before the IOTLB flush of where it was mapped |
+//! | P3 | no page is put, no table freed or written, before the IOTLB flush of where it was mapped |
 //! | P4 | the IOMMU is told of each change, as what it is, before the unlock |
 //! | P5 | break before make for the IOMMU's TLB: no new value while the IOTLB may hold one that differs in more than permissions |
 //! | P6 | at each moment a device comes to what was mapped or what will be, and is refused only where address, type or size change |

@@ -155,6 +155,12 @@ fn x1_no_table_is_cleared_by_bytes_while_devices_walk_it() {
         ));
     });
     assert_eq!(removed(&|| ()), ["X1"]);
+    // Nor is it written as a whole or not at all, which is rule P3's.
+    let written = broken(&w, || d.write_locked(|| store(table, 0)));
+    assert_eq!(written, ["P3"]);
+    d.write_locked(tell);
+    let told = broken(&w, || d.write_locked(|| store(table, 0)));
+    assert_eq!(told, NONE);
     w.abandon();
 }
 

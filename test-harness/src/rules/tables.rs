@@ -112,6 +112,10 @@ impl State {
     /// A store to a table word.
     pub(crate) fn store_entry(&mut self, cpu: usize, mfn: Mfn, index: usize, value: u64) {
         self.check_store(cpu, mfn);
+        if self.is_stale_table_of_devices(mfn) {
+            let what = format!("CPU {cpu} writes to table {mfn:#x}, which devices may walk");
+            self.broken("P3", what);
+        }
         let old = self.frames.pages.store(mfn, index, value);
         let store = Event::PteStore {
             mfn,
@@ -185,7 +189,7 @@ impl State {
         Some(cpu)
     }
 
-    /// Whether devices may walk the table: it is their domain's, or the IOTLB was not flushed since it was.
+    /// Whether devices may walk the table: it is of a tree that they share, or was, and the IOTLB was not flushed since.
     fn is_within_devices_reach(&self, mfn: Mfn) -> bool {
         let is_reachable = |table: &Table| {
             let shared = table.is_of_host() && self.config.iommu_shares_tables;
@@ -193,8 +197,13 @@ impl State {
         };
         let table = self.tables.live.get(mfn);
         let walked = table.is_some_and(is_reachable) && self.walkable_with(&self.iotlb_cache, mfn);
+        walked || self.is_stale_table_of_devices(mfn)
+    }
+
+    /// Whether it was a table, and the IOTLB was not flushed since, so that devices may still walk it.
+    fn is_stale_table_of_devices(&self, mfn: Mfn) -> bool {
         let mut gone = self.iotlb.reachable.iter();
-        walked || gone.any(|r| r.mfns.contains(&mfn) && !self.is_gone(r.domain))
+        gone.any(|r| r.mfns.contains(&mfn) && !self.is_gone(r.domain))
     }
 
     /// A whole page set to zero, as `clear_page()` does it: by DC ZVA, which is so many stores of a byte
