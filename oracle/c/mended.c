@@ -4,6 +4,7 @@
 
 bool oracle_in_place;
 bool oracle_exact;
+bool oracle_split_failed;
 struct domain *oracle_domain;
 unsigned long oracle_entries = ORACLE_ENTRIES;
 

@@ -53,6 +53,9 @@ void oracle_table_walk(struct npfec *npfec, xenmem_access_t xma);
 extern struct domain *oracle_domain;
 void oracle_forget_gfn(struct page_info *page);
 
+/* A split has made a table and no second one: the table is freed next (mapcache). */
+extern bool oracle_split_failed;
+
 /* Entries that a search for empty tables may still read under this lock (B10). */
 #define ORACLE_ENTRIES (64UL * XEN_PT_LPAE_ENTRIES)
 extern unsigned long oracle_entries;

@@ -21,10 +21,11 @@
 //! | L4 | live tables are read under their p2m's lock, and written under its write lock; AT may read them without, if a failure is tried again under it (of AT by stage 1 alone, behind an ISB there, or in software) |
 //! | L5 | nothing that may take a p2m lock is called with one held |
 //! | L6 | nobody waits for a lock that will not be dropped |
+//! | L7 | a pool's list and total are used under its lock, a list of table pages under the p2m's write lock |
 //! | T1 | break before make: no new value while TLBs may hold one that differs in more than permissions |
 //! | T2 | a TLBI comes after an ISB that follows the write of VTTBR_EL2 |
 //! | T3 | TLBs hold nothing stale when the write lock is dropped |
-//! | T4 | no table is freed while an entry points to it or a walk cache may hold it |
+//! | T4 | no table is freed while an entry or a guest's VTTBR_EL2 points to it; nor freed, written or linked while a walk cache may hold it |
 //! | T5 | no reference of a foreign mapping is put, and no page that nobody owns, while TLBs may hold the page |
 //! | T6 | interrupts are off while a foreign VTTBR_EL2 is loaded, and it is put back |
 //! | T7 | a VMID is one domain's, flushed before that runs; a CPU's TLB is flushed before another of its vCPUs runs there, both stages before tables of another view are walked |
@@ -35,17 +36,18 @@
 //! | V3 | a vCPU is told its view while no CPU runs it |
 //! | P1 | a table is in memory before it is linked, when the IOMMU reads memory |
 //! | P2 | so is each changed word, before the IOTLB flush and the unlock |
-//! | P3 | no page is put, no table freed, before the IOTLB flush of where it was mapped |
+//! | P3 | no page is put, no table freed or written, before the IOTLB flush of where it was mapped |
 //! | P4 | the IOMMU is told of each change, as what it is, before the unlock |
 //! | P5 | break before make for the IOMMU's TLB: no new value while the IOTLB may hold one that differs in more than permissions |
 //! | P6 | at each moment a device comes to what was mapped or what will be, and is refused only where address, type or size change |
+//! | M1 | device models hear of the domain's RAM that leaves its place, under the write lock |
 //! | C1 | `p2m_flush_vm` cleans what was dirty of the domain's RAM when it began, whoever wrote it |
 //! | C2 | so does `p2m_cache_flush_range`, as far as it got |
 //! | R0 | pages, lists and references are used as what they are |
 //! | R1 | references of a frame: its owner's and one for each foreign mapping |
 //! | R2 | pool = free pages + tables in use |
 //! | R4 | the statistics count the tree |
-//! | R5 | each table is reachable once and listed, and no view is lost; nobody touches a free page |
+//! | R5 | each table is reachable once and listed, and no view is lost; nobody touches a free page of the heap or of a pool |
 //! | R6 | a page's M2P is written only by who holds a reference to the page |
 //! | W1 | what can be preempted looks for it every so many entries and pages |
 //! | W2 | each call ends |

@@ -7,7 +7,7 @@
 mod common;
 use std::ptr::null_mut;
 
-use common::by_hand::{broken, slot, store, xen};
+use common::by_hand::{broken, freelist, pool_locked, slot, store, xen};
 use common::{guest, p2mt, plain, ram, M2};
 use test_harness::{Domain, World};
 use xen_sys as sys;
@@ -34,9 +34,11 @@ fn with_a_page() -> (World, Domain) {
 fn r2_the_pool_is_what_is_free_and_what_is_in_use() {
     let (w, d) = with_a_page();
     let add = |n: u64| {
-        // SAFETY: a live structure, which no code of the p2m uses now.
-        let total = unsafe { &mut (*d.pointer()).arch.paging.p2m_total_pages };
-        *total = total.wrapping_add(n);
+        pool_locked(d, || {
+            // SAFETY: a live structure, which no code of the p2m uses now.
+            let total = unsafe { &mut (*d.pointer()).arch.paging.p2m_total_pages };
+            *total = total.wrapping_add(n);
+        });
     };
     assert_eq!(meanwhile(&w, || add(1), || add(!0)), ["R2"]);
     assert_eq!(meanwhile(&w, || add(!0), || add(1)), ["R2"]);
@@ -45,11 +47,10 @@ fn r2_the_pool_is_what_is_free_and_what_is_in_use() {
 #[test]
 fn r2_a_page_of_the_pool_that_was_forgotten_is_missed() {
     let (w, d) = with_a_page();
-    // SAFETY: a place in a live structure.
-    let free = unsafe { &raw mut (*d.pointer()).arch.paging.p2m_freelist };
+    let free = freelist(d);
     let page = std::cell::Cell::new(null_mut());
-    let forget = || page.set(xen!(xs_page_list_remove_head(free)));
-    let back = || xen!(xs_page_list_add_tail(page.get(), free));
+    let forget = || pool_locked(d, || page.set(xen!(xs_page_list_remove_head(free))));
+    let back = || pool_locked(d, || xen!(xs_page_list_add_tail(page.get(), free)));
     assert_eq!(meanwhile(&w, forget, back), ["R2"]);
 }
 
@@ -74,8 +75,8 @@ fn r5_each_table_is_reachable_once_and_on_the_list() {
     let page = xen!(xs_mfn_to_page(pointer >> 12 & 0xF_FFFF_FFFF));
     // SAFETY: a place in a live structure.
     let pages = unsafe { &raw mut (*d.p2m()).pages };
-    let off = || xen!(xs_page_list_del(page, pages));
-    let on = || xen!(xs_page_list_add(page, pages));
+    let off = || d.write_locked(|| xen!(xs_page_list_del(page, pages)));
+    let on = || d.write_locked(|| xen!(xs_page_list_add(page, pages)));
     // Its page is one of the pool that nobody knows of, too.
     assert_eq!(meanwhile(&w, off, on), ["R2", "R5"]);
     let second = slot(&w, d, M2, 2);
@@ -157,4 +158,64 @@ fn a1_a_monitor_is_told_nothing_but_the_event() {
         });
         assert_eq!(told, ["A1"]);
     }
+}
+
+/// As a call that changes an entry, and forgets the device model.
+#[test]
+fn m1_a_device_model_hears_of_ram_that_left_its_place() {
+    let (w, d) = with_a_page();
+    assert_eq!(d.insert(M2, M2, ram(0) + M2, p2mt::RAM_RO), 0);
+    assert_eq!(d.insert(7, 1, 0x9000, p2mt::MMIO_DEV), 0);
+    let tell = || xen!(xs_ioreq_mapcache_invalidate(d.pointer()));
+    // What is broken if these words are stored one after the other, and the device model is told before the
+    // store of that number.
+    let told = |gfn, level, words: &[u64], before: usize| {
+        let (entry, was) = (slot(&w, d, gfn, level), w.entry(d, gfn, level));
+        let found = broken(&w, || {
+            d.write_locked(|| {
+                w.as_call("p2m_set_entry", || {
+                    for (n, &word) in words.iter().chain([&was]).enumerate() {
+                        if n == before {
+                            tell();
+                        }
+                        if n < words.len() {
+                            store(entry, word);
+                            d.flush();
+                        }
+                    }
+                });
+            });
+        });
+        d.write_locked(|| {
+            store(entry, 0);
+            d.flush();
+            store(entry, was);
+        });
+        found
+    };
+    const NEVER: usize = usize::MAX;
+    for (gfn, level) in [(5, 3), (M2, 2)] {
+        let word = w.entry(d, gfn, level);
+        let other = word + (M2 << 12);
+        assert_eq!(told(gfn, level, &[0], NEVER), ["M1"]);
+        assert_eq!(told(gfn, level, &[0], 0), NONE, "the lock is held");
+        assert_eq!(told(gfn, level, &[0], 1), NONE);
+        assert_eq!(told(gfn, level, &[0, other], NEVER), ["M1"]);
+        assert_eq!(told(gfn, level, &[0, other], 1), NONE);
+        // Before the lock is taken is too early.
+        tell();
+        assert_eq!(told(gfn, level, &[0], NEVER), ["M1"]);
+        // The same frame again, with or without a break, is no news.
+        assert_eq!(told(gfn, level, &[0, word], NEVER), NONE);
+        let read_only = word & !test_harness::pte::WRITE;
+        assert_eq!(told(gfn, level, &[read_only], NEVER), NONE);
+    }
+    assert_eq!(told(7, 3, &[0], NEVER), NONE, "a device");
+    // All that is below a table.
+    assert_eq!(told(5, 2, &[0], NEVER), ["M1"]);
+    assert_eq!(told(5, 2, &[0], 1), NONE);
+    // A dying domain's ioreq servers are gone.
+    d.set_dying_state(1);
+    assert_eq!(told(5, 3, &[0], NEVER), NONE);
+    d.set_dying_state(0);
 }

@@ -5,7 +5,7 @@
 #![allow(clippy::indexing_slicing)] // a test may stop on the spot
 
 mod common;
-use common::by_hand::{broken, p2m_lock, paging_lock, slot, store, xen};
+use common::by_hand::{broken, freelist, p2m_lock, paging_lock, pool_locked, slot, store, xen};
 use common::{guest, p2mt, plain, ram};
 use test_harness::{attach, Checker, Domain, Event, Violation};
 use xen_sys as sys;
@@ -306,4 +306,78 @@ fn a_world_that_ends_with_a_broken_rule_fails_its_test() {
     let w = plain();
     let d = guest(&w, 0);
     xen!(xs_read_lock(p2m_lock(d)));
+}
+
+#[test]
+fn l7_the_pools_list_is_used_under_the_pools_lock() {
+    let w = plain();
+    let (d, other) = (guest(&w, 0), guest(&w, 1));
+    let free = freelist(d);
+    let moved = || {
+        let page = xen!(xs_page_list_remove_head(free));
+        xen!(xs_page_list_add_tail(page, free));
+    };
+    assert_eq!(broken(&w, moved), ["L7"]);
+    assert_eq!(broken(&w, || pool_locked(other, moved)), ["L7"]);
+    assert_eq!(broken(&w, || d.write_locked(moved)), ["L7"]);
+    assert_eq!(broken(&w, || pool_locked(d, moved)), [""; 0]);
+    let on_cpu_1 = || pool_locked(d, || w.on_cpu(1, moved));
+    assert_eq!(broken(&w, on_cpu_1), ["L7"]);
+}
+
+#[test]
+fn l7_a_list_of_tables_is_used_under_the_p2ms_write_lock() {
+    let w = plain();
+    let (d, other) = (guest(&w, 0), guest(&w, 1));
+    assert_eq!(d.insert(5, 1, ram(0), p2mt::RAM_RW), 0);
+    // SAFETY: a place in a live structure.
+    let pages = unsafe { &raw mut (*d.p2m()).pages };
+    let moved = || {
+        let page = xen!(xs_page_list_last(pages));
+        xen!(xs_page_list_del(page, pages));
+        xen!(xs_page_list_add(page, pages));
+    };
+    assert_eq!(broken(&w, moved), ["L7"]);
+    assert_eq!(broken(&w, || d.read_locked(moved)), ["L7"]);
+    assert_eq!(broken(&w, || other.write_locked(moved)), ["L7"]);
+    assert_eq!(broken(&w, || pool_locked(d, moved)), ["L7"]);
+    assert_eq!(broken(&w, || d.write_locked(moved)), [""; 0]);
+    // All of them to the pool, which asks for both locks.
+    let spliced = || xen!(xs_page_list_splice(pages, freelist(d)));
+    let back = || {
+        d.write_locked(|| {
+            pool_locked(d, || {
+                let page = xen!(xs_page_list_remove_head(freelist(d)));
+                xen!(xs_page_list_add(page, pages));
+            });
+        });
+    };
+    assert!(broken(&w, || pool_locked(d, spliced)).contains(&"L7"));
+    back();
+    assert!(broken(&w, || d.write_locked(spliced)).contains(&"L7"));
+    back();
+    let both = broken(&w, || d.write_locked(|| pool_locked(d, spliced)));
+    assert!(!both.contains(&"L7"), "{both:?}");
+    w.abandon();
+}
+
+#[test]
+fn l7_the_pools_total_changes_under_the_pools_lock() {
+    let w = plain();
+    let d = guest(&w, 0);
+    let add = |n: u64| {
+        // SAFETY: a live structure, which no code of the p2m uses now.
+        let total = unsafe { &mut (*d.pointer()).arch.paging.p2m_total_pages };
+        *total = total.wrapping_add(n);
+    };
+    let unlocked = broken(&w, || {
+        add(1);
+        pool_locked(d, || ());
+    });
+    assert_eq!(unlocked, ["L7"]);
+    assert_eq!(broken(&w, || pool_locked(d, || add(!0))), [""; 0]);
+    // If nobody takes the lock again, it is found at the next check; with the pool being one page short.
+    add(1);
+    assert_eq!(broken(&w, || w.check_rules()), ["L7", "R2"]);
+    pool_locked(d, || add(!0));
 }

@@ -152,6 +152,70 @@ fn t4_a_table_goes_only_after_all_below_it_is_invalidated() {
     w.abandon();
 }
 
+/// Until the flush a walk may be in a table that was taken out, and walk caches may hold it.
+#[test]
+fn t4_a_table_that_was_taken_out_is_left_alone_until_the_flush() {
+    let (w, d) = mapped();
+    let (above, word) = (slot(&w, d, 0, 2), w.entry(d, 0, 2));
+    let (inside, leaf) = (slot(&w, d, 6, 3), w.entry(d, 6, 3));
+    let elsewhere = slot(&w, d, 4 * M2, 2);
+    let out_and = |early: &dyn Fn(), late: &dyn Fn()| {
+        let found = broken(&w, || {
+            d.write_locked(|| {
+                store(above, 0);
+                early();
+                d.flush();
+                late();
+            });
+        });
+        d.write_locked(|| {
+            store(above, 0);
+            d.flush();
+            store(above, word);
+        });
+        found
+    };
+    let changed = || store(inside, leaf);
+    let moved = || {
+        store(elsewhere, word);
+        store(elsewhere, 0);
+        d.flush();
+    };
+    let put_back = || store(above, word);
+    let cleared = || xen!(xs_clear_page(inside.wrapping_sub(6).cast()));
+    assert_eq!(out_and(&|| (), &|| ()), NONE);
+    for (what, expected) in [
+        (&changed as &dyn Fn(), &["T4"][..]),
+        (&moved, &["T4"]),
+        (&put_back, &["T1", "T4"]),
+        (&cleared, &["T4"]),
+    ] {
+        assert_eq!(out_and(&|| (), what), NONE);
+        assert_eq!(out_and(what, &|| ()), expected);
+    }
+    w.abandon();
+}
+
+/// The page of the table that was taken out becomes another table at once.
+#[test]
+fn t4_the_page_of_a_table_is_not_used_again_before_the_flush() {
+    let (w, d) = mapped();
+    let (above, word) = (slot(&w, d, 0, 2), w.entry(d, 0, 2));
+    let table = slot(&w, d, 0, 3);
+    let other = slot(&w, d, 4 * M2, 2);
+    let reused = broken(&w, || {
+        d.write_locked(|| {
+            store(above, 0);
+            xen!(xs_clear_page(table.cast()));
+            sys::arch::dsb_ishst();
+            store(other, word);
+            d.flush();
+        });
+    });
+    assert_eq!(reused, ["T4"]);
+    w.abandon();
+}
+
 #[test]
 fn t1_a_block_waits_for_the_pages_that_were_there() {
     let (w, d) = mapped();

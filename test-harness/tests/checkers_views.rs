@@ -6,7 +6,7 @@ mod common;
 use common::by_hand::{broken, slot, store, xen};
 use common::views::Viewed;
 use common::{p2mt, ram};
-use test_harness::Vcpu;
+use test_harness::{Config, Vcpu};
 use xen_sys as sys;
 
 #[test]
@@ -48,6 +48,24 @@ fn r5_the_structure_of_a_view_is_lost() {
     assert_eq!(broken(&v.w, || v.w.check_rules()), ["R5"]);
     xen!(altp2m_teardown(d.pointer()));
     v.w.check();
+}
+
+#[test]
+fn t4_no_root_is_freed_that_a_guest_runs_on() {
+    for is_running in [true, false] {
+        let v = Viewed::plain();
+        let n = v.create();
+        v.vcpu_in(0, n);
+        if !is_running {
+            v.w.run(0, v.w.toolstack(0));
+        }
+        let (_, pages) = Config::default().root();
+        let root = v.view(n).root();
+        let free = || xen!(free_domheap_pages(root, pages.trailing_zeros()));
+        let expected: &[&str] = if is_running { &["T4"] } else { &[] };
+        assert_eq!(broken(&v.w, free), expected);
+        v.w.abandon();
+    }
 }
 
 /// The same vCPU comes back in another view, and `flush` is what is done about that.

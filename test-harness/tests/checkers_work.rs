@@ -205,6 +205,28 @@ fn t5_a_page_without_an_owner_is_not_put_while_it_may_be_cached() {
     assert_eq!(flushed_first, NONE);
 }
 
+/// A walk finds below a table that was taken out what was there then, whatever is there now.
+#[test]
+fn t5_what_was_below_a_table_that_was_taken_out_counts() {
+    let w = plain();
+    let d = guest(&w, 0);
+    let page = xen!(alloc_domheap_pages(null_mut(), 0, 0));
+    let mfn = xen!(xs_page_to_mfn(page));
+    w.take_references(mfn, 1);
+    assert_eq!(d.insert(M2 + 5, 1, mfn, p2mt::MMIO_DEV), 0);
+    let (above, inside) = (slot(&w, d, M2 + 5, 2), slot(&w, d, M2 + 5, 3));
+    let put_below = broken(&w, || {
+        d.write_locked(|| {
+            store(above, 0);
+            store(inside, 0);
+            xen!(put_page(page));
+            d.flush();
+        });
+    });
+    assert_eq!(put_below, ["T4", "T5"]);
+    w.abandon();
+}
+
 #[test]
 fn t7_a_vmid_is_flushed_before_another_domain_runs_with_it() {
     let w = plain();

@@ -7,8 +7,8 @@
 mod common;
 use std::ptr::null_mut;
 
-use common::by_hand::{broken, paging_lock, xen};
-use common::{behind, guest, plain, world};
+use common::by_hand::{broken, paging_lock, slot, store, xen};
+use common::{behind, guest, p2mt, plain, ram, world, M2};
 use test_harness::{Config, Iommu, Register, World};
 use xen_sys as sys;
 
@@ -139,6 +139,72 @@ fn x1_no_table_is_cleared_by_bytes_while_a_guest_walks_it() {
     assert_eq!(broken(&w, clear), NONE);
 }
 
+/// Nor while devices do, whose IOMMU walks the same tables.
+#[test]
+fn x1_no_table_is_cleared_by_bytes_while_devices_walk_it() {
+    let w = world(behind(Iommu::Coherent));
+    let (d, without) = (guest(&w, 0), w.raw_domain(false));
+    w.without_iommu(without);
+    assert_eq!(without.init(), 0);
+    let clear_root = |d: test_harness::Domain| {
+        broken(&w, || {
+            d.write_locked(|| {
+                let root = xen!(xs_map_domain_page(w.root(d).unwrap()));
+                xen!(xs_clear_page(root.cast()));
+                sys::arch::dsb_ishst();
+                d.flush();
+            });
+        })
+    };
+    assert_eq!(clear_root(d), ["X1"]);
+    assert_eq!(clear_root(without), NONE);
+    // Its devices are gone by then.
+    d.set_dying_state(1);
+    assert_eq!(clear_root(d), NONE);
+    d.set_dying_state(0);
+    // A table that was taken out, of which TLBs know no more, and the IOTLB may.
+    assert_eq!(d.insert(5, 1, ram(0), p2mt::RAM_RW), 0);
+    let (above, table) = (slot(&w, d, 5, 2), slot(&w, d, 0, 3));
+    let removed = |told: &dyn Fn()| {
+        broken(&w, || {
+            d.write_locked(|| {
+                store(above, 0);
+                d.flush();
+                told();
+                xen!(xs_clear_page(table.cast()));
+                sys::arch::dsb_ishst();
+            });
+        })
+    };
+    let tell = || {
+        xen!(xs_iommu_iotlb_flush(
+            d.pointer(),
+            0,
+            M2,
+            sys::XS_IOMMU_FLUSHF_modified
+        ));
+    };
+    let word = w.entry(d, 5, 2);
+    assert_eq!(removed(&tell), NONE);
+    d.write_locked(|| {
+        store(above, word);
+        xen!(xs_iommu_iotlb_flush(
+            d.pointer(),
+            0,
+            M2,
+            sys::XS_IOMMU_FLUSHF_added
+        ));
+    });
+    assert_eq!(removed(&|| ()), ["X1"]);
+    // Nor is it written as a whole or not at all, which is rule P3's.
+    let written = broken(&w, || d.write_locked(|| store(table, 0)));
+    assert_eq!(written, ["P3"]);
+    d.write_locked(tell);
+    let told = broken(&w, || d.write_locked(|| store(table, 0)));
+    assert_eq!(told, NONE);
+    w.abandon();
+}
+
 #[test]
 fn x1_an_event_is_that_of_the_vcpu_that_runs() {
     let (w, d, _) = running();
@@ -180,15 +246,18 @@ fn x1_an_iommu_is_told_of_frames_that_it_may_know() {
     let without = w.raw_domain(false);
     w.without_iommu(without);
     assert_eq!(without.init(), 0);
-    let tell = |d: test_harness::Domain, gfn, nr| {
+    let tell_that = |d: test_harness::Domain, gfn, nr, flags| {
         broken(&w, || {
-            d.write_locked(|| xen!(xs_iommu_iotlb_flush(d.pointer(), gfn, nr, 3)));
+            d.write_locked(|| xen!(xs_iommu_iotlb_flush(d.pointer(), gfn, nr, flags)));
         })
     };
+    let tell = |d, gfn, nr| tell_that(d, gfn, nr, 3);
     assert_eq!(tell(d, 5, 1), NONE);
     assert_eq!(tell(d, 5, 0), ["X1"]);
     assert_eq!(tell(d, u64::MAX, 1), ["X1"]);
     assert_eq!(tell(without, 5, 1), ["X1"]);
+    // Neither something new nor something stale: the drivers assert that it is one of them.
+    assert_eq!(tell_that(d, 5, 1, 0), ["X1"]);
 }
 
 #[test]

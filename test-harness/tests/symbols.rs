@@ -231,6 +231,10 @@ fn a_device_model_hears_of_ram_that_is_gone_and_of_nothing_else() {
     let owner = guest(&w, 1);
     assert_eq!(d.insert(5, 4, ram(0), p2mt::RAM_RW), 0);
     assert_eq!(d.insert(M2, M2, ram(0) + M2, p2mt::RAM_RO), 0);
+    assert_eq!(d.insert(2 * M2, M2, ram(0) + 2 * M2, p2mt::RAM_RW), 0);
+    assert_eq!(d.insert(3 * M2, M2, 0x40_0000, p2mt::MMIO_DEV), 0);
+    assert_eq!(d.insert(G1, G1, ram(0) + G1, p2mt::RAM_RW), 0);
+    assert_eq!(d.insert(2 * G1, G1, ram(0) + 2 * G1, p2mt::RAM_RW), 0);
     assert_eq!(d.insert(9, 1, 0x9000, p2mt::MMIO_DEV), 0);
     assert_eq!(d.insert(10, 1, ram(1), p2mt::GRANT_RW), 0);
     assert_eq!(d.map_foreign(owner, 11, ram(1)), 0);
@@ -248,8 +252,21 @@ fn a_device_model_hears_of_ram_that_is_gone_and_of_nothing_else() {
     assert!(!told(9, 3), "a device, a grant, a foreign page");
     assert!(told(M2 + 7, 1), "a part of a block");
     assert!(told(M2, M2), "a table");
+    assert!(told(2 * M2, M2), "a block of 2 MiB");
+    assert!(!told(3 * M2, M2), "one of a device");
+    assert!(told(G1 + M2, M2), "a part of one of 1 GiB");
+    assert!(told(2 * G1, G1), "one of 1 GiB");
+    assert!(told(G1, G1), "a table of blocks");
     assert_eq!(d.insert(8, 1, ram(0) + 9, p2mt::RAM_RW), 0);
     assert!(w.mapcache_invalidations() > 0, "another in its place");
+    for (gfn, pages) in [(4 * M2, M2), (3 * G1, G1)] {
+        assert_eq!(d.insert(gfn, pages, ram(0) + gfn, p2mt::RAM_RW), 0);
+        assert_eq!(w.mapcache_invalidations(), 0, "new");
+        assert_eq!(d.insert(gfn, pages, ram(0) + gfn, p2mt::RAM_RO), 0);
+        assert_eq!(w.mapcache_invalidations(), 0, "the same block in its place");
+        assert_eq!(d.insert(gfn, pages, ram(0) + pages, p2mt::RAM_RW), 0);
+        assert!(w.mapcache_invalidations() > 0, "another block in its place");
+    }
     assert_eq!(d.insert(8, 1, ram(0) + 9, p2mt::RAM_RO), 0);
     assert_eq!(w.mapcache_invalidations(), 0, "the same in its place");
 }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! What an IOMMU that walks these tables may still reach.
 //!
-//! Rule P3: a page whose mapping was taken out, and a table, is put or freed
-//! only after the IOTLB was flushed for the guest frames that led to it, and
-//! the flush succeeded. Not for a dying domain: its devices are gone by then.
+//! Rule P3: a page whose mapping was taken out, and a table, is put or freed,
+//! and the table written, only after the IOTLB was flushed for the guest frames
+//! that led to it, and the flush succeeded. Not for a dying domain: its devices are gone by then.
 //! Only mappings that own a reference (foreign ones) and tables are followed.
 //!
 //! Rule P4: before the write lock is dropped the IOMMU is told of each page

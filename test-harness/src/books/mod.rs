@@ -5,6 +5,8 @@
 pub(crate) mod changed;
 pub(crate) mod dirty;
 pub(crate) mod iotlb;
+pub(crate) mod mapcache;
+pub(crate) mod pools;
 pub(crate) mod stage1;
 pub(crate) mod tables;
 pub(crate) mod tlb;

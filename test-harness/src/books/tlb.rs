@@ -11,7 +11,8 @@
 //!   one may be cached that differs in more than permissions;
 //! - T3: nothing is remembered any more when the write lock is dropped;
 //! - T5: nor is a page put;
-//! - T4: a table that was taken out is not freed while it may be cached;
+//! - T4: a table that was taken out is not freed, written, or linked again while it may be
+//!   cached: walks may be in it, and what they find there must be what they were to find;
 //! - P5: T1 for the TLB of an IOMMU that uses the same tables.
 //!
 //! A TLBI by IPA takes what would be used to translate that IPA: the leaf whose
@@ -41,8 +42,19 @@ pub(crate) struct Tlb {
     pub(crate) entries: Changed,
     /// Entries that led to a table, and which: anything below may be cached.
     pub(crate) spans: BTreeMap<Key, Mfn>,
-    /// Tables out of the tree, and the span that they were in.
-    pub(crate) tables: WordMap<Key>,
+    /// Tables out of the tree.
+    pub(crate) tables: WordMap<Gone>,
+}
+
+/// A table that was taken out of the tree, in which walks may be until its span is flushed.
+#[derive(Debug)]
+pub(crate) struct Gone {
+    /// The span that it was in.
+    pub(crate) span: Key,
+    /// Its valid entries at that moment: a walk, and a walk cache, may go on from any of them.
+    pub(crate) entries: Vec<u64>,
+    /// That it was not left alone was said.
+    pub(crate) is_said: bool,
 }
 
 /// What an invalidation covers.
@@ -135,7 +147,16 @@ impl Tlb {
         self.spans
             .retain(|&key, _| !(is_meant(key.0) && scope.takes_all(&gfns(key))));
         let spans = &self.spans;
-        self.tables.retain(|_, span| spans.contains_key(span));
+        self.tables.retain(|_, gone| spans.contains_key(&gone.span));
+    }
+
+    /// Whether walks may be in a table that is out of the tree: true once, for somebody who says so.
+    pub(crate) fn is_not_left_alone(&mut self, table: Mfn) -> bool {
+        let gone = self.tables.get_mut(&table);
+        gone.is_some_and(|gone| {
+            let was_said = std::mem::replace(&mut gone.is_said, true);
+            !was_said && self.spans.contains_key(&gone.span)
+        })
     }
 
     /// An old value that the valid `new` at `key` may not coexist with.

@@ -152,7 +152,8 @@ pub enum Event {
 impl Event {
     /// Whether other CPUs can tell that it happened, or when: the places at
     /// which a scheduler may switch. Loads are not among them: every store to a
-    /// live table is, and so are both ends of the lock around a load (rule L4).
+    /// live table is, and so are both ends of the lock around a load (rule L4). Nor
+    /// is what is done to a pool, which is no event: both ends of its lock are (L7).
     #[must_use]
     #[inline(always)]
     pub fn is_visible(&self) -> bool {
@@ -166,6 +167,8 @@ impl Event {
                 | Self::TlbiStage1Local { .. }
                 | Self::TlbiVmidLocal { .. }
                 | Self::Lock { .. }
+                | Self::Alloc { .. }
+                | Self::Free { .. }
                 | Self::Get { .. }
                 | Self::Put { .. }
                 | Self::IommuFlush { .. }

@@ -199,6 +199,8 @@ impl View {
         root: *mut page_info = p2m.root);
     read!(/// VTTBR_EL2 for a vCPU in this view.
         vttbr: u64 = p2m.vttbr);
+    read!(/// The domain that it is a view of.
+        domain: *mut domain = p2m.domain);
     read!(/// The access that what is copied gets.
         default_access: u32 = p2m.default_access);
     read!(/// The first frame that may be mapped somewhere else.

@@ -45,6 +45,25 @@ pub(crate) const fn lock_of(domain: usize) -> usize {
         + std::mem::offset_of!(xen_sys::p2m_domain, lock)
 }
 
+/// Address of the lock of the pool of the domain at an address.
+pub(crate) const fn pool_lock_of(domain: usize) -> usize {
+    domain
+        + std::mem::offset_of!(xen_sys::domain, arch)
+        + std::mem::offset_of!(xen_sys::arch_domain, paging)
+        + std::mem::offset_of!(xen_sys::paging_domain, lock)
+}
+
+/// What a page list is for, and the address of whose it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ListOf {
+    /// The table pages of a domain's host p2m, or of one of its views.
+    Tables(usize),
+    /// The free pages of a domain's pool.
+    Pool(usize),
+    /// No list of ours.
+    Others,
+}
+
 /// One vCPU.
 pub(crate) struct VcpuRecord {
     pub(crate) pointer: *mut vcpu,
@@ -72,11 +91,26 @@ pub(crate) struct Domains {
 unsafe impl Send for Domains {}
 
 impl Domains {
+    /// What a page list is for.
+    pub(crate) fn list(&self, list: usize) -> ListOf {
+        let of_host = self.domains.iter().find_map(|d| {
+            let d = Domain(d.pointer);
+            match list {
+                it if it == d.pages_head() => Some(ListOf::Tables(d.address())),
+                it if it == d.freelist_head() => Some(ListOf::Pool(d.address())),
+                _ => None,
+            }
+        });
+        let of_view = || {
+            let view = self.views.iter().find(|v| View(**v).pages_head() == list)?;
+            Some(ListOf::Tables(View(*view).domain().addr()))
+        };
+        of_host.or_else(of_view).unwrap_or(ListOf::Others)
+    }
+
     /// Whether this is the list of some domain's table pages.
     pub(crate) fn has_tables_in(&self, list: usize) -> bool {
-        let of_host = |d: &DomainRecord| Domain(d.pointer).pages_head() == list;
-        let of_view = || self.views.iter().any(|v| View(*v).pages_head() == list);
-        self.domains.iter().any(of_host) || of_view()
+        matches!(self.list(list), ListOf::Tables(_))
     }
 
     /// The domain of a tree: of its host p2m or of one of its views.
@@ -92,6 +126,12 @@ impl Domains {
     #[inline]
     pub(crate) fn by_address(&self, address: usize) -> Option<&DomainRecord> {
         self.domains.iter().find(|d| d.pointer.addr() == address)
+    }
+
+    /// The domain whose pool has that lock.
+    pub(crate) fn by_pool_lock(&self, lock: usize) -> Option<Domain> {
+        let mut domains = self.domains.iter().map(|d| Domain(d.pointer));
+        domains.find(|d| pool_lock_of(d.address()) == lock)
     }
 
     pub(crate) fn by_address_mut(&mut self, address: usize) -> Option<&mut DomainRecord> {

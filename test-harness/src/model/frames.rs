@@ -5,7 +5,8 @@
 //! pointer; guest RAM frames exist by number only, and come into being when
 //! they are first named, so a 1 GiB block costs nothing. Pages are handed out
 //! full of [`POISON`], which reads as a valid entry: code that forgets to clear
-//! a table is found. Freed heap frames wait in a queue before they come again.
+//! a table is found. Freed heap frames wait in a queue before they come again. Free
+//! pages of a pool are poisoned like free pages of the heap.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -28,6 +29,8 @@ pub(crate) enum Life {
     Absent,
     /// In the heap's hands.
     Free,
+    /// Allocated, and on the list of a pool's free pages.
+    Pooled,
     /// Allocated; `order` is that of its allocation, on its first frame.
     Heap { order: u8 },
     /// Guest or Xen heap memory.
@@ -352,6 +355,11 @@ impl Frames {
                 ))
             }
             Life::Free => return Err(format!("frame {mfn:#x} is freed twice")),
+            Life::Pooled => {
+                return Err(format!(
+                    "frame {mfn:#x} is freed, and a free page of a pool"
+                ))
+            }
             other => return Err(format!("frame {mfn:#x} is freed, but it is {other:?}")),
         }
         for m in mfn..mfn + (1 << order) {
@@ -370,8 +378,23 @@ impl Frames {
         Ok(())
     }
 
+    /// A page is a pool's from now on: nobody's, like one that was freed. Xen leaves what is in it; it is poisoned
+    /// here, so that who still reads it is found.
+    pub(crate) fn put_in_pool(&mut self, mfn: Mfn) {
+        self.pages.fill(mfn, FREED);
+        self.frame(mfn).life = Life::Pooled;
+    }
+
+    /// It was taken out of the pool: nothing is known of what is in it, as of a page that comes from the heap.
+    pub(crate) fn take_from_pool(&mut self, mfn: Mfn) {
+        self.pages.fill(mfn, POISON);
+        self.frame(mfn).life = Life::Heap { order: 0 };
+    }
+
+    /// In the heap's hands, or a free page of a pool: nobody may read or write it.
     #[inline(always)]
     pub(crate) fn is_free(&self, mfn: Mfn) -> bool {
-        self.known.get(mfn).is_some_and(|f| f.life == Life::Free)
+        let frame = self.known.get(mfn);
+        frame.is_some_and(|f| matches!(f.life, Life::Free | Life::Pooled))
     }
 }

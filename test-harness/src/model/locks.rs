@@ -332,6 +332,11 @@ impl Locks {
         self.rw.get(lock).is_some_and(|s| s.writes(cpu))
     }
 
+    pub(crate) fn holds_spin(&self, lock: usize, cpu: usize) -> bool {
+        let spin = self.spin.get(lock);
+        spin.is_some_and(|spin| spin.holder == Some(cpu))
+    }
+
     pub(crate) fn holds_any_rw(&self, cpu: usize) -> bool {
         self.rw.values().any(|s| s.holds(cpu))
     }

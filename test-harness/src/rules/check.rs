@@ -49,6 +49,7 @@ impl State {
         let mut pooled = HashSet::new();
         for i in 0..self.domains.domains.len() {
             let d = Domain(self.domains.domains[i].pointer);
+            self.check_pool_left(d);
             let mut census = Census::default();
             self.visit(d.address(), &mut census);
             for &(mfn, order) in &census.foreign {

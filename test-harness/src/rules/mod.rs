@@ -9,7 +9,8 @@
 mod agreement;
 mod check;
 mod cleaning;
-mod iotlb;
+mod devices;
+mod pool;
 mod tables;
 mod tlb;
 pub(crate) mod tree;
@@ -24,6 +25,8 @@ use xen_sys::page_info;
 
 use crate::books::dirty::Dirty;
 use crate::books::iotlb::Iotlb;
+use crate::books::mapcache::Mapcache;
+use crate::books::pools::Pools;
 use crate::books::stage1::Translations;
 use crate::books::tables::Tables;
 use crate::books::tlb::Tlb;
@@ -67,6 +70,8 @@ pub(crate) struct State {
     pub(crate) iotlb: Iotlb,
     /// What the IOTLB may still hold.
     pub(crate) iotlb_cache: Tlb,
+    pub(crate) mapcache: Mapcache,
+    pub(crate) pools: Pools,
     pub(crate) vmids: Vmids,
     pub(crate) translations: Translations,
     pub(crate) work: Work,
@@ -97,6 +102,8 @@ impl State {
             visible: Visible::default(),
             iotlb: Iotlb::default(),
             iotlb_cache: Tlb::default(),
+            mapcache: Mapcache::default(),
+            pools: Pools::default(),
             vmids: Vmids::default(),
             translations: Translations::default(),
             work: Work::default(),

@@ -2,7 +2,9 @@
 //! Stores to tables, and what follows from them. Rules: L4, a live table changes only under its
 //! p2m's write lock; P1 and P2, when the IOMMU reads memory, a table is in memory before it is
 //! linked, and each word of a live one is cleaned before the IOTLB is flushed or the lock dropped;
-//! R5, no store to a page in the heap's hands; X1, no table is cleared by bytes while a guest walks it.
+//! R5, no store to a page in the heap's hands or free in a pool; T4, none to a table that was taken
+//! out, nor is it linked again, before the flush; X1, no table is cleared by bytes while a guest or a
+//! device walks it.
 
 use std::ops::Range;
 
@@ -53,6 +55,10 @@ impl State {
                 format!("table {mfn:#x} is linked before all of it is in memory"),
             );
         }
+        if self.tlb.is_not_left_alone(mfn) {
+            let what = format!("table {mfn:#x} is linked while TLBs may hold it where it was");
+            self.broken("T4", what);
+        }
         self.tables.live.insert(mfn, table);
         if table.level == 3 {
             return;
@@ -65,7 +71,7 @@ impl State {
     }
 
     /// A table leaves the tree, and all below; `gfns` led to it.
-    fn unlink(&mut self, mfn: Mfn, gfns: &Range<u64>) {
+    fn unlink(&mut self, cpu: usize, mfn: Mfn, gfns: &Range<u64>) {
         let Some(table) = self.tables.live.remove(mfn) else {
             return;
         };
@@ -75,12 +81,13 @@ impl State {
         if self.frames.is_free(mfn) {
             return;
         }
-        for (_, entry) in self.frames.pages.words(mfn) {
+        for (index, entry) in self.frames.pages.words(mfn) {
+            self.ram_left(cpu, table, index, entry);
             if table.is_of_host() {
                 self.iotlb_remember(table.domain, table.level, entry, gfns.clone());
             }
             if pte::is_table(entry, table.level) {
-                self.unlink(pte::mfn(entry), gfns);
+                self.unlink(cpu, pte::mfn(entry), gfns);
             }
         }
     }
@@ -89,6 +96,7 @@ impl State {
         if self.frames.is_free(mfn) {
             self.broken("R5", format!("CPU {cpu} stores to the free page {mfn:#x}"));
         }
+        self.check_left_alone(cpu, mfn, "writes to");
         if let Some(table) = self.tables.live.get(mfn) {
             if !self.locks.holds_for_write(lock_of(table.domain), cpu) {
                 self.broken(
@@ -104,6 +112,10 @@ impl State {
     /// A store to a table word.
     pub(crate) fn store_entry(&mut self, cpu: usize, mfn: Mfn, index: usize, value: u64) {
         self.check_store(cpu, mfn);
+        if self.is_stale_table_of_devices(mfn) {
+            let what = format!("CPU {cpu} writes to table {mfn:#x}, which devices may walk");
+            self.broken("P3", what);
+        }
         let old = self.frames.pages.store(mfn, index, value);
         let store = Event::PteStore {
             mfn,
@@ -125,6 +137,9 @@ impl State {
         if table.is_of_host() {
             self.iotlb_changed(mfn, index, old);
         }
+        if pte::mfn(old) != pte::mfn(value) {
+            self.ram_left(cpu, table, index, old);
+        }
         let (was, is) = (
             pte::is_table(old, table.level),
             pte::is_table(value, table.level),
@@ -137,7 +152,7 @@ impl State {
         }
         if was && !same {
             let gfns = self.gfns_of(mfn, index);
-            self.unlink(pte::mfn(old), &gfns);
+            self.unlink(cpu, pte::mfn(old), &gfns);
         }
         if is && !same {
             self.link(pte::mfn(value), table.below(mfn, index));
@@ -154,6 +169,11 @@ impl State {
         }
         let above = |at: Mfn| self.tables.live.get(at)?.parent.map(|(above, _)| above);
         let root = std::iter::successors(Some(mfn), |&at| above(at)).last()?;
+        self.runs_on(domain, root)
+    }
+
+    /// The CPU that runs a vCPU of the domain on that root.
+    fn runs_on(&self, domain: usize, root: Mfn) -> Option<usize> {
         let (_, pages) = self.config.root();
         let cpus = self.cpus.cpus.iter().enumerate();
         let (cpu, _) = cpus
@@ -169,6 +189,23 @@ impl State {
         Some(cpu)
     }
 
+    /// Whether devices may walk the table: it is of a tree that they share, or was, and the IOTLB was not flushed since.
+    fn is_within_devices_reach(&self, mfn: Mfn) -> bool {
+        let is_reachable = |table: &Table| {
+            let shared = table.is_of_host() && self.config.iommu_shares_tables;
+            shared && self.is_behind_iommu(table.domain) && !self.is_gone(table.domain)
+        };
+        let table = self.tables.live.get(mfn);
+        let walked = table.is_some_and(is_reachable) && self.walkable_with(&self.iotlb_cache, mfn);
+        walked || self.is_stale_table_of_devices(mfn)
+    }
+
+    /// Whether it was a table, and the IOTLB was not flushed since, so that devices may still walk it.
+    fn is_stale_table_of_devices(&self, mfn: Mfn) -> bool {
+        let mut gone = self.iotlb.reachable.iter();
+        gone.any(|r| r.mfns.contains(&mfn) && !self.is_gone(r.domain))
+    }
+
     /// A whole page set to zero, as `clear_page()` does it: by DC ZVA, which is so many stores of a byte
     /// (DDI 0601, DC ZVA), and not by stores that a walk sees as a whole or not at all.
     pub(crate) fn clear_table(&mut self, cpu: usize, mfn: Mfn, cleaned: bool) {
@@ -177,13 +214,17 @@ impl State {
             let what =
                 format!("CPU {cpu} clears {mfn:#x} by bytes while a guest on CPU {walks} walks it");
             self.broken("X1", what);
+        } else if self.is_within_devices_reach(mfn) {
+            let what = format!("CPU {cpu} clears {mfn:#x} by bytes while devices may walk it");
+            self.broken("X1", what);
         }
         if let Some(table) = self.tables.live.get(mfn).copied() {
             for (index, old) in self.frames.pages.words(mfn) {
                 self.tlb_store(mfn, index, old, 0);
+                self.ram_left(cpu, table, index, old);
                 if pte::is_table(old, table.level) {
                     let gfns = self.gfns_of(mfn, index);
-                    self.unlink(pte::mfn(old), &gfns);
+                    self.unlink(cpu, pte::mfn(old), &gfns);
                 }
             }
         }
@@ -238,9 +279,24 @@ impl State {
         }
     }
 
-    /// A root page is freed with its domain.
-    pub(crate) fn drop_root(&mut self, mfn: Mfn) {
-        self.unlink(mfn, &(0..0));
+    /// A root is freed, with its domain or its view: rule T4, if a guest runs on it.
+    pub(crate) fn drop_root(&mut self, cpu: usize, first: Mfn) {
+        let Some(domain) = self.tables.live.get(first).map(|table| table.domain) else {
+            return;
+        };
+        // The vCPUs of a dying domain do not run: see above.
+        let runs = self
+            .runs_on(domain, first)
+            .filter(|_| !self.is_gone(domain));
+        if let Some(runs) = runs {
+            let what =
+                format!("CPU {cpu} frees the root {first:#x}, on which a guest runs on CPU {runs}");
+            self.broken("T4", what);
+        }
+        let (_, pages) = self.config.root();
+        for mfn in first..first + pages as u64 {
+            self.unlink(cpu, mfn, &(0..0));
+        }
     }
 
     /// The page goes back to a pool or the heap: no table may point to it.
@@ -251,7 +307,7 @@ impl State {
                 format!("CPU {cpu} frees {mfn:#x} while a live table points to it"),
             );
         }
-        self.check_uncached(cpu, mfn);
+        self.check_left_alone(cpu, mfn, "frees");
         self.check_out_of_reach(cpu, mfn);
         self.forget_stores(mfn);
         self.undirty(mfn);

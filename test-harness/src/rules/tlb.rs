@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use super::State;
 use crate::books::changed::Key;
-use crate::books::tlb::{valid, Scope, Tlb};
+use crate::books::tlb::{valid, Gone, Scope, Tlb};
 use crate::ground::event::Mfn;
 use crate::ground::handles::Domain;
 use crate::ground::pte;
@@ -23,7 +23,7 @@ impl State {
         self.walkable_with(&self.tlb, mfn)
     }
 
-    fn walkable_with(&self, cache: &Tlb, mfn: Mfn) -> bool {
+    pub(crate) fn walkable_with(&self, cache: &Tlb, mfn: Mfn) -> bool {
         let mut at = mfn;
         loop {
             let Some(table) = self.tables.live.get(at) else {
@@ -96,13 +96,20 @@ impl State {
 
     /// A table leaves the tree; `through` is the word that pointed to it.
     pub(crate) fn tlb_unlink(&mut self, mfn: Mfn, through: (Mfn, usize)) {
-        let above = self.tlb.tables.get(&through.0).copied();
+        let above = self.tlb.tables.get(&through.0).map(|gone| gone.span);
         let span = above.or_else(|| {
             let key = self.key_of(through.0, through.1);
             key.filter(|key| self.tlb.spans.contains_key(key))
         });
         if let Some(span) = span {
-            self.tlb.tables.insert(mfn, span);
+            let words = self.frames.pages.peek(mfn);
+            let entries = words.filter(|&entry| valid(entry)).collect();
+            let gone = Gone {
+                span,
+                entries,
+                is_said: false,
+            };
+            self.tlb.tables.insert(mfn, gone);
         }
     }
 
@@ -147,6 +154,7 @@ impl State {
             };
             self.tlb.entries.retain(is_other);
             self.tlb.spans.retain(|key, _| is_other(*key));
+            self.tlb.tables.retain(|_, gone| is_other(gone.span));
         }
     }
 
@@ -167,7 +175,7 @@ impl State {
             let frames = pte::mfn(entry)..pte::mfn(entry) + (1 << pte::order(level));
             pte::is_leaf(entry, level) && frames.contains(&mfn) && is_held(domain, entry)
         };
-        // Below a table that was taken out, and is still as it was.
+        // Below a table that was taken out: what was there then.
         let below = |(&(domain, level, _), &table): (&Key, &Mfn)| {
             let leaf = self.leaf_below(table, level + 1, mfn);
             leaf.is_some_and(|leaf| is_held(domain, leaf))
@@ -182,26 +190,33 @@ impl State {
 
     /// The leaf by which a walk that goes on at `table`, of `level`, comes to the frame.
     fn leaf_below(&self, table: Mfn, level: u32, mfn: Mfn) -> Option<u64> {
-        self.frames.pages.peek(table).find_map(|entry| {
-            let first = pte::mfn(entry);
-            if !valid(entry) {
-                None
-            } else if pte::is_table(entry, level) {
-                self.leaf_below(first, level + 1, mfn)
-            } else {
-                let frames = first..first + (1 << pte::order(level));
-                frames.contains(&mfn).then_some(entry)
-            }
-        })
+        let from = |entry| self.leaf_from(entry, level, mfn);
+        match self.tlb.tables.get(&table) {
+            Some(gone) => gone.entries.iter().copied().find_map(from),
+            None => self.frames.pages.peek(table).find_map(from),
+        }
     }
 
-    /// A page goes back to a pool or the heap.
-    pub(crate) fn check_uncached(&mut self, cpu: usize, mfn: Mfn) {
-        let span = self.tlb.tables.remove(&mfn);
-        if span.is_some_and(|span| self.tlb.spans.contains_key(&span)) {
+    /// The same from an entry on.
+    fn leaf_from(&self, entry: u64, level: u32, mfn: Mfn) -> Option<u64> {
+        let first = pte::mfn(entry);
+        if !valid(entry) {
+            None
+        } else if pte::is_table(entry, level) {
+            self.leaf_below(first, level + 1, mfn)
+        } else {
+            let frames = first..first + (1 << pte::order(level));
+            frames.contains(&mfn).then_some(entry)
+        }
+    }
+
+    /// A table that was taken out goes to a pool or the heap, or it is written or linked again. Each is
+    /// said once of a table: after that it is what it is.
+    pub(crate) fn check_left_alone(&mut self, cpu: usize, mfn: Mfn, what: &str) {
+        if self.tlb.is_not_left_alone(mfn) {
             self.broken(
                 "T4",
-                format!("CPU {cpu} frees table {mfn:#x}, which TLBs may hold"),
+                format!("CPU {cpu} {what} table {mfn:#x}, which TLBs may hold"),
             );
         }
     }

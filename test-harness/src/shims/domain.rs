@@ -41,8 +41,9 @@ extern "C" fn xs_iomem_access_permitted(d: *const domain, mfn: mfn_t) -> bool {
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn xs_ioreq_mapcache_invalidate(_d: *mut domain) {
+extern "C" fn xs_ioreq_mapcache_invalidate(d: *mut domain) {
     with(|m, cpu| {
+        m.mapcache_invalidated(cpu, d.addr());
         m.devices.mapcache_invalidations += 1;
         m.event(cpu, Event::MapcacheInvalidate);
     });

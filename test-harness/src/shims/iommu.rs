@@ -44,6 +44,11 @@ extern "C" fn xs_iommu_iotlb_flush(
             let what = format!("IOTLB flush of {nr} frames from {dfn:#x} on, which asks for none");
             m.broken("X1", what);
         }
+        if flags == 0 {
+            // The drivers assert that.
+            let what = format!("IOTLB flush of {nr} frames from {dfn:#x} on that says nothing");
+            m.broken("X1", what);
+        }
         let rc = m.devices.iommu_flush();
         m.iotlb_flush(d.addr(), &(dfn..dfn.saturating_add(nr)), flags, rc == 0);
         m.event(

@@ -15,7 +15,7 @@ extern "C" fn xs_rwlock_init(l: *mut rwlock_t) {
 
 #[unsafe(no_mangle)]
 extern "C" fn xs_spin_lock_init(l: *mut spinlock_t) {
-    with(|m, _| m.locks.init_spin(l.addr()));
+    with(|m, _| m.init_spin(l.addr()));
 }
 
 /// A CPU has locked or unlocked.
@@ -181,6 +181,7 @@ extern "C" fn xs_write_unlock(l: *mut rwlock_t) {
             m.check_flushed(domain);
             m.check_told(domain);
             m.check_met(domain);
+            m.check_mapcache(domain);
         }
         m.locks.write_unlock(l.addr(), cpu)
     });
@@ -203,7 +204,7 @@ extern "C" fn xs_spin_lock(l: *mut spinlock_t) {
         lock,
         LockOp::Spin,
         |m, cpu| m.locks.spin_rule(lock, cpu),
-        |m, cpu| m.locks.try_spin(lock, cpu),
+        |m, cpu| m.try_spin(lock, cpu),
         |m, cpu| m.locks.force_spin(lock, cpu),
     );
 }
@@ -211,6 +212,7 @@ extern "C" fn xs_spin_lock(l: *mut spinlock_t) {
 #[unsafe(no_mangle)]
 extern "C" fn xs_spin_unlock(l: *mut spinlock_t) {
     release(l.addr(), LockOp::SpinUnlock, |m, cpu| {
+        m.leave_pool(l.addr());
         m.locks.spin_unlock(l.addr(), cpu)
     });
 }

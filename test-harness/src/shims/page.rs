@@ -6,10 +6,12 @@ use std::ptr::null_mut;
 
 use xen_sys::{domain, gfn_t, mfn_t, page_info, page_list_head, XS_MEMF_no_owner};
 
-use crate::ground::event::Event;
+use crate::ground::event::{Event, Mfn};
 use crate::ground::handles::Domain;
 use crate::machine::with;
+use crate::model::domains::ListOf;
 use crate::model::frames::Life;
+use crate::rules::State;
 
 #[unsafe(no_mangle)]
 extern "C" fn xs_page_to_mfn(pg: *const page_info) -> mfn_t {
@@ -151,12 +153,16 @@ fn list_add(pg: *mut page_info, head: *mut page_list_head, tail: bool) {
                 format!("CPU {cpu} lists frame {mfn:#x}, which is not allocated"),
             );
         }
+        m.check_list_locked(cpu, head.addr(), "page_list_add");
         m.work_done(cpu, 0, 1);
         // A list of tables keeps the page; any other frees it.
         if !m.domains.has_tables_in(head.addr()) {
             m.retire_table(cpu, mfn);
         }
         let added = m.lists.add(head.addr(), mfn, tail);
+        if added.is_ok() && matches!(m.domains.list(head.addr()), ListOf::Pool(_)) {
+            m.frames.put_in_pool(mfn);
+        }
         m.noted("R0", added);
     });
 }
@@ -171,20 +177,29 @@ extern "C" fn xs_page_list_add_tail(pg: *mut page_info, head: *mut page_list_hea
     list_add(pg, head, true);
 }
 
+fn list_del(m: &mut State, list: usize, mfn: Mfn) {
+    let deleted = m.lists.del(list, mfn);
+    if deleted.is_ok() && matches!(m.domains.list(list), ListOf::Pool(_)) {
+        m.frames.take_from_pool(mfn);
+    }
+    m.noted("R0", deleted);
+}
+
 #[unsafe(no_mangle)]
 extern "C" fn xs_page_list_del(pg: *mut page_info, head: *mut page_list_head) {
-    with(|m, _| {
+    with(|m, cpu| {
+        m.check_list_locked(cpu, head.addr(), "page_list_del");
         let Some(mfn) = m.frame_of(pg, "page_list_del()") else {
             return;
         };
-        let deleted = m.lists.del(head.addr(), mfn);
-        m.noted("R0", deleted);
+        list_del(m, head.addr(), mfn);
     });
 }
 
 #[unsafe(no_mangle)]
 extern "C" fn xs_page_list_remove_head(head: *mut page_list_head) -> *mut page_info {
-    with(|m, _| {
+    with(|m, cpu| {
+        m.check_list_locked(cpu, head.addr(), "page_list_remove_head");
         if !m.lists.is_initialised(head.addr()) {
             m.broken(
                 "R0",
@@ -194,15 +209,15 @@ extern "C" fn xs_page_list_remove_head(head: *mut page_list_head) -> *mut page_i
         let Some(mfn) = m.lists.first(head.addr()) else {
             return null_mut();
         };
-        let deleted = m.lists.del(head.addr(), mfn);
-        m.noted("R0", deleted);
+        list_del(m, head.addr(), mfn);
         m.frames.info(mfn)
     })
 }
 
 #[unsafe(no_mangle)]
 extern "C" fn xs_page_list_last(head: *const page_list_head) -> *mut page_info {
-    with(|m, _| {
+    with(|m, cpu| {
+        m.check_list_locked(cpu, head.addr(), "page_list_last");
         let last = m.lists.last(head.addr());
         last.map_or(null_mut(), |mfn| m.frames.info(mfn))
     })
@@ -264,10 +279,10 @@ extern "C" fn free_domheap_pages(pg: *mut page_info, order: c_uint) {
             .live
             .get(mfn)
             .is_some_and(|t| t.level == m.config.root().0);
+        if is_root {
+            m.drop_root(cpu, mfn);
+        }
         for page in mfn..mfn + (1 << order) {
-            if is_root {
-                m.drop_root(page);
-            }
             m.retire_table(cpu, page);
         }
         let freed = m.frames.free(mfn, order);

@@ -8,11 +8,14 @@ use xen_sys::{domain, p2m_view, page_list_head, vcpu};
 
 use crate::ground::handles::Domain;
 use crate::machine::with;
-use crate::model::domains::new_view;
+use crate::model::domains::{new_view, ListOf};
 
 #[unsafe(no_mangle)]
 extern "C" fn xs_page_list_splice(list: *mut page_list_head, head: *mut page_list_head) {
     with(|m, cpu| {
+        for list in [list.addr(), head.addr()] {
+            m.check_list_locked(cpu, list, "page_list_splice");
+        }
         m.work_done(cpu, 0, 1);
         let pages = m.lists.pages(list.addr());
         // A list of tables keeps the page; any other frees it.
@@ -22,6 +25,11 @@ extern "C" fn xs_page_list_splice(list: *mut page_list_head, head: *mut page_lis
             }
         }
         let spliced = m.lists.splice(list.addr(), head.addr());
+        if spliced.is_ok() && matches!(m.domains.list(head.addr()), ListOf::Pool(_)) {
+            for mfn in pages {
+                m.frames.put_in_pool(mfn);
+            }
+        }
         m.noted("R0", spliced);
     });
 }

@@ -297,7 +297,7 @@ impl World {
         self.locked(|m| m.stopped = Some("abandoned".into()));
     }
 
-    /// Moves a table page to the pool, as the p2m does when it frees one.
+    /// Moves a table page to the pool, as the p2m does when it frees one. The caller holds the p2m's write lock.
     pub fn give_back_table(&self, d: Domain, mfn: Mfn) {
         let pg = xen_sys::xs_mfn_to_page(mfn);
         // SAFETY: a place in a live structure.
@@ -311,6 +311,10 @@ impl World {
                 crate::ground::handles::live(pages),
             )
         };
+        // SAFETY: a place in a live structure.
+        let lock = unsafe { &raw mut (*d.0).arch.paging.lock };
+        // SAFETY: initialised by p2m_init().
+        unsafe { xen_sys::xs_spin_lock(crate::ground::handles::live(lock)) };
         // SAFETY: as above.
         unsafe {
             xen_sys::xs_page_list_add_tail(
@@ -318,6 +322,8 @@ impl World {
                 crate::ground::handles::live(free),
             )
         };
+        // SAFETY: taken above.
+        unsafe { xen_sys::xs_spin_unlock(crate::ground::handles::live(lock)) };
     }
 
     /// Free pages in a domain's pool.

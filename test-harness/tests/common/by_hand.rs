@@ -34,6 +34,20 @@ pub fn paging_lock(d: Domain) -> *mut sys::spinlock_t {
     unsafe { &raw mut (*d.pointer()).arch.paging.lock }
 }
 
+/// The list of the pool's free pages.
+pub fn freelist(d: Domain) -> *mut sys::page_list_head {
+    // SAFETY: a field of a live structure.
+    unsafe { &raw mut (*d.pointer()).arch.paging.p2m_freelist }
+}
+
+/// Runs `body` with the pool's lock held.
+pub fn pool_locked<R>(d: Domain, body: impl FnOnce() -> R) -> R {
+    xen!(xs_spin_lock(paging_lock(d)));
+    let result = body();
+    xen!(xs_spin_unlock(paging_lock(d)));
+    result
+}
+
 /// Maps the page in which the entry for `gfn` at `level` is; its address.
 pub fn slot(w: &World, d: Domain, gfn: u64, level: u32) -> *mut u64 {
     let above = w.entry(d, gfn, level - 1);

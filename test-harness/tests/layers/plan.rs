@@ -53,6 +53,11 @@ pub(crate) const PLANS: &[Plan] = &[
                 folder: "world",
                 reason: "as for Domain",
             },
+            Extension {
+                name: "State",
+                folder: "rules/devices",
+                reason: "the rules are more than a folder's files, and all are about the one state",
+            },
         ],
     },
     Plan {

@@ -2,8 +2,8 @@
 //! The p2m on several CPUs, schedule by schedule.
 //!
 //! Not a stress test: a scheduler decides at every lock operation, store to a
-//! live table, TLB flush, reference, allocation and preemption check which CPU
-//! goes on. With two CPUs every schedule is tried; with four, as many as asked
+//! live table, TLB flush, reference, preemption check, and page that the heap
+//! gives out or gets back, which CPU goes on. With two CPUs every schedule is tried; with four, as many as asked
 //! for (the `long_` tests; see the README of this crate).
 //! The rwlock is Xen's: queued, a waiting writer keeps new readers out.
 
@@ -44,9 +44,26 @@ fn the_lock_of_old_deadlocks_within_a_hundred_schedules() {
     }
 }
 
+/// What the heap gives out, and what it gets back, are points at which another CPU may go on.
+#[test]
+fn an_update_without_a_lock_around_an_allocation_or_a_free_is_lost() {
+    for scene in [
+        scenes::pages_counted_without_a_lock::<false>,
+        scenes::pages_counted_without_a_lock::<true>,
+    ] {
+        let found = explore(Search::Exhaustive, scene);
+        assert!(found.failure.is_some_and(|text| text.contains("is lost")));
+    }
+}
+
 #[test]
 fn one_lookup_and_one_insertion_agree_in_every_schedule() {
     all_pass(Search::Exhaustive, scenes::lookup_and_insert);
+}
+
+#[test]
+fn one_lookup_and_one_table_of_the_heap_agree_in_every_schedule() {
+    all_pass(Search::Exhaustive, scenes::lookup_and_heap);
 }
 
 #[test]

@@ -3,8 +3,14 @@
 //! loose, and says what must be true whatever the schedule was; the rules of
 //! the machine are checked on top.
 
-use test_harness::{Domain, Page, Preempt, Vcpu, World, Writer};
+use std::ptr::null_mut;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use test_harness::{Domain, Page, Preempt, Vcpu, World, Writer, INVALID};
+
+use xen_sys as sys;
+
+use crate::common::by_hand::xen;
 use crate::common::{access, errno, p2mt, ram, M2};
 use crate::explorer::{machine, together};
 use crate::stage::{buffer, copy, end, guest, with_buffer, BUFFER, BUFFER_GFN, TABLES_GFN};
@@ -24,6 +30,49 @@ pub(crate) fn lookup_and_insert() {
     assert_eq!(d.lookup(5), (Some(ram(0)), p2mt::RAM_RW));
     end(&w, &[d]);
 }
+
+/// The same of the hardware domain, whose tables come from the heap and go back to it: a table is left over by
+/// nobody, and a lookup is never in one that was freed.
+pub(crate) fn lookup_and_heap() {
+    let w = machine();
+    let d = w.hardware_domain();
+    w.ram(ram(0), M2, d);
+    together(
+        || assert!(d.lookup(5).0.is_none_or(|mfn| mfn == ram(0))),
+        &[&|| {
+            assert_eq!(d.insert(5, 1, ram(0), p2mt::RAM_RW), 0);
+            assert_eq!(d.set_entry(0, M2, INVALID, 0, access::RWX), 0);
+        }],
+    );
+    assert_eq!(d.lookup(5).0, None);
+    end(&w, &[d]);
+}
+
+/// Two CPUs count a page that each allocates, or frees, and take no lock: an update may be lost, if another CPU may go
+/// on at that moment.
+pub(crate) fn pages_counted_without_a_lock<const FREES: bool>() {
+    let _w = machine();
+    let pages = AtomicU64::new(0);
+    let alloc = || Handed(xen!(alloc_domheap_pages(null_mut(), 0, 0)));
+    let spare = [alloc(), alloc()];
+    let count = |spare: &Handed| {
+        let before = pages.load(Relaxed);
+        if FREES {
+            xen!(free_domheap_pages(spare.0, 0));
+        } else {
+            alloc();
+        }
+        pages.store(before + 1, Relaxed);
+    };
+    together(|| count(&spare[0]), &[&|| count(&spare[1])]);
+    assert_eq!(pages.load(Relaxed), 2, "an update is lost");
+}
+
+/// A page that one CPU has from another.
+struct Handed(*mut sys::page_info);
+
+// SAFETY: a name for a page; what it is depends on no thread.
+unsafe impl Sync for Handed {}
 
 /// Whoever removes a page names the frame that it believes to be there: another
 /// that took its place is never removed.

@@ -316,4 +316,38 @@ int p2m_set_entry(struct p2m_domain *p2m,"#,
             )]),
         ],
     },
+    Fix {
+        id: "mapcache",
+        what: "a split that fails halfway tells no device model, for nothing is gone",
+        edits: &[
+            Edit(&[replace(
+                "
+        if ( p2m_is_ram(entry.p2m.type) &&
+             domain_has_ioreq_server(p2m->domain) )",
+                "
+        if ( p2m_is_ram(entry.p2m.type) && oracle_split_failed )
+            oracle_excused(FIX_mapcache);
+        else if ( p2m_is_ram(entry.p2m.type) &&
+                  domain_has_ioreq_server(p2m->domain) )",
+            )]),
+            Edit(&[replace(
+                "
+        rv = p2m_split_superpage(p2m, table + offsets[next_level],
+                                 level + 1, target, offsets);",
+                "
+        oracle_split_failed = !(rv = p2m_split_superpage(
+            p2m, table + offsets[next_level], level + 1, target, offsets));",
+            )]),
+            // The one table that was made is freed.
+            Edit(&[replace(
+                "
+    page_list_del(pg, &p2m->pages);
+    p2m_free_page(p2m->domain, pg);",
+                "
+    page_list_del(pg, &p2m->pages);
+    oracle_split_failed = false;
+    p2m_free_page(p2m->domain, pg);",
+            )]),
+        ],
+    },
 ];

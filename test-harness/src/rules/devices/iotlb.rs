@@ -6,11 +6,11 @@ use std::ops::Range;
 
 use xen_sys::{XS_IOMMU_FLUSHF_added, XS_IOMMU_FLUSHF_modified};
 
-use super::State;
 use crate::books::iotlb::{page_of, Found, Met, Reachable};
 use crate::ground::config::Iommu;
 use crate::ground::event::Mfn;
 use crate::ground::pte;
+use crate::rules::State;
 
 impl State {
     /// An IOMMU is the machine's, but each domain is made with or without.
@@ -237,7 +237,7 @@ impl State {
                     format!("a device is refused at gfn {gfn:#x} for a change of its rights"),
                 );
             }
-            if after.is_none() && self.is_mapped_at(domain, gfn) {
+            if after.is_none() && self.mapped_at(domain, gfn).is_some() {
                 self.broken(
                     "P6",
                     format!("gfn {gfn:#x} is mapped and a device cannot reach it"),
@@ -245,26 +245,6 @@ impl State {
             }
             self.iotlb.gaps += u64::from(met.is_gap(after));
         }
-    }
-
-    /// Whether something is mapped, whatever the valid bits say.
-    fn is_mapped_at(&self, domain: usize, gfn: u64) -> bool {
-        let (level, _) = self.config.root();
-        let order = pte::order(level);
-        let root = self.root_of(domain).map(|root| root + (gfn >> order >> 9));
-        let mut at = root;
-        for level in level..4 {
-            let Some(table) = at else {
-                return false;
-            };
-            let index = gfn >> pte::order(level) & 511;
-            let entry = self.frames.pages.peek_word(table, index as usize);
-            if !pte::is_table(entry, level) {
-                return pte::is_mapped(entry);
-            }
-            at = Some(pte::mfn(entry));
-        }
-        false
     }
 
     /// A reference to the page is dropped, or the table freed.
