@@ -127,19 +127,43 @@ pub(crate) fn remove(path: &Path) -> Result<()> {
 /// Fails with a clear sentence when the disk has less than this many MiB left.
 pub(crate) fn require_space(dir: &Path, mib: u64) -> Result<()> {
     create_dir(dir)?;
-    let shown = command::output(
-        command::clean("df")
-            .args(["--output=avail", "-B1M"])
-            .arg(dir),
-    )?;
-    let free = shown.lines().nth(1).and_then(|n| n.trim().parse().ok());
-    let free: u64 = free.with_context(|| format!("cannot read what df says of {shown:?}"))?;
+    let free = free_mib(dir)?;
     anyhow::ensure!(
         free >= mib,
         "{} has {free} MiB left and this needs {mib} MiB: make room and run the same command again",
         dir.display()
     );
     Ok(())
+}
+
+/// Fails when a folder cannot grow to this many MiB, of which it may have some already.
+pub(crate) fn require_room(dir: &Path, mib: u64) -> Result<()> {
+    create_dir(dir)?;
+    let free = free_mib(dir)?;
+    if free >= mib {
+        return Ok(());
+    }
+    let shown = command::output(command::clean("du").args(["-sxm"]).arg(dir))?;
+    let used = shown.split_whitespace().next().and_then(|n| n.parse().ok());
+    let used: u64 = used.with_context(|| format!("cannot read what du says: {shown:?}"))?;
+    anyhow::ensure!(
+        used + free >= mib,
+        "{} grows to {mib} MiB, has {used} MiB, and the disk has {free} MiB left: make room and run the same \
+         command again",
+        dir.display()
+    );
+    Ok(())
+}
+
+/// MiB that the disk has left.
+fn free_mib(dir: &Path) -> Result<u64> {
+    let shown = command::output(
+        command::clean("df")
+            .args(["--output=avail", "-B1M"])
+            .arg(dir),
+    )?;
+    let free = shown.lines().nth(1).and_then(|n| n.trim().parse().ok());
+    free.with_context(|| format!("cannot read what df says of {shown:?}"))
 }
 
 fn rename(from: &Path, to: &Path) -> Result<()> {
@@ -155,7 +179,17 @@ fn set_mode(path: &Path, mode: u32) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::Fingerprint;
+    use super::{free_mib, require_room, Fingerprint};
+
+    #[test]
+    fn a_folder_that_cannot_grow_so_far_is_told_before() -> anyhow::Result<()> {
+        let dir = tempfile::tempdir()?;
+        assert!(require_room(dir.path(), 1).is_ok());
+        let too_much = 2 * free_mib(dir.path())? + 1024;
+        let why = require_room(dir.path(), too_much);
+        assert!(why.is_err_and(|why| why.to_string().contains("make room")));
+        Ok(())
+    }
 
     #[test]
     fn boundaries_between_inputs_count() {

@@ -7,6 +7,7 @@ use anyhow::Result;
 
 use crate::base::cli::{BootArgs, BuildArgs, DiffArgs, Extra, P2m, SourceArgs, TestArgs};
 use crate::base::command;
+use crate::base::files;
 use crate::base::lock;
 use crate::base::paths::Paths;
 use crate::base::progress::Progress;
@@ -34,9 +35,20 @@ const HOST_OPS: u64 = 10_000_000;
 /// Operations of the short comparison inside Xen, and of all CPUs at once.
 const XEN_OPS: u64 = 20_000;
 
+/// What `target/` grows to, in MiB, and a little more: 9 GiB where Debian's own Rust is tried in two releases.
+const ROOM: u64 = 10 * 1024;
+
+/// The same of what needs no Xen.
+const ROOM_OF_HOST: u64 = 4 * 1024;
+
 /// Runs the checks and prints the table; true when all passed.
 pub(crate) fn run(paths: &Paths, progress: Progress, args: &TestArgs) -> bool {
     let mut rows = Timed::start();
+    let room = if args.host { ROOM_OF_HOST } else { ROOM };
+    if let Err(error) = files::require_room(&paths.target(), room) {
+        rows.add([Row::of("room", Err(format!("{error:#}")))]);
+        return rows.conclude("Tests");
+    }
     if let Err(error) = tools::require(paths, progress, &[Use::Checks]) {
         rows.add([Row::of("tools", Err(format!("{error:#}")))]);
     }
