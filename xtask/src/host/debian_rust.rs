@@ -85,7 +85,8 @@ fn unpacked(paths: &Paths, progress: Progress, own: &Archive, offer: Offer) -> R
             return Ok(found);
         }
     }
-    files::require_space(&paths.cache(), 1024)?;
+    // All of the packages is unpacked before most of the source goes.
+    files::require_space(&paths.cache(), 1536)?;
     let mut task = progress.start(format!("Downloading Debian's Rust {version} ({stamp})"));
     let [rustc, cargo, source] = packages;
     let library = rustc.replace("rustc", "libstd-rust") + "-dev";
