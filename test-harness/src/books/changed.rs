@@ -5,7 +5,8 @@
 //! the stretches of frames that they are in, aligned and as long as a block of their level: whatever maps a frame is
 //! in one of its four stretches.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::btree_map::{BTreeMap, Entry};
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use crate::ground::event::Mfn;
@@ -68,14 +69,17 @@ impl Changed {
         keys.filter_map(|(_, key)| Some((*key, self.get(key)?)))
     }
 
-    /// Adds an entry, unless there is an older value.
-    pub(crate) fn add(&mut self, key: Key, value: u64) {
-        if self.values.contains_key(&key) {
-            return;
-        }
-        self.values.insert(key, value);
-        for stretch in stretches(key, value) {
-            self.leaves.insert((stretch, key));
+    /// Adds an entry, unless there is an older value. Returns the one that stays.
+    pub(crate) fn add(&mut self, key: Key, value: u64) -> u64 {
+        match self.values.entry(key) {
+            Entry::Occupied(older) => *older.get(),
+            Entry::Vacant(place) => {
+                place.insert(value);
+                for stretch in stretches(key, value) {
+                    self.leaves.insert((stretch, key));
+                }
+                value
+            }
         }
     }
 

@@ -124,14 +124,14 @@ impl Tlb {
     /// An entry that a walker could come to has changed. Returns what may be cached
     /// and may not coexist with what it says now.
     pub(crate) fn store(&mut self, key: Key, old: u64, new: u64) -> Option<u64> {
-        let cached = self.entries.get(&key);
-        let previous = cached.or(valid(old).then_some(old));
+        let previous = if valid(old) {
+            Some(self.entries.add(key, old))
+        } else {
+            self.entries.get(&key)
+        };
         let conflict = valid(new)
             .then(|| self.conflict(key, previous, new))
             .flatten();
-        if let Some(previous) = previous {
-            self.entries.add(key, previous);
-        }
         let level = key.1;
         let stays = valid(new) && pte::is_table(new, level) && pte::mfn(new) == pte::mfn(old);
         if valid(old) && pte::is_table(old, level) && !stays {

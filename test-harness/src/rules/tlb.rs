@@ -168,17 +168,17 @@ impl State {
             return;
         }
         let is_owned = self.frames.frame(mfn).owner.is_some();
-        let is_held = |domain: usize, leaf: u64| {
-            (!is_owned || pte::is_foreign(leaf)) && !self.is_gone(domain)
-        };
+        let is_meant = |leaf: u64| !is_owned || pte::is_foreign(leaf);
         let covers = |((domain, level, _), entry): (Key, u64)| {
             let frames = pte::mfn(entry)..pte::mfn(entry) + (1 << pte::order(level));
-            pte::is_leaf(entry, level) && frames.contains(&mfn) && is_held(domain, entry)
+            let is_there = pte::is_leaf(entry, level) && frames.contains(&mfn);
+            is_there && is_meant(entry) && !self.is_gone(domain)
         };
-        // Below a table that was taken out: what was there then.
+        // Below a table that was taken out: what was there then. Looking takes long, and a domain that is
+        // dying puts thousands of pages: so that is asked first.
         let below = |(&(domain, level, _), &table): (&Key, &Mfn)| {
-            let leaf = self.leaf_below(table, level + 1, mfn);
-            leaf.is_some_and(|leaf| is_held(domain, leaf))
+            let leaf = || self.leaf_below(table, level + 1, mfn);
+            !self.is_gone(domain) && leaf().is_some_and(is_meant)
         };
         if self.tlb.spans.iter().any(below) || self.tlb.entries.near(mfn).any(covers) {
             self.broken(
