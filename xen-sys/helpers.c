@@ -346,6 +346,12 @@ void xs_inject_undef_exception(struct cpu_user_regs *regs, union hsr hsr)
 #endif
 }
 
+/* EL0t is 0, AArch32's User mode 0 beside the bit that says AArch32. */
+bool xs_trap_is_from_el0(void)
+{
+    return !(guest_cpu_user_regs()->cpsr & PSR_MODE_MASK & ~PSR_MODE_BIT);
+}
+
 /*
  * inject_dabt_exception() and inject_iabt_exception() are static in traps.c,
  * and a 64-bit guest reads "address size fault" in their syndrome. All
@@ -356,7 +362,7 @@ bool xs_inject_external_abort(vaddr_t gva)
     struct cpu_user_regs *regs = guest_cpu_user_regs();
     const union hsr hsr = { .bits = regs->hsr };
     const bool fetch = hsr.ec == HSR_EC_INSTR_ABORT_LOWER_EL;
-    const bool from_el0 = !(regs->cpsr & PSR_MODE_MASK & ~PSR_MODE_BIT);
+    const bool from_el0 = xs_trap_is_from_el0();
     union hsr esr = { .dabt = { .dfsc = FSC_SEA, .len = hsr.len } };
 
     if ( is_32bit_domain(current->domain) )

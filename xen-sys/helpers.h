@@ -120,6 +120,9 @@ void xs_ioreq_mapcache_invalidate(struct domain *d);
 /* @hsr is for releases whose function takes it. */
 void xs_inject_undef_exception(struct cpu_user_regs *regs, union hsr hsr);
 
+/* Whether the trap that the current vCPU is in came from EL0, 32-bit or not. */
+bool xs_trap_is_from_el0(void);
+
 /*
  * Injects a synchronous external abort for the access whose trap the current
  * vCPU is in. False: a 32-bit guest, and nothing was done.

@@ -57,9 +57,14 @@ fn does(w: &World, bits: u32, wants: u32) -> End {
 
 /// The same, with what the syndrome says beside.
 fn does_with(w: &World, bits: u32, hsr: u64, wants: u32) -> End {
+    let walks = bits & (3 << 5) == WALK & (3 << 5);
+    let can = |write| match walks {
+        true => w.walker_can(0, GPA, write),
+        false => w.guest_can(0, GPA, write),
+    };
     for faults in 0..8 {
-        let refused = (wants & READ != 0 && !w.guest_can(0, GPA, false))
-            || (wants & WRITE != 0 && !w.guest_can(0, GPA, true))
+        let refused = (wants & READ != 0 && !can(false))
+            || (wants & WRITE != 0 && !can(true))
             || (wants & FETCH != 0 && !w.guest_can_execute(0, GPA));
         if !refused {
             return End::Through(faults);
@@ -132,7 +137,7 @@ fn a_walker_that_writes_a_read_only_table_ends_in_an_abort() {
             for wants in [READ, WRITE] {
                 let w = plain();
                 let _d = scene(&w, ty);
-                let expected = if allows(writable, true, wants) {
+                let expected = if allows(writable, true, wants) && ty != p2mt::MMIO_DEV {
                     End::Through(0)
                 } else {
                     End::Abort(1)
@@ -155,8 +160,9 @@ fn a_walk_for_a_fetch_is_no_fetch() {
         let w = plain();
         let _d = scene(&w, ty);
         let bits = FETCH | WALK;
+        let again = writable && ty != p2mt::MMIO_DEV;
         assert!(w.permission_fault(GPA, GLA, npfec { bits }));
-        assert_eq!(w.aborts_injected().is_empty(), writable, "type {ty}");
+        assert_eq!(w.aborts_injected().is_empty(), again, "type {ty}");
     }
 }
 
@@ -279,16 +285,17 @@ fn the_abort_of_a_32_bit_guest_is_left_to_the_trap_handler() {
     assert_eq!(does(&w, WRITE | OWN, WRITE), End::LeftToXen(2));
 }
 
-/// The syndrome of DC and IC by address from EL0 says that they wrote; ISS.CM is set.
+/// The syndrome of DC and IC by address says that they wrote; ISS.CM is set.
 const CACHE_MAINTENANCE: u64 = 0x24 << 26 | 1 << 8 | 1 << 6;
 
 #[test]
-fn cache_maintenance_is_a_read_whatever_its_syndrome_says() {
+fn cache_maintenance_from_el0_is_a_read_whatever_its_syndrome_says() {
     for a in access::N..=access::R_PW {
         let reads = ![access::N, access::W, access::X, access::WX, access::N2RWX].contains(&a);
         for listens in [false, true] {
             let w = plain();
             let d = scene(&w, p2mt::RAM_RW);
+            w.guest_is_at_el0(true);
             assert_eq!(d.set_access(GFN, 1, 0, a), 0);
             w.monitor_listens(d, listens);
             assert_eq!(w.guest_can(0, GPA, false), reads, "access {a}");
@@ -309,12 +316,74 @@ fn cache_maintenance_is_a_read_whatever_its_syndrome_says() {
 }
 
 #[test]
-fn cache_maintenance_of_read_only_memory_is_no_reason_for_an_abort() {
+fn cache_maintenance_from_el0_of_read_only_memory_is_no_reason_for_an_abort() {
     for (ty, ..) in TYPES {
         let w = plain();
         let d = scene(&w, ty);
+        w.guest_is_at_el0(true);
         assert_eq!(d.set_access(GFN, 1, 0, access::N), 0);
         let end = does_with(&w, WRITE | OWN, CACHE_MAINTENANCE, READ);
         assert_eq!(end, End::Through(1), "type {ty}");
+    }
+}
+
+/// DC IVAC asks for the permission to write, and EL0 cannot execute it.
+#[test]
+fn cache_maintenance_from_el1_that_is_refused_is_a_write() {
+    for a in access::N..=access::R_PW {
+        let writes = [access::W, access::RW, access::WX, access::RWX].contains(&a);
+        for listens in [false, true] {
+            let w = plain();
+            let d = scene(&w, p2mt::RAM_RW);
+            assert_eq!(d.set_access(GFN, 1, 0, a), 0);
+            w.monitor_listens(d, listens);
+            assert_eq!(w.guest_can(0, GPA, true), writes, "access {a}");
+            if listens && !writes && a != access::RX2RW {
+                let bits = WRITE | OWN;
+                assert!(w.permission_fault_with(GPA, GLA, npfec { bits }, CACHE_MAINTENANCE));
+                let events = w.monitor_requests();
+                let flags = events.iter().map(|event| event.flags & 7);
+                assert_eq!(flags.collect::<Vec<_>>(), [WRITE], "access {a}");
+                continue;
+            }
+            let end = does_with(&w, WRITE | OWN, CACHE_MAINTENANCE, WRITE);
+            assert_eq!(end, End::Through(u32::from(!writes)), "access {a}");
+        }
+    }
+}
+
+#[test]
+fn cache_maintenance_from_el1_of_read_only_memory_ends_in_an_abort() {
+    for (ty, writable, _) in TYPES {
+        let w = plain();
+        let _d = scene(&w, ty);
+        let expected = match writable {
+            true => End::Through(0),
+            false => End::Abort(1),
+        };
+        let end = does_with(&w, WRITE | OWN, CACHE_MAINTENANCE, WRITE);
+        assert_eq!(end, expected, "type {ty}");
+    }
+}
+
+/// HCR_EL2.PTW: stage 2 lets no walk come to Device memory, though an instruction may read it.
+#[test]
+fn a_walk_of_tables_in_device_memory_ends_in_an_abort() {
+    for by in [READ, WRITE, FETCH] {
+        for restricted in [false, true] {
+            let w = plain();
+            let d = scene(&w, p2mt::MMIO_DEV);
+            if restricted {
+                assert_eq!(d.set_access(GFN, 1, 0, access::N), 0);
+            }
+            assert!(!w.walker_can(0, GPA, false));
+            let end = does(&w, by | WALK, READ);
+            assert_eq!(
+                end,
+                End::Abort(1 + u32::from(restricted)),
+                "instruction {by:#b}"
+            );
+            assert!(w.guest_can(0, GPA, false));
+        }
     }
 }

@@ -220,6 +220,8 @@ imports! {
     /// # Safety
     /// They are the registers that the current vCPU's trap has saved.
     unsafe fn xs_inject_undef_exception(regs: &Opaque<cpu_user_regs>, hsr: hsr);
+    /// Safe: reads a register that the current vCPU's trap has saved on this CPU's stack.
+    safe fn xs_trap_is_from_el0() -> bool;
     /// Safe: writes the registers that the current vCPU's trap has saved on this CPU's stack,
     /// and registers of EL1.
     safe fn xs_inject_external_abort(gva: vaddr_t) -> bool;

@@ -179,7 +179,7 @@ pub extern "C" fn xen_p2m_resolve_permission_fault(
     hsr: sys::register_t,
 ) -> bool {
     let (mut cx, npfec) = npfec.enter();
-    let npfec = permission::as_stage_2_was_asked(npfec, hsr);
+    let npfec = permission::as_stage_2_was_asked(&cx, npfec, hsr);
     permission::resolve(&mut cx, Ipa::new(gpa), Gva::new(gla), npfec)
 }
 

@@ -29,18 +29,22 @@
 //! faults again, and then there is an event. And a type that forbids the access *now* is reason
 //! enough, even where it was another page that was refused: the next try would be refused too.
 //!
-//! **Cache maintenance by address** (DC and IC by VA at EL0) needs the permission to read, and
-//! its syndrome says that it wrote (ISS.WnR is 1 if ISS.CM is; DDI 0487K, D19.2.37). The C takes
+//! **Cache maintenance by address** says in its syndrome that it wrote (ISS.WnR is 1 if ISS.CM is;
+//! DDI 0487K, D19.2.37). From EL0 (DC and IC by VA) it needs the permission to read. The C takes
 //! it for a write: in a page that may be written and not be read, nothing explains the fault,
-//! and the guest faults for ever. Here it is a read ([`as_stage_2_was_asked`]). (DC ZVA is a write,
-//! and its syndrome has CM clear.)
+//! and the guest faults for ever. Here it is a read ([`as_stage_2_was_asked`]). From EL1 one
+//! instruction needs a permission, and that is to write: DC IVAC, which EL0 cannot execute (DDI 0487,
+//! "DC IVAC"; in a guest it cleans as well, but asks for the permission all the same: a Cortex-A53
+//! does). So there it is a write, as the syndrome says. (DC ZVA is a write, and its syndrome has CM
+//! clear.)
 //!
 //! **Walks of the guest's own tables** (S1PTW) fetch nothing, and read whatever the instruction
-//! did. No type forbids reading; so if the table's page is read-only, the walker was writing
-//! the access flag or the dirty state. (With mem_access the read may have been refused, and the
-//! restriction lifted before Xen looked. Nothing tells the two apart. A guest whose tables are
-//! in read-only memory, while a monitor forbids reading and lifts that at the same moment on
-//! another CPU, gets an abort that it would not need.)
+//! did. If the table's page is read-only, the walker was writing the access flag or the dirty
+//! state. (With mem_access the read may have been refused, and the restriction lifted before Xen
+//! looked. Nothing tells the two apart. A guest whose tables are in read-only memory, while a
+//! monitor forbids reading and lifts that at the same moment on another CPU, gets an abort that it
+//! would not need.) One type forbids even the read: Xen sets HCR_EL2.PTW, so a walk that comes to
+//! Device memory is a permission fault (DDI 0487, "HCR_EL2.PTW").
 #![forbid(unsafe_code)]
 
 use xen_sys as sys;
@@ -56,11 +60,16 @@ use crate::types::p2m_type::P2mType;
 /// ISS.CM of a data abort: cache maintenance, or an address translation instruction.
 const HSR_CM: u64 = 1 << 8;
 
-/// The access that stage 2 refused, if the trap handler has only read what the syndrome says of
-/// reads and writes.
-pub(crate) fn as_stage_2_was_asked(mut npfec: sys::npfec, hsr: u64) -> sys::npfec {
+/// The access that stage 2 refused to the current vCPU, if the trap handler has only read what the
+/// syndrome says of reads and writes.
+pub(crate) fn as_stage_2_was_asked(
+    cx: &Unlocked<'_>,
+    mut npfec: sys::npfec,
+    hsr: u64,
+) -> sys::npfec {
     // (Of a fetch the bit is RES0, and it does not write.)
-    if hsr & HSR_CM != 0 && npfec.write_access() != 0 {
+    let is_maintenance = hsr & HSR_CM != 0 && npfec.write_access() != 0;
+    if is_maintenance && current_vcpu(cx).traps_from_el0() {
         npfec.set_read_access(1);
         npfec.set_write_access(0);
     }
@@ -89,8 +98,9 @@ fn type_allows(cx: &mut Unlocked<'_>, ipa: Ipa, access: &Access) -> bool {
         .is_none_or(|ty| access.is_allowed_by(ty))
 }
 
-/// What stage 2 was asked for, beside reading, which all types allow.
+/// What stage 2 was asked for, beside reading, which all types allow to all but a walker.
 struct Access {
+    by_walker: bool,
     write: bool,
     fetch: bool,
 }
@@ -99,12 +109,15 @@ impl Access {
     fn of(npfec: sys::npfec) -> Self {
         let by_walker = npfec.kind() == sys::npfec_kind_in_gpt;
         Self {
+            by_walker,
             write: by_walker || npfec.write_access() != 0,
             fetch: !by_walker && npfec.insn_fetch() != 0,
         }
     }
 
     fn is_allowed_by(&self, ty: P2mType) -> bool {
-        (ty.is_writable() || !self.write) && (ty.is_executable() || !self.fetch)
+        (ty.is_writable() || !self.write)
+            && (ty.is_executable() || !self.fetch)
+            && (ty.is_walkable() || !self.by_walker)
     }
 }

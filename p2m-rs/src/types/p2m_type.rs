@@ -102,6 +102,12 @@ impl P2mType {
     pub const fn is_executable(self) -> bool {
         self.is_ram()
     }
+
+    /// Whether a guest's own tables may be there: Xen sets HCR_EL2.PTW, so stage 2 lets no walk of
+    /// stage 1 come to Device memory.
+    pub const fn is_walkable(self) -> bool {
+        !matches!(self, Self::MmioDirectDev)
+    }
 }
 
 /// Some of the types: bit n for the type with C's value n.

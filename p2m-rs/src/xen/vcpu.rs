@@ -151,6 +151,12 @@ impl Vcpu {
         self.c().field(NeedFlushToRam).set(need);
     }
 
+    /// Whether the trap of the current vCPU, which this is, came from EL0.
+    pub fn traps_from_el0(&self) -> bool {
+        debug_assert!(self.is_current());
+        sys::xs_trap_is_from_el0()
+    }
+
     /// Injects a synchronous external abort into the current vCPU, whose trap this is, for its
     /// access to `gva`. Returns false, and does nothing, if the guest is a 32-bit one.
     pub fn inject_external_abort(&self, gva: Gva) -> bool {

@@ -15,6 +15,15 @@ pub const WRITE: u64 = 1 << 7;
 /// XN\[1\], bit 54.
 pub const XN: u64 = 1 << 54;
 
+/// MemAttr\[3:2\], bits 5:4: 0b00 is Device memory.
+const NOT_DEVICE: u64 = 3 << 4;
+
+/// Whether a leaf's memory is Device memory.
+#[must_use]
+pub fn is_device(leaf: u64) -> bool {
+    leaf & NOT_DEVICE == 0
+}
+
 /// Bits 47:12.
 #[must_use]
 pub fn mfn(entry: u64) -> u64 {

@@ -30,6 +30,8 @@ pub(crate) struct Devices {
     pub(crate) undef_injected: u32,
     /// Guests are 32-bit ones, to whom no external abort can be injected.
     pub(crate) guest_is_32_bit: bool,
+    /// Guests are at EL0 when they trap, and else at EL1.
+    pub(crate) guest_is_at_el0: bool,
     /// The virtual addresses of external aborts.
     pub(crate) aborts_injected: Vec<u64>,
     pub(crate) icache_invalidations: u32,

@@ -42,6 +42,10 @@ pub(crate) enum Want {
     Read,
     Write,
     Execute,
+    /// An entry of the guest's own tables, by the walker: to read it, or to write the access flag or the
+    /// dirty state to it.
+    WalkRead,
+    WalkWrite,
     /// Nothing but that it is mapped.
     Mapping,
 }

@@ -133,6 +133,9 @@ impl State {
                 Want::Read => entry & pte::READ != 0,
                 Want::Write => entry & pte::WRITE != 0,
                 Want::Execute => entry & pte::XN == 0,
+                // Xen sets HCR_EL2.PTW.
+                Want::WalkRead => entry & pte::READ != 0 && !pte::is_device(entry),
+                Want::WalkWrite => entry & pte::WRITE != 0 && !pte::is_device(entry),
                 Want::Mapping => true,
             };
             let mask = (1u64 << shift(level)) - 1;
@@ -159,7 +162,7 @@ impl State {
         let vmid = (self.cpus.cpus[cpu].vttbr >> 48) as u16;
         let tables = self.guests.get(&self.cpus.cpus[cpu].current)?.tables_in;
         let read = match tables {
-            Some(gfn) => self.hardware_walk(cpu, gfn << 12, Want::Read),
+            Some(gfn) => self.hardware_walk(cpu, gfn << 12, Want::WalkRead),
             None => Some(0),
         };
         let stage1 = self.guests.get(&self.cpus.cpus[cpu].current)?;
@@ -171,7 +174,7 @@ impl State {
     fn stage1(&mut self, cpu: usize, va: u64, want: Want, stale: bool) -> Option<u64> {
         let mut tables = self.guests.get(&self.cpus.cpus[cpu].current)?.tables_in;
         if let Some(gfn) = tables {
-            let maddr = self.walk_or_cached(cpu, gfn << 12, Want::Read, stale)?;
+            let maddr = self.walk_or_cached(cpu, gfn << 12, Want::WalkRead, stale)?;
             tables = Some(maddr >> 12);
         }
         let stage1 = self.guests.get(&self.cpus.cpus[cpu].current)?;

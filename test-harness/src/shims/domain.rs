@@ -57,6 +57,11 @@ extern "C" fn xs_inject_undef_exception(_regs: *mut cpu_user_regs, _hsr: hsr) {
     });
 }
 
+#[unsafe(no_mangle)]
+extern "C" fn xs_trap_is_from_el0() -> bool {
+    with(|m, _| m.devices.guest_is_at_el0)
+}
+
 /// False for a 32-bit guest, as in helpers.c.
 #[unsafe(no_mangle)]
 extern "C" fn xs_inject_external_abort(gva: vaddr_t) -> bool {

@@ -233,6 +233,11 @@ impl World {
         self.locked(|m| m.devices.guest_is_32_bit = true);
     }
 
+    /// From now on guests trap from EL0, or from EL1, where they are at the beginning.
+    pub fn guest_is_at_el0(&self, is: bool) {
+        self.locked(|m| m.devices.guest_is_at_el0 = is);
+    }
+
     /// The virtual addresses of the external aborts injected since last asked.
     pub fn aborts_injected(&self) -> Vec<u64> {
         self.locked(|m| std::mem::take(&mut m.devices.aborts_injected))

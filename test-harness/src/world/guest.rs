@@ -15,6 +15,17 @@ impl World {
         self.locked(|m| m.hardware_walk(cpu, ipa, want).is_some())
     }
 
+    /// The walks of the MMU through the guest's own tables: does one that comes to `ipa` get through?
+    #[must_use]
+    pub fn walker_can(&self, cpu: usize, ipa: u64, write: bool) -> bool {
+        let want = if write {
+            Want::WalkWrite
+        } else {
+            Want::WalkRead
+        };
+        self.locked(|m| m.hardware_walk(cpu, ipa, want).is_some())
+    }
+
     /// The machine address that the guest on `cpu` reads at `ipa`.
     #[must_use]
     pub fn guest_reads(&self, cpu: usize, ipa: u64) -> Option<u64> {

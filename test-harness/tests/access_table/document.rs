@@ -49,11 +49,12 @@ pub(crate) enum Act {
     /// The page has the guest's tables; the buffer is elsewhere.
     CopyThrough,
     CacheByVa,
+    InvalidateByVa,
     AtToIt,
     AtThrough,
 }
 
-pub(crate) const ACTS: [(&str, Act); 11] = [
+pub(crate) const ACTS: [(&str, Act); 12] = [
     ("read", Act::Read),
     ("write", Act::Write),
     ("fetch", Act::Fetch),
@@ -63,6 +64,7 @@ pub(crate) const ACTS: [(&str, Act); 11] = [
     ("Xen copies to it", Act::CopyTo),
     ("Xen copies through it", Act::CopyThrough),
     ("DC, IC by VA, EL0", Act::CacheByVa),
+    ("DC IVAC, EL1", Act::InvalidateByVa),
     ("AT, to it", Act::AtToIt),
     ("AT, through it", Act::AtThrough),
 ];

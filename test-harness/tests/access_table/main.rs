@@ -62,6 +62,7 @@ fn played(act: Act, a: u32, listener: Listener, instruction: u32) -> Outcome {
     const X: u32 = 4;
     let w = plain();
     let (d, v) = scene(&w, a, listener);
+    w.guest_is_at_el0(act == Act::CacheByVa);
     let gpa = GFN << 12 | OFFSET;
     let may = |want: u32| match want {
         R => w.guest_can(0, gpa, false),
@@ -88,6 +89,7 @@ fn played(act: Act, a: u32, listener: Listener, instruction: u32) -> Outcome {
         Act::WalkWrites => (may(R) && may(W), instruction, true, 0),
         // From EL0 they need the permission to read; WnR is set for all of these.
         Act::CacheByVa => (may(R), W, false, CM),
+        Act::InvalidateByVa => (may(W), W, false, CM),
         Act::AtThrough => (may(R), W, true, CM),
         // It is a walk of stage 1 only: the page is never reached.
         Act::AtToIt => (true, 0, false, 0),
@@ -158,7 +160,7 @@ fn each_cell_of_the_document_is_what_the_code_does() {
     let (doc, outcomes) = (Document::read(), all());
     assert_eq!(doc.accesses.len(), ACCESSES.len() + 1);
     assert_eq!(doc.accesses[0].len(), ACTS.len() + 1);
-    assert_eq!(outcomes.len(), 11 * 3 * (9 + 2 * 3));
+    assert_eq!(outcomes.len(), 11 * 3 * (10 + 2 * 3));
     let wrong = wrong(&doc, &outcomes);
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

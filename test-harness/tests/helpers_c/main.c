@@ -437,6 +437,7 @@ static void abort_of(unsigned int mode, bool fetch, bool write, bool cache, bool
     esr = (ec | !el0) << 26 | (uint64_t)len << 25 | 0x10;
     if ( !fetch )
         esr |= cache << 8 | write << 6;
+    HOLDS(xs_trap_is_from_el0() == el0, "mode %#x", mode);
     made = 0;
     HOLDS(xs_inject_external_abort(0xabcdef), "mode %#x", mode);
     HOLDS(made == 3 && is_call(0, "inject_undef_exception"), "mode %#x", mode);
@@ -448,12 +449,12 @@ static void abort_of(unsigned int mode, bool fetch, bool write, bool cache, bool
 
 static void aborts(void)
 {
-    /* EL0t, EL1t, EL1h, and 32-bit EL0. */
-    static const unsigned int modes[] = { 0, 4, 5, 0x10 };
+    /* EL0t, EL1t, EL1h, and 32-bit EL0 and Supervisor mode. */
+    static const unsigned int modes[] = { 0, 4, 5, 0x10, 0x13 };
 
     current = &guest;
 
-    for ( unsigned int i = 0; i < 4; i++ )
+    for ( unsigned int i = 0; i < 5; i++ )
         for ( unsigned int bits = 0; bits < 16; bits++ )
             abort_of(modes[i], bits & 1, bits & 2, bits & 4, bits & 8);
     made = 0;

@@ -72,7 +72,7 @@ const BEYOND_THE_C: [&str; 2] = [
 ];
 
 /// Helpers that only these call.
-const HELPERS_BEYOND: [&str; 1] = ["xs_inject_external_abort"];
+const HELPERS_BEYOND: [&str; 2] = ["xs_inject_external_abort", "xs_trap_is_from_el0"];
 
 /// How large these may be, with every compiler.
 const MOST_BEYOND: u32 = 2048;
