@@ -32,6 +32,7 @@ bool xs_rw_is_locked(const rwlock_t *l) { return rw_is_locked(l); }
 bool xs_rw_is_write_locked(const rwlock_t *l) { return rw_is_write_locked(l); }
 bool xs_spin_is_locked(const spinlock_t *l) { return spin_is_locked(l); }
 bool xs_local_irq_is_enabled(void) { return local_irq_is_enabled(); }
+bool xs_in_irq(void) { return in_irq(); }
 
 bool xs_domain_is_paused(const struct domain *d)
 {

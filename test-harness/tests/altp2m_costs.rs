@@ -8,9 +8,9 @@
 mod common;
 
 use common::views::{ipa, Viewed};
-use common::{p2mt, ram, M2};
+use common::{errno, p2mt, ram, M2};
 use p2m_rs::types::access::P2mAccess;
-use test_harness::{Config, Event, Vcpu};
+use test_harness::{Config, Event, Preempt, Vcpu};
 
 /// TLB invalidations on all CPUs (of a whole VMID, of an IPA) and on this CPU, stores to entries,
 /// tables that are taken from the pool (given back, if negative).
@@ -213,4 +213,76 @@ fn the_document_says_what_views_cost() {
         document.contains(&wanted),
         "docs/altp2m.md is to have:\n{wanted}"
     );
+}
+
+/// Nine views in which a page of each kind of leaf was copied, and a block that was split.
+fn all_views() -> Viewed {
+    let (v, _, _) = machine();
+    while v.try_create(P2mAccess::Rwx).is_ok() {}
+    let numbers: Vec<u16> = v.d.views().iter().map(|(number, _)| *number).collect();
+    assert_eq!(numbers.len(), 9);
+    for n in numbers {
+        v.vcpu_in(0, n);
+        assert!(v.read(0, PAGE).is_some() && v.read(0, BLOCK).is_some());
+        assert_eq!(v.set_access(n, BLOCK + 5, P2mAccess::R), Ok(()));
+    }
+    v
+}
+
+/// A guest can have one call unmap 512 frames, one by one, without a look for preemption. So what all
+/// views have copied of a frame is forgotten with the flush that one of them needs.
+#[test]
+fn nine_views_forget_a_frame_with_one_flush() {
+    let v = all_views();
+    let unmap = |gfn, nr| move |v: &Viewed| assert_eq!(v.d.remove(gfn, nr, mfn_of(gfn)), 0);
+    let one_page = Cost {
+        vmid: 0,
+        ipa: 2,
+        local: 0,
+        stores: 9 + 1,
+        tables: 0,
+    };
+    assert_eq!(cost(&v, || unmap(PAGE, 1)(&v)), one_page);
+    // Nine tables go, after the one flush for all of them, which is of 512 frames.
+    let block = cost(&v, || unmap(BLOCK, M2)(&v));
+    assert_eq!((block.stores, block.tables), (9 + 1, -9));
+    let one = {
+        let (v, n, _) = machine();
+        assert!(v.read(0, BLOCK).is_some());
+        assert_eq!(v.set_access(n, BLOCK + 5, P2mAccess::R), Ok(()));
+        cost(&v, || unmap(BLOCK, M2)(&v))
+    };
+    assert_eq!((block.vmid, block.ipa), (one.vmid, one.ipa));
+    assert_eq!((one.stores, one.tables), (1 + 1, -1));
+    assert_eq!(v.access(1, BLOCK), None);
+}
+
+fn mfn_of(gfn: u64) -> u64 {
+    if gfn == PAGE {
+        ram(0)
+    } else {
+        ram(0) + M2
+    }
+}
+
+/// Each continuation of the call that unmaps all of a dying domain comes to its views: what is empty is
+/// not emptied again.
+#[test]
+fn the_views_of_a_dying_domain_are_emptied_once() {
+    let v = all_views();
+    for n in 0..6 {
+        assert_eq!(
+            v.d.insert(0x10_0000 + n * M2, 1, ram(0) + 4 * M2 + n, p2mt::RAM_RW),
+            0
+        );
+    }
+    v.d.set_dying_state(1);
+    v.w.preempt(Preempt::Always);
+    let first = cost(&v, || assert_eq!(v.d.relinquish(), errno::ERESTART));
+    let second = cost(&v, || assert_eq!(v.d.relinquish(), errno::ERESTART));
+    // The host's.
+    assert_eq!(second.vmid, 1);
+    assert_eq!(first.vmid, 9 + 1);
+    v.w.preempt(Preempt::Never);
+    v.w.destroy(v.d);
 }

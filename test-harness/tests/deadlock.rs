@@ -11,6 +11,8 @@
 
 mod common;
 use common::{access, guest, p2mt, plain, ram};
+use p2m_rs::p2m::token::unlocked_entry;
+use p2m_rs::p2m::P2m;
 use test_harness::{attach, Domain, Event, Preempt, Stage1Entry, Vcpu, Violation, World};
 
 const BUFFER: u64 = 0x4000_0000;
@@ -137,4 +139,36 @@ fn readers_get_through_while_another_cpu_changes_the_same_pages() {
         stop.store(true, std::sync::atomic::Ordering::Relaxed);
     });
     w.check();
+}
+
+/// Debug key `d` prints the stack of the guest that it has interrupted: from the interrupt itself, or on another
+/// CPU, where the code that was interrupted may hold the lock, or wait for it. In a debug build that is noticed,
+/// and there is no page, instead of a second lock (docs/differences.md, K9).
+#[test]
+fn an_interrupt_that_comes_while_the_lock_is_held_gets_no_page() {
+    for of_device in [false, true] {
+        for restricted in [false, true] {
+            let w = plain();
+            let (d, v) = scene(&w);
+            // With it, the hardware does not get through, and the lock is wanted.
+            if restricted {
+                assert_eq!(d.set_access(BUFFER_GFN, 1, 0, access::N), 0);
+            }
+            // SAFETY: the world keeps the structure alive.
+            let p2m = unsafe { P2m::from_ptr(d.p2m()) };
+            // SAFETY: the test holds no lock.
+            unsafe {
+                unlocked_entry(|cx| {
+                    let _held = p2m.write(cx);
+                    w.in_interrupt(of_device, || {
+                        assert!(v.page_from_gva(BUFFER, false).is_none());
+                    });
+                });
+            }
+            // Not held: as ever.
+            let page = v.page_from_gva(BUFFER, false).unwrap();
+            assert_eq!(page.put(), ram(0));
+            w.check();
+        }
+    }
 }

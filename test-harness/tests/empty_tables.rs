@@ -234,6 +234,41 @@ fn a_search_ends_where_preemption_is_due() {
     w.destroy(d);
 }
 
+/// A search that was given up has not found that there is no room. So where the call has something to
+/// show already, it goes on later, and says -ENOMEM only of a search that came to its end.
+#[test]
+fn a_call_that_is_preempted_while_it_searches_goes_on_later() {
+    let w = plain();
+    let d = small(&w, 39);
+    // Pages, which have a table, and a block, which needs one.
+    for n in [0].into_iter().chain(2..39) {
+        assert_eq!(insert(d, G1 + n * M2 + 511), 0);
+    }
+    assert_eq!(d.insert(G1 + M2, M2, ram(0) + M2, p2mt::RAM_RW), 0);
+    assert_eq!(w.free_pool_pages(d), 0);
+    let table = u32::try_from(M2).unwrap();
+    let restrict = |start| d.set_access(G1, table + 1, start, access::R);
+    let enomem = i64::from(errno::ENOMEM);
+    assert_eq!(restrict(0), enomem);
+    let checks = w.preempt_checks();
+    assert_eq!(restrict(0), enomem);
+    let checks = w.preempt_checks() - checks;
+    assert!(checks > 2, "only {checks} looks, so none in the search");
+    for k in 1..=checks {
+        w.preempt(Preempt::From(k));
+        assert_eq!(restrict(0), i64::from(table), "look {k} of {checks}");
+    }
+    // It has got no further: that is not repeated without end.
+    w.preempt(Preempt::Always);
+    assert_eq!(restrict(table), enomem);
+    w.preempt(Preempt::Never);
+    assert_eq!(remove(d, G1 + 20 * M2 + 511), 0);
+    assert_eq!(restrict(table), 0);
+    assert_eq!(d.access(G1 + M2), (0, access::R));
+    w.check();
+    w.destroy(d);
+}
+
 /// The most that can come together: a block of 1 GiB is split, for which one page is free and
 /// one is found, and nothing was done yet.
 #[test]

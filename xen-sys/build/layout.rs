@@ -34,6 +34,7 @@ const FIELDS: &[(&str, &str)] = &[
     ("struct p2m_domain", "access_required"),
     ("struct p2m_domain", "mem_access_enabled"),
     ("struct p2m_domain", "default_access"),
+    ("struct p2m_domain", "mem_access_settings"),
     ("struct p2m_domain", "domain"),
     ("struct p2m_domain", "last_vcpu_ran"),
     ("struct paging_domain", "lock"),

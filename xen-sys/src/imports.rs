@@ -187,6 +187,8 @@ imports! {
     safe fn xs_next_possible_cpu(cpu: c_int) -> c_uint;
     /// Safe: reads a flag of this CPU.
     safe fn xs_local_irq_is_enabled() -> bool;
+    /// Safe: reads a counter of this CPU.
+    safe fn xs_in_irq() -> bool;
     /// Safe: reads a per-CPU variable.
     safe fn xs_softirq_pending() -> bool;
     /// Safe: reads a per-CPU variable and flags of the current vCPU.

@@ -4,6 +4,7 @@
 
 use core::cell::Cell;
 use core::ffi::c_uint;
+use core::ptr::with_exposed_provenance;
 
 use crate::{
     cpu_hwcaps, domain, hardware_domain, per_cpu__cpu_id, per_cpu__curr_vcpu, vcpu, Opaque,
@@ -19,7 +20,8 @@ crate::fields! {
     unsafe DomainOptions: domain.options as Cell<c_uint>, "never changes";
 }
 
-/// `this_cpu(variable)`: Xen keeps the offset of a CPU's area in TPIDR_EL2.
+/// `this_cpu(variable)`: Xen keeps the offset of a CPU's area in TPIDR_EL2. The address is computed as a
+/// number (C's `RELOC_HIDE`), for it is in another allocation than the variable that the linker knows.
 ///
 /// # Safety
 ///
@@ -27,10 +29,12 @@ crate::fields! {
 /// caller may be on another CPU later.
 #[inline(always)]
 unsafe fn this_cpu<T: Copy>(variable: *const T) -> &'static Cell<T> {
-    let here = variable.wrapping_byte_add(crate::arch::this_cpu_offset());
+    let here = variable
+        .expose_provenance()
+        .wrapping_add(crate::arch::this_cpu_offset());
     // SAFETY: this CPU's copy of the variable. start_xen() and start_secondary() set the
-    // register up first of all.
-    unsafe { &*here.cast::<Cell<T>>() }
+    // register up first of all. C has allocated the area, and knows its address as a number.
+    unsafe { &*with_exposed_provenance::<Cell<T>>(here) }
 }
 
 /// `smp_processor_id()`.

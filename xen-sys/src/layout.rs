@@ -46,6 +46,7 @@ same_offset! {
     p2m_domain, access_required => STRUCT_P2M_DOMAIN_ACCESS_REQUIRED;
     p2m_domain, mem_access_enabled => STRUCT_P2M_DOMAIN_MEM_ACCESS_ENABLED;
     p2m_domain, default_access => STRUCT_P2M_DOMAIN_DEFAULT_ACCESS;
+    p2m_domain, mem_access_settings => STRUCT_P2M_DOMAIN_MEM_ACCESS_SETTINGS;
     p2m_domain, domain => STRUCT_P2M_DOMAIN_DOMAIN;
     p2m_domain, last_vcpu_ran => STRUCT_P2M_DOMAIN_LAST_VCPU_RAN;
     paging_domain, lock => STRUCT_PAGING_DOMAIN_LOCK;

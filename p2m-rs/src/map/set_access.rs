@@ -185,10 +185,15 @@ impl AccessChange {
                     }
                 }
                 Ok(Step::Stop) => break,
-                // The other attempt is a step of its own, as the first one of a call is.
-                Err(failure) if room.makes_room(write, failure) => {
+                Err(Failure::NoTable) => {
+                    // The other attempt is a step of its own, as the first one of a call is. And a search
+                    // that ended because preemption is due has not found that there is no room.
+                    let has_room = room.makes_room(write, Failure::NoTable);
                     if cpu::hypercall_preempt_check() && position.has_restart_point() {
                         break;
+                    }
+                    if !has_room {
+                        return Err(Failure::NoTable);
                     }
                 }
                 Err(failure) => return Err(failure),

@@ -201,6 +201,17 @@ impl<'l> Deferred<'l> {
         }
     }
 
+    /// Takes over what a view of this p2m has deferred: it has the same VMID, and its tables come from the
+    /// same pool.
+    #[cfg(config_altp2m)]
+    pub(super) fn take_over_from_view(&self, view: &Deferred<'_>) {
+        self.barrier
+            .set(self.barrier.get() | view.barrier.replace(false));
+        let stale = view.stale.replace(Stale::Nothing);
+        self.stale.set(self.stale.get().union(stale));
+        self.pages.take_over_from_view(&view.pages);
+    }
+
     /// Takes over the flush that C has deferred since it holds the lock (`need_flush`), at the
     /// beginning of a function that C calls with the lock held.
     #[inline(always)]

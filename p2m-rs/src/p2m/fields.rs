@@ -22,7 +22,7 @@ impl ReadView {
         Gfn::new(self.p2m().c().field(MaxMappedGfn).load(Relaxed))
     }
 
-    /// Lowest guest frame that was ever mapped; during teardown, where to
+    /// Lowest guest frame that was ever mapped, `!0` if none was; during teardown, where to
     /// resume.
     pub fn lowest_mapped_gfn(&self) -> Gfn {
         Gfn::new(self.p2m().c().field(LowestMappedGfn).load(Relaxed))

@@ -77,7 +77,7 @@ impl RootIsEmpty<'_, Host> {
 /// # Invariants
 ///
 /// The p2m's write lock is held for `'l`. The last `removed` pages of the list are those of
-/// tables that were removed from the tree.
+/// tables that were removed from the tree, or from that of a view of the p2m.
 pub(crate) struct TablePages<'l> {
     p2m: &'l P2m,
     removed: Cell<usize>,
@@ -132,9 +132,13 @@ impl<'l> TablePages<'l> {
     /// Defers the freeing of a removed table's page until after the TLB flush: moves the page to
     /// the end of the list.
     pub(crate) fn free_later(&self, page: TablePage<'_>) {
-        let page = self.unlist(page).into_page();
-        // SAFETY: the write lock is held; just taken off.
-        unsafe { sys::xs_page_list_add_tail(page.c(), self.list()) };
+        self.list_removed(self.unlist(page));
+    }
+
+    #[inline(always)]
+    fn list_removed(&self, page: FreePage) {
+        // SAFETY: the write lock is held; the page is in no list.
+        unsafe { sys::xs_page_list_add_tail(page.into_page().c(), self.list()) };
         self.removed.set(self.removed.get() + 1);
     }
 
@@ -163,12 +167,7 @@ impl<'l> TablePages<'l> {
         let mut pool = domain
             .filter(|domain| !domain.is_hardware_domain())
             .map(Domain::lock_pool);
-        for _ in 0..self.removed.replace(0) {
-            // SAFETY: the write lock is held.
-            let Some(page) = (unsafe { sys::xs_page_list_last(self.list()) }) else {
-                break;
-            };
-            let page = self.unlist(TablePage(Page::from_c(page), PhantomData));
+        for page in self.take_removed() {
             match &mut pool {
                 Some(pool) => pool.push(page),
                 None => free_heap_page(page),
@@ -176,6 +175,19 @@ impl<'l> TablePages<'l> {
         }
         if let Some(pool) = &mut pool {
             self.spare.give_back(pool);
+        }
+    }
+
+    /// Takes over the pages of the tables that were removed from a view of this p2m: they are freed with
+    /// this p2m's.
+    #[cfg(config_altp2m)]
+    pub(super) fn take_over_from_view(&self, view: &TablePages<'_>) {
+        debug_assert_eq!(
+            self.p2m.domain().map(Domain::id),
+            view.p2m.domain().map(Domain::id)
+        );
+        for page in view.take_removed() {
+            self.list_removed(page);
         }
     }
 
@@ -202,6 +214,16 @@ impl<'l> TablePages<'l> {
         // SAFETY: off the list, and out of reach, since the root is empty.
         self.give_back(unsafe { FreePage::again(Page::from_c(page)) });
         true
+    }
+
+    /// Takes the pages of the removed tables off the list.
+    #[inline(always)]
+    fn take_removed(&self) -> impl Iterator<Item = FreePage> + '_ {
+        (0..self.removed.replace(0)).map_while(|_| {
+            // SAFETY: the write lock is held.
+            let page = unsafe { sys::xs_page_list_last(self.list()) }?;
+            Some(self.unlist(TablePage(Page::from_c(page), PhantomData)))
+        })
     }
 
     /// Takes a page off the list.

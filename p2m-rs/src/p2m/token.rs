@@ -44,7 +44,9 @@ pub unsafe fn unlocked_entry<R>(f: impl for<'c> FnOnce(&mut Unlocked<'c>) -> R) 
 ///
 /// This CPU holds no p2m lock, and there is no token that is not borrowed, when the exported
 /// function begins that has this value. (A software walk comes back into an exported function
-/// while the token of the outer call is borrowed.) There is no constructor: C passes one, as what is inside.
+/// while the token of the outer call is borrowed. And debug key `d` calls `get_page_from_gva` from an
+/// interrupt, which may have come while the lock was held: docs/differences.md, K9.) There is no constructor:
+/// C passes one, as what is inside.
 #[repr(transparent)]
 pub struct CalledUnlocked<'c, A>(A, PhantomData<Unlocked<'c>>);
 
@@ -61,6 +63,13 @@ impl<'c, A: Copy> CalledUnlocked<'c, A> {
     #[inline(always)]
     pub fn argument(&self) -> A {
         self.0
+    }
+
+    /// [`Self::enter`], for what is called from interrupts, too. `None` if this one has come while the CPU
+    /// held or awaited a p2m lock. Only debug builds know that.
+    #[inline(always)]
+    pub fn enter_unless_interrupting(self) -> Option<(Unlocked<'c>, A)> {
+        (!nesting::is_interrupted()).then(|| self.enter())
     }
 
     /// The token for this call, and the argument.
@@ -97,6 +106,15 @@ pub(super) mod nesting {
             let nested = held().is_some_and(|held| held.load(Relaxed));
             assert!(!nested, "called by a CPU that holds a p2m lock");
         }
+    }
+
+    /// Whether this is an interrupt that has come while this CPU held or awaited a p2m lock. No, in
+    /// release builds.
+    #[inline(always)]
+    pub(super) fn is_interrupted() -> bool {
+        cfg!(debug_assertions)
+            && held().is_some_and(|held| held.load(Relaxed))
+            && cpu::handles_interrupt()
     }
 
     /// Notes that this CPU is about to take a p2m lock: a nested one would

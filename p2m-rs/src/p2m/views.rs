@@ -154,7 +154,8 @@ mod with_altp2m {
 
     /// A view whose host's lock is held for writing. Dropping it does the work that changes of
     /// its tables have deferred: barrier, TLB flush, and the freeing of tables. So what is done
-    /// to the host afterwards finds a view without loose ends.
+    /// to the host afterwards finds a view without loose ends. (But for
+    /// [`Self::leave_to_host`].)
     ///
     /// # Invariants
     ///
@@ -164,7 +165,7 @@ mod with_altp2m {
     pub struct ViewWrite<'v> {
         tables: WriteView<'v, View>,
         record: &'v Opaque<sys::p2m_view>,
-        host: &'v ReadView,
+        host: &'v WriteView<'v>,
     }
 
     static_assertions::assert_not_impl_any!(ViewRead<'static>: Send, Sync);
@@ -346,7 +347,10 @@ mod with_altp2m {
         ///
         /// It is a view, or was one, of this host p2m, whose [`WriteView`] is borrowed
         /// exclusively for `'v`.
-        pub(crate) unsafe fn of(record: &'v Opaque<sys::p2m_view>, host: &'v ReadView) -> Self {
+        pub(crate) unsafe fn of(
+            record: &'v Opaque<sys::p2m_view>,
+            host: &'v WriteView<'v>,
+        ) -> Self {
             // SAFETY: the lock that stands for the view's is held for writing, by the caller's
             // promise, and there is no other.
             let tables = unsafe { WriteView::of(P2m::of(record.field(ViewP2m))) };
@@ -360,6 +364,15 @@ mod with_altp2m {
         /// The host p2m, which does not change meanwhile.
         pub(crate) fn host(&self) -> &'v ReadView {
             self.host
+        }
+
+        /// Has the host do what is deferred, for whoever changes several views and does it once for all
+        /// of them, before anything relies on it. Returns whether there is anything to do.
+        pub(crate) fn leave_to_host(self) -> bool {
+            let deferred = self.tables.deferred();
+            let is_any = deferred.is_flush_needed();
+            self.host.deferred().take_over_from_view(deferred);
+            is_any
         }
 
         /// The view's tables, for what changes all of them.

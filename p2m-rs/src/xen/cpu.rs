@@ -52,6 +52,12 @@ pub fn irqs_enabled() -> bool {
     sys::xs_local_irq_is_enabled()
 }
 
+/// Whether this CPU handles an interrupt. Those from other CPUs are handled with interrupts masked, which
+/// `in_irq` does not know of. For assertions: release builds do not have these helpers.
+pub fn handles_interrupt() -> bool {
+    sys::xs_in_irq() || !irqs_enabled()
+}
+
 /// Whether a softirq waits on this CPU (`softirq_pending`).
 pub fn softirq_pending() -> bool {
     sys::xs_softirq_pending()

@@ -24,6 +24,8 @@ pub(crate) struct Cpu {
     /// Address of the running `struct vcpu`; 0 until the world sets its idle one.
     pub(crate) current: usize,
     pub(crate) irqs_off: bool,
+    /// It handles a device's interrupt (`in_irq`), with interrupts on.
+    pub(crate) in_irq: bool,
     pub(crate) vttbr: u64,
     /// The VTTBR_EL2 of whoever runs here, to which each flush must return.
     pub(crate) home_vttbr: u64,
@@ -56,6 +58,8 @@ pub enum Preempt {
     Always,
     /// At the k-th check from now (1 is the next), once.
     At(u64),
+    /// At the k-th check from now and at all that follow: what waits does so until the call ends.
+    From(u64),
 }
 
 /// What it is that waits.
@@ -108,6 +112,13 @@ impl Cpus {
             Preempt::At(n) => {
                 self.preempt = Preempt::At(n - 1);
                 false
+            }
+            Preempt::From(n) => {
+                self.preempt = match n {
+                    0 | 1 => Preempt::Always,
+                    _ => Preempt::From(n - 1),
+                };
+                n <= 1
             }
         }
     }

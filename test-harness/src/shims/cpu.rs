@@ -34,6 +34,11 @@ extern "C" fn xs_local_irq_is_enabled() -> bool {
 }
 
 #[unsafe(no_mangle)]
+extern "C" fn xs_in_irq() -> bool {
+    with(|m, cpu| m.cpus.cpus[cpu].in_irq)
+}
+
+#[unsafe(no_mangle)]
 extern "C" fn xs_local_irq_save() -> c_ulong {
     with(|m, cpu| {
         m.event(cpu, Event::IrqSave);

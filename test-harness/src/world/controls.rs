@@ -9,6 +9,7 @@ use crate::ground::config::Iommu;
 use crate::ground::event::{Checker, Event, Mfn};
 use crate::ground::handles::Domain;
 use crate::ground::pte;
+use crate::machine::here;
 use crate::model::cpu::{Preempt, Waiting};
 use crate::model::devices::MonitorRequest;
 use crate::rules::tree::Visitor;
@@ -226,6 +227,26 @@ impl World {
     #[must_use]
     pub fn undef_injected(&self) -> u32 {
         self.locked(|m| m.devices.undef_injected)
+    }
+
+    /// Runs `body` in an interrupt of this CPU: one of a device, with interrupts on, or from another CPU,
+    /// with interrupts off.
+    pub fn in_interrupt<R>(&self, of_device: bool, body: impl FnOnce() -> R) -> R {
+        let cpu = here().cpu;
+        let set = |is: bool| {
+            self.locked(|m| {
+                let c = &mut m.cpus.cpus[cpu];
+                *(if of_device {
+                    &mut c.in_irq
+                } else {
+                    &mut c.irqs_off
+                }) = is;
+            });
+        };
+        set(true);
+        let result = body();
+        set(false);
+        result
     }
 
     /// From now on guests are 32-bit ones: no external abort can be injected by us.

@@ -493,6 +493,7 @@ static void wrappers(void)
     SAME(xs_rw_is_write_locked(&rw), "rw_is_write_locked", &rw, 0);
     SAME(xs_spin_is_locked(&spin), "spin_is_locked", &spin, 0);
     SAME(xs_local_irq_is_enabled(), "local_irq_is_enabled", 0, 0);
+    SAME(xs_in_irq(), "in_irq", 0, 0);
     SAME(xs_page_to_mfn(&page), "page_to_mfn", &page, 0);
     SAME(xs_page_set_xenheap_gfn(&page, 6), "page_set_xenheap_gfn", &page, 6);
     SAME(xs_clear_page(&page), "clear_page", &page, 0);

@@ -74,6 +74,7 @@ union hsr {
 #define rw_is_write_locked(l) (NOTE("rw_is_write_locked", l, 0), true)
 #define spin_is_locked(l) (NOTE("spin_is_locked", l, 0), true)
 #define local_irq_is_enabled() (NOTE("local_irq_is_enabled", 0, 0), true)
+#define in_irq() (NOTE("in_irq", 0, 0), true)
 #define atomic_read(v) (*(v))
 
 /*

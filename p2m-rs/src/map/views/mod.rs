@@ -89,14 +89,21 @@ fn forget_in_all(write: &mut WriteView<'_>, gfn: Gfn, pages: u64) {
     if !tables::maps_any(write, gfn, pages) {
         return;
     }
+    // One flush for all views, since they share the VMID: a guest can have a call unmap 512 frames, one by
+    // one.
+    let mut is_flush_needed = false;
     for number in Number::all() {
         if let Some(mut view) = write.view_mut(number) {
             if view.may_have_remapped(gfn, pages) {
                 tables::reset(&mut view);
             } else {
                 tables::clear(&view, gfn, pages);
+                is_flush_needed |= view.leave_to_host();
             }
         }
+    }
+    if is_flush_needed {
+        write.finish_early();
     }
 }
 

@@ -95,9 +95,14 @@ fn free_all(view: &WriteView<'_, View>, table: RemovedTable<'_, View>, flushed: 
 }
 
 /// Empties a view of a dying domain, to which nothing will be copied any more: nothing is mapped in it,
-/// and no walk or TLB comes to one of its tables. They stay, for whoever frees them.
+/// and no walk or TLB comes to one of its tables. They stay, for whoever frees them. (Each continuation of
+/// the call that relinquishes the domain's memory comes here: only the first finds anything to do.)
 pub(super) fn empty(view: &mut ViewWrite<'_>) {
-    let _tables_are_left = empty_root(view.tables_mut());
+    let nothing = Gfn::new(!0);
+    if view.lowest_mapped_gfn() != nothing {
+        let _tables_are_left = empty_root(view.tables_mut());
+        view.tables_mut().set_lowest_mapped_gfn(nothing);
+    }
 }
 
 /// Empties the view, in which vCPUs may be, and frees its tables, in one step however many there are.
