@@ -22,7 +22,9 @@ pub mod translate;
 pub mod views;
 
 use core::cell::Cell;
-use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicU8, Ordering::Relaxed};
+use core::sync::atomic::{
+    AtomicBool, AtomicU16, AtomicU32, AtomicU64, AtomicU8, Ordering::Relaxed,
+};
 
 use xen_sys as sys;
 use xen_sys::Opaque;
@@ -49,7 +51,7 @@ sys::fields! {
     unsafe Pages: p2m_domain.pages as Opaque<sys::page_list_head>, "a place";
     unsafe Owner: p2m_domain.domain as Cell<*mut sys::domain>, "written by p2m_init and p2m_final_teardown, which run alone";
     unsafe Root: p2m_domain.root as Cell<*mut sys::page_info>, "written by p2m_init and p2m_final_teardown, which run alone";
-    unsafe Vmid: p2m_domain.vmid as Cell<u16>, "written by p2m_init, which runs alone";
+    unsafe Vmid: p2m_domain.vmid as AtomicU16, "written by p2m_init, which runs alone";
     unsafe VttbrEl2: p2m_domain.vttbr as AtomicU64, "read without the lock by context switches";
     unsafe MaxMappedGfn: p2m_domain.max_mapped_gfn as AtomicU64, "written under the write lock";
     unsafe LowestMappedGfn: p2m_domain.lowest_mapped_gfn as AtomicU64, "written under the write lock";
@@ -126,12 +128,12 @@ impl P2m {
 
     /// The VMID; `INVALID_VMID` (0) if there is none.
     pub fn vmid(&self) -> u16 {
-        self.c().field(Vmid).get()
+        self.c().field(Vmid).load(Relaxed)
     }
 
     /// Sets the VMID.
     pub(crate) fn set_vmid(&self, vmid: u16) {
-        self.c().field(Vmid).set(vmid);
+        self.c().field(Vmid).store(vmid, Relaxed);
     }
 
     /// VTTBR_EL2's value for this p2m: where its tables begin, and its VMID.

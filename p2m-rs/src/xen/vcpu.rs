@@ -2,6 +2,7 @@
 //! `struct vcpu`, as far as the p2m is concerned.
 
 use core::cell::Cell;
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 use xen_sys as sys;
 use xen_sys::arch;
@@ -29,9 +30,9 @@ structure! {
 sys::fields! {
     unsafe VcpuId: vcpu.vcpu_id as Cell<i32>, "never changes";
     unsafe VcpuDomain: vcpu.domain as Cell<*mut sys::domain>, "never changes";
-    unsafe Sctlr: vcpu.arch.sctlr as Cell<u64>, "of the CPU that switches to or from the vCPU";
-    unsafe Hcr: vcpu.arch.hcr_el2 as Cell<u64>, "of the CPU that the vCPU runs on";
-    unsafe NeedFlushToRam: vcpu.arch.need_flush_to_ram as Cell<bool>, "of the CPU that the vCPU runs on";
+    unsafe Sctlr: vcpu.arch.sctlr as AtomicU64, "of the CPU that switches to or from the vCPU";
+    unsafe Hcr: vcpu.arch.hcr_el2 as AtomicU64, "of the CPU that the vCPU runs on";
+    unsafe NeedFlushToRam: vcpu.arch.need_flush_to_ram as AtomicBool, "of the CPU that the vCPU runs on";
 }
 
 #[cfg(config_altp2m)]
@@ -50,14 +51,12 @@ impl Vcpu {
     /// The number of the view that it runs in; 0 for the host p2m.
     #[inline(always)]
     pub fn view(&self) -> u16 {
-        use core::sync::atomic::Ordering::Relaxed;
         self.c().field(View).load(Relaxed)
     }
 
     /// Sets [`Self::view`]. The vCPU is paused, and not running anywhere: the CPU that runs it
     /// next loads what the view says ([`crate::guest::context`]).
     pub(crate) fn set_view(&self, number: u16) {
-        use core::sync::atomic::Ordering::Relaxed;
         debug_assert!(!sys::xs_vcpu_is_running(self.c()));
         self.c().field(View).store(number, Relaxed);
     }
@@ -99,32 +98,37 @@ impl Vcpu {
 
     /// Saves the SCTLR_EL1 that is loaded.
     pub(crate) fn save_sctlr(&self) {
-        self.c().field(Sctlr).set(arch::read_sctlr_el1());
+        let sctlr = arch::read_sctlr_el1();
+        self.c().field(Sctlr).store(sctlr, Relaxed);
     }
 
     /// Loads the SCTLR_EL1 that was saved.
     pub(crate) fn load_sctlr(&self) {
         // SAFETY: the vCPU's own value, of a register that is the guest's.
-        unsafe { arch::write_sctlr_el1(self.c().field(Sctlr).get()) };
+        unsafe { arch::write_sctlr_el1(self.c().field(Sctlr).load(Relaxed)) };
     }
 
     /// HCR_EL2 of this vCPU.
     fn hcr(&self) -> u64 {
-        self.c().field(Hcr).get()
+        self.c().field(Hcr).load(Relaxed)
     }
 
     /// Loads HCR_EL2.
     pub(crate) fn load_hcr(&self) {
-        // SAFETY: the vCPU's own value, which Xen has made.
-        unsafe { arch::write_hcr_el2(self.hcr()) };
+        Self::write_hcr(self.hcr());
+    }
+
+    fn write_hcr(hcr: u64) {
+        // SAFETY: a vCPU's own value, which Xen has made.
+        unsafe { arch::write_hcr_el2(hcr) };
     }
 
     /// Changes HCR_EL2, in the structure and in the register
     /// (`vcpu_hcr_set_flags`, `vcpu_hcr_clear_flags`).
     fn set_current_hcr(&self, hcr: u64) {
         debug_assert!(self.is_current());
-        self.c().field(Hcr).set(hcr);
-        self.load_hcr();
+        self.c().field(Hcr).store(hcr, Relaxed);
+        Self::write_hcr(hcr);
     }
 
     /// Whether writes of the guest's virtual memory controls trap (HCR.TVM).
@@ -143,12 +147,12 @@ impl Vcpu {
 
     /// Whether guest RAM must be cleaned to memory before the guest runs on.
     pub fn need_flush_to_ram(&self) -> bool {
-        self.c().field(NeedFlushToRam).get()
+        self.c().field(NeedFlushToRam).load(Relaxed)
     }
 
     /// Sets [`Self::need_flush_to_ram`].
     pub fn set_need_flush_to_ram(&self, need: bool) {
-        self.c().field(NeedFlushToRam).set(need);
+        self.c().field(NeedFlushToRam).store(need, Relaxed);
     }
 
     /// Whether the trap of the current vCPU, which this is, came from EL0.

@@ -3,6 +3,7 @@
 //! they stand there: on a clean tree of the release in git, with Arm's default configuration, and with what
 //! docs/altp2m.md adds to it, which no other build here has.
 
+use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
 
 use anyhow::{ensure, Context, Result};
@@ -56,6 +57,9 @@ const VIEWS: Text = Text {
     off: &[],
 };
 
+/// Debian's user that owns nothing.
+const NOBODY: u32 = 65534;
+
 /// What stands there for the directory of this repository.
 const HERE: &str = "/path/to/xen-p2m";
 
@@ -67,6 +71,7 @@ pub(crate) fn run(paths: &Paths, progress: Progress) -> Vec<Row> {
             Row::of(name, Ok(built(&xen, "Arm's default configuration"))),
             Row::of("its patches", recognised(paths, &README, &xen.tree)),
             Row::of("its exports", exports(paths, progress, &xen)),
+            installed(paths, progress, &xen),
             Row::of("its boot", booted(paths, progress, &xen)),
         ],
         Err(error) => vec![Row::of(name, Err(format!("{error:#}")))],
@@ -170,6 +175,37 @@ impl Text {
     fn name(&self, release: Version) -> String {
         format!("{release}-{}", self.tree)
     }
+}
+
+/// `sudo make install`: by another user than the one who has built it, and without the variables for the
+/// archive, which must stay as it is.
+fn installed(paths: &Paths, progress: Progress, xen: &BuiltXen) -> Row {
+    let name = "its make install";
+    let archive = xen.tree.join("xen/arch/arm/libxen_p2m.a");
+    // The owner becomes somebody else, since this process cannot.
+    if chown(&archive, Some(NOBODY), None).is_err() {
+        return Row::info(name, "only root can try it".to_owned());
+    }
+    let done = lock::alone(paths, progress, || {
+        let read = || std::fs::read(&archive).context("cannot read the archive");
+        let before = read()?;
+        let place = xen.tree.join("installed");
+        let task = progress.start("Installing it as another user");
+        let mut make = command::bound("make");
+        make.arg("-C")
+            .arg(xen.tree.join("xen"))
+            .args(["XEN_TARGET_ARCH=arm64", "CROSS_COMPILE=aarch64-linux-gnu-"])
+            .arg(format!("DESTDIR={}", place.display()))
+            .arg("install");
+        command::logged(&mut make, &paths.log("readme-install"))?;
+        task.done();
+        let xen = place.join("boot/xen");
+        ensure!(xen.exists(), "there is no {}", xen.display());
+        ensure!(read()? == before, "the archive has changed");
+        files::remove(&place)
+    });
+    let is = done.map(|()| "the archive of another user stays as it is".to_owned());
+    Row::of(name, is.map_err(|error| format!("{error:#}")))
 }
 
 /// Where the tree is that was built by the README.

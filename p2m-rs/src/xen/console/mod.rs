@@ -284,8 +284,10 @@ pub fn no_access_monitor(vcpu: &Vcpu) {
     }
 }
 
-/// `dump_pt_walk`: prints the walk of `address` from the root.
+/// `dump_pt_walk`: prints the walk of `address` from the root of a p2m. No lock is held, as in C, so that it
+/// prints whatever state Xen is in: a table below the root may be freed meanwhile, and used for something
+/// else.
 pub(crate) fn dump_walk(root: Maddr, address: u64, root_level: u32, root_pages: u32) {
-    // SAFETY: prints; maps each table that it walks.
+    // SAFETY: the root of a domain that the caller keeps.
     unsafe { sys::dump_pt_walk(root.raw(), address, root_level, root_pages) };
 }

@@ -57,6 +57,11 @@ const VIEWS_SELFTEST: &str = "+obj-$(CONFIG_ALTP2M) += views-step.o";
 /// Where the self-test is.
 const SELFTEST_HOME: &str = "xen/arch/arm/p2m-selftest";
 
+/// Said of each series, as long as it holds.
+const NOT_YET: &str =
+    "Do not send this to a public list yet: it describes defects of Xen's C that a guest \
+                       can use, of which Xen's security team must have heard first (SECURITY.md).";
+
 /// What was made.
 #[derive(Debug)]
 pub(crate) struct Made {
@@ -83,6 +88,7 @@ pub(crate) fn run(paths: &Paths, progress: Progress, args: &SeriesArgs) -> Resul
     for patch in &made.patches {
         println!("{}", patch.display());
     }
+    progress.say(NOT_YET);
     Ok(true)
 }
 
