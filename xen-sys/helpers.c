@@ -276,6 +276,7 @@ bool xs_has_tlb_range(void) { return system_cpuinfo.isa64.tlb >= 2; }
 
 #ifdef XS_VIEWS
 void xs_flush_guest_tlb_local(void) { flush_guest_tlb_local(); }
+void xs_invalidate_icache_local(void) { invalidate_icache_local(); }
 
 void xs_page_list_splice(struct page_list_head *list, struct page_list_head *head)
 {

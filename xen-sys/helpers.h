@@ -88,6 +88,7 @@ void xs_flush_guest_tlb_range(uint64_t gfn, uint64_t nr);
 bool xs_has_tlb_range(void);
 #ifdef XS_VIEWS
 void xs_flush_guest_tlb_local(void);
+void xs_invalidate_icache_local(void);
 void xs_page_list_splice(struct page_list_head *list, struct page_list_head *head);
 struct p2m_view *xs_alloc_p2m_view(void);
 void xs_free_p2m_view(struct p2m_view *view);

@@ -32,6 +32,7 @@
 //! | T8 | a table's entries are visible to walkers before it can be walked to |
 //! | T9 | so are all stores to reachable tables, before the unlock and the IOTLB flush |
 //! | T10 | no register that controls the EL1&0 translation regime is written while walks of a guest may be in flight |
+//! | T11 | a CPU's instruction cache is invalidated before another vCPU of a domain runs there |
 //! | V1 | a view maps what the host p2m maps: at the same frame or, for one that was remapped, at its source |
 //! | V3 | a vCPU is told its view while no CPU runs it |
 //! | P1 | a table is in memory before it is linked, when the IOMMU reads memory |

@@ -10,7 +10,7 @@ use std::ptr::null_mut;
 use common::by_hand::{broken, p2m_lock, slot, store, xen};
 use common::{access, guest, p2mt, plain, ram, M2};
 use test_harness::work::{MAX_ENTRIES, PREEMPTIBLE};
-use test_harness::{Preempt, World};
+use test_harness::{Preempt, Vcpu, World};
 use xen_sys as sys;
 
 const NONE: [&str; 0] = [];
@@ -270,5 +270,37 @@ fn t7_the_local_tlb_is_flushed_between_two_vcpus_of_a_domain() {
     // SAFETY: the CPU runs no code of the p2m.
     let p2m = unsafe { &mut *d.p2m() };
     p2m.last_vcpu_ran = [sys::XS_INVALID_VCPU_ID as u8; sys::XS_NR_CPUS as usize];
-    assert_eq!(broken(&w, || w.run(0, v0)), ["T7"]);
+    assert_eq!(broken(&w, || w.run(0, v0)), ["T11", "T7"]);
+}
+
+/// What Xen's C does: it flushes both stages, and leaves the instruction cache.
+#[test]
+fn t11_the_instruction_cache_goes_between_two_vcpus_of_a_domain() {
+    let restores_with = |flush: fn()| {
+        let w = plain();
+        let d = guest(&w, 0);
+        let (v0, v1) = (w.vcpu(d), w.vcpu(d));
+        w.run(0, v0);
+        let vttbr = d.vttbr();
+        let found = broken(&w, || {
+            w.run_with(v1, Vcpu::save_state, |_| {
+                // SAFETY: the machine is in the middle of a context switch.
+                unsafe { sys::arch::write_vttbr_el2(vttbr) };
+                sys::arch::isb();
+                flush();
+            });
+        });
+        w.run(0, w.toolstack(0));
+        found
+    };
+    let both_stages = || xen!(xs_flush_guest_tlb_local());
+    assert_eq!(restores_with(both_stages), ["T11"]);
+    assert_eq!(restores_with(sys::arch::flush_stage1_local), NONE);
+    assert_eq!(
+        restores_with(|| {
+            xen!(xs_flush_guest_tlb_local());
+            xen!(xs_invalidate_icache_local());
+        }),
+        NONE
+    );
 }

@@ -330,7 +330,7 @@ fn x2_a_context_switch_saves_and_loads_all() {
             |_| w.as_call("p2m_restore_state", || ()),
         );
     });
-    assert_eq!(forgets, ["T10", "T7", "X2"]);
+    assert_eq!(forgets, ["T10", "T11", "T7", "X2"]);
 }
 
 /// `assign_pages()`, and colours: an allocation may fail for other reasons than a

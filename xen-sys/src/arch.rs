@@ -125,10 +125,10 @@ pub unsafe fn local_irq_restore(flags: u64) {
     unsafe { asm!("msr daif, {}", in(reg) flags, options(nostack, preserves_flags)) };
 }
 
-/// What this CPU holds of stage 1 for the VMID in VTTBR_EL2, waiting for it. No
+/// What this CPU holds of stage 1 for the VMID in VTTBR_EL2, and its instruction cache, waiting for it. No
 /// broadcast, so no erratum wants it repeated.
 ///
-/// Safe: invalidates what is read from the guest's tables again.
+/// Safe: invalidates what is read from the guest's tables, and from memory, again.
 #[inline(always)]
 pub fn flush_stage1_local() {
     // SAFETY: as the documentation says.
@@ -136,6 +136,7 @@ pub fn flush_stage1_local() {
         asm!(
             "dsb nshst",
             "tlbi vmalle1",
+            "ic iallu",
             "dsb nsh",
             "isb",
             options(nostack, preserves_flags)

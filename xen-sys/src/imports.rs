@@ -317,4 +317,6 @@ imports! {
     safe fn xs_vcpu_is_running(v: &Opaque<vcpu>) -> bool;
     /// Safe: as `xs_flush_guest_tlb`, on this CPU.
     safe fn xs_flush_guest_tlb_local();
+    /// Safe: invalidates what is read from memory again.
+    safe fn xs_invalidate_icache_local();
 }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // role=refused what=N: maps a page of its own once more, by a grant that is read-only. Then it writes there
-// (0), executes there (1), or has its MMU set the access flag of an entry there (2): what stage 2 refuses
-// whatever the guest's tables say, and for good. It ends in guest_fault, or never. Before that it unmaps the
-// grant where nothing is mapped, and where its own page is: Xen is to compare.
+// (0), executes there (1), or has its MMU set the access flag of an entry there (2); or it has its MMU look for
+// a table in a device's registers (3): what stage 2 refuses whatever the guest's tables say, and for good. It
+// ends in guest_fault, or never. Before that it unmaps the grant where nothing is mapped, and where its own
+// page is: Xen is to compare.
 
 #include "guest.h"
 #include <public/grant_table.h>
@@ -11,6 +12,8 @@
 // As xl lays guests out: nothing is there, and the place for the grant table.
 #define READ_ONLY 0x30000000UL
 #define NOTHING 0x31000000UL
+// A device, by "iomem".
+#define DEVICE 0x32000000UL
 #define GRANT_TABLE 0x38000000UL
 #define REFERENCE 8
 
@@ -73,6 +76,14 @@ static void walk_through_it(void)
     (void)*(volatile uint64_t *)0xC0000000UL;
 }
 
+// A walk to 3 GiB finds its second table in the device.
+static void walk_through_a_device(void)
+{
+    table_1[3] = DEVICE | TABLE;
+    asm volatile("dsb sy; isb" ::: "memory");
+    (void)*(volatile uint64_t *)0xC0000000UL;
+}
+
 void role_refused(void)
 {
     unsigned long what = argument("what", 0);
@@ -89,8 +100,10 @@ void role_refused(void)
         *(volatile uint64_t *)READ_ONLY = 1;
     else if ( what == 1 )
         ((void (*)(void))READ_ONLY)();
-    else
+    else if ( what == 2 )
         walk_through_it();
+    else
+        walk_through_a_device();
     say("refused: goes on");
     shutdown(0);
 }

@@ -62,6 +62,8 @@ pub(crate) fn restore(vcpu: &Vcpu) {
     // TLB entries are tagged with VMID and ASID, not with the vCPU: another
     // vCPU of the domain may have used an ASID on this CPU for another address space.
     // Stage 2 is the same for all vCPUs of a domain that are in no view (C flushes that as well).
+    // And a vCPU whose MMU was off may have fetched instructions from beyond the point of unification, to which
+    // others clean what they write: so the instruction cache goes, too (as in KVM, Linux commit 01dc9262ff57).
     let Some(last) = p2m.last_vcpu_ran(cpu::id()) else {
         return;
     };

@@ -176,16 +176,17 @@ pub(crate) fn stores_are_visible() {
     arch::dsb_ishst();
 }
 
-/// What this CPU holds of stage 1 for the VMID in VTTBR_EL2; what it holds of
-/// stage 2 stays.
+/// What another vCPU has left on this CPU: stage 1 for the VMID in VTTBR_EL2, and instructions
+/// ([`crate::guest::context`]). What the CPU holds of stage 2 stays.
 pub(crate) fn flush_current_stage1_locally() {
     arch::flush_stage1_local();
 }
 
-/// What this CPU holds of both stages for the VMID in VTTBR_EL2.
+/// The same, with both stages.
 #[cfg(config_altp2m)]
 pub(crate) fn flush_current_locally() {
     sys::xs_flush_guest_tlb_local();
+    sys::xs_invalidate_icache_local();
 }
 
 /// This CPU's entries of all guests.

@@ -5,6 +5,10 @@
 //! domain runs with the VMID it must be flushed. TLB entries know the ASID but
 //! not the vCPU: before another vCPU of the domain runs on a CPU that CPU's
 //! entries must go (Xen commit 607ad85d85).
+//!
+//! And rule T11, which is about the same moment: a vCPU whose MMU is off may fetch from the point of
+//! coherency, and its CPU's instruction cache keep that, while another cleans what it writes to the point of
+//! unification only. So before another vCPU of the domain runs on that CPU the cache must go.
 
 use std::collections::HashMap;
 
@@ -24,6 +28,14 @@ impl State {
             return;
         }
         let (domain, vcpu) = (record.domain, v.0.addr());
+        let fetched = self.vmids.icaches[cpu].insert(domain, vcpu);
+        if fetched.is_some_and(|other| other != vcpu) {
+            let now = self.domains.name(vcpu);
+            self.broken(
+                "T11",
+                format!("{now} runs on CPU {cpu}, whose instruction cache is another vCPU's"),
+            );
+        }
         self.cpus.cpus[cpu].walks = true;
         self.tables_are_walked(cpu);
         let vmid = (self.cpus.cpus[cpu].vttbr >> 48) as u16;

@@ -7,6 +7,7 @@ use xen_sys::{paddr_t, vaddr_t, vcpu, XS_GV2M_WRITE};
 
 use crate::books::tlb::Scope;
 use crate::ground::event::{Event, Register};
+use crate::ground::hash::MapBy;
 use crate::machine::with;
 use crate::model::domains::lock_of;
 use crate::model::guests::Want;
@@ -162,8 +163,14 @@ extern "C" fn xs_clean_dcache_va_range(p: *const c_void, size: c_ulong) {
 extern "C" fn xs_invalidate_icache() {
     with(|m, cpu| {
         m.devices.icache_invalidations += 1;
+        m.vmids.icaches.iter_mut().for_each(MapBy::clear);
         m.event(cpu, Event::InvalidateIcache);
     });
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn xs_invalidate_icache_local() {
+    with(|m, cpu| m.vmids.icaches[cpu].clear());
 }
 
 /// A broadcast TLBI for the VMID in VTTBR_EL2: what it covers, and its event.
@@ -241,6 +248,8 @@ extern "C" fn xs_flush_guest_stage1_tlb_local() {
         m.noted_rule(broken);
         m.vmid_flushed_locally(cpu, Some(vmid));
         m.translations.invalidate_locally(cpu, Some(vmid));
+        // IC IALLU.
+        m.vmids.icaches[cpu].clear();
         // DSB NSH comes last.
         m.cpus.walks_complete(cpu);
         m.event(cpu, Event::TlbiStage1Local { vmid });
