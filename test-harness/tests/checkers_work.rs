@@ -303,4 +303,15 @@ fn t11_the_instruction_cache_goes_between_two_vcpus_of_a_domain() {
         }),
         NONE
     );
+    // On all CPUs, while the other vCPU runs: it may fetch again before it goes.
+    let w = plain();
+    let d = guest(&w, 0);
+    let (v0, v1) = (w.vcpu(d), w.vcpu(d));
+    w.run(0, v0);
+    xen!(xs_invalidate_icache());
+    // Nobody remembers who ran here.
+    // SAFETY: the CPU runs no code of the p2m.
+    let p2m = unsafe { &mut *d.p2m() };
+    p2m.last_vcpu_ran = [sys::XS_INVALID_VCPU_ID as u8; sys::XS_NR_CPUS as usize];
+    assert_eq!(broken(&w, || w.run(0, v1)), ["T11", "T7"]);
 }

@@ -234,8 +234,8 @@ fn a_search_ends_where_preemption_is_due() {
     w.destroy(d);
 }
 
-/// A search that was given up has not found that there is no room. So where the call has something to
-/// show already, it goes on later, and says -ENOMEM only of a search that came to its end.
+/// A search that was given up has not found that there is no room. So a call that can say how far it got
+/// does so, and goes on later. One that cannot says -ENOMEM.
 #[test]
 fn a_call_that_is_preempted_while_it_searches_goes_on_later() {
     let w = plain();
@@ -258,7 +258,7 @@ fn a_call_that_is_preempted_while_it_searches_goes_on_later() {
         w.preempt(Preempt::From(k));
         assert_eq!(restrict(0), i64::from(table), "look {k} of {checks}");
     }
-    // It has got no further: that is not repeated without end.
+    // It has got nowhere: that is not repeated without end.
     w.preempt(Preempt::Always);
     assert_eq!(restrict(table), enomem);
     w.preempt(Preempt::Never);

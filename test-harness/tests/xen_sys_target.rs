@@ -126,7 +126,7 @@ fn the_instructions_are_these() {
         ),
         (
             "flush_stage1_local",
-            format!("\"dsb nshst\", \"tlbi vmalle1\", \"dsb nsh\", \"isb\", {OPTIONS}"),
+            format!("\"dsb nshst\", \"tlbi vmalle1\", \"ic iallu\", \"dsb nsh\", \"isb\", {OPTIONS}"),
         ),
         (
             "pte_load_four",

@@ -322,12 +322,8 @@ pub extern "C" fn get_page_from_gva(
     // GV2M_* are small flags, and C truncates as well.
     #[allow(clippy::cast_possible_truncation)]
     let flags = Gv2mFlags::from_c(flags as u32);
-    // (Key `d` prints the stack of the guest that it has interrupted.)
-    let page = v.enter_unless_interrupting().and_then(|(mut cx, v)| {
-        let va = Gva::new(va);
-        gva::get_page_from_gva(&mut cx, v, va, flags)
-    });
-    page_to_c(page)
+    let (mut cx, v) = v.enter();
+    page_to_c(gva::get_page_from_gva(&mut cx, v, Gva::new(va), flags))
 }
 
 /// A driver supports no more than `ipa_bits`.

@@ -75,7 +75,7 @@
 
 use crate::map::lookup::lookup;
 use crate::p2m::reentry::{guest_walk, mem_access_check_and_get_page};
-use crate::p2m::token::Unlocked;
+use crate::p2m::token::{refuses_locks, Unlocked};
 use crate::p2m::translate::{gva_to_maddr_unlocked, Gv2mFlags};
 use crate::p2m::P2m;
 #[cfg(config_altp2m)]
@@ -132,6 +132,9 @@ fn after_failure(
     gva: Gva,
     flags: Gv2mFlags,
 ) -> Option<PageRef> {
+    if refuses_locks() {
+        return None;
+    }
     let p2m = P2m::host_of(vcpu.domain());
     if p2m.mem_access_enabled() {
         // Its own function does the software walk, as in C.
@@ -171,6 +174,9 @@ fn software_walk(
 #[cold]
 #[inline(never)]
 fn in_view(cx: &mut Unlocked<'_>, vcpu: &Vcpu, gva: Gva, flags: Gv2mFlags) -> Option<PageRef> {
+    if refuses_locks() {
+        return None;
+    }
     let p2m = P2m::host_of(vcpu.domain());
     let hardware = {
         let host = p2m.read(cx);

@@ -32,11 +32,11 @@
 //! **Cache maintenance by address** says in its syndrome that it wrote (ISS.WnR is 1 if ISS.CM is;
 //! DDI 0487K, D19.2.37). From EL0 (DC and IC by VA) it needs the permission to read. The C takes
 //! it for a write: in a page that may be written and not be read, nothing explains the fault,
-//! and the guest faults for ever. Here it is a read ([`as_stage_2_was_asked`]). From EL1 one
-//! instruction needs a permission, and that is to write: DC IVAC, which EL0 cannot execute (DDI 0487,
-//! "DC IVAC"; in a guest it cleans as well, but asks for the permission all the same: a Cortex-A53
-//! does). So there it is a write, as the syndrome says. (DC ZVA is a write, and its syndrome has CM
-//! clear.)
+//! and the guest faults for ever. Here it is a read ([`as_stage_2_was_asked`]). From EL1 only what
+//! invalidates without cleaning needs a permission (DC IVAC, which EL0 cannot execute), and that is to
+//! write (DDI 0601, "DC IVAC"). In a guest it cleans as well, but may ask for the permission all the
+//! same: a Cortex-A53 under another hypervisor did (issue 65894 of Zephyr). So there it is a write, as
+//! the syndrome says. (DC ZVA is a write, and its syndrome has CM clear.)
 //!
 //! **Walks of the guest's own tables** (S1PTW) fetch nothing, and read whatever the instruction
 //! did. If the table's page is read-only, the walker was writing the access flag or the dirty

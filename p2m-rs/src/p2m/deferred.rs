@@ -73,7 +73,8 @@ impl Stale {
 ///
 /// The p2m's write lock is held for `'l` ([`TablePages`]). Whatever was deferred is done
 /// by [`Self::finish`] or [`Self::leave_to_c`] before the lock is released: their only
-/// callers are the drop of the guard, and the end of a call by C with the lock held.
+/// callers are the drop of the guard, and the end of a call by C with the lock held. (What a view has
+/// deferred may be handed to its host's first.)
 pub(crate) struct Deferred<'l> {
     barrier: Cell<bool>,
     stale: Cell<Stale>,

@@ -8,6 +8,7 @@ use core::marker::PhantomData;
 use xen_sys as sys;
 use xen_sys::SameAbi;
 
+use crate::xen::cpu;
 use crate::xen::vcpu::Vcpu;
 
 /// Proof that the current chain of calls holds no p2m lock.
@@ -65,13 +66,6 @@ impl<'c, A: Copy> CalledUnlocked<'c, A> {
         self.0
     }
 
-    /// [`Self::enter`], for what is called from interrupts, too. `None` if this one has come while the CPU
-    /// held or awaited a p2m lock. Only debug builds know that.
-    #[inline(always)]
-    pub fn enter_unless_interrupting(self) -> Option<(Unlocked<'c>, A)> {
-        (!nesting::is_interrupted()).then(|| self.enter())
-    }
-
     /// The token for this call, and the argument.
     #[inline(always)]
     pub fn enter(self) -> (Unlocked<'c>, A) {
@@ -88,6 +82,14 @@ pub fn current_vcpu<'c>(_cx: &Unlocked<'c>) -> &'c Vcpu {
     unsafe { Vcpu::current() }
 }
 
+/// Whether no p2m lock may be taken now, since this is an interrupt: it may have come while this CPU held or
+/// awaited one, and with interrupts off Xen's own checks stop at such a lock. For what is called from
+/// interrupts (docs/differences.md, K9). Always false in release builds, which do not look.
+#[inline(always)]
+pub(crate) fn refuses_locks() -> bool {
+    cfg!(debug_assertions) && cpu::handles_interrupt()
+}
+
 /// The rule of [`crate::p2m::lock`], checked at run time in debug builds: guest_walk.c and
 /// guestcopy.c are C and call exported functions, so no token can be passed through them.
 pub(super) mod nesting {
@@ -100,21 +102,16 @@ pub(super) mod nesting {
         p2m_lock_held().get(cpu::id())
     }
 
-    /// This CPU holds no p2m lock of this code's.
+    /// This CPU holds no p2m lock of this code's; or an interrupt has come meanwhile, for which
+    /// [`super::refuses_locks`] holds.
     pub(super) fn check_none() {
         if cfg!(debug_assertions) {
             let nested = held().is_some_and(|held| held.load(Relaxed));
-            assert!(!nested, "called by a CPU that holds a p2m lock");
+            assert!(
+                !nested || cpu::handles_interrupt(),
+                "called by a CPU that holds a p2m lock"
+            );
         }
-    }
-
-    /// Whether this is an interrupt that has come while this CPU held or awaited a p2m lock. No, in
-    /// release builds.
-    #[inline(always)]
-    pub(super) fn is_interrupted() -> bool {
-        cfg!(debug_assertions)
-            && held().is_some_and(|held| held.load(Relaxed))
-            && cpu::handles_interrupt()
     }
 
     /// Notes that this CPU is about to take a p2m lock: a nested one would

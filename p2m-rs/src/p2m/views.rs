@@ -367,7 +367,7 @@ mod with_altp2m {
         }
 
         /// Has the host do what is deferred, for whoever changes several views and does it once for all
-        /// of them, before anything relies on it. Returns whether there is anything to do.
+        /// of them, before anything relies on it. Returns whether a flush is needed.
         pub(crate) fn leave_to_host(self) -> bool {
             let deferred = self.tables.deferred();
             let is_any = deferred.is_flush_needed();

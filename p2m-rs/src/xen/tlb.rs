@@ -194,7 +194,8 @@ pub(crate) fn flush_all_guests_locally() {
     sys::xs_flush_all_guests_tlb_local();
 }
 
-/// Loads VTTBR_EL2 for the context that is being switched to.
+/// Loads VTTBR_EL2 for the context that is being switched to. To be called in a context switch, and when a CPU
+/// comes up.
 pub(crate) fn load_vttbr(vttbr: Vttbr) {
     // SAFETY: context switch or CPU bring-up: no guest context is active.
     unsafe { arch::write_vttbr_el2(vttbr.bits()) };

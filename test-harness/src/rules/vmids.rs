@@ -118,6 +118,14 @@ impl State {
         }
     }
 
+    /// The instruction caches of all CPUs are invalidated. A vCPU that runs may fill its CPU's again.
+    pub(crate) fn icaches_invalidated(&mut self) {
+        for cpu in 0..XS_NR_CPUS as usize {
+            let current = self.cpus.cpus[cpu].current;
+            self.vmids.icaches[cpu].retain(|_, vcpu| *vcpu == current);
+        }
+    }
+
     /// What one CPU holds of stage 2 goes; every VMID for `None`.
     pub(crate) fn stage2_flushed_locally(&mut self, cpu: usize, vmid: Option<u16>) {
         self.vmids.roots[cpu].retain(|&v, _| vmid.is_some_and(|vmid| v != vmid));

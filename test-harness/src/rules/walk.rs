@@ -47,9 +47,12 @@ impl State {
         self.cpus.cpus[cpu].failed_unlocked = failed && trust == Trust::Success;
     }
 
-    /// What comes after a translation that failed without the lock, other than another one.
+    /// What comes after a translation that failed without the lock, other than another one. (In an
+    /// interrupt no lock can be taken, and no answer is one.)
     pub(crate) fn check_not_given_up(&mut self, cpu: usize, what: &str) {
-        if std::mem::take(&mut self.cpus.cpus[cpu].failed_unlocked) {
+        let c = &mut self.cpus.cpus[cpu];
+        let is_interrupt = c.in_irq || c.irqs_off;
+        if std::mem::take(&mut c.failed_unlocked) && !is_interrupt {
             self.broken(
                 "L4",
                 format!(

@@ -7,7 +7,6 @@ use xen_sys::{paddr_t, vaddr_t, vcpu, XS_GV2M_WRITE};
 
 use crate::books::tlb::Scope;
 use crate::ground::event::{Event, Register};
-use crate::ground::hash::MapBy;
 use crate::machine::with;
 use crate::model::domains::lock_of;
 use crate::model::guests::Want;
@@ -163,7 +162,7 @@ extern "C" fn xs_clean_dcache_va_range(p: *const c_void, size: c_ulong) {
 extern "C" fn xs_invalidate_icache() {
     with(|m, cpu| {
         m.devices.icache_invalidations += 1;
-        m.vmids.icaches.iter_mut().for_each(MapBy::clear);
+        m.icaches_invalidated();
         m.event(cpu, Event::InvalidateIcache);
     });
 }

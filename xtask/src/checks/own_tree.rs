@@ -3,7 +3,7 @@
 //! they stand there: on a clean tree of the release in git, with Arm's default configuration, and with what
 //! docs/altp2m.md adds to it, which no other build here has.
 
-use std::os::unix::fs::chown;
+use std::os::unix::fs::{chown, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::{ensure, Context, Result};
@@ -183,6 +183,7 @@ fn installed(paths: &Paths, progress: Progress, xen: &BuiltXen) -> Row {
     let name = "its make install";
     let archive = xen.tree.join("xen/arch/arm/libxen_p2m.a");
     // The owner becomes somebody else, since this process cannot.
+    let owner = std::fs::metadata(&archive).map_or(0, |data| data.uid());
     if chown(&archive, Some(NOBODY), None).is_err() {
         return Row::info(name, "only root can try it".to_owned());
     }
@@ -204,6 +205,8 @@ fn installed(paths: &Paths, progress: Progress, xen: &BuiltXen) -> Row {
         ensure!(read()? == before, "the archive has changed");
         files::remove(&place)
     });
+    let back = chown(&archive, Some(owner), None).context("cannot give the archive back");
+    let done = done.and(back);
     let is = done.map(|()| "the archive of another user stays as it is".to_owned());
     Row::of(name, is.map_err(|error| format!("{error:#}")))
 }

@@ -52,8 +52,8 @@ pub(super) const ENOUGH: usize = 16;
 pub(super) struct Search {
     /// The number of entries of views that it may read.
     entries: u64,
-    /// Whether it ends when preemption is due. If it then has found nothing, the call says
-    /// -ENOMEM; the next one goes on with the search.
+    /// Whether it ends when preemption is due. If it then has found nothing, the call says -ENOMEM
+    /// unless it can say how far it got; the next one goes on with the search.
     ends_early: bool,
 }
 

@@ -59,7 +59,7 @@ const SELFTEST_HOME: &str = "xen/arch/arm/p2m-selftest";
 
 /// Said of each series, as long as it holds.
 const NOT_YET: &str =
-    "Do not send this to a public list yet: it describes defects of Xen's C that a guest \
+    "Do not send this to a public list yet: it describes defects of Xen that a guest \
                        can use, of which Xen's security team must have heard first (SECURITY.md).";
 
 /// What was made.
