@@ -97,6 +97,13 @@ impl State {
     /// TLBI for a VMID on all CPUs. A vCPU that runs with it may fill its CPU's
     /// TLB again; not so a dying domain's, which does not run any more.
     pub(crate) fn vmid_flushed(&mut self, vmid: u16) {
+        // A domain that is dying has run for the last time, and another one may get its structure.
+        let domains = self.domains.domains.iter().map(|d| Domain(d.pointer));
+        for dying in domains.filter(|d| d.is_dying() && d.vmid() == vmid) {
+            for icache in &mut self.vmids.icaches {
+                icache.remove(&dying.address());
+            }
+        }
         let mut in_use = false;
         for cpu in 0..XS_NR_CPUS as usize {
             let c = &self.cpus.cpus[cpu];
