@@ -26,6 +26,8 @@ pub(crate) struct Cpu {
     pub(crate) irqs_off: bool,
     /// It handles a device's interrupt (`in_irq`), with interrupts on.
     pub(crate) in_irq: bool,
+    /// It handles another CPU's, with interrupts off.
+    pub(crate) in_ipi: bool,
     pub(crate) vttbr: u64,
     /// The VTTBR_EL2 of whoever runs here, to which each flush must return.
     pub(crate) home_vttbr: u64,

@@ -51,7 +51,7 @@ impl State {
     /// interrupt no lock can be taken, and no answer is one.)
     pub(crate) fn check_not_given_up(&mut self, cpu: usize, what: &str) {
         let c = &mut self.cpus.cpus[cpu];
-        let is_interrupt = c.in_irq || c.irqs_off;
+        let is_interrupt = c.in_irq || c.in_ipi;
         if std::mem::take(&mut c.failed_unlocked) && !is_interrupt {
             self.broken(
                 "L4",

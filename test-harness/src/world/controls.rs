@@ -236,11 +236,11 @@ impl World {
         let set = |is: bool| {
             self.locked(|m| {
                 let c = &mut m.cpus.cpus[cpu];
-                *(if of_device {
-                    &mut c.in_irq
+                if of_device {
+                    c.in_irq = is;
                 } else {
-                    &mut c.irqs_off
-                }) = is;
+                    (c.in_ipi, c.irqs_off) = (is, is);
+                }
             });
         };
         set(true);
