@@ -256,20 +256,24 @@ impl Insertion<'_> {
                 }
                 progress
             }
-            // A foreign block is split first: each page that is replaced drops its
-            // reference after the flush.
-            Entry::Leaf(block) if block.is_foreign() => match split(write, table, index, gfn) {
-                Ok(below) => self.insert_in(write, below, at, end),
-                Err(failure) => Progress::failed(failure),
-            },
-            Entry::Leaf(block) if self.is_mapped_by(block, level, at) => Progress::done(end - at),
+            Entry::Leaf(block) if !block.is_foreign() && self.is_mapped_by(block, level, at) => {
+                Progress::done(end - at)
+            }
+            // A foreign block is split first: each page that is replaced drops its reference
+            // after the flush. So is any block where an IOMMU walks the tables: devices must
+            // go on reaching the pages that are not replaced ([`crate::table`]).
+            Entry::Leaf(block) if block.is_foreign() || write.has_iommu() => {
+                match split(write, table, index, gfn) {
+                    Ok(below) => self.insert_in(write, below, at, end),
+                    Err(failure) => Progress::failed(failure),
+                }
+            }
             Entry::Leaf(block) => {
                 let (new, progress) = split_with(write, block, level, gfn, end - at, self);
                 if let Some(new) = new {
                     write.note_mapped(gfn, gfn.add(progress.pages - 1));
-                    // The block owned no references, and the insertion succeeds even
-                    // if the IOMMU flush fails (B11).
-                    let _logged = pending.replace_block(index, gfn, new);
+                    // The block owned no references.
+                    pending.link(index, gfn, new).inherited();
                 }
                 progress
             }

@@ -113,8 +113,8 @@ fn updated(
 /// Replaces the block at `index`, the index of `gfn`, by a table
 /// of its 512 parts, which the caller changes afterwards.
 ///
-/// A device whose IOMMU walks these tables may fault between the break and the
-/// make ([`crate::table`]).
+/// A device whose IOMMU walks these tables, and whose IOTLB does not hold the block, may fault
+/// between the break and the make ([`crate::table`]).
 ///
 /// # Errors
 ///

@@ -140,12 +140,13 @@ impl<'v> Table<'v> {
     /// inherits what the entry owned. Break, flush and make happen at once;
     /// [`super::pending::Pending`] combines them for many tables.
     ///
-    /// The IOTLB is flushed between break and make, and after the make if a leaf was replaced.
-    /// If the entry was empty, the caller reports the new mappings to the IOMMU.
+    /// Where an IOMMU walks these tables, the table maps no other frames than the leaf did, so
+    /// the IOTLB is flushed after the make ([`super`] says why). If the entry was empty, the
+    /// caller reports the new mappings to the IOMMU.
     ///
     /// # Errors
     ///
-    /// Those of the IOTLB flushes; the table is linked all the same.
+    /// That of the IOTLB flush; the table is linked all the same.
     #[inline(never)]
     pub(crate) fn link<O: Owner>(
         self,
@@ -167,20 +168,16 @@ impl<'v> Table<'v> {
         }
         // The break and the new table's entries must be visible before the pointer.
         write.deferred().tlb_flush_sync();
-        let pages = self.level.pages();
-        let first = Gfn::new(gfn.raw() & !(pages - 1));
-        let after_break = write.iommu_flush(first, pages, IotlbFlush::modified_if(old.valid_bit()));
         write.deferred().barrier();
         self.store(index, pointer);
         self.stored(write, index, 1);
         if !old.is_mapped() {
             return Ok(());
         }
-        // If the flush before the make failed, this one covers the old entry again.
-        let again = after_break.is_err();
-        let after_make =
-            write.iommu_flush(first, pages, IotlbFlush::modified_if(again).and_added());
-        after_break.and(after_make).map(|_flushed| ())
+        let pages = self.level.pages();
+        let first = Gfn::new(gfn.raw() & !(pages - 1));
+        let flush = IotlbFlush::modified_if(old.valid_bit()).and_added();
+        write.iommu_flush(first, pages, flush).map(|_flushed| ())
     }
 
     /// Clears the entry for `gfn` (`p2m_remove_pte`); if it is a leaf, clears the run that it

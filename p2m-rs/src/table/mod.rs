@@ -23,14 +23,25 @@
 //! **A run** is a sequence of entries of one table that map consecutive frames with the same
 //! attributes, or are all empty ([`run`]).
 //!
-//! **An IOMMU that walks these tables** has a TLB of its own, which needs break-before-make
-//! too: [`Table::replace`] and [`Table::link`] also flush the IOTLB between break and
-//! make, so that the IOTLB never holds a block together with its pages. Between break and
-//! make a device's transaction finds no mapping. A guest would retry, but the SMMU aborts and
-//! records the transaction. C has the same window, but flushes the IOTLB only after the make.
-//! So where an IOMMU walks the tables, only the entries that the caller asked to change are
-//! replaced live, and tables are not merged into blocks when restrictions are lifted
-//! (`map::merge`).
+//! **An IOMMU that walks these tables** has a TLB of its own, and no fault handler: between
+//! break and make a device's transaction that the IOTLB does not answer finds no mapping. A
+//! guest would retry, but the SMMU aborts and records the transaction.
+//!
+//! - *Another frame* takes the place of a live leaf ([`Table::replace`]): the IOTLB is flushed
+//!   between break and make, so that it never holds both. Devices are refused the old frame
+//!   from then on, as they must be.
+//! - *A block becomes a table of its parts* ([`Table::link`]), some of which may be empty or
+//!   have other permissions: the IOTLB is flushed after the make, as in C. While the entry is
+//!   broken, the IOTLB goes on answering for a block that is in use, so that hardly any
+//!   transaction to the parts that stay is aborted. To flush it before the make would abort all
+//!   of them until the flush is complete. The price is that between make and flush the
+//!   IOTLB may hold the block together with its parts. They name the same frames, all of which
+//!   the domain keeps until the flush, so whichever the SMMU uses, or whatever it makes of
+//!   both, the device stays within the block. (Some SMMUs promise to use one of them, SMMU_IDR3.BBML;
+//!   Xen's drivers do not ask.) A part that gets another frame is replaced after that.
+//!
+//! Only the blocks that hold what the caller asked to change are split, and tables are not
+//! merged into blocks when restrictions are lifted (`map::merge`).
 //!
 //! **What an old entry owned** is returned as a [`removed::Removed`]: it owns the references
 //! of a leaf, or the whole subtree, and must be released

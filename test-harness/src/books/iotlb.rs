@@ -16,8 +16,10 @@
 //! what is mapped when it is dropped, or is refused. It is refused only where the
 //! address, the type or the size of the mapping changes, which takes a
 //! break-before-make ([`Met::is_gap`] counts what is refused though only the size
-//! changes: the neighbours of a page in a block that is split). And what is mapped
-//! in the end is within its reach: no valid bit is clear.
+//! changes: the neighbours of a page in a block that is split). These are refused
+//! only to a device whose IOTLB does not hold the block: it is not flushed before the
+//! parts are there. And what is mapped in the end is within its reach: no valid bit is
+//! clear.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -66,7 +68,7 @@ pub(crate) struct Found {
 }
 
 /// Whether the same frame is mapped as the same, but for the rights.
-fn differs_in_rights(one: u64, other: u64) -> bool {
+pub(crate) fn differs_in_rights(one: u64, other: u64) -> bool {
     (one ^ other) & !PERMISSIONS == 0
 }
 
@@ -75,6 +77,8 @@ fn differs_in_rights(one: u64, other: u64) -> bool {
 pub(crate) struct Met {
     pub(crate) before: Option<Found>,
     pub(crate) since: Vec<Option<Found>>,
+    /// Nothing was mapped when the IOTLB was flushed, so that not even that led a device there.
+    pub(crate) was_cut_off: bool,
 }
 
 impl Met {
@@ -100,6 +104,15 @@ impl Met {
             .zip(after)
             .is_some_and(|(before, after)| before.page == after.page);
         same && self.since.contains(&None)
+    }
+
+    /// Out of reach for all devices in between, though it is a page of the same block that was split.
+    pub(crate) fn is_cut_off(&self, after: Option<Found>) -> bool {
+        let was_split = self.before.zip(after).is_some_and(|(before, after)| {
+            let alike = before.p2m_type == after.p2m_type && before.level < after.level;
+            alike && differs_in_rights(before.page, after.page)
+        });
+        was_split && self.was_cut_off
     }
 
     /// Refused in between for no more than other rights.

@@ -13,7 +13,8 @@
 //! - T5: nor is a page put;
 //! - T4: a table that was taken out is not freed, written, or linked again while it may be
 //!   cached: walks may be in it, and what they find there must be what they were to find;
-//! - P5: T1 for the TLB of an IOMMU that uses the same tables.
+//! - P5: T1 for the TLB of an IOMMU that uses the same tables, but that it may hold a block beside its parts
+//!   for a moment: they name the same frames.
 //!
 //! A TLBI by IPA takes what would be used to translate that IPA: the leaf whose
 //! span holds it, and the table entries on its way. It takes no other page of a

@@ -6,6 +6,7 @@ use std::ops::Range;
 
 use super::State;
 use crate::books::changed::Key;
+use crate::books::iotlb::{differs_in_rights, page_of};
 use crate::books::tlb::{valid, Gone, Scope, Tlb};
 use crate::ground::event::Mfn;
 use crate::ground::handles::Domain;
@@ -66,7 +67,8 @@ impl State {
             return;
         }
         if self.walkable_with(&self.iotlb_cache, mfn) {
-            if let Some(stale) = self.iotlb_cache.store(key, old, new) {
+            let stale = self.iotlb_cache.store(key, old, new);
+            if let Some(stale) = stale.filter(|&stale| !self.is_split(stale, new, key.1)) {
                 self.broken(
                     "P5",
                     format!(
@@ -76,6 +78,33 @@ impl State {
                 );
             }
         }
+    }
+
+    /// Whether the entry `new` points to a table of parts of `old`, a block of that level: each page is the
+    /// block's, with rights of its own, or is not there. An IOTLB may hold both for a moment, for the frames
+    /// are the same.
+    fn is_split(&self, old: u64, new: u64, level: u32) -> bool {
+        let is_of_block = valid(old) && pte::is_leaf(old, level) && pte::is_table(new, level);
+        is_of_block && self.has_parts_of(old, 0, new, level)
+    }
+
+    /// Whether the table that `pointer`, of `level`, names has pages of the block `old` alone, from the one
+    /// `first` pages into it on.
+    fn has_parts_of(&self, old: u64, first: u64, pointer: u64, level: u32) -> bool {
+        let span = 1 << pte::order(level + 1);
+        self.frames
+            .pages
+            .peek(pte::mfn(pointer))
+            .zip(0_u64..)
+            .filter(|&(part, _)| valid(part))
+            .all(|(part, index)| {
+                let at = first + index * span;
+                if pte::is_table(part, level + 1) {
+                    self.has_parts_of(old, at, part, level + 1)
+                } else {
+                    differs_in_rights(page_of(old, at), page_of(part, 0))
+                }
+            })
     }
 
     /// Whether the domain is dying: its devices are gone.

@@ -72,7 +72,11 @@ impl State {
                 if !self.iotlb.met.contains_key(&(table.domain, gfn)) {
                     let below = || self.walk_from(old, table.level, gfn);
                     let (before, since) = (seen.then(below).flatten(), Vec::new());
-                    let met = Met { before, since };
+                    let met = Met {
+                        before,
+                        since,
+                        was_cut_off: false,
+                    };
                     self.iotlb.met.insert((table.domain, gfn), met);
                 }
                 let met = self.iotlb.met.get_mut(&(table.domain, gfn));
@@ -175,6 +179,15 @@ impl State {
         }
         if modified {
             self.iotlb_cache_flush(domain, gfns);
+            let watched = (domain, gfns.start)..(domain, gfns.end);
+            let watched = self.iotlb.met.range(watched).map(|(&(_, gfn), _)| gfn);
+            let broken: Vec<u64> = watched
+                .filter(|&gfn| self.iommu_find(domain, gfn).is_none())
+                .collect();
+            for gfn in broken {
+                let met = self.iotlb.met.get_mut(&(domain, gfn));
+                met.into_iter().for_each(|met| met.was_cut_off = true);
+            }
         }
         if done && modified && !self.iotlb.reachable.is_empty() {
             let before = std::mem::take(&mut self.iotlb.reachable);
@@ -229,6 +242,12 @@ impl State {
                     format!(
                         "at gfn {gfn:#x} a device comes to {stranger:x?}, which is neither                          what was mapped nor what will be"
                     ),
+                );
+            }
+            if met.is_cut_off(after) {
+                self.broken(
+                    "P6",
+                    format!("the IOTLB is flushed of gfn {gfn:#x} before a part of a block is there again"),
                 );
             }
             if met.is_needless(after) {
