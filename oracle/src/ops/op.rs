@@ -157,12 +157,6 @@ impl Op {
     pub fn argument_name(&self, n: usize) -> &'static str {
         self.names().1.get(n).copied().unwrap_or_default()
     }
-
-    /// Prepares the next operation and is none itself.
-    #[must_use]
-    pub fn is_preparation(&self) -> bool {
-        matches!(self.kind, Kind::Boot | Kind::Fail | Kind::Preempt)
-    }
 }
 
 impl fmt::Display for Op {

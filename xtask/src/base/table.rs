@@ -5,6 +5,7 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use comfy_table::{presets, ContentArrangement, Table};
+use console::Term;
 
 /// How a row came out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -190,10 +191,11 @@ pub(crate) fn print_columns<const N: usize>(
         .load_preset(presets::UTF8_BORDERS_ONLY)
         .set_content_arrangement(ContentArrangement::Dynamic)
         .set_header(header);
-    if table.width().is_none() {
-        // Not a terminal: a width at which a line stays a line in most logs.
-        table.set_width(110);
-    }
+    // Without a terminal a width at which a line stays a line in most logs.
+    let width = Term::stdout()
+        .size_checked()
+        .map_or(110, |(_, columns)| columns);
+    table.set_width(width);
     for row in rows {
         table.add_row(row);
     }

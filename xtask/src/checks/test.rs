@@ -294,15 +294,3 @@ fn timed(paths: &Paths, progress: Progress) -> Row {
         Row::info(NAME, "not on this machine: for x86-64".to_owned())
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::{lints, STYLE_OF};
-
-    #[test]
-    fn clippy_is_asked_for_all_where_its_opinions_are_known() {
-        let all = lints(Some(STYLE_OF));
-        assert!(all.ends_with(&["--", "-D", "warnings"]), "{all:?}");
-        assert!(lints(None).contains(&"clippy::all"));
-    }
-}

@@ -26,32 +26,3 @@ pub fn all() -> impl Iterator<Item = &'static Fix> {
 pub fn constant(id: &str) -> String {
     format!("FIX_{}", id.replace('-', "_"))
 }
-
-/// Differences that need no edit, because the operations steer around them.
-pub const AVOIDED: &[(&str, &str)] = &[
-    ("B11", "no IOTLB flush fails; none in Xen does"),
-    ("B6", "its race: there is one thread"),
-    (
-        "B13",
-        "the trap handler is not compared, and what it asks of mem_access is as in the C",
-    ),
-    ("B17", "its race: there is one thread"),
-    ("B14", "no machine of the comparison has a PARange above 5"),
-    (
-        "faults",
-        "each fault is resolved as often as there are levels, and the last answer compared",
-    ),
-    (
-        "settings",
-        "bits 62:59 of an entry are compared with the C's radix tree",
-    ),
-    (
-        "merging",
-        "restrictions are lifted from 63 pages at most, so no block is put together again",
-    ),
-    (
-        "small things",
-        "types, accesses, orders and machine frames are real ones, no INVALID_MFN is inserted, \
-         no range that is removed wraps past the last frame; printed text is not compared",
-    ),
-];

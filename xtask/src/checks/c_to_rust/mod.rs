@@ -3,7 +3,6 @@
 //! exists, and each place in Rust that a row names exists. The Rust's side is a host test; the C's needs Xen's
 //! source and is a row of `cargo xtask test`.
 
-mod c;
 #[cfg(test)]
 mod rust;
 
@@ -16,6 +15,7 @@ use crate::base::files::read_text;
 use crate::base::paths::Paths;
 use crate::base::table::Row;
 use crate::base::version::Version;
+use crate::checks::known_c::list;
 use crate::xen::build::BuiltXen;
 
 /// The document.
@@ -101,7 +101,11 @@ fn against(rows: &[Entry], release: Version, sources: &Path) -> Result<Result<St
     let (mut count, mut wrong) = (0, Vec::new());
     let split = sources.join(SPLIT).is_file();
     for file in FILES.into_iter().filter(|&file| split || file != SPLIT) {
-        let defined = c::functions(&read_text(&sources.join(file))?);
+        let defined: BTreeSet<String> = list::functions(&read_text(&sources.join(file))?)
+            .into_iter()
+            .map(|(name, _)| name)
+            .filter(|name| name != list::OUTSIDE)
+            .collect();
         let is_here =
             |section: &str| section == file || !split && file == WHOLE && section == SPLIT;
         let listed = rows
