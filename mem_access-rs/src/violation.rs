@@ -101,7 +101,7 @@ pub fn check(cx: &mut Unlocked<'_>, fault: Fault) -> Verdict {
     let vcpu = current_vcpu(cx);
     let domain = vcpu.domain();
     let p2m = P2m::host_of(domain);
-    let active = ActiveTables::of(vcpu);
+    let active = ActiveTables::of(&vcpu);
     if !active.may_be_restricted(p2m) {
         return Verdict::NotOurs;
     }
@@ -132,7 +132,7 @@ pub fn check(cx: &mut Unlocked<'_>, fault: Fault) -> Verdict {
             domain_crash(cx, domain);
         }
     } else if p2m.access_required() {
-        console::no_access_monitor(vcpu);
+        console::no_access_monitor(&vcpu);
         domain_crash(cx, domain);
     } else if access != P2mAccess::N2rwx {
         // There is no monitor, and none is required: lift the restriction.

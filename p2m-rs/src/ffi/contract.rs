@@ -9,10 +9,10 @@ use xen_sys as sys;
 use crate::p2m::guest_copy::GuestArray;
 use crate::p2m::lock::{ReadLockedByC, WriteLockedByC};
 use crate::p2m::token::CalledUnlocked;
-use crate::xen::domain::Domain;
+use crate::xen::domain::{Domain, UnsharedDomain};
 use crate::xen::pool::PoolLockedByC;
 use crate::xen::target::VouchedMfn;
-use crate::xen::vcpu::Vcpu;
+use crate::xen::vcpu::{CurrentVcpu, SwitchedVcpu, Vcpu};
 
 /// Which locks the caller holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,7 +85,10 @@ parameters! {
     WriteLockedByC<'_> => P2mWriteLock;
     PoolLockedByC<'_> => PagingLock;
     &Domain;
+    UnsharedDomain<'_>;
     &Vcpu;
+    CurrentVcpu<'_>;
+    SwitchedVcpu<'_>;
     &sys::Opaque<sys::cpu_user_regs>;
     VouchedMfn;
     u64;

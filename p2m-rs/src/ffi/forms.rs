@@ -18,16 +18,16 @@ use crate::p2m::P2m;
 use crate::types::errno::{to_c, Errno};
 use crate::xen::domain::Domain;
 use crate::xen::pool::PoolLockedByC;
-use crate::xen::vcpu::Vcpu;
+use crate::xen::vcpu::CurrentVcpu;
 
 /// The current vCPU's set/way operation trapped: `p2m_set_way_flush` up to 4.20.
 ///
 /// # Safety
 ///
-/// The current vCPU, and the registers that its trap has saved.
+/// The registers are those that the vCPU's trap has saved.
 #[cfg_attr(set_way_hsr, export_name = "p2m_set_way_flush")]
 pub unsafe extern "C" fn p2m_set_way_flush_hsr(
-    v: &Vcpu,
+    v: CurrentVcpu<'_>,
     regs: &sys::Opaque<sys::cpu_user_regs>,
     hsr: sys::hsr,
 ) {
@@ -41,13 +41,16 @@ pub unsafe extern "C" fn p2m_set_way_flush_hsr(
 ///
 /// # Safety
 ///
-/// The current vCPU, and the registers that its trap has saved.
+/// The registers are those that the vCPU's trap has saved.
 #[cfg_attr(
     all(set_way_plain, target_os = "none"),
     export_name = "p2m_set_way_flush"
 )]
 #[cfg_attr(not(target_os = "none"), no_mangle)]
-pub unsafe extern "C" fn p2m_set_way_flush_plain(v: &Vcpu, regs: &sys::Opaque<sys::cpu_user_regs>) {
+pub unsafe extern "C" fn p2m_set_way_flush_plain(
+    v: CurrentVcpu<'_>,
+    regs: &sys::Opaque<sys::cpu_user_regs>,
+) {
     // In these releases injecting the exception needs no syndrome.
     let unused = sys::hsr { bits: 0 };
     // SAFETY: as promised to this function.

@@ -16,10 +16,11 @@ use crate::p2m::token::CalledUnlocked;
 use crate::p2m::P2m;
 use crate::types::addr::{Gfn, Gva, Ipa, Mfn};
 use crate::types::errno::{to_c, Errno};
-use crate::xen::domain::Domain;
+use crate::xen::cpu;
+use crate::xen::domain::{Domain, UnsharedDomain};
 use crate::xen::release::access_from_c;
 use crate::xen::target::VouchedMfn;
-use crate::xen::vcpu::Vcpu;
+use crate::xen::vcpu::{CurrentVcpu, NoGuest, SwitchedVcpu};
 
 /// Bytes in the domain's paging pool; always 0.
 #[no_mangle]
@@ -54,22 +55,14 @@ pub extern "C" fn dump_p2m_lookup(d: &Domain, addr: sys::paddr_t) {
 }
 
 /// The vCPU stops to run on this CPU.
-///
-/// # Safety
-///
-/// The vCPU runs on this CPU, which is about to switch to another.
 #[no_mangle]
-pub unsafe extern "C" fn p2m_save_state(p: &Vcpu) {
+pub extern "C" fn p2m_save_state(p: SwitchedVcpu<'_>) {
     context::save(p);
 }
 
 /// The vCPU starts to run on this CPU.
-///
-/// # Safety
-///
-/// This CPU is about to run the vCPU.
 #[no_mangle]
-pub unsafe extern "C" fn p2m_restore_state(n: &Vcpu) {
+pub extern "C" fn p2m_restore_state(n: SwitchedVcpu<'_>) {
     context::restore(n);
 }
 
@@ -187,24 +180,19 @@ pub extern "C" fn xen_p2m_resolve_permission_fault(
 ///
 /// # Safety
 ///
-/// Nobody else can reach the domain any more.
+/// The domain will not run again, and its devices are gone.
 #[no_mangle]
-pub unsafe extern "C" fn p2m_final_teardown(d: CalledUnlocked<'_, &Domain>) {
+pub unsafe extern "C" fn p2m_final_teardown(d: CalledUnlocked<'_, UnsharedDomain<'_>>) {
     let (mut cx, d) = d.enter();
     // SAFETY: as promised to this function.
     unsafe { lifecycle::final_teardown(&mut cx, d) };
 }
 
 /// Readies a new domain's p2m: 0, -EBUSY, -ENOMEM.
-///
-/// # Safety
-///
-/// Nobody else can reach the domain yet.
 #[no_mangle]
-pub unsafe extern "C" fn p2m_init(d: CalledUnlocked<'_, &Domain>) -> c_int {
+pub extern "C" fn p2m_init(d: CalledUnlocked<'_, UnsharedDomain<'_>>) -> c_int {
     let (mut cx, d) = d.enter();
-    // SAFETY: as promised to this function.
-    to_c(unsafe { lifecycle::init(&mut cx, d) })
+    to_c(lifecycle::init(&mut cx, d))
 }
 
 /// Unmaps everything of a dying domain: 0, -ERESTART.
@@ -215,12 +203,8 @@ pub extern "C" fn relinquish_p2m_mapping(d: CalledUnlocked<'_, &Domain>) -> c_in
 }
 
 /// Cleans the RAM of the current vCPU's domain.
-///
-/// # Safety
-///
-/// The current vCPU.
 #[no_mangle]
-pub unsafe extern "C" fn p2m_flush_vm(v: CalledUnlocked<'_, &Vcpu>) {
+pub extern "C" fn p2m_flush_vm(v: CalledUnlocked<'_, CurrentVcpu<'_>>) {
     let (mut cx, v) = v.enter();
     cache::flush_vm(&mut cx, v);
 }
@@ -229,10 +213,15 @@ pub unsafe extern "C" fn p2m_flush_vm(v: CalledUnlocked<'_, &Vcpu>) {
 ///
 /// # Safety
 ///
-/// At boot, once, with the direct map set up.
+/// At boot, once, with the direct map set up, before any vCPU runs.
 #[no_mangle]
 pub unsafe extern "C" fn setup_virt_paging() {
-    setup::all_cpus(xen_p2m_setup_virt_paging_one);
+    // SAFETY: as promised to this function.
+    let no_guest = unsafe { NoGuest::coming_up() };
+    setup::all_cpus(&no_guest, || {
+        // SAFETY: the other CPUs come up, too; it needs no argument, and waits for nobody.
+        unsafe { cpu::call_all_others(xen_p2m_setup_virt_paging_one) };
+    });
 }
 
 /// Stage 2 on this CPU: C's static `setup_virt_paging_one`, which the notifier
@@ -240,10 +229,11 @@ pub unsafe extern "C" fn setup_virt_paging() {
 ///
 /// # Safety
 ///
-/// On a CPU that comes up, after `setup_virt_paging`.
+/// On a CPU that comes up and has run no vCPU, after `setup_virt_paging`.
 #[no_mangle]
 pub unsafe extern "C" fn xen_p2m_setup_virt_paging_one(_data: *mut c_void) {
-    setup::this_cpu();
+    // SAFETY: as promised to this function.
+    setup::this_cpu(&unsafe { NoGuest::coming_up() });
 }
 
 /// Prints the stage 2 of a domain, as runs of entries (debug key `D`), in at most `lines` lines;

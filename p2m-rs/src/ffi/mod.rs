@@ -13,12 +13,15 @@
 //! | [`WriteLockedByC`](crate::p2m::lock::WriteLockedByC) | holds the p2m's write lock |
 //! | [`PoolLockedByC`](crate::xen::pool::PoolLockedByC) | holds the paging lock |
 //! | `&Domain`, `&Vcpu` | has one that is alive |
+//! | [`UnsharedDomain`](crate::xen::domain::UnsharedDomain) | creates or frees it, and nobody else can reach it |
+//! | [`CurrentVcpu`](crate::xen::vcpu::CurrentVcpu) | is the vCPU that this CPU runs |
+//! | [`SwitchedVcpu`](crate::xen::vcpu::SwitchedVcpu) | switches this CPU from it, or to it |
 //! | [`VouchedMfn`](crate::xen::target::VouchedMfn) | vouches for the frames |
 //! | [`Out`] | wants an answer there, or null for no |
 //!
-//! Those that stand for a lock cannot be made in Rust, and a [`VouchedMfn`] only by unsafe
-//! code. A function that is `unsafe` relies on more than its
-//! arguments say, and documents it. [`exports`] has the whole of it as data.
+//! Those that stand for a lock, or for a moment, cannot be made in Rust (it can look which vCPU is the
+//! current one, though), and a [`VouchedMfn`] only by unsafe code. A function that is `unsafe` relies on
+//! more than its arguments say, and documents it. [`exports`] has the whole of it as data.
 //!
 //! The prototypes are in asm/p2m.h, asm/mmu/p2m.h, xen/p2m-common.h and xen/domain.h.
 

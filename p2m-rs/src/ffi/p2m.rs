@@ -13,15 +13,15 @@ use crate::map::{self, lookup};
 use crate::p2m::lock::WriteLockedByC;
 use crate::p2m::token::CalledUnlocked;
 use crate::p2m::translate::Gv2mFlags;
-use crate::p2m::P2m;
+use crate::p2m::{P2m, UnsharedP2m};
 use crate::types::addr::{Gfn, Gva, Mfn};
 use crate::types::errno::{to_c, Errno, Result};
 use crate::types::p2m_type::P2mType;
 use crate::xen::console;
-use crate::xen::domain::Domain;
+use crate::xen::domain::{Domain, UnsharedDomain};
 use crate::xen::page::Page;
 use crate::xen::target::VouchedMfn;
-use crate::xen::vcpu::Vcpu;
+use crate::xen::vcpu::{CurrentVcpu, Vcpu};
 
 /// Pages in 2^`order`; an error for what no mapping can have.
 fn pages_of_order(order: u64) -> Result<u64> {
@@ -261,13 +261,9 @@ pub unsafe extern "C" fn p2m_vmid_allocator_init() {
     vmid::init();
 }
 
-/// Gives the domain a VMID: 0, -EBUSY.
-///
-/// # Safety
-///
-/// The domain is being created, and has none.
+/// Gives the domain, which is being created and has none, a VMID: 0, -EBUSY.
 #[cfg_attr(declared_p2m_alloc_vmid, no_mangle)]
-pub unsafe extern "C" fn p2m_alloc_vmid(d: &Domain) -> c_int {
+pub extern "C" fn p2m_alloc_vmid(d: UnsharedDomain<'_>) -> c_int {
     to_c(vmid::alloc(d))
 }
 
@@ -275,10 +271,10 @@ pub unsafe extern "C" fn p2m_alloc_vmid(d: &Domain) -> c_int {
 ///
 /// # Safety
 ///
-/// The domain will not run again.
+/// The domain will not run again, and this is called once.
 #[cfg_attr(declared_p2m_free_vmid, no_mangle)]
-pub unsafe extern "C" fn p2m_free_vmid(d: &Domain) {
-    vmid::free(P2m::host_of(d));
+pub unsafe extern "C" fn p2m_free_vmid(d: UnsharedDomain<'_>) {
+    vmid::free(UnsharedP2m::of(d));
 }
 
 /// Cleans the RAM in `*pstart .. end`: 0, -ERESTART with `*pstart` moved on.
@@ -296,12 +292,8 @@ pub extern "C" fn p2m_cache_flush_range(
 }
 
 /// The current vCPU turned its caches on or off, or did neither.
-///
-/// # Safety
-///
-/// The current vCPU.
 #[no_mangle]
-pub unsafe extern "C" fn p2m_toggle_cache(v: &Vcpu, was_enabled: bool) {
+pub extern "C" fn p2m_toggle_cache(v: CurrentVcpu<'_>, was_enabled: bool) {
     cache::toggle(v, was_enabled);
 }
 

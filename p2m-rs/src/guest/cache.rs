@@ -44,7 +44,7 @@ use crate::types::pte::{Kind, Pte};
 use crate::xen::console;
 use crate::xen::cpu;
 use crate::xen::page::flush_to_ram;
-use crate::xen::vcpu::Vcpu;
+use crate::xen::vcpu::CurrentVcpu;
 
 /// The work between two checks for pending softirqs, where skipping one hole costs 1.
 const BUDGET: u64 = 512;
@@ -203,10 +203,10 @@ pub(crate) enum SetWay {
 }
 
 /// `p2m_set_way_flush`: a trapped set/way operation of the current vCPU.
-pub(crate) fn set_way(vcpu: &Vcpu) -> SetWay {
+pub(crate) fn set_way(vcpu: CurrentVcpu<'_>) -> SetWay {
     debug_assert!(vcpu.is_current());
     if vcpu.domain().iommu_shares_tables() {
-        console::set_way_with_shared_tables(vcpu);
+        console::set_way_with_shared_tables(&vcpu);
         return SetWay::Undefined;
     }
     if !vcpu.traps_vm_controls() {
@@ -218,7 +218,7 @@ pub(crate) fn set_way(vcpu: &Vcpu) -> SetWay {
 
 /// `p2m_toggle_cache`: the current vCPU wrote one of the trapped controls;
 /// `was_enabled` says whether its caches were on before.
-pub(crate) fn toggle(vcpu: &Vcpu, was_enabled: bool) {
+pub(crate) fn toggle(vcpu: CurrentVcpu<'_>, was_enabled: bool) {
     debug_assert!(vcpu.is_current());
     let now_enabled = vcpu.has_cache_enabled();
     // If the caches are turned on, they must not hold stale lines; if they are turned off,
@@ -234,7 +234,7 @@ pub(crate) fn toggle(vcpu: &Vcpu, was_enabled: bool) {
 /// `p2m_flush_vm`: cleans the RAM of the current vCPU's domain, then invalidates the root, so
 /// that tracking what the guest touches begins anew, as in C. Interrupts must be enabled; the
 /// vCPU may be descheduled.
-pub(crate) fn flush_vm(cx: &mut Unlocked<'_>, vcpu: &Vcpu) {
+pub(crate) fn flush_vm(cx: &mut Unlocked<'_>, vcpu: CurrentVcpu<'_>) {
     debug_assert!(vcpu.is_current());
     debug_assert!(cpu::irqs_enabled());
     debug_assert!(vcpu.need_flush_to_ram());
@@ -248,7 +248,7 @@ pub(crate) fn flush_vm(cx: &mut Unlocked<'_>, vcpu: &Vcpu) {
         }
     };
     if result.is_err() {
-        console::cannot_clean_p2m(vcpu, to_c(result));
+        console::cannot_clean_p2m(&vcpu, to_c(result));
     }
     invalidate_root(cx, p2m);
     vcpu.set_need_flush_to_ram(false);

@@ -27,35 +27,39 @@ use crate::types::vttbr::Vttbr;
 use crate::xen::cpu;
 use crate::xen::globals::empty_root;
 use crate::xen::tlb;
-use crate::xen::vcpu::{Vcpu, NO_VCPU};
+#[cfg(config_altp2m)]
+use crate::xen::vcpu::{NoGuest, Vcpu};
+use crate::xen::vcpu::{SwitchedVcpu, NO_VCPU};
 
 /// `p2m_save_state`: the vCPU stops running on this CPU.
-pub(crate) fn save(vcpu: &Vcpu) {
+pub(crate) fn save(vcpu: SwitchedVcpu<'_>) {
+    let (no_guest, vcpu) = vcpu.enter();
     cpu::wait_for_walks();
     vcpu.save_sctlr();
     // With the AT speculation erratum, nothing may fill the TLBs while the
     // registers belong to two vCPUs: the empty root translates nothing until `restore`.
     if cpu::has_at_speculate() {
-        tlb::load_vttbr(Vttbr::new(empty_root(), P2m::INVALID_VMID));
+        tlb::load_vttbr(&no_guest, Vttbr::new(empty_root(), P2m::INVALID_VMID));
         cpu::isb();
     }
 }
 
 /// `p2m_restore_state`: the vCPU starts running on this CPU.
-pub(crate) fn restore(vcpu: &Vcpu) {
+pub(crate) fn restore(vcpu: SwitchedVcpu<'_>) {
+    let (no_guest, vcpu) = vcpu.enter();
     if vcpu.is_idle() {
         return;
     }
     let p2m = P2m::host_of(vcpu.domain());
-    vcpu.load_sctlr();
-    vcpu.load_hcr();
+    vcpu.load_sctlr(&no_guest);
+    vcpu.load_hcr(&no_guest);
     // With the erratum, VTTBR_EL2 must be written after all registers of EL1 and EL0.
     cpu::isb_if_at_speculate();
     #[cfg(config_altp2m)]
     if vcpu.view() != 0 {
-        return enter_view(vcpu, p2m);
+        return enter_view(&no_guest, vcpu, p2m);
     }
-    tlb::load_vttbr(p2m.vttbr());
+    tlb::load_vttbr(&no_guest, p2m.vttbr());
     // VTTBR_EL2 must be in effect before a TLBI, the EL1 registers before an AT.
     cpu::isb();
 
@@ -98,8 +102,8 @@ static_assertions::const_assert!(IN_A_VIEW > NO_VCPU);
 #[cfg(config_altp2m)]
 #[cold]
 #[inline(never)]
-fn enter_view(vcpu: &Vcpu, p2m: &P2m) {
-    tlb::load_vttbr(p2m.vttbr_in_view(vcpu.view()));
+fn enter_view(no_guest: &NoGuest<'_>, vcpu: &Vcpu, p2m: &P2m) {
+    tlb::load_vttbr(no_guest, p2m.vttbr_in_view(vcpu.view()));
     cpu::isb();
     let Some(last) = p2m.last_vcpu_ran(cpu::id()) else {
         return;

@@ -90,7 +90,7 @@ fn resolve_in_host(cx: &mut Unlocked<'_>, p2m: &P2m, gfn: Gfn) -> bool {
 #[inline(always)]
 fn view_of_current(cx: &Unlocked<'_>, p2m: &P2m) -> Option<Number> {
     let vcpu = current_vcpu(cx);
-    let number = Number::of_vcpu(vcpu)?;
+    let number = Number::of_vcpu(&vcpu)?;
     core::ptr::eq(P2m::host_of(vcpu.domain()), p2m).then_some(number)
 }
 

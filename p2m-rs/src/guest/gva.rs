@@ -85,7 +85,7 @@ use crate::xen::console;
 #[cfg(config_altp2m)]
 use crate::xen::cpu;
 use crate::xen::page::{Page, PageRef};
-use crate::xen::vcpu::Vcpu;
+use crate::xen::vcpu::{CurrentVcpu, Vcpu};
 
 /// The page that `gva` of the current vCPU translates to, with a reference,
 /// if the guest may access it as `flags` say. `None` for any other vCPU: its
@@ -96,15 +96,13 @@ pub(crate) fn get_page_from_gva(
     gva: Gva,
     flags: Gv2mFlags,
 ) -> Option<PageRef> {
-    if !vcpu.is_current() {
-        return None;
-    }
+    let vcpu = vcpu.as_current()?;
     #[cfg(config_altp2m)]
     if vcpu.view() != 0 {
         return in_view(cx, vcpu, gva, flags);
     }
     match gva_to_maddr_unlocked(vcpu, gva, flags) {
-        Some(maddr) => page_of_guest(vcpu, maddr.mfn()),
+        Some(maddr) => page_of_guest(&vcpu, maddr.mfn()),
         None => after_failure(cx, vcpu, gva, flags),
     }
 }
@@ -128,7 +126,7 @@ fn page_of_guest(vcpu: &Vcpu, mfn: Mfn) -> Option<PageRef> {
 #[inline(never)]
 fn after_failure(
     cx: &mut Unlocked<'_>,
-    vcpu: &Vcpu,
+    vcpu: CurrentVcpu<'_>,
     gva: Gva,
     flags: Gv2mFlags,
 ) -> Option<PageRef> {
@@ -138,15 +136,15 @@ fn after_failure(
     let p2m = P2m::host_of(vcpu.domain());
     if p2m.mem_access_enabled() {
         // Its own function does the software walk, as in C.
-        return mem_access_check_and_get_page(cx, gva, flags, vcpu);
+        return mem_access_check_and_get_page(cx, gva, flags, &vcpu);
     }
     // The lock is released at the end of this statement.
     let hardware = p2m.read(cx).gva_to_maddr(vcpu, gva, flags);
     let mfn = match hardware {
         Some(maddr) => maddr.mfn(),
-        None => software_walk(cx, p2m, vcpu, gva, flags)?,
+        None => software_walk(cx, p2m, &vcpu, gva, flags)?,
     };
-    page_of_guest(vcpu, mfn)
+    page_of_guest(&vcpu, mfn)
 }
 
 /// Translates `gva` through both stages in software, ignoring stage 2's valid bits.
@@ -173,14 +171,19 @@ fn software_walk(
 #[cfg(config_altp2m)]
 #[cold]
 #[inline(never)]
-fn in_view(cx: &mut Unlocked<'_>, vcpu: &Vcpu, gva: Gva, flags: Gv2mFlags) -> Option<PageRef> {
+fn in_view(
+    cx: &mut Unlocked<'_>,
+    vcpu: CurrentVcpu<'_>,
+    gva: Gva,
+    flags: Gv2mFlags,
+) -> Option<PageRef> {
     if refuses_locks() {
         return None;
     }
     let p2m = P2m::host_of(vcpu.domain());
     let hardware = {
         let host = p2m.read(cx);
-        let view = Number::of_vcpu(vcpu).and_then(|number| host.view(number));
+        let view = Number::of_vcpu(&vcpu).and_then(|number| host.view(number));
         match view {
             Some(view) if !view.may_have_remapped() => {
                 // The lock orders accesses to memory, and AT is none: without the ISB the CPU may
@@ -194,7 +197,7 @@ fn in_view(cx: &mut Unlocked<'_>, vcpu: &Vcpu, gva: Gva, flags: Gv2mFlags) -> Op
     let mfn = match hardware {
         Some(maddr) => maddr.mfn(),
         None => {
-            let walked = guest_walk(cx, vcpu, gva);
+            let walked = guest_walk(cx, &vcpu, gva);
             let host = p2m.read(cx);
             let ipa = match walked {
                 Some(stage1) => stage1.allows(flags).then_some(stage1.ipa),
@@ -211,5 +214,5 @@ fn in_view(cx: &mut Unlocked<'_>, vcpu: &Vcpu, gva: Gva, flags: Gv2mFlags) -> Op
             mapping.mfn()?
         }
     };
-    page_of_guest(vcpu, mfn)
+    page_of_guest(&vcpu, mfn)
 }

@@ -89,7 +89,7 @@ pub(crate) fn resolve(cx: &mut Unlocked<'_>, ipa: Ipa, gva: Gva, npfec: sys::npf
 /// that has forgotten the frame meanwhile, whatever the host p2m maps there now.)
 fn type_allows(cx: &mut Unlocked<'_>, ipa: Ipa, access: &Access) -> bool {
     let vcpu = current_vcpu(cx);
-    let active = ActiveTables::of(vcpu);
+    let active = ActiveTables::of(&vcpu);
     let host = P2m::host_of(vcpu.domain()).read(cx);
     active
         .tables(&host)

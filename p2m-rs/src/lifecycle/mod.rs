@@ -30,17 +30,15 @@ use crate::map::views::forget_all;
 use crate::p2m::lock::WriteView;
 use crate::p2m::pages::RootIsEmpty;
 use crate::p2m::token::Unlocked;
-use crate::p2m::P2m;
+use crate::p2m::{P2m, UnsharedP2m};
 use crate::table::{clear_root, Table};
 use crate::types::addr::Gfn;
 use crate::types::errno::{Errno, Failure, Outcome, Result};
 use crate::types::level::Level;
 use crate::types::owner::Forgotten;
-use crate::types::vttbr::Vttbr;
 use crate::xen::console;
 use crate::xen::cpu;
-use crate::xen::domain::Domain;
-use crate::xen::globals::p2m_root_order;
+use crate::xen::domain::{Domain, UnsharedDomain};
 use crate::xen::pool::{alloc_root, free_root};
 use crate::xen::release;
 use crate::xen::vcpu::NO_VCPU;
@@ -52,29 +50,20 @@ use crate::xen::vcpu::NO_VCPU;
 /// [`Errno::EBUSY`] if no VMID is free, [`Errno::ENOMEM`] if there is no memory for a root or
 /// for the first pages of the pool. The caller then calls [`final_teardown`], which handles a p2m
 /// after any failure (XSA-181).
-///
-/// # Safety
-///
-/// The domain is being created: nobody else can reach it or its p2m yet.
-pub(crate) unsafe fn init(cx: &mut Unlocked<'_>, domain: &Domain) -> Result {
-    let p2m = P2m::host_of(domain);
-    // SAFETY: as promised to this function.
-    unsafe { p2m.init_lock() };
-    // SAFETY: as promised to this function.
-    unsafe { p2m.init_pages() };
-    // SAFETY: as promised to this function.
-    unsafe { domain.init_pool() };
+pub(crate) fn init(cx: &mut Unlocked<'_>, unshared: UnsharedDomain<'_>) -> Result {
+    let (domain, p2m) = (unshared.domain(), UnsharedP2m::of(unshared));
+    p2m.init_lock(cx);
+    p2m.init_pages();
+    unshared.init_pool();
     // An IOMMU that shares the tables may not snoop the caches.
     p2m.init_fields(domain.is_iommu_enabled() && !domain.has_coherent_iommu_walk());
     for last in cpu::all_possible().filter_map(|cpu| p2m.last_vcpu_ran(cpu)) {
         last.store(NO_VCPU, Relaxed);
     }
     // From here on, final_teardown tears the p2m down.
-    // SAFETY: as promised to this function.
-    unsafe { p2m.set_domain(Some(domain)) };
-    vmid::alloc(domain)?;
-    // SAFETY: as promised to this function.
-    unsafe { alloc_table(cx, p2m) }?;
+    p2m.set_domain(Some(domain));
+    vmid::alloc(unshared)?;
+    alloc_table(cx, p2m)?;
     match release::pages_for_creation() {
         0 => Ok(()),
         pages => {
@@ -86,15 +75,8 @@ pub(crate) unsafe fn init(cx: &mut Unlocked<'_>, domain: &Domain) -> Result {
 
 /// `p2m_alloc_table`: allocates an empty root, and flushes the TLB entries of the VMID's
 /// previous owner.
-///
-/// # Safety
-///
-/// That of [`init`].
-unsafe fn alloc_table(cx: &mut Unlocked<'_>, p2m: &P2m) -> Result {
-    let root = alloc_root(p2m_root_order().load(Relaxed)).ok_or(Errno::ENOMEM)?;
-    let vttbr = Vttbr::new(root.mfn(), p2m.vmid());
-    // SAFETY: as promised to this function; the root was just allocated for this p2m.
-    unsafe { p2m.set_tables(Some(root), vttbr) };
+fn alloc_table(cx: &mut Unlocked<'_>, p2m: UnsharedP2m<'_>) -> Result {
+    p2m.set_root(alloc_root().ok_or(Errno::ENOMEM)?);
     p2m.write(cx).deferred().force_tlb_flush_sync();
     Ok(())
 }
@@ -245,15 +227,15 @@ pub(crate) unsafe fn teardown(cx: &mut Unlocked<'_>, p2m: &P2m, preemption: Pree
 ///
 /// # Safety
 ///
-/// Nobody else can reach the domain any more, and this CPU holds no view of its p2m.
-pub(crate) unsafe fn final_teardown(cx: &mut Unlocked<'_>, domain: &Domain) {
-    let p2m = P2m::host_of(domain);
+/// The domain will not run again, and its devices are gone.
+pub(crate) unsafe fn final_teardown(cx: &mut Unlocked<'_>, unshared: UnsharedDomain<'_>) {
+    let (domain, p2m) = (unshared.domain(), UnsharedP2m::of(unshared));
     if p2m.domain().is_none() {
         return;
     }
     if release::final_teardown_frees_tables() {
         // SAFETY: as promised to this function.
-        let result = unsafe { teardown(cx, p2m, Preemption::Forbidden) };
+        let result = unsafe { teardown(cx, &p2m, Preemption::Forbidden) };
         debug_assert!(result == Ok(()));
     }
     debug_assert!(p2m.has_no_table_pages());
@@ -262,18 +244,14 @@ pub(crate) unsafe fn final_teardown(cx: &mut Unlocked<'_>, domain: &Domain) {
     while allocation::teardown(domain) == Err(Errno::ERESTART) {}
     debug_assert!(domain.lock_pool().is_empty());
 
-    if let Some(root) = p2m.root() {
+    if let Some(root) = p2m.take_root() {
         // SAFETY: the domain never runs again, or never ran, and its devices were
         // deassigned. TLB entries of its VMID are flushed before the next
         // owner of the VMID runs (`alloc_table`).
-        unsafe { free_root(root, p2m_root_order().load(Relaxed)) };
+        unsafe { free_root(root) };
     }
     vmid::free(p2m);
     #[cfg(config_altp2m)]
-    // SAFETY: as promised to this function.
-    unsafe {
-        views::forget(domain);
-    };
-    // SAFETY: as promised to this function; the root was freed.
-    unsafe { p2m.end() };
+    views::forget(unshared);
+    p2m.set_domain(None);
 }

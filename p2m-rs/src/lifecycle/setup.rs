@@ -23,6 +23,7 @@ use crate::xen::globals::{
 use crate::xen::page::Page;
 use crate::xen::pool::alloc_root;
 use crate::xen::tlb;
+use crate::xen::vcpu::NoGuest;
 use crate::xen::vmid_pool::MAX_VMID_16_BIT;
 
 const VTCR_SL0_SHIFT: u32 = 6;
@@ -68,10 +69,10 @@ pub(crate) fn restrict_ipa_bits(ipa_bits: u32) {
 }
 
 /// `setup_virt_paging`: the boot CPU sets stage 2 up for all CPUs that are online. CPUs that
-/// come up later call [`this_cpu`].
-pub(crate) fn all_cpus(on_other_cpus: unsafe extern "C" fn(*mut core::ffi::c_void)) {
+/// come up later call [`this_cpu`]; `on_all_others` has those that are online call it, and waits for them.
+pub(crate) fn all_cpus(no_guest: &NoGuest<'_>, on_all_others: fn()) {
     console::implementation();
-    Page::ready();
+    Page::ready(no_guest);
     // A PARange that is not known here, such as 7 for 56 bits, is larger than those that are
     // (DDI 0487K, D24.1.3), and so restricts nothing. Linux takes it so, too.
     if let Some(row) = PA_RANGES.get(cpu::pa_range()) {
@@ -106,13 +107,13 @@ pub(crate) fn all_cpus(on_other_cpus: unsafe extern "C" fn(*mut core::ffi::c_voi
     }
     vtcr().store(value, Relaxed);
     if cpu::found_at_speculate() {
-        let Some(root) = alloc_root(root_order) else {
+        let Some(root) = alloc_root() else {
             console::panic_no_empty_root();
         };
         empty_root_mfn().store(root.mfn().raw(), Relaxed);
     }
-    this_cpu();
-    cpu::call_all_others(on_other_cpus);
+    this_cpu(no_guest);
+    on_all_others();
 }
 
 /// The PARange and the table shape for an IPA size.
@@ -124,13 +125,13 @@ fn shape_for(ipa_bits: u32) -> (u32, &'static PaRange) {
 }
 
 /// `setup_virt_paging_one`: sets stage 2 up on this CPU.
-pub(crate) fn this_cpu() {
-    cpu::load_vtcr();
+pub(crate) fn this_cpu(no_guest: &NoGuest<'_>) {
+    cpu::load_vtcr(no_guest);
     // With the AT speculation erratum, the TLBs must hold nothing of EL1 until
     // a vCPU runs: stage 2 is enabled now, with the empty root, which translates nothing.
     if cpu::found_at_speculate() {
-        tlb::load_vttbr(Vttbr::new(empty_root(), P2m::INVALID_VMID));
-        cpu::enable_stage2();
+        tlb::load_vttbr(no_guest, Vttbr::new(empty_root(), P2m::INVALID_VMID));
+        cpu::enable_stage2(no_guest);
         cpu::isb();
         tlb::flush_all_guests_locally();
     }

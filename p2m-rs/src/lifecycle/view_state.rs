@@ -51,7 +51,7 @@ pub(super) fn publish(write: &mut WriteView<'_>, number: Number, record: Record<
     debug_assert!(write.view(number).is_none());
     if let Some(slot) = write.slot(number) {
         // SAFETY: it lives until it is taken, and the slot was empty.
-        unsafe { slot.set(Some(record.0)) };
+        unsafe { slot.set(Some(record.into_slot())) };
     }
     set_visible(write, number.to_c(), true);
 }
@@ -67,5 +67,6 @@ pub(super) unsafe fn take<'r>(write: &'r mut WriteView<'_>, number: Number) -> O
     // SAFETY: `write` is borrowed exclusively, so nobody has borrowed it under the lock; nor
     // without, by the caller's promise.
     unsafe { slot.set(None) };
-    Some(Record(record))
+    // SAFETY: just taken out; no vCPU is in it, as promised to this function.
+    Some(unsafe { Record::taken(record) })
 }

@@ -6,8 +6,6 @@
 //! and the TLBs are flushed, tables are freed, then the root and the structure. The tables go back to
 //! the pool all at once, however many there are, so nothing of it has to be preemptible.
 
-use core::sync::atomic::Ordering::Relaxed;
-
 use xen_sys as sys;
 
 use super::{view_state, view_switch};
@@ -18,9 +16,7 @@ use crate::table::empty_root;
 use crate::types::access::P2mAccess;
 use crate::types::errno::{Errno, Result};
 use crate::types::owner::Host;
-use crate::types::vttbr::Vttbr;
-use crate::xen::domain::Domain;
-use crate::xen::globals::p2m_root_order;
+use crate::xen::domain::UnsharedDomain;
 use crate::xen::pool::{alloc_root, free_root};
 
 /// Creates a view, in which nothing is mapped yet; what will be copied gets `access`.
@@ -39,7 +35,7 @@ pub fn create(write: &mut WriteView<'_>, access: P2mAccess) -> Result<Number> {
     }
     let number = view_state::free_number(write).ok_or(Errno::EINVAL)?;
     let record = Record::alloc().ok_or(Errno::ENOMEM)?;
-    let Some(root) = alloc_root(p2m_root_order().load(Relaxed)) else {
+    let Some(root) = alloc_root() else {
         record.free();
         return Err(Errno::ENOMEM);
     };
@@ -48,13 +44,9 @@ pub fn create(write: &mut WriteView<'_>, access: P2mAccess) -> Result<Number> {
     view.init_fields(false);
     view.set_vmid(write.p2m().vmid());
     view.set_view_default_access(access);
-    // SAFETY: nobody else can reach it yet, and it has no tables.
-    unsafe { view.init_pages() };
-    // SAFETY: nobody else can reach it yet.
-    unsafe { view.set_domain(write.p2m().domain()) };
-    let vttbr = Vttbr::new(root.mfn(), view.vmid());
-    // SAFETY: nobody else can reach it yet; the root was just allocated for it.
-    unsafe { view.set_tables(Some(root), vttbr) };
+    view.init_pages();
+    view.set_domain(write.p2m().domain());
+    view.set_root(root);
     view_state::publish(write, number, record);
     Ok(number)
 }
@@ -113,13 +105,9 @@ pub(super) fn destroy_all(write: &mut WriteView<'_>, _ended: &RootIsEmpty<'_, Ho
 }
 
 /// Frees what a domain has for views, of which there is none any more (`altp2m_teardown`).
-///
-/// # Safety
-///
-/// Nobody else can reach the domain any more.
-pub(super) unsafe fn forget(domain: &Domain) {
-    // SAFETY: as promised to this function.
-    unsafe { sys::altp2m_teardown(domain.c()) };
+pub(super) fn forget(domain: UnsharedDomain<'_>) {
+    // SAFETY: nobody else can reach the domain.
+    unsafe { sys::altp2m_teardown(domain.domain().c()) };
 }
 
 /// Destroys the view of that number, if there is one.
@@ -134,11 +122,11 @@ unsafe fn destroy_unused(write: &mut WriteView<'_>, number: Number) -> Option<()
     drop(view);
     // SAFETY: as promised to this function.
     let record = unsafe { view_state::take(write, number) }?;
-    if let Some(root) = record.p2m().root() {
+    if let Some(root) = record.p2m().take_root() {
         // SAFETY: no vCPU is in the view, or will run again, and the TLBs were flushed since its root
         // was emptied. (VTTBR_EL2 of a CPU that has been idle since may still hold it; no walk begins
         // there: `guest/context.rs`.)
-        unsafe { free_root(root, p2m_root_order().load(Relaxed)) };
+        unsafe { free_root(root) };
     }
     record.free();
     Some(())

@@ -9,10 +9,10 @@
 
 use core::sync::atomic::Ordering::Relaxed;
 
-use crate::p2m::P2m;
+use crate::p2m::{P2m, UnsharedP2m};
 use crate::types::errno::{Errno, Result};
 use crate::xen::console;
-use crate::xen::domain::Domain;
+use crate::xen::domain::UnsharedDomain;
 use crate::xen::globals::{max_vmid, vmids};
 
 /// `p2m_vmid_allocator_init`: reserves VMID 0, at boot, before any domain exists.
@@ -25,18 +25,18 @@ pub(crate) fn init() {
 /// # Errors
 ///
 /// [`Errno::EBUSY`] if all VMIDs are in use.
-pub(crate) fn alloc(domain: &Domain) -> Result {
+pub(crate) fn alloc(domain: UnsharedDomain<'_>) -> Result {
     let Some(vmid) = vmids().take(max_vmid().load(Relaxed)) else {
-        console::vmid_pool_exhausted(domain);
+        console::vmid_pool_exhausted(domain.domain());
         return Err(Errno::EBUSY);
     };
-    P2m::host_of(domain).set_vmid(vmid);
+    UnsharedP2m::of(domain).set_vmid(vmid);
     Ok(())
 }
 
 /// `p2m_free_vmid`: gives the domain's VMID back, if it has one. TLB entries
 /// with this VMID may remain; the next owner flushes them before first use.
-pub(crate) fn free(p2m: &P2m) {
+pub(crate) fn free(p2m: UnsharedP2m<'_>) {
     let vmid = p2m.vmid();
     if vmid != P2m::INVALID_VMID {
         vmids().give_back(vmid);

@@ -48,7 +48,7 @@ use xen_sys as sys;
 
 use super::deferred::Deferred;
 use super::token::{nesting, Unlocked};
-use super::{Lock, P2m};
+use super::{Lock, P2m, UnsharedP2m};
 use crate::types::owner::{Host, Owner};
 use crate::xen::tlb;
 
@@ -221,17 +221,15 @@ pub struct WriteGuard<'g> {
     view: WriteView<'g>,
 }
 
-impl P2m {
-    /// Initialises the lock (`p2m_init`).
-    ///
-    /// # Safety
-    ///
-    /// Nobody else can reach the p2m yet, and this CPU holds no view of it.
-    pub(crate) unsafe fn init_lock(&self) {
-        // SAFETY: as promised to this function.
+impl UnsharedP2m<'_> {
+    /// Initialises the lock, once (`p2m_init`).
+    pub(crate) fn init_lock(self, _cx: &mut Unlocked<'_>) {
+        // SAFETY: nobody else can reach the p2m, and this CPU does not hold the lock.
         unsafe { sys::xs_rwlock_init(self.c().field(Lock)) };
     }
+}
 
+impl P2m {
     /// Takes the lock for reading (`p2m_read_lock`).
     #[inline(always)]
     pub fn read<'g>(&'g self, _cx: &'g mut Unlocked<'_>) -> ReadGuard<'g> {

@@ -22,6 +22,7 @@ pub mod translate;
 pub mod views;
 
 use core::cell::Cell;
+use core::ops::Deref;
 use core::sync::atomic::{
     AtomicBool, AtomicU16, AtomicU32, AtomicU64, AtomicU8, Ordering::Relaxed,
 };
@@ -31,8 +32,9 @@ use xen_sys::Opaque;
 
 use crate::types::access::P2mAccess;
 use crate::types::vttbr::Vttbr;
-use crate::xen::domain::Domain;
+use crate::xen::domain::{Domain, UnsharedDomain};
 use crate::xen::page::Page;
+use crate::xen::pool::Root;
 use crate::xen::structure;
 
 structure! {
@@ -50,7 +52,7 @@ sys::fields! {
     unsafe Lock: p2m_domain.lock as Opaque<sys::rwlock_t>, "a place";
     unsafe Pages: p2m_domain.pages as Opaque<sys::page_list_head>, "a place";
     unsafe Owner: p2m_domain.domain as Cell<*mut sys::domain>, "written by p2m_init and p2m_final_teardown, which run alone";
-    unsafe Root: p2m_domain.root as Cell<*mut sys::page_info>, "written by p2m_init and p2m_final_teardown, which run alone";
+    unsafe RootPage: p2m_domain.root as Cell<*mut sys::page_info>, "written by p2m_init and p2m_final_teardown, which run alone";
     unsafe Vmid: p2m_domain.vmid as AtomicU16, "written by p2m_init, which runs alone";
     unsafe VttbrEl2: p2m_domain.vttbr as AtomicU64, "read without the lock by context switches";
     unsafe MaxMappedGfn: p2m_domain.max_mapped_gfn as AtomicU64, "written under the write lock";
@@ -82,58 +84,19 @@ impl P2m {
         (!domain.is_null()).then(|| unsafe { Domain::from_ptr(domain) })
     }
 
-    /// Sets or clears the back pointer, whose presence says that "trivial"
-    /// initialisation is complete.
-    ///
-    /// # Safety
-    ///
-    /// Nobody else can reach the p2m yet, or any more.
-    pub(crate) unsafe fn set_domain(&self, domain: Option<&Domain>) {
-        let domain = domain.map_or(core::ptr::null_mut(), |domain| domain.c().as_ptr());
-        self.c().field(Owner).set(domain);
-    }
-
     /// First page of the root, which may be several concatenated pages: for those who clear,
     /// print or free it. The field is what C and drivers know, and is null until the root is
     /// allocated. Walks begin with [`Self::vttbr`], as the MMU's do, which needs no look into
     /// the frame table.
     pub fn root(&self) -> Option<Page> {
-        let root = self.c().field(Root).get();
+        let root = self.c().field(RootPage).get();
         // SAFETY: a page that p2m_init allocated.
         (!root.is_null()).then(|| Page::from_c(unsafe { Opaque::from_ptr(root) }))
-    }
-
-    /// Sets the root, and VTTBR_EL2's value, which names it too.
-    ///
-    /// # Safety
-    ///
-    /// Nobody else can reach the p2m yet, or any more. Both are of one root, which was
-    /// allocated for this p2m and is as large as all roots, or both say that there is none.
-    pub(crate) unsafe fn set_tables(&self, root: Option<Page>, vttbr: Vttbr) {
-        let root = root.map_or(core::ptr::null_mut(), |root| root.c().as_ptr());
-        self.c().field(Root).set(root);
-        self.c().field(VttbrEl2).store(vttbr.bits(), Relaxed);
-    }
-
-    /// Forgets the root and the domain, as before `p2m_init`.
-    ///
-    /// # Safety
-    ///
-    /// Nobody else can reach the p2m any more, and its root was freed.
-    pub(crate) unsafe fn end(&self) {
-        self.c().field(Root).set(core::ptr::null_mut());
-        self.c().field(VttbrEl2).store(Vttbr::NONE.bits(), Relaxed);
-        self.c().field(Owner).set(core::ptr::null_mut());
     }
 
     /// The VMID; `INVALID_VMID` (0) if there is none.
     pub fn vmid(&self) -> u16 {
         self.c().field(Vmid).load(Relaxed)
-    }
-
-    /// Sets the VMID.
-    pub(crate) fn set_vmid(&self, vmid: u16) {
-        self.c().field(Vmid).store(vmid, Relaxed);
     }
 
     /// VTTBR_EL2's value for this p2m: where its tables begin, and its VMID.
@@ -183,10 +146,30 @@ impl P2m {
         self.c().field(LastVcpuRan).get(cpu)
     }
 
+    /// VMID 0 belongs to no domain (`INVALID_VMID`).
+    // A 32-bit C enumerator whose value is 0.
+    #[allow(clippy::cast_possible_truncation)]
+    pub const INVALID_VMID: u16 = sys::XS_INVALID_VMID as u16;
+}
+
+/// A p2m that nobody else can reach: its domain is being created or freed, or it is that of a view
+/// which is in no slot.
+///
+/// # Invariants
+///
+/// For `'c`, no other CPU uses it, and no vCPU runs on its tables.
+#[derive(Clone, Copy)]
+pub(crate) struct UnsharedP2m<'c>(&'c P2m);
+
+impl<'c> UnsharedP2m<'c> {
+    /// The domain's.
+    pub(crate) fn of(domain: UnsharedDomain<'c>) -> Self {
+        Self(P2m::host_of(domain.domain()))
+    }
+
     /// First initialisation of what needs no allocation (start of `p2m_init`).
-    /// Nothing else can reach the domain yet.
-    pub(crate) fn init_fields(&self, clean_pte: bool) {
-        self.set_vmid(Self::INVALID_VMID);
+    pub(crate) fn init_fields(self, clean_pte: bool) {
+        self.set_vmid(P2m::INVALID_VMID);
         self.c().field(MaxMappedGfn).store(0, Relaxed);
         self.c().field(LowestMappedGfn).store(!0, Relaxed);
         self.c()
@@ -197,15 +180,46 @@ impl P2m {
         self.c().field(SweepCursor).set(0);
     }
 
-    /// Sets the access that mappings get in a view that nobody can reach yet.
+    /// Sets the access that mappings get in a view.
     #[cfg(config_altp2m)]
-    pub(crate) fn set_view_default_access(&self, access: P2mAccess) {
+    pub(crate) fn set_view_default_access(self, access: P2mAccess) {
         self.c().field(DefaultAccess).store(access.to_c(), Relaxed);
         self.c().field(MemAccessEnabled).store(true, Relaxed);
     }
 
-    /// VMID 0 belongs to no domain (`INVALID_VMID`).
-    // A 32-bit C enumerator whose value is 0.
-    #[allow(clippy::cast_possible_truncation)]
-    pub const INVALID_VMID: u16 = sys::XS_INVALID_VMID as u16;
+    /// Sets or clears the back pointer, whose presence says that "trivial"
+    /// initialisation is complete.
+    pub(crate) fn set_domain(self, domain: Option<&Domain>) {
+        let domain = domain.map_or(core::ptr::null_mut(), |domain| domain.c().as_ptr());
+        self.c().field(Owner).set(domain);
+    }
+
+    /// Sets the VMID.
+    pub(crate) fn set_vmid(self, vmid: u16) {
+        self.c().field(Vmid).store(vmid, Relaxed);
+    }
+
+    /// Keeps a root, and sets VTTBR_EL2's value, which names it and the VMID.
+    pub(crate) fn set_root(self, root: Root) {
+        let vttbr = Vttbr::new(root.mfn(), self.vmid());
+        self.c().field(RootPage).set(root.into_page().c().as_ptr());
+        self.c().field(VttbrEl2).store(vttbr.bits(), Relaxed);
+    }
+
+    /// Takes the root out, if there is one.
+    pub(crate) fn take_root(self) -> Option<Root> {
+        let root = self.root()?;
+        self.c().field(RootPage).set(core::ptr::null_mut());
+        self.c().field(VttbrEl2).store(Vttbr::NONE.bits(), Relaxed);
+        // SAFETY: `set_root` has put it there, and now it is there no more.
+        Some(unsafe { Root::again(root) })
+    }
+}
+
+impl Deref for UnsharedP2m<'_> {
+    type Target = P2m;
+
+    fn deref(&self) -> &P2m {
+        self.0
+    }
 }

@@ -59,8 +59,8 @@ pub fn send_access_event(cx: &mut Unlocked<'_>, delivery: Delivery, event: Acces
         flags: event.flags,
         _pad: 0,
     };
-    let vcpu = current_vcpu(cx).c();
+    let vcpu = current_vcpu(cx);
     // SAFETY: the current vCPU, no p2m lock held; the request is copied into
     // the ring before the call returns.
-    unsafe { sys::monitor_traps(vcpu, delivery == Delivery::Sync, &mut request) >= 0 }
+    unsafe { sys::monitor_traps(vcpu.c(), delivery == Delivery::Sync, &mut request) >= 0 }
 }

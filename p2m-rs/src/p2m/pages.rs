@@ -12,7 +12,7 @@ use core::marker::PhantomData;
 use xen_sys as sys;
 use xen_sys::Opaque;
 
-use super::{P2m, Pages};
+use super::{P2m, Pages, UnsharedP2m};
 use crate::types::owner::Host;
 #[cfg(config_altp2m)]
 use crate::types::owner::View;
@@ -252,14 +252,12 @@ impl P2m {
     pub(crate) fn has_no_table_pages(&self) -> bool {
         sys::xs_page_list_empty(self.c().field(Pages))
     }
+}
 
-    /// Initialises the list of pages (`p2m_init`).
-    ///
-    /// # Safety
-    ///
-    /// Nobody else can reach the p2m yet, and it has no tables.
-    pub(crate) unsafe fn init_pages(&self) {
-        // SAFETY: as promised to this function.
+impl UnsharedP2m<'_> {
+    /// Initialises the list of pages, once (`p2m_init`).
+    pub(crate) fn init_pages(self) {
+        // SAFETY: nobody else can reach the p2m, and a new one has no tables.
         unsafe { sys::xs_init_page_list_head(self.c().field(Pages)) };
     }
 }

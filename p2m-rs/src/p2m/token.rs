@@ -9,7 +9,7 @@ use xen_sys as sys;
 use xen_sys::SameAbi;
 
 use crate::xen::cpu;
-use crate::xen::vcpu::Vcpu;
+use crate::xen::vcpu::CurrentVcpu;
 
 /// Proof that the current chain of calls holds no p2m lock.
 ///
@@ -74,12 +74,11 @@ impl<'c, A: Copy> CalledUnlocked<'c, A> {
     }
 }
 
-/// The vCPU that runs on this CPU (`current`), for as long as the call that the token
-/// stands for: whatever is scheduled in between, the call goes on as this vCPU.
-pub fn current_vcpu<'c>(_cx: &Unlocked<'c>) -> &'c Vcpu {
+/// The current vCPU, for as long as the call that the token stands for.
+pub fn current_vcpu<'c>(_cx: &Unlocked<'c>) -> CurrentVcpu<'c> {
     // SAFETY: a vCPU lives while it serves a call, and the token does not outlive the
     // call.
-    unsafe { Vcpu::current() }
+    unsafe { CurrentVcpu::get() }
 }
 
 /// Whether no p2m lock may be taken now, since this is an interrupt: it may have come while this CPU held or

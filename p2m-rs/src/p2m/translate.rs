@@ -12,7 +12,7 @@ use xen_sys as sys;
 use super::lock::ReadView;
 use crate::types::addr::{Gva, Ipa, Maddr, PAGE_SHIFT, PAGE_SIZE};
 use crate::types::p2m_type::P2mType;
-use crate::xen::vcpu::Vcpu;
+use crate::xen::vcpu::CurrentVcpu;
 
 /// PAR_EL1 bit 0: the translation failed.
 const PAR_F: u64 = 1;
@@ -58,23 +58,27 @@ impl Gv2mFlags {
 impl ReadView {
     /// Both stages (`gvirt_to_maddr`). The lock keeps other CPUs from breaking
     /// entries meanwhile, which would make the translation fail for no reason.
-    pub fn gva_to_maddr(&self, vcpu: &Vcpu, gva: Gva, flags: Gv2mFlags) -> Option<Maddr> {
+    pub fn gva_to_maddr(&self, vcpu: CurrentVcpu<'_>, gva: Gva, flags: Gv2mFlags) -> Option<Maddr> {
         both_stages(vcpu, gva, flags)
     }
 }
 
 /// [`ReadView::gva_to_maddr`] without the lock, through the tables in VTTBR_EL2: those of the
-/// p2m of `vcpu`, which is the current one. `None` means nothing: ask again under the lock. The
+/// vCPU's p2m. `None` means nothing: ask again under the lock. The
 /// frame was mapped there at some moment since the last change of that entry *began*: another
 /// CPU may have cleared the entry, and not have flushed this CPU's TLB yet. So the page may
 /// be used only by who asks `get_page` whether it is still the domain's.
 #[inline(always)]
-pub(crate) fn gva_to_maddr_unlocked(vcpu: &Vcpu, gva: Gva, flags: Gv2mFlags) -> Option<Maddr> {
+pub(crate) fn gva_to_maddr_unlocked(
+    vcpu: CurrentVcpu<'_>,
+    gva: Gva,
+    flags: Gv2mFlags,
+) -> Option<Maddr> {
     both_stages(vcpu, gva, flags)
 }
 
 #[inline(always)]
-fn both_stages(vcpu: &Vcpu, gva: Gva, flags: Gv2mFlags) -> Option<Maddr> {
+fn both_stages(vcpu: CurrentVcpu<'_>, gva: Gva, flags: Gv2mFlags) -> Option<Maddr> {
     let par = sys::xs_gva_to_ma_par(vcpu.c(), gva.raw(), flags.to_c());
     let maddr = par & PAR_ADDRESS | gva.raw() & (PAGE_SIZE - 1);
     (par & PAR_F == 0).then_some(Maddr::new(maddr))

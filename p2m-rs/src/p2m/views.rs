@@ -61,7 +61,7 @@ mod with_altp2m {
     use xen_sys::{Link, Opaque};
 
     use super::super::pages::RootIsEmpty;
-    use super::super::P2m;
+    use super::super::{P2m, UnsharedP2m};
     use super::{ReadView, WriteView};
     use crate::types::access::P2mAccess;
     use crate::types::addr::Gfn;
@@ -246,7 +246,7 @@ mod with_altp2m {
     ///
     /// It is nobody's but this value's.
     #[must_use = "a structure that is dropped is lost"]
-    pub(crate) struct Record<'r>(pub(crate) &'r Opaque<sys::p2m_view>);
+    pub(crate) struct Record<'r>(&'r Opaque<sys::p2m_view>);
 
     impl<'r> Record<'r> {
         /// A new one, all zeroes.
@@ -256,9 +256,23 @@ mod with_altp2m {
             Some(record)
         }
 
+        /// What was in a slot.
+        ///
+        /// # Safety
+        ///
+        /// The slot was emptied, and no vCPU is in the view, or will ever run again.
+        pub(crate) unsafe fn taken(record: &'r Opaque<sys::p2m_view>) -> Self {
+            Self(record)
+        }
+
+        /// The structure, for a slot.
+        pub(crate) fn into_slot(self) -> &'r Opaque<sys::p2m_view> {
+            self.0
+        }
+
         /// Its p2m.
-        pub(crate) fn p2m(&self) -> &P2m {
-            P2m::of(self.0.field(ViewP2m))
+        pub(crate) fn p2m(&self) -> UnsharedP2m<'_> {
+            UnsharedP2m(P2m::of(self.0.field(ViewP2m)))
         }
 
         /// Frees it.

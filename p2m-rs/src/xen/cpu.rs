@@ -8,6 +8,7 @@ use xen_sys as sys;
 use xen_sys::arch;
 
 use crate::xen::globals::vtcr;
+use crate::xen::vcpu::NoGuest;
 
 /// This CPU's number (`smp_processor_id`).
 #[inline]
@@ -73,10 +74,14 @@ pub fn general_preempt_check() -> bool {
     sys::xs_general_preempt_check()
 }
 
-/// Runs `function` on all other CPUs and waits for them.
-pub(crate) fn call_all_others(function: unsafe extern "C" fn(*mut c_void)) {
-    // SAFETY: the function takes no argument and waits for nobody; boot time,
-    // with interrupts enabled.
+/// Runs `function` on all other CPUs and waits for them, at boot, with interrupts enabled.
+///
+/// # Safety
+///
+/// The function takes no argument, waits for nobody, and may run on each of them.
+pub(crate) unsafe fn call_all_others(function: unsafe extern "C" fn(*mut c_void)) {
+    debug_assert!(irqs_enabled());
+    // SAFETY: as promised to this function.
     unsafe { sys::smp_call_function(Some(function), core::ptr::null_mut(), 1) };
 }
 
@@ -122,16 +127,16 @@ pub(crate) fn has_16_bit_vmids() -> bool {
     sys::xs_cpuinfo_vmid_16_bits()
 }
 
-/// Turns stage 2 on (HCR_EL2.VM), at boot.
-pub(crate) fn enable_stage2() {
+/// Turns stage 2 on (HCR_EL2.VM).
+pub(crate) fn enable_stage2(_: &NoGuest<'_>) {
     let hcr = arch::read_hcr_el2() | u64::from(sys::XS_HCR_VM);
-    // SAFETY: the register's value, with stage 2 beside.
+    // SAFETY: the register's value, with stage 2 beside; no guest's context is in use.
     unsafe { arch::write_hcr_el2(hcr) };
 }
 
 /// Loads VTCR_EL2 with what `setup_virt_paging` has computed.
-pub(crate) fn load_vtcr() {
-    // SAFETY: every CPU's value.
+pub(crate) fn load_vtcr(_: &NoGuest<'_>) {
+    // SAFETY: every CPU's value; no guest's context is in use.
     unsafe { arch::write_vtcr_el2(vtcr().load(Relaxed)) };
 }
 

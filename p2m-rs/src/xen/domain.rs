@@ -19,6 +19,27 @@ structure! {
     Domain(domain)
 }
 
+/// A domain that nobody else can reach: it is being created, or freed.
+///
+/// # Invariants
+///
+/// For `'c`, no other CPU uses the domain, its p2m or its pool. There is no constructor: C passes one to an
+/// exported function.
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+pub struct UnsharedDomain<'c>(&'c Domain);
+
+// SAFETY: `repr(transparent)` over what may stand for the pointer; that nobody else can reach the domain
+// is the contract of the function that takes it.
+unsafe impl sys::SameAbi<*mut sys::domain> for UnsharedDomain<'_> {}
+
+impl<'c> UnsharedDomain<'c> {
+    /// The domain, for as long as nobody else can reach it.
+    pub(crate) fn domain(self) -> &'c Domain {
+        self.0
+    }
+}
+
 sys::fields! {
     unsafe DomainId: domain.domain_id as Cell<u16>, "never changes";
     unsafe IsDying: domain.is_dying as AtomicU32, "set by another CPU, and only ever further on";

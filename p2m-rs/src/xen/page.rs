@@ -9,6 +9,7 @@ use xen_sys::Opaque;
 
 use crate::types::addr::{Gfn, Mfn};
 use crate::xen::domain::Domain;
+use crate::xen::vcpu::NoGuest;
 
 /// A page of memory that Xen manages.
 ///
@@ -63,8 +64,8 @@ impl Page {
     }
 
     /// To be called once, at boot, before any page is looked into.
-    pub(crate) fn ready() {
-        // SAFETY: stage 2 is set up after the direct map.
+    pub(crate) fn ready(_: &NoGuest<'_>) {
+        // SAFETY: a CPU that comes up has the direct map.
         unsafe { sys::note_direct_map() };
     }
 

@@ -12,7 +12,9 @@ use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use xen_sys as sys;
 use xen_sys::Opaque;
 
-use crate::xen::domain::Domain;
+use crate::types::addr::Mfn;
+use crate::xen::domain::{Domain, UnsharedDomain};
+use crate::xen::globals::p2m_root_order;
 use crate::xen::page::Page;
 
 sys::fields! {
@@ -96,18 +98,6 @@ impl Domain {
         self.pool_total().load(Relaxed)
     }
 
-    /// Initialises an empty pool (`p2m_init`).
-    ///
-    /// # Safety
-    ///
-    /// Nobody else can reach the domain yet, and its pool has no pages.
-    pub(crate) unsafe fn init_pool(&self) {
-        // SAFETY: as promised to this function.
-        unsafe { sys::xs_spin_lock_init(self.paging().field(PoolLock)) };
-        // SAFETY: as promised to this function.
-        unsafe { sys::xs_init_page_list_head(self.pool_freelist()) };
-    }
-
     #[inline(always)]
     fn pool_freelist(&self) -> &Opaque<sys::page_list_head> {
         self.paging().field(PoolFreelist)
@@ -116,6 +106,16 @@ impl Domain {
     #[inline(always)]
     fn pool_total(&self) -> &AtomicU64 {
         self.paging().field(PoolTotal)
+    }
+}
+
+impl UnsharedDomain<'_> {
+    /// Initialises an empty pool, once (`p2m_init`).
+    pub(crate) fn init_pool(self) {
+        // SAFETY: nobody else can reach the domain.
+        unsafe { sys::xs_spin_lock_init(self.domain().paging().field(PoolLock)) };
+        // SAFETY: as above; a new domain's pool has no pages.
+        unsafe { sys::xs_init_page_list_head(self.domain().pool_freelist()) };
     }
 }
 
@@ -274,14 +274,45 @@ pub(crate) fn free_heap_page(page: FreePage) {
     unsafe { sys::free_domheap_pages(page.0.c(), 0) };
 }
 
-/// 2^`order` zeroed pages for a root, cleaned to memory (`p2m_allocate_root`).
-pub(crate) fn alloc_root(order: u32) -> Option<Page> {
+/// The pages of a root: 2^`p2m_root_order` of them, one after the other.
+///
+/// # Invariants
+///
+/// They came from the heap for this, and there is no second value for them. It does not prove
+/// that nobody reads them: the hardware may.
+#[must_use = "a root that is dropped is lost"]
+pub(crate) struct Root(Page);
+
+impl Root {
+    /// A root that somebody has kept.
+    ///
+    /// # Safety
+    ///
+    /// The page was taken out of a `Root` by [`Self::into_page`], and is kept there no more.
+    pub(crate) unsafe fn again(page: Page) -> Self {
+        Self(page)
+    }
+
+    /// The first page, for whoever keeps it.
+    pub(crate) fn into_page(self) -> Page {
+        self.0
+    }
+
+    /// Where it begins.
+    pub(crate) fn mfn(&self) -> Mfn {
+        self.0.mfn()
+    }
+}
+
+/// Zeroed pages for a root, cleaned to memory (`p2m_allocate_root`).
+pub(crate) fn alloc_root() -> Option<Root> {
+    let order = p2m_root_order().load(Relaxed);
     let root = Page::from_c(sys::alloc_domheap_pages(None, order, 0)?);
     for page in (0..1 << order).filter_map(|n| root.nth(n)) {
         // SAFETY: just allocated.
         unsafe { page.clear_and_clean() };
     }
-    Some(root)
+    Some(Root(root))
 }
 
 /// Frees a root.
@@ -289,7 +320,7 @@ pub(crate) fn alloc_root(order: u32) -> Option<Page> {
 /// # Safety
 ///
 /// No VTTBR and no IOMMU holds it any more, and the TLBs have forgotten it.
-pub(crate) unsafe fn free_root(root: Page, order: u32) {
+pub(crate) unsafe fn free_root(root: Root) {
     // SAFETY: by the caller's promise nobody can reach the pages.
-    unsafe { sys::free_domheap_pages(root.c(), order) };
+    unsafe { sys::free_domheap_pages(root.0.c(), p2m_root_order().load(Relaxed)) };
 }

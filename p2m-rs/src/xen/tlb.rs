@@ -27,6 +27,7 @@ use crate::types::level::Level;
 use crate::types::vttbr::Vttbr;
 use crate::xen::cpu::{self, IrqsOff};
 use crate::xen::globals::empty_root;
+use crate::xen::vcpu::NoGuest;
 
 /// Another VTTBR_EL2 on this CPU, the old one on drop.
 ///
@@ -194,9 +195,9 @@ pub(crate) fn flush_all_guests_locally() {
     sys::xs_flush_all_guests_tlb_local();
 }
 
-/// Loads VTTBR_EL2 for the context that is being switched to. To be called in a context switch, and when a CPU
-/// comes up.
-pub(crate) fn load_vttbr(vttbr: Vttbr) {
-    // SAFETY: context switch or CPU bring-up: no guest context is active.
+/// Loads VTTBR_EL2.
+#[inline(always)]
+pub(crate) fn load_vttbr(_: &NoGuest<'_>, vttbr: Vttbr) {
+    // SAFETY: no guest's context is in use, which could become half of one domain's and half of another's.
     unsafe { arch::write_vttbr_el2(vttbr.bits()) };
 }

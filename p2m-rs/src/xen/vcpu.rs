@@ -2,6 +2,8 @@
 //! `struct vcpu`, as far as the p2m is concerned.
 
 use core::cell::Cell;
+use core::marker::PhantomData;
+use core::ops::Deref;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 use xen_sys as sys;
@@ -23,8 +25,64 @@ structure! {
     ///
     /// Every reference is to a vCPU whose structure lives as long as the reference: the
     /// caller of an exported function keeps it. It does not prove that the vCPU runs, nor
-    /// that this CPU is where it does.
+    /// that this CPU is where it does ([`CurrentVcpu`] does).
     Vcpu(vcpu)
+}
+
+/// The current vCPU (`current`): this CPU runs it, and the call is its trap or hypercall.
+///
+/// # Invariants
+///
+/// The vCPU's registers are loaded when its methods are called: whatever is scheduled while the call
+/// lasts, the call goes on as this vCPU. The structure lives for `'c`. C passes one to an exported
+/// function; else [`Vcpu::as_current`] looks.
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+pub struct CurrentVcpu<'c>(&'c Vcpu);
+
+// SAFETY: `repr(transparent)` over what may stand for the pointer; that it is the current one is the
+// contract of the function that takes it.
+unsafe impl sys::SameAbi<*mut sys::vcpu> for CurrentVcpu<'_> {}
+
+/// A vCPU that this CPU is switched from, or to.
+///
+/// # Invariants
+///
+/// The call is part of the context switch of this CPU. There is no constructor: C passes one to an
+/// exported function.
+#[repr(transparent)]
+pub struct SwitchedVcpu<'c>(&'c Vcpu, PhantomData<NoGuest<'c>>);
+
+// SAFETY: `repr(transparent)` over what may stand for the pointer; that this is a context switch is the
+// contract of the function that takes it.
+unsafe impl sys::SameAbi<*mut sys::vcpu> for SwitchedVcpu<'_> {}
+
+impl<'c> SwitchedVcpu<'c> {
+    /// The vCPU, and the proof that goes with the call.
+    #[inline(always)]
+    pub(crate) fn enter(self) -> (NoGuest<'c>, &'c Vcpu) {
+        (NoGuest(PhantomData), self.0)
+    }
+}
+
+/// Proof that no guest's context is in use on this CPU, so that its registers may be loaded.
+///
+/// # Invariants
+///
+/// For `'c`, this CPU switches from one vCPU to another, or sets itself up and has run none.
+pub(crate) struct NoGuest<'c>(PhantomData<(*mut (), &'c ())>);
+
+static_assertions::assert_not_impl_any!(NoGuest<'static>: Send, Sync, Clone, Copy);
+
+impl NoGuest<'_> {
+    /// For a CPU that comes up.
+    ///
+    /// # Safety
+    ///
+    /// This CPU has run no vCPU yet, and does not while there is the value. It has the direct map.
+    pub(crate) unsafe fn coming_up() -> Self {
+        Self(PhantomData)
+    }
 }
 
 sys::fields! {
@@ -63,16 +121,6 @@ impl Vcpu {
 }
 
 impl Vcpu {
-    /// The vCPU that runs on this CPU (`current`).
-    ///
-    /// # Safety
-    ///
-    /// The vCPU stays alive for `'a`.
-    pub(crate) unsafe fn current<'a>() -> &'a Self {
-        // SAFETY: never null; live by the caller's promise.
-        unsafe { Self::from_ptr(sys::current_vcpu()) }
-    }
-
     /// Its number in its domain.
     pub fn id(&self) -> i32 {
         self.c().field(VcpuId).get()
@@ -85,10 +133,10 @@ impl Vcpu {
         unsafe { Domain::from_ptr(self.c().field(VcpuDomain).get()) }
     }
 
-    /// Whether it runs on this CPU now.
+    /// This vCPU, if it is the current one.
     #[inline(always)]
-    pub fn is_current(&self) -> bool {
-        self.c().as_ptr() == sys::current_vcpu()
+    pub fn as_current(&self) -> Option<CurrentVcpu<'_>> {
+        (self.c().as_ptr() == sys::current_vcpu()).then_some(CurrentVcpu(self))
     }
 
     /// Whether it is a CPU's idle vCPU, which has no guest context.
@@ -103,8 +151,8 @@ impl Vcpu {
     }
 
     /// Loads the SCTLR_EL1 that was saved.
-    pub(crate) fn load_sctlr(&self) {
-        // SAFETY: the vCPU's own value, of a register that is the guest's.
+    pub(crate) fn load_sctlr(&self, _: &NoGuest<'_>) {
+        // SAFETY: the vCPU's own value, of a register that is the guest's; no guest uses it now.
         unsafe { arch::write_sctlr_el1(self.c().field(Sctlr).load(Relaxed)) };
     }
 
@@ -114,35 +162,19 @@ impl Vcpu {
     }
 
     /// Loads HCR_EL2.
-    pub(crate) fn load_hcr(&self) {
+    pub(crate) fn load_hcr(&self, _: &NoGuest<'_>) {
         Self::write_hcr(self.hcr());
     }
 
+    /// For whoever knows that it is the vCPU's turn.
     fn write_hcr(hcr: u64) {
         // SAFETY: a vCPU's own value, which Xen has made.
         unsafe { arch::write_hcr_el2(hcr) };
     }
 
-    /// Changes HCR_EL2, in the structure and in the register
-    /// (`vcpu_hcr_set_flags`, `vcpu_hcr_clear_flags`).
-    fn set_current_hcr(&self, hcr: u64) {
-        debug_assert!(self.is_current());
-        self.c().field(Hcr).store(hcr, Relaxed);
-        Self::write_hcr(hcr);
-    }
-
     /// Whether writes of the guest's virtual memory controls trap (HCR.TVM).
     pub fn traps_vm_controls(&self) -> bool {
         self.hcr() & u64::from(sys::XS_HCR_TVM) != 0
-    }
-
-    /// Traps writes of the guest's virtual memory controls, or stops to. The
-    /// vCPU must be the current one. Its walks may be in flight, and need not be waited
-    /// for ([`crate::guest::context`]): HCR_EL2.TVM decides what traps, and no walk looks at it.
-    pub fn trap_vm_controls(&self, trap: bool) {
-        let tvm = u64::from(sys::XS_HCR_TVM);
-        let hcr = self.hcr();
-        self.set_current_hcr(if trap { hcr | tvm } else { hcr & !tvm });
     }
 
     /// Whether guest RAM must be cleaned to memory before the guest runs on.
@@ -154,25 +186,68 @@ impl Vcpu {
     pub fn set_need_flush_to_ram(&self, need: bool) {
         self.c().field(NeedFlushToRam).store(need, Relaxed);
     }
+}
 
-    /// Whether the trap of the current vCPU, which this is, came from EL0.
-    pub fn traps_from_el0(&self) -> bool {
+impl<'c> CurrentVcpu<'c> {
+    /// The vCPU that this CPU runs.
+    ///
+    /// # Safety
+    ///
+    /// The call goes on as this vCPU for `'c`, and the vCPU stays alive.
+    pub(crate) unsafe fn get() -> Self {
+        // SAFETY: never null; live by the caller's promise.
+        Self(unsafe { Vcpu::from_ptr(sys::current_vcpu()) })
+    }
+
+    /// Whether C has kept its promise; for assertions.
+    pub(crate) fn is_current(self) -> bool {
+        self.0.as_current().is_some()
+    }
+
+    /// Its domain, for as long as it itself lives.
+    #[inline(always)]
+    pub fn domain(self) -> &'c Domain {
+        self.0.domain()
+    }
+
+    /// Traps writes of the guest's virtual memory controls, or stops to (`vcpu_hcr_set_flags`,
+    /// `vcpu_hcr_clear_flags`). The guest's walks may be in flight, and need not be waited
+    /// for ([`crate::guest::context`]): HCR_EL2.TVM decides what traps, and no walk looks at it.
+    pub fn trap_vm_controls(self, trap: bool) {
+        let tvm = u64::from(sys::XS_HCR_TVM);
+        debug_assert!(self.is_current());
+        let hcr = self.hcr();
+        let hcr = if trap { hcr | tvm } else { hcr & !tvm };
+        self.c().field(Hcr).store(hcr, Relaxed);
+        Vcpu::write_hcr(hcr);
+    }
+
+    /// Whether the trap came from EL0.
+    pub fn traps_from_el0(self) -> bool {
         debug_assert!(self.is_current());
         sys::xs_trap_is_from_el0()
     }
 
-    /// Injects a synchronous external abort into the current vCPU, whose trap this is, for its
-    /// access to `gva`. Returns false, and does nothing, if the guest is a 32-bit one.
-    pub fn inject_external_abort(&self, gva: Gva) -> bool {
+    /// Injects a synchronous external abort for the access to `gva` that has trapped. Returns false,
+    /// and does nothing, if the guest is a 32-bit one.
+    pub fn inject_external_abort(self, gva: Gva) -> bool {
         debug_assert!(self.is_current());
         sys::xs_inject_external_abort(gva.raw())
     }
 
-    /// Whether the guest has its MMU and data cache on
-    /// (`vcpu_has_cache_enabled`). The vCPU must be the current one.
-    pub fn has_cache_enabled(&self) -> bool {
+    /// Whether the guest has its MMU and data cache on (`vcpu_has_cache_enabled`).
+    pub fn has_cache_enabled(self) -> bool {
         debug_assert!(self.is_current());
         let both = u64::from(sys::XS_SCTLR_M_C);
         arch::read_sctlr_el1() & both == both
+    }
+}
+
+impl Deref for CurrentVcpu<'_> {
+    type Target = Vcpu;
+
+    #[inline(always)]
+    fn deref(&self) -> &Vcpu {
+        self.0
     }
 }
