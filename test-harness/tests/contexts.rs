@@ -94,6 +94,22 @@ fn a_driver_may_restrict_the_address_space_and_a_hot_plugged_cpu_follows() {
     assert_eq!(w.registers(5).1, vtcr);
 }
 
+/// While it was off it heard of no flush, and a reset need not empty its TLBs.
+#[test]
+fn a_cpu_that_comes_up_forgets_what_its_tlbs_hold_of_guests() {
+    for at_speculate in [false, true] {
+        let w = world(Config {
+            at_speculate,
+            ..Config::default()
+        });
+        w.clear_events();
+        w.bring_up(5);
+        let is_flush = |(cpu, event): &(usize, Event)| *cpu == 5 && *event == Event::TlbiAllLocal;
+        assert_eq!(w.events().iter().filter(|event| is_flush(event)).count(), 1);
+        w.check();
+    }
+}
+
 #[test]
 fn an_unsupported_address_size_stops_xen_with_a_reason() {
     let w = plain();

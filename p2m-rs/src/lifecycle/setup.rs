@@ -3,7 +3,7 @@
 //!
 //! The IPA space is as large as the physical address space, or smaller if an IOMMU
 //! supports less. The IPA size decides the shape of the tables: one root table at level 0,
-//! or up to 16 concatenated tables at level 1.
+//! or up to 8 concatenated tables at level 1.
 #![forbid(unsafe_code)]
 
 use core::sync::atomic::Ordering::Relaxed;
@@ -133,6 +133,8 @@ pub(crate) fn this_cpu(no_guest: &NoGuest<'_>) {
         tlb::load_vttbr(no_guest, Vttbr::new(empty_root(), P2m::INVALID_VMID));
         cpu::enable_stage2(no_guest);
         cpu::isb();
-        tlb::flush_all_guests_locally();
     }
+    // A reset need not empty the TLBs, and while a CPU is off it hears of no flush. (KVM has the
+    // same, in `___kvm_hyp_init`.)
+    tlb::flush_all_guests_locally();
 }
