@@ -36,8 +36,7 @@ p2m_rs::exports! {
     header p2m_mem_access_check(gpa, gla, npfec): NoP2mLock, ReadThenWrite => violation::check;
     header p2m_set_mem_access(d, gfn, nr, start, mask, access, altp2m_idx): NoP2mLock, Write => settings::set;
     header p2m_set_mem_access_multi(d, pfn_list, access_list, nr, start, mask, altp2m_idx): NoP2mLock, ReadThenWrite => multi::set;
-    // What `settings::get`, which has no one type, does in line.
-    header p2m_get_mem_access(d, gfn, access, altp2m_idx): NoP2mLock, Read => settings::get_locked;
+    header p2m_get_mem_access(d, gfn, access, altp2m_idx): NoP2mLock, Read => settings::get;
     header arch_p2m_set_access_required(d, access_required): Any, Nothing => P2m::set_access_required;
 }
 
@@ -96,15 +95,15 @@ pub extern "C" fn p2m_set_mem_access(
     access: sys::xenmem_access_t,
     altp2m_idx: c_uint,
 ) -> c_long {
+    let range = Gfn::from_c(gfn).map(|gfn| Range {
+        gfn,
+        nr,
+        start,
+        mask,
+    });
     #[cfg(config_altp2m)]
     if altp2m_idx != 0 {
         // A view's default access is set when it is created.
-        let range = Gfn::from_c(gfn).map(|gfn| Range {
-            gfn,
-            nr,
-            start,
-            mask,
-        });
         return set_in_view(d, range, access, altp2m_idx);
     }
     let _without_views = altp2m_idx;
@@ -112,15 +111,9 @@ pub extern "C" fn p2m_set_mem_access(
     let Some(access) = XenmemAccess::from_c(access.into()) else {
         return Errno::EINVAL.to_c().into();
     };
-    let Some(gfn) = Gfn::from_c(gfn) else {
+    let Some(range) = range else {
         settings::set_default(&mut cx, P2m::host_of(d), access);
         return 0;
-    };
-    let range = Range {
-        gfn,
-        nr,
-        start,
-        mask,
     };
     progress_to_c(settings::set(&mut cx, P2m::host_of(d), range, access))
 }
@@ -165,8 +158,9 @@ fn progress_to_c(progress: Result<Progress>) -> c_long {
     }
 }
 
-/// The access of a page, or with INVALID_GFN the default: 0, or -ESRCH with the
-/// default in `*access`.
+/// The access of a page, or with INVALID_GFN the default: 0, or -ESRCH if nothing is mapped, with
+/// the default in `*access` (in a view nothing is stored). Before mem_access is used it is `rwx`,
+/// whatever is mapped. In a view also -EINVAL.
 #[no_mangle]
 pub extern "C" fn p2m_get_mem_access(
     d: CalledUnlocked<'_, &Domain>,

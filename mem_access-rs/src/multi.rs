@@ -21,7 +21,6 @@ use p2m_rs::p2m::guest_copy::GuestArray;
 use p2m_rs::p2m::lock::WriteView;
 use p2m_rs::p2m::token::Unlocked;
 use p2m_rs::p2m::P2m;
-use p2m_rs::types::access::P2mAccess;
 use p2m_rs::types::addr::Gfn;
 use p2m_rs::types::errno::{Errno, Result};
 use p2m_rs::xen::cpu;
@@ -97,9 +96,10 @@ pub fn set(cx: &mut Unlocked<'_>, p2m: &P2m, list: List) -> Result<Progress> {
 
 /// Sets the accesses of some frames, in order; there is an access for each.
 fn set_copied(write: &mut WriteView<'_>, mut gfns: &[u64], mut accesses: &[u8]) -> Result {
-    let end = end_of_ipa_space(write);
+    let end = end_of_ipa_space();
     while let (Some(&gfn), Some(&raw)) = (gfns.first(), accesses.first()) {
-        let access = access_of(write, raw)?;
+        let access = XenmemAccess::from_c(raw.into()).ok_or(Errno::EINVAL)?;
+        let access = access.or_default(|| write.default_access());
         let first = Gfn::new(gfn);
         if first >= end {
             return Err(Errno::EINVAL);
@@ -121,12 +121,4 @@ fn set_copied(write: &mut WriteView<'_>, mut gfns: &[u64], mut accesses: &[u8]) 
         accesses = accesses.get(pages..).unwrap_or_default();
     }
     Ok(())
-}
-
-/// The access that an element asks for.
-fn access_of(write: &WriteView<'_>, raw: u8) -> Result<P2mAccess> {
-    match XenmemAccess::from_c(raw.into()).ok_or(Errno::EINVAL)? {
-        XenmemAccess::Is(access) => Ok(access),
-        XenmemAccess::Default => Ok(write.default_access()),
-    }
 }

@@ -7,9 +7,8 @@ use core::ffi::c_int;
 use core::mem::MaybeUninit;
 
 use p2m_rs::map::fast_path::set_access;
-use p2m_rs::map::lookup::{look_up, lookup};
+use p2m_rs::map::lookup::with_mapping;
 use p2m_rs::map::set_access::Restart;
-use p2m_rs::p2m::lock::ReadView;
 use p2m_rs::p2m::token::Unlocked;
 use p2m_rs::p2m::P2m;
 use p2m_rs::types::access::P2mAccess;
@@ -42,26 +41,11 @@ pub enum Progress {
 }
 
 /// The access of `gfn`, or the domain's default access if `gfn` is `None`
-/// (`__p2m_get_mem_access`). The caller holds the lock. Returns `None` if
-/// nothing is mapped, for which C returns -ESRCH.
-#[inline(always)]
-pub fn get_locked(view: &ReadView, gfn: Option<Gfn>) -> Option<P2mAccess> {
-    if !view.p2m().mem_access_enabled() {
-        return Some(P2mAccess::Rwx);
-    }
-    match gfn {
-        Some(gfn) => lookup(view, gfn).and_then(|mapping| mapping.access()),
-        None => Some(view.default_access()),
-    }
-}
-
-/// The access of `gfn`, or the domain's default access if `gfn` is `None`
-/// (`p2m_get_mem_access`), as C's value, in `access`. The lock is taken for the look-up alone,
+/// (`p2m_get_mem_access`, `__p2m_get_mem_access`), as C's value, in `access`. The lock is taken for the look-up alone,
 /// and not at all before mem_access is used. Returns what C does: 0, or -ESRCH if nothing is
 /// mapped; `access` is the domain's default access then.
 ///
-/// (A generic result, or a closure of the caller's, would name a function that is longer than Xen's
-/// table of symbols takes.)
+/// (Not generic: the symbol of an instance would exceed Xen's KSYM_NAME_LEN.)
 #[inline(always)]
 pub fn get(
     cx: &mut Unlocked<'_>,
@@ -69,7 +53,8 @@ pub fn get(
     gfn: Option<Gfn>,
     access: &mut MaybeUninit<u32>,
 ) -> c_int {
-    // It is only ever set: a call that comes before that is one that came earlier.
+    // The flag only goes from false to true: a call that still reads false is ordered before
+    // the one that sets it.
     if !p2m.mem_access_enabled() {
         access.write(P2mAccess::Rwx.to_c());
         return 0;
@@ -78,7 +63,7 @@ pub fn get(
         access.write(default(cx, p2m).to_c());
         return 0;
     };
-    look_up(cx, p2m, gfn, |view, found| {
+    with_mapping(cx, p2m, gfn, |view, found| {
         let (found, rc) = match found.and_then(|found| found.access_to_c()) {
             Some(found) => (found, 0),
             None => (view.default_access().to_c(), Errno::ESRCH.to_c()),
@@ -128,10 +113,7 @@ pub fn set(
     access: XenmemAccess,
 ) -> Result<Progress> {
     let mut write = p2m.write(cx);
-    let access = match access {
-        XenmemAccess::Is(access) => access,
-        XenmemAccess::Default => write.default_access(),
-    };
+    let access = access.or_default(|| write.default_access());
     let (start, nr) = (u64::from(range.start), u64::from(range.nr));
     let Some(pages) = nr.checked_sub(start).filter(|&pages| pages > 0) else {
         return Ok(Progress::Done);

@@ -63,7 +63,7 @@ pub fn set(
 ) -> Result<Progress> {
     let mut write = p2m.write(cx);
     let number = existing(&write, number)?;
-    let access = access.or(write.default_access());
+    let access = access.or_default(|| write.default_access());
     let mut start = range.start;
     while start < range.nr {
         let end = range.nr.min(start.saturating_add(BATCH - start % BATCH));
@@ -86,11 +86,11 @@ pub(crate) fn set_copied(
 ) -> Result {
     let number = existing(write, number)?;
     let default = write.default_access();
-    let end = end_of_ipa_space(write);
+    let end = end_of_ipa_space();
     let pages = gfns.iter().zip(accesses).map(|(&gfn, &raw)| {
         let access = XenmemAccess::from_c(raw.into()).ok_or(Errno::EINVAL)?;
         let gfn = Some(Gfn::new(gfn)).filter(|&gfn| gfn < end);
-        Ok((gfn.ok_or(Errno::EINVAL)?, access.or(default)))
+        Ok((gfn.ok_or(Errno::EINVAL)?, access.or_default(|| default)))
     });
     set_accesses(write, number, pages)
 }

@@ -105,8 +105,7 @@ pub fn check(cx: &mut Unlocked<'_>, fault: Fault) -> Verdict {
     if !active.may_be_restricted(p2m) {
         return Verdict::NotOurs;
     }
-    // The same as `settings::get` would return, since mem_access is enabled. (Nothing is mapped
-    // any more, or the view has forgotten the frame: the guest tries again.)
+    // `None`: nothing is mapped any more, or the view has forgotten the frame.
     let Some(access) = access_at(&p2m.read(cx), active, fault.ipa) else {
         return Verdict::NotOurs;
     };
@@ -175,9 +174,10 @@ fn relax(
 ) {
     let lifted = {
         let mut write = p2m.write(cx);
-        match access_at(&write, active, ipa) == Some(from) {
-            true => active.lift(&mut write, ipa.gfn(), to),
-            false => Lifted::GoOn,
+        if access_at(&write, active, ipa) == Some(from) {
+            active.lift(&mut write, ipa.gfn(), to)
+        } else {
+            Lifted::GoOn
         }
     };
     if lifted == Lifted::NoRoom {

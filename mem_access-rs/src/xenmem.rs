@@ -4,7 +4,7 @@
 #![forbid(unsafe_code)]
 
 use p2m_rs::types::access::P2mAccess;
-use p2m_rs::xen::release::{access_from_c, default_access};
+use p2m_rs::xen::release::{access_from_c, xenmem_access_default};
 
 /// An access in a request of a monitor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,19 +18,18 @@ pub enum XenmemAccess {
 impl XenmemAccess {
     /// Converts C's value; `None` for values that no access has.
     pub fn from_c(value: u64) -> Option<Self> {
-        if value == default_access() {
+        if value == xenmem_access_default() {
             Some(Self::Default)
         } else {
             access_from_c(value).map(Self::Is)
         }
     }
 
-    /// The access that is meant, where that is the default one.
-    #[cfg(config_altp2m)]
-    pub(crate) fn or(self, default: P2mAccess) -> P2mAccess {
+    /// The access that is asked for, where `default` tells the domain's default access.
+    pub(crate) fn or_default(self, default: impl FnOnce() -> P2mAccess) -> P2mAccess {
         match self {
             Self::Is(access) => access,
-            Self::Default => default,
+            Self::Default => default(),
         }
     }
 }

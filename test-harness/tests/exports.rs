@@ -114,7 +114,7 @@ fn table() -> impl Iterator<Item = &'static Export> {
 /// The table as docs/exports.md has it.
 fn shown() -> String {
     let mut lines = vec![
-        "| function | C file | releases | the caller holds | it takes | the work is done by |"
+        "| function | C file | releases | the caller holds | it takes first | the work is done by |"
             .to_owned(),
         "|---|---|---|---|---|---|".to_owned(),
     ];

@@ -280,7 +280,7 @@ proptest! {
         prop_assert!(pte.valid_bit() && pte.is_mapped());
         if let Some(below) = level.next() {
             for i in [0, 1, 511] {
-                let child = pte.child(i, below);
+                let child = pte.advanced(i * below.pages()).at_level(below);
                 prop_assert_eq!(child.mfn().raw(), mfn.raw() + i * below.pages());
                 prop_assert_eq!(child.kind(below), Kind::Leaf);
                 prop_assert_eq!(child.ty(), Some(t));

@@ -4,7 +4,8 @@
 //! asm/p2m-views.h.
 //!
 //! The C looks at the hypercall's arguments, asks XSM and pauses vCPUs. Here is all that needs
-//! the p2m lock. Every number of a view is looked at here, whatever it is.
+//! the p2m lock. The C passes view numbers on unchecked; each function here checks
+//! its own.
 
 use core::ffi::c_int;
 use core::mem::MaybeUninit;
@@ -20,7 +21,7 @@ use crate::p2m::P2m;
 use crate::types::addr::Gfn;
 use crate::types::errno::{to_c, Errno, Result};
 use crate::xen::domain::Domain;
-use crate::xen::release::{access_from_c, default_access};
+use crate::xen::release::{access_from_c, xenmem_access_default};
 use crate::xen::vcpu::Vcpu;
 
 /// Under the write lock of the domain's host p2m.
@@ -31,20 +32,6 @@ fn under_lock<R>(
     let (mut cx, d) = d.enter();
     let mut write = P2m::host_of(d).write(&mut cx);
     work(&mut write)
-}
-
-/// The same for a view, of a domain that uses views.
-fn in_view(
-    d: CalledUnlocked<'_, &Domain>,
-    number: u16,
-    work: impl FnOnce(&mut WriteView<'_>, Number) -> Result,
-) -> c_int {
-    to_c(under_lock(d, |write| {
-        if !write.uses_views() {
-            return Err(Errno::EOPNOTSUPP);
-        }
-        work(write, Number::from_c(number).ok_or(Errno::EINVAL)?)
-    }))
 }
 
 /// The domain, which is paused, begins to use views, or stops to: 0, -EINVAL if it cannot have
@@ -65,7 +52,7 @@ pub extern "C" fn p2m_view_create(
 ) -> c_int {
     to_c(under_lock(d, |write| {
         let access = match u64::from(access) {
-            value if value == default_access() => write.default_access(),
+            value if value == xenmem_access_default() => write.default_access(),
             value => access_from_c(value).ok_or(Errno::EINVAL)?,
         };
         let number = views::create(write, access)?;
@@ -102,7 +89,7 @@ pub extern "C" fn p2m_view_switch_vcpu(v: CalledUnlocked<'_, &Vcpu>, view: u16) 
     to_c(view_switch::switch_vcpu(&mut write, v, view))
 }
 
-/// Whether all vCPUs may be told to go on in that view, or in the host p2m, which is 0: 0,
+/// Sets whether all vCPUs may be told to go on in that view, or in the host p2m, which is 0: 0,
 /// -EOPNOTSUPP, -EINVAL.
 #[no_mangle]
 pub extern "C" fn p2m_view_set_visible(
@@ -125,8 +112,14 @@ pub extern "C" fn p2m_view_change_gfn(
     old: sys::gfn_t,
     new: sys::gfn_t,
 ) -> c_int {
-    in_view(d, view, |write, number| match Gfn::from_c(new) {
-        Some(new) => remap(write, number, Gfn::new(old), new),
-        None => forget_remapping(write, number, Gfn::new(old)),
-    })
+    to_c(under_lock(d, |write| {
+        if !write.uses_views() {
+            return Err(Errno::EOPNOTSUPP);
+        }
+        let number = Number::from_c(view).ok_or(Errno::EINVAL)?;
+        match Gfn::from_c(new) {
+            Some(new) => remap(write, number, Gfn::new(old), new),
+            None => forget_remapping(write, number, Gfn::new(old)),
+        }
+    }))
 }

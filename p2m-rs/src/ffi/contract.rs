@@ -29,7 +29,7 @@ pub enum Holds {
     PagingLock,
 }
 
-/// Which lock is taken inside.
+/// The outermost lock that is taken inside; others follow in the order of docs/exports.md.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Takes {
     /// None.

@@ -16,7 +16,7 @@ exports! {
     P2M = "p2m.c", p2m:
     header p2m_write_unlock(p): P2mWriteLock, Nothing => WriteLockedByC::unlock;
     header memory_type_changed(d): Any, Nothing;
-    // By way of `look_up`, which has no one type.
+    // By `with_mapping`, which is generic and cannot be named here.
     header p2m_lookup(d, gfn, t): NoP2mLock, Read => lookup::lookup;
     header p2m_get_page_from_gfn(d, gfn, t): NoP2mLock, Read => lookup::get_page_from_gfn;
     header guest_physmap_mark_populate_on_demand(d, gfn, order): Any, Nothing;

@@ -99,7 +99,8 @@ pub extern "C" fn p2m_get_entry(
     Mfn::to_c(found.mfn())
 }
 
-/// Maps, or with INVALID_MFN unmaps, `nr` frames.
+/// Maps, or with INVALID_MFN unmaps, `nr` frames: 0, -EINVAL, -ENOMEM, or when unmapping an IOMMU
+/// driver's error.
 #[no_mangle]
 pub extern "C" fn p2m_set_entry(
     p: WriteLockedByC<'_>,
@@ -172,7 +173,7 @@ pub extern "C" fn xen_p2m_resolve_permission_fault(
     hsr: sys::register_t,
 ) -> bool {
     let (mut cx, npfec) = npfec.enter();
-    let npfec = permission::as_stage_2_was_asked(&cx, npfec, hsr);
+    let npfec = permission::with_el0_maintenance_as_read(&cx, npfec, hsr);
     permission::resolve(&mut cx, Ipa::new(gpa), Gva::new(gla), npfec)
 }
 
@@ -195,7 +196,7 @@ pub extern "C" fn p2m_init(d: CalledUnlocked<'_, UnsharedDomain<'_>>) -> c_int {
     to_c(lifecycle::init(&mut cx, d))
 }
 
-/// Unmaps everything of a dying domain: 0, -ERESTART.
+/// Unmaps everything of a dying domain: 0, -ERESTART, or the errno of what could not be unmapped.
 #[no_mangle]
 pub extern "C" fn relinquish_p2m_mapping(d: CalledUnlocked<'_, &Domain>) -> c_int {
     let (mut cx, d) = d.enter();
@@ -236,8 +237,8 @@ pub unsafe extern "C" fn xen_p2m_setup_virt_paging_one(_data: *mut c_void) {
     setup::this_cpu(&unsafe { NoGuest::coming_up() });
 }
 
-/// Prints the stage 2 of a domain, as runs of entries (debug key `D`), in at most `lines` lines;
-/// in as many as it takes for 0.
+/// Prints the stage 2 of a domain, as runs of entries (debug key `D`), with at most `lines` lines for
+/// runs, and four more; with as many as it takes for 0.
 #[cfg_attr(declared_p2m_dump_stage2, no_mangle)]
 pub extern "C" fn p2m_dump_stage2(d: CalledUnlocked<'_, &Domain>, lines: c_ulong) {
     let (mut cx, d) = d.enter();

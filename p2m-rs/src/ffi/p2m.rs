@@ -84,7 +84,7 @@ pub extern "C" fn p2m_lookup(
     t: Out<'_, sys::p2m_type_t>,
 ) -> sys::mfn_t {
     let (mut cx, d) = d.enter();
-    lookup::look_up(&mut cx, P2m::host_of(d), Gfn::new(gfn), |_, found| {
+    lookup::with_mapping(&mut cx, P2m::host_of(d), Gfn::new(gfn), |_, found| {
         output(
             t,
             found.map_or(P2mType::to_c(None), |found| found.ty_to_c()),
@@ -127,7 +127,8 @@ pub extern "C" fn p2m_pod_decrease_reservation(
     0
 }
 
-/// Maps `nr` frames with the domain's default access.
+/// Maps `nr` frames with the domain's default access: 0, -EINVAL for what no mapping can have or a
+/// range beyond the IPA space, -ENOMEM if the domain is dying or there is no page for a table.
 #[no_mangle]
 pub extern "C" fn p2m_insert_mapping(
     d: CalledUnlocked<'_, &Domain>,
@@ -151,7 +152,8 @@ pub extern "C" fn map_regions_p2mt(
     to_c(insert(d, gfn, nr, mfn, p2mt))
 }
 
-/// Unmaps `nr` frames that map `mfn` and what follows it.
+/// Unmaps `nr` frames that map `mfn` and what follows it: 0, -EINVAL beyond the IPA space, -ENOMEM if
+/// there is no page for a table, -EILSEQ if something else is mapped, or an IOMMU driver's error.
 #[no_mangle]
 pub extern "C" fn unmap_regions_p2mt(
     d: CalledUnlocked<'_, &Domain>,
@@ -230,7 +232,7 @@ pub extern "C" fn guest_physmap_remove_page(
 }
 
 /// Maps a page of another domain, with a reference of its own: 0, -EINVAL if
-/// `fd` does not own it.
+/// `fd` does not own it, or what [`p2m_insert_mapping`] returns.
 #[no_mangle]
 pub extern "C" fn set_foreign_p2m_entry(
     d: CalledUnlocked<'_, &Domain>,
@@ -251,11 +253,11 @@ pub extern "C" fn set_foreign_p2m_entry(
     to_c(result)
 }
 
-/// At boot: no VMID is in use.
+/// Reserves VMID 0.
 ///
 /// # Safety
 ///
-/// At boot.
+/// The caller runs at boot, before any domain exists.
 #[cfg_attr(declared_p2m_vmid_allocator_init, no_mangle)]
 pub unsafe extern "C" fn p2m_vmid_allocator_init() {
     vmid::init();

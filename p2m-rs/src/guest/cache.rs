@@ -40,7 +40,7 @@ use crate::p2m::P2m;
 use crate::table::Table;
 use crate::types::addr::{Gfn, Mfn};
 use crate::types::errno::{to_c, Errno};
-use crate::types::pte::{Kind, Pte};
+use crate::types::pte::Kind;
 use crate::xen::console;
 use crate::xen::cpu;
 use crate::xen::page::flush_to_ram;
@@ -113,13 +113,13 @@ fn flush_some(view: &ReadView, gfn: &mut Gfn, end: Gfn) -> Result<(), Spent> {
             }
             let next = gfn.next_boundary(level.order());
             let mut count = 1;
-            if is_to_clean(pte) {
+            if pte.is_any_ram() {
                 count = table.run_of(index, pte, AT_ONCE);
                 let next = next.add((count - 1) << level.order());
                 let first = pte.mfn().add(level.offset(*gfn));
                 run.clean(gfn, next.min(end), first, &mut spent)?;
             } else {
-                Run::within_budget(spent)?;
+                within_budget(spent)?;
                 spent += 1;
                 *gfn = next;
             }
@@ -129,13 +129,21 @@ fn flush_some(view: &ReadView, gfn: &mut Gfn, end: Gfn) -> Result<(), Spent> {
     Ok(())
 }
 
-/// Whether the entry maps RAM, which must be cleaned.
-fn is_to_clean(pte: Pte) -> bool {
-    pte.is_any_ram()
+/// Checks that some of the budget is left.
+///
+/// # Errors
+///
+/// [`Spent`].
+fn within_budget(spent: u64) -> Result<(), Spent> {
+    if spent < BUDGET {
+        Ok(())
+    } else {
+        Err(Spent)
+    }
 }
 
 /// Consecutive frames that will be cleaned together, with one pair of barriers
-/// for all. There are never more than the budget allows.
+/// for all, at the latest when this value is dropped. There are never more than the budget allows.
 #[derive(Default)]
 struct Run(Option<(Mfn, u64)>);
 
@@ -145,7 +153,7 @@ impl Run {
     fn clean(&mut self, gfn: &mut Gfn, end: Gfn, first: Mfn, spent: &mut u64) -> Result<(), Spent> {
         let mut mfn = first;
         while *gfn < end {
-            Self::within_budget(*spent)?;
+            within_budget(*spent)?;
             let rest = end.raw() - gfn.raw();
             let pages = rest.min((BUDGET - *spent).div_ceil(PAGE_COST));
             self.add(mfn, pages);
@@ -163,19 +171,6 @@ impl Run {
                 self.finish();
                 self.0 = Some((mfn, pages));
             }
-        }
-    }
-
-    /// Before more is added.
-    ///
-    /// # Errors
-    ///
-    /// [`Spent`]; what was collected is cleaned when this value is dropped.
-    fn within_budget(spent: u64) -> Result<(), Spent> {
-        if spent < BUDGET {
-            Ok(())
-        } else {
-            Err(Spent)
         }
     }
 

@@ -54,7 +54,9 @@ pub(crate) fn restore(vcpu: SwitchedVcpu<'_>) {
     vcpu.load_sctlr(&no_guest);
     vcpu.load_hcr(&no_guest);
     // With the erratum, VTTBR_EL2 must be written after all registers of EL1 and EL0.
-    cpu::isb_if_at_speculate();
+    if cpu::has_at_speculate() {
+        cpu::isb();
+    }
     #[cfg(config_altp2m)]
     if vcpu.view() != 0 {
         return enter_view(&no_guest, vcpu, p2m);
@@ -85,8 +87,8 @@ pub(crate) fn restore(vcpu: SwitchedVcpu<'_>) {
     last.store(this, Relaxed);
 }
 
-/// In `last_vcpu_ran`: the last one on this CPU was in a view, and `p2m_views` says which, and
-/// in which. No vCPU has that number.
+/// In `last_vcpu_ran`: the last vCPU that ran on this CPU was in a view. `p2m_views.last_ran`
+/// says which vCPU and which view. No vCPU has this number.
 #[cfg(config_altp2m)]
 const IN_A_VIEW: u8 = u8::MAX;
 #[cfg(config_altp2m)]

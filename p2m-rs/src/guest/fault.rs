@@ -108,12 +108,12 @@ fn copy_to_view(cx: &mut Unlocked<'_>, p2m: &P2m, number: Number, gfn: Gfn) -> b
     filled.unwrap_or(true)
 }
 
-/// Whether something is mapped at `gfn`.
+/// Walks to `gfn` as far as the hardware would. `Ok` says whether anything is mapped there.
 ///
 /// # Errors
 ///
-/// The hardware does not get as far: the walk that has reached the first entry whose valid bit
-/// is clear.
+/// A mapped entry on the way has its valid bit clear, so the hardware faults there. The error
+/// is the walk at the first such entry.
 #[inline(never)]
 fn as_hardware_sees(view: &ReadView, gfn: Gfn) -> Result<bool, Walk<'_>> {
     if gfn > view.max_mapped_gfn() {
@@ -124,7 +124,7 @@ fn as_hardware_sees(view: &ReadView, gfn: Gfn) -> Result<bool, Walk<'_>> {
         return Ok(false);
     };
     loop {
-        let pte = walk.place(gfn).load();
+        let pte = walk.slot(gfn).load();
         if !pte.is_mapped() {
             return Ok(false);
         }
@@ -147,7 +147,7 @@ fn validate(write: &WriteView<'_>, gfn: Gfn) -> bool {
     // The first valid bit is set last, so that until then no walker reaches the entries below.
     let mut first_invalid = None;
     let is_mapped = loop {
-        let here = walk.place(gfn);
+        let here = walk.slot(gfn);
         let pte = here.load();
         if !pte.is_mapped() {
             break false;

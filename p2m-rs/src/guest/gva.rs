@@ -4,8 +4,8 @@
 //!
 //! C's function once held the p2m lock throughout, and deadlocked, because
 //! the software walk of stage 1 takes the lock again. Since Xen commit 0012ae8afb
-//! the lock covers the AT instruction only; here the token enforces that, and where the hardware
-//! translates there is no lock at all.
+//! the lock covers the AT instruction only; here the token enforces that, and for a vCPU that is
+//! in no view there is no lock at all where the hardware translates.
 //!
 //! **When a page is returned.** A guest may name a buffer that its own accesses cannot
 //! reach at the moment, since a valid bit is clear to track what the guest touches, or

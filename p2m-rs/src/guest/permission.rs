@@ -32,7 +32,7 @@
 //! **Cache maintenance by address** says in its syndrome that it wrote (ISS.WnR is 1 if ISS.CM is;
 //! DDI 0487K, D19.2.37). From EL0 (DC and IC by VA) it needs the permission to read. The C takes
 //! it for a write: in a page that may be written and not be read, nothing explains the fault,
-//! and the guest faults for ever. Here it is a read ([`as_stage_2_was_asked`]). From EL1 only what
+//! and the guest faults for ever. Here it is a read ([`with_el0_maintenance_as_read`]). From EL1 only what
 //! invalidates without cleaning needs a permission (DC IVAC, which EL0 cannot execute), and that is to
 //! write (DDI 0601, "DC IVAC"). In a guest it cleans as well, but may ask for the permission all the
 //! same: a Cortex-A53 under another hypervisor did (issue 65894 of Zephyr). So there it is a write, as
@@ -45,7 +45,6 @@
 //! monitor forbids reading and lifts that at the same moment on another CPU, gets an abort that it
 //! would not need.) One type forbids even the read: Xen sets HCR_EL2.PTW, so a walk that comes to
 //! Device memory is a permission fault (DDI 0487, "HCR_EL2.PTW").
-#![forbid(unsafe_code)]
 
 use xen_sys as sys;
 
@@ -60,9 +59,9 @@ use crate::types::p2m_type::P2mType;
 /// ISS.CM of a data abort: cache maintenance, or an address translation instruction.
 const HSR_CM: u64 = 1 << 8;
 
-/// The access that stage 2 refused to the current vCPU, if the trap handler has only read what the
-/// syndrome says of reads and writes.
-pub(crate) fn as_stage_2_was_asked(
+/// Corrects `npfec` for cache maintenance at EL0. The trap handler copies reads and writes from
+/// the syndrome, which calls such an instruction a write; stage 2 has checked it as a read.
+pub(crate) fn with_el0_maintenance_as_read(
     cx: &Unlocked<'_>,
     mut npfec: sys::npfec,
     hsr: u64,
@@ -98,7 +97,8 @@ fn type_allows(cx: &mut Unlocked<'_>, ipa: Ipa, access: &Access) -> bool {
         .is_none_or(|ty| access.is_allowed_by(ty))
 }
 
-/// What stage 2 was asked for, beside reading, which all types allow to all but a walker.
+/// The access that stage 2 refused. Reads need no field: every type allows them, except that
+/// Device memory allows no table walk (`by_walker`).
 struct Access {
     by_walker: bool,
     write: bool,

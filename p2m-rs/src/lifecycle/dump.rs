@@ -33,7 +33,7 @@ pub(crate) fn lookup(domain: &Domain, address: u64) {
         return;
     };
     console::p2m_lookup_of(domain, address, root);
-    // At most 16 pages.
+    // At most 8 pages.
     let pages = u32::try_from(root_pages()).unwrap_or(1);
     console::dump_walk(
         root.mfn().base(),

@@ -77,7 +77,7 @@ fn shape(view: &ReadView) -> Shape {
         vmid: view.p2m().vmid(),
         ipa_bits: p2m_ipa_bits().load(Relaxed),
         root_level: root_level(),
-        // At most 16.
+        // At most 8.
         root_pages: u32::try_from(root_pages()).unwrap_or(1),
         mem_access: view.p2m().mem_access_enabled(),
         default_access: view.default_access(),
@@ -100,8 +100,8 @@ enum What {
 }
 
 impl Run {
-    /// This run with `next` at its end, if it is one with it; if `brief`, wherever the frames
-    /// of both are.
+    /// This run extended by `next`, if `next` continues it; if `brief`, the machine frames need
+    /// not be consecutive.
     fn with(self, next: Self, brief: bool) -> Option<Self> {
         let follows = self.gfn.add(self.pages) == next.gfn;
         let what = match (self.what, next.what) {
@@ -255,7 +255,7 @@ impl Reader {
         }
     }
 
-    /// Everything before `gfn` was read: the tables from `level` up that end there are through.
+    /// All before `gfn` was read: counts the empty tables, from `level` up, that end at `gfn`.
     fn leave(&mut self, gfn: Gfn, level: Level) {
         let below_root = [Level::L3, Level::L2, Level::L1]
             .into_iter()
@@ -275,7 +275,7 @@ impl Reader {
         }
     }
 
-    /// `pages` pages from `gfn` on are mapped so.
+    /// Records that `pages` pages from `gfn` on are mapped as `leaves` says.
     fn mapped(&mut self, gfn: Gfn, pages: u64, leaves: Leaves) {
         self.note_entry(leaves.level);
         let size = leaves.level as usize;

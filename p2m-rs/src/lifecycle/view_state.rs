@@ -20,7 +20,7 @@ pub(super) fn is_visible(host: &ReadView, number: u16) -> bool {
     visible(host) & bit(number) != 0
 }
 
-/// Whether all vCPUs may be told to enter that view.
+/// Sets whether all vCPUs may be told to enter that view; 0 is the host p2m.
 pub(super) fn set_visible(write: &mut WriteView<'_>, number: u16, visible: bool) {
     let others = self::visible(write) & !bit(number);
     let this = if visible { bit(number) } else { 0 };
@@ -34,7 +34,7 @@ fn visible(host: &ReadView) -> u16 {
     all.map_or(0, |all| all.field(Visible).load(Relaxed))
 }
 
-/// A view has ten numbers to choose from.
+/// The bit of a view in `p2m_views.visible`; 0 for a number that no view can have.
 fn bit(number: u16) -> u16 {
     1_u16.checked_shl(number.into()).unwrap_or_default()
 }

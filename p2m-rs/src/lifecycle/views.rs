@@ -94,7 +94,7 @@ pub fn set_use(write: &mut WriteView<'_>, uses: bool) -> Result {
     Ok(())
 }
 
-/// Destroys all views of a domain that will not run again, as what is known of its host p2m says.
+/// Destroys all views of a domain that will not run again, as `_ended` proves.
 #[cold]
 #[inline(never)]
 pub(super) fn destroy_all(write: &mut WriteView<'_>, _ended: &RootIsEmpty<'_, Host>) {

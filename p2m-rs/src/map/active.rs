@@ -57,8 +57,8 @@ impl ActiveTables {
         true
     }
 
-    /// Whether mem_access may have restricted anything in them; `host` is the host p2m. Where the
-    /// host p2m was never restricted, its flag says so, and it says nothing of a view.
+    /// Whether mem_access may have restricted anything in them. The flag of the host p2m, `host`,
+    /// tells this of the host's tables only; a view always may be restricted.
     #[inline(always)]
     pub fn may_be_restricted(self, host: &P2m) -> bool {
         !self.are_hosts() || host.mem_access_enabled()

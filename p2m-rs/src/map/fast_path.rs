@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Fast paths for one page or one block, which is what most calls ask for. They take
 //! fewer instructions than the general path of each verb and have the same effect. In any
-//! case that they do not cover, they call the general path.
+//! case that they do not cover, they call the general path, or return `None` and their caller does.
 //!
 //! The benchmark of the p2m counts what each fast path saves, in these rows:
 //!
@@ -40,7 +40,7 @@ pub(super) fn insert(
     let domain = write.living_domain()?;
     let insertion = Insertion::new(write, forgotten, gfn, target, access);
     let level = Level::of_pages(nr).filter(|&level| insertion.fits(level, 0, level.pages()));
-    // No closure: with its name that of `and_then` is longer than Xen's table of symbols takes.
+    // No closure: the symbol of the instance of `and_then` would exceed KSYM_NAME_LEN.
     let walk = match level {
         Some(level) => Walk::towards(write, gfn, level),
         None => None,

@@ -19,7 +19,7 @@
 
 use super::progress::Progress;
 use super::release::{leak, release, release_same_frame};
-use super::split::{split, split_with, PartialUpdate};
+use super::split::{split, split_with, PartialUpdate, When};
 use super::views::Room;
 use crate::p2m::lock::WriteView;
 use crate::table::new::NewTable;
@@ -40,7 +40,7 @@ use crate::xen::target::Target;
 /// # Errors
 ///
 /// [`Errno::ENOMEM`] for a dying domain (XSA-410) or if there is no page for a table, also
-/// after empty tables were freed ([`super::sweep`]); [`Errno::EINVAL`] beyond the IPA space. On
+/// after tables were freed ([`super::views`]); [`Errno::EINVAL`] beyond the IPA space. On
 /// an error a prefix of the range may be mapped.
 //
 // No error tells of a mapping that was there. Callers count on that: `xenmem_add_to_physmap_one`
@@ -158,7 +158,7 @@ impl Insertion<'_> {
         failure: Failure,
     ) -> Outcome {
         let mut room = Room::new();
-        if !room.makes_room(write, failure) {
+        if !room.make_room(write, failure) {
             return Err(failure);
         }
         self.insert_with(write, nr, room)
@@ -170,7 +170,7 @@ impl Insertion<'_> {
             let more = self.insert_from(write, done, nr);
             done += more.pages;
             match more.outcome {
-                Err(failure) if room.makes_room(write, failure) => {}
+                Err(failure) if room.make_room(write, failure) => {}
                 outcome => break outcome,
             }
         };
@@ -256,24 +256,35 @@ impl Insertion<'_> {
                 }
                 progress
             }
-            Entry::Leaf(block) if !block.is_foreign() && self.is_mapped_by(block, level, at) => {
-                Progress::done(end - at)
-            }
-            // A foreign block is split first: each page that is replaced drops its reference
-            // after the flush. So is any block where an IOMMU walks the tables: devices must
-            // go on reaching the pages that are not replaced ([`crate::table`]).
-            Entry::Leaf(block) if block.is_foreign() || write.has_iommu() => {
-                match split(write, table, index, gfn) {
-                    Ok(below) => self.insert_in(write, below, at, end),
-                    Err(failure) => Progress::failed(failure),
-                }
-            }
+            // A foreign block is split first: each page that is replaced drops its
+            // reference after the flush.
+            Entry::Leaf(block) if block.is_foreign() => match split(write, table, index, gfn) {
+                Ok(below) => self.insert_in(write, below, at, end),
+                Err(failure) => Progress::failed(failure),
+            },
+            Entry::Leaf(block) if self.is_mapped_by(block, level, at) => Progress::done(end - at),
             Entry::Leaf(block) => {
-                let (new, progress) = split_with(write, block, level, gfn, end - at, self);
-                if let Some(new) = new {
-                    write.note_mapped(gfn, gfn.add(progress.pages - 1));
-                    // The block owned no references.
-                    pending.link(index, gfn, new).inherited();
+                // Where an IOMMU walks the tables, the parts map first what the block did: devices
+                // go on reaching those that are not replaced ([`crate::table`]).
+                let when = if write.has_iommu() {
+                    When::After
+                } else {
+                    When::Before
+                };
+                let (new, progress) = split_with(write, block, level, gfn, end - at, self, when);
+                match new {
+                    None => {}
+                    Some(new) if when == When::After => {
+                        // The insertion succeeds even if the IOTLB flush fails (B11).
+                        let (below, _logged) = (new.once_linked(), table.link(write, gfn, new));
+                        let replaced = self.insert_in(write, below, at, at + progress.pages);
+                        debug_assert!(replaced.outcome.is_ok(), "all tables are there");
+                    }
+                    Some(new) => {
+                        write.note_mapped(gfn, gfn.add(progress.pages - 1));
+                        // The block owned no references.
+                        pending.link(index, gfn, new).inherited();
+                    }
                 }
                 progress
             }
@@ -346,8 +357,8 @@ impl Insertion<'_> {
     }
 }
 
-/// Replaces the table at the entry for `gfn`, or the run of mappings that begins there, by
-/// `leaf` and the leaves that map the frames after it; `most` entries at most. The IOMMU is
+/// Replaces the entry for `gfn` (empty, a table, or the first of a run of mappings) by `leaf` and the
+/// leaves that map the frames after it; `most` entries at most, and one unless it is a run. The IOMMU is
 /// flushed before the old mappings are released. Entries that already are as they should be
 /// stay. Returns the number of entries done.
 #[inline(never)]

@@ -4,7 +4,7 @@
 //!
 //! A lookup needs the read lock. Its result borrows the view, so it cannot
 //! outlive the lock. What must outlive the lock is either a reference to the page
-//! ([`get_page_from_gfn`]), or no more than a hint ([`look_up`]): the callers of `p2m_lookup`
+//! ([`get_page_from_gfn`]), or no more than a hint ([`with_mapping`]): the callers of `p2m_lookup`
 //! know that.
 use core::marker::PhantomData;
 use core::sync::atomic::Ordering::Relaxed;
@@ -55,7 +55,7 @@ impl End {
         Self { entry, order }
     }
 
-    /// For those who hold the lock.
+    /// The result for `gfn`, which may be used only as long as the lock is held.
     #[inline(always)]
     fn locked<'v>(self, _view: &'v ReadView, gfn: Gfn) -> Lookup<'v> {
         Lookup {
@@ -67,11 +67,6 @@ impl End {
 }
 
 impl Lookup<'_> {
-    /// Level of the entry that ended the walk.
-    pub fn level(&self) -> Level {
-        Level::of_order(self.end.order)
-    }
-
     /// log2 of the number of pages of the mapping or of the hole.
     #[inline(always)]
     pub fn order(&self) -> u32 {
@@ -155,25 +150,25 @@ pub fn lookup(view: &ReadView, gfn: Gfn) -> Option<Lookup<'_>> {
     Some(find(view, gfn).locked(view, gfn)).filter(Lookup::is_mapped)
 }
 
-/// What `of` makes of the mapping at `gfn`, if there is one. It runs under the lock, which is
-/// taken for it.
+/// Takes the read lock, calls `of` with the mapping at `gfn` (`None` for a hole), and returns
+/// what `of` returns.
 #[inline(always)]
-pub fn look_up<R>(
+pub fn with_mapping<R>(
     cx: &mut Unlocked<'_>,
     p2m: &P2m,
     gfn: Gfn,
     of: impl FnOnce(&ReadView, Option<Lookup<'_>>) -> R,
 ) -> R {
-    match at_once(cx, p2m, gfn, of) {
+    match with_mapping_if_free(cx, p2m, gfn, of) {
         Ok(result) => result,
-        Err(of) => in_time(cx, p2m, gfn, of),
+        Err(of) => with_mapping_after_waiting(cx, p2m, gfn, of),
     }
 }
 
-/// [`look_up`] without a call, which is how it nearly always goes. Gives `of` back if somebody
-/// writes, or each table takes a call.
+/// [`with_mapping`] where it takes no call of a C function, which is nearly always. Gives `of`
+/// back if a writer holds or awaits the lock, or if the direct map has a hole.
 #[inline(always)]
-fn at_once<R, F>(cx: &mut Unlocked<'_>, p2m: &P2m, gfn: Gfn, of: F) -> Result<R, F>
+fn with_mapping_if_free<R, F>(cx: &mut Unlocked<'_>, p2m: &P2m, gfn: Gfn, of: F) -> Result<R, F>
 where
     F: FnOnce(&ReadView, Option<Lookup<'_>>) -> R,
 {
@@ -192,10 +187,10 @@ where
     })
 }
 
-/// [`look_up`] in any case: it waits for the lock.
+/// [`with_mapping`] in all other cases: waits for the lock.
 #[cold]
 #[inline(never)]
-fn in_time<R>(
+fn with_mapping_after_waiting<R>(
     cx: &mut Unlocked<'_>,
     p2m: &P2m,
     gfn: Gfn,
@@ -246,7 +241,7 @@ pub(crate) fn hole_beyond_max(view: &ReadView, gfn: Gfn) -> Option<Level> {
 }
 
 /// The first frame that the root has no entry for, since it is beyond the IPA space.
-pub fn end_of_ipa_space(_view: &ReadView) -> Gfn {
+pub fn end_of_ipa_space() -> Gfn {
     Gfn::new(root_pages() << root_page_order().load(Relaxed))
 }
 
@@ -271,7 +266,7 @@ pub fn get_page_from_gfn(view: &ReadView, gfn: Gfn) -> (Option<PageRef>, u32) {
     (reference(view, &mapping), mapping.ty_to_c())
 }
 
-/// A reference to the page of `mapping`, if it has one and it may be had.
+/// A reference to the page of `mapping`; `None` if it maps no RAM, or the page is being freed.
 #[inline(always)]
 fn reference(view: &ReadView, mapping: &Lookup<'_>) -> Option<PageRef> {
     let entry = mapping.end.entry;

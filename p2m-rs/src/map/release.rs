@@ -127,7 +127,7 @@ impl<'v> Released<'v> {
     #[inline(never)]
     fn flush_and_put(&self, leaf: RemovedLeaf<'_>, flushed: IotlbFlushed) {
         // One flush covers all entries that were removed together.
-        if self.write.refuse_if_dying().is_ok() {
+        if self.write.living_domain().is_ok() {
             self.write.deferred().tlb_flush_sync();
         }
         leaf.put_references(flushed);

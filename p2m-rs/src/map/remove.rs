@@ -8,7 +8,7 @@
 
 use super::progress::Progress;
 use super::release::{leak, release, Released};
-use super::split::{split, split_with, PartialUpdate};
+use super::split::{split, split_with, PartialUpdate, When};
 use super::views::Room;
 use crate::p2m::lock::WriteView;
 use crate::table::{Entry, Table};
@@ -24,7 +24,7 @@ struct Hole;
 
 impl PartialUpdate for Hole {
     fn fits(&self, level: Level, gfn: Gfn, pages: u64) -> bool {
-        level.offset(gfn) == 0 && pages >= level.pages()
+        level.is_covered_by(gfn, pages)
     }
 
     fn entry(&self, _part: Pte, _level: Level, _gfn: Gfn) -> Pte {
@@ -60,7 +60,7 @@ pub(crate) fn remove_any(
         let more = remove_in(write, forgotten, table, gfn, rest);
         done += more.pages;
         match more.outcome {
-            Err(failure) if room.makes_room(write, failure) => {}
+            Err(failure) if room.make_room(write, failure) => {}
             outcome => outcome?,
         }
     }
@@ -113,7 +113,8 @@ fn remove_below(
             Err(failure) => Progress::failed(failure),
         },
         Entry::Leaf(block) => {
-            let (new, progress) = split_with(write, block, table.level(), gfn, pages, &Hole);
+            let (new, progress) =
+                split_with(write, block, table.level(), gfn, pages, &Hole, When::Before);
             let flushed = new.map_or(Ok(()), |new| table.link(write, gfn, new));
             Progress::of(progress.pages, flushed.and(progress.outcome))
         }
@@ -198,7 +199,7 @@ fn clear_plain(
 /// Whether the range covers the whole entry of `level` at `gfn`, so that the entry is cleared
 /// as a whole. An entry of 512 GiB never is: C clears at most 1 GiB at a time.
 fn is_whole(level: Level, gfn: Gfn, pages: u64) -> bool {
-    level != Level::L0 && level.offset(gfn) == 0 && pages >= level.pages()
+    level != Level::L0 && level.is_covered_by(gfn, pages)
 }
 
 /// Whether `pte`, an entry of `level`, is empty or a mapping without references.

@@ -11,7 +11,7 @@
 
 use super::lookup::hole_beyond_max;
 use super::merge::{merge, Entries, MERGE_FROM};
-use super::split::{split_with, PartialUpdate};
+use super::split::{split_with, PartialUpdate, When};
 use super::views::Room;
 use crate::p2m::lock::WriteView;
 use crate::table::pending::Pending;
@@ -27,7 +27,7 @@ use crate::xen::iommu::IotlbFlush;
 /// Sets the access of `pages` pages from `first` on: restricts them, or lifts the
 /// restriction ([`P2mAccess::Rwx`]). The mappings and what they own stay. Pages that are not
 /// mapped, or have the access already, are skipped. After each level-3 table, hole
-/// and block, the function checks for preemption, if a restart point was
+/// and run of blocks, the function checks for preemption, if a restart point was
 /// passed. Returns the number of pages done.
 ///
 /// Blocks that are restricted are split into pages. A table whose restrictions are lifted as a
@@ -86,7 +86,7 @@ impl AccessChange {
 impl PartialUpdate for AccessChange {
     /// Restrictions need pages; where they are lifted, a block may stay a block.
     fn fits(&self, level: Level, gfn: Gfn, pages: u64) -> bool {
-        level == Level::L3 || self.lifts() && level.offset(gfn) == 0 && pages >= level.pages()
+        level == Level::L3 || self.lifts() && level.is_covered_by(gfn, pages)
     }
 
     fn entry(&self, part: Pte, _level: Level, _gfn: Gfn) -> Pte {
@@ -167,7 +167,7 @@ impl AccessChange {
                 continue;
             }
             let rest = self.pages - position.done;
-            let is_whole = |level: Level| level.offset(gfn) == 0 && rest >= level.pages();
+            let is_whole = |level: Level| level.is_covered_by(gfn, rest);
             // Start at the root if the last table of the walk may be merged.
             let level = if self.lifts() && rest >= MERGE_FROM {
                 Level::L0
@@ -186,9 +186,10 @@ impl AccessChange {
                 }
                 Ok(Step::Stop) => break,
                 Err(Failure::NoTable) => {
-                    // The other attempt is a step of its own, as the first one of a call is. And a search
-                    // that ended because preemption is due has not found that there is no room.
-                    let has_room = room.makes_room(write, Failure::NoTable);
+                    // The retry is a step of its own, so preemption is checked before it. It is
+                    // checked before -ENOMEM as well: the search may have ended early because
+                    // preemption is due, and not because there is no room.
+                    let has_room = room.make_room(write, Failure::NoTable);
                     if cpu::hypercall_preempt_check() && position.has_restart_point() {
                         break;
                     }
@@ -309,7 +310,15 @@ impl AccessChange {
         write.refuse_if_dying()?;
         let gfn = self.first.add(position.done);
         let pages = Level::L2.pages_from(gfn).min(self.pages - position.done);
-        let (new, progress) = split_with(write, block, pending.level(), gfn, pages, self);
+        let (new, progress) = split_with(
+            write,
+            block,
+            pending.level(),
+            gfn,
+            pages,
+            self,
+            When::Before,
+        );
         let Some(new) = new else {
             return progress.outcome;
         };

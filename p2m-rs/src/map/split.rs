@@ -32,9 +32,18 @@ pub(crate) trait PartialUpdate {
     fn entry(&self, part: Pte, level: Level, gfn: Gfn) -> Pte;
 }
 
+/// When the parts of a block that are to change do so.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum When {
+    /// In the new table, before it is linked.
+    Before,
+    /// Later: the new table maps what the block did.
+    After,
+}
+
 /// Builds a table that replaces `block`, a block of `level`, with `update` applied to the
-/// `pages` pages from `start` on, or to a prefix of them if table pages run out. `None` if that
-/// prefix is empty.
+/// `pages` pages from `start` on, or to a prefix of them if table pages run out; or, with
+/// [`When::After`], with an entry for each that can take the update. `None` if that prefix is empty.
 pub(crate) fn split_with<'w>(
     write: &'w WriteView<'_>,
     block: Pte,
@@ -42,15 +51,16 @@ pub(crate) fn split_with<'w>(
     start: Gfn,
     pages: u64,
     update: &dyn PartialUpdate,
+    when: When,
 ) -> (Option<NewTable<'w>>, Progress) {
     let (part, page) = match split_page(write, level) {
         Ok(split) => split,
         Err(failure) => return (None, Progress::failed(failure)),
     };
-    if pages == level.pages() && update.fits(part, start, pages) {
+    if when == When::Before && pages == level.pages() && update.fits(part, start, pages) {
         let entry = updated(
             write,
-            block.child(0, part),
+            block.at_level(part),
             part,
             start,
             ENTRIES as u64,
@@ -67,13 +77,15 @@ pub(crate) fn split_with<'w>(
         let (index, span) = (part.index(gfn), part.pages_from(gfn));
         if update.fits(part, gfn, pages - done) {
             let count = ((pages - done) >> part.order()).min(index.entries_left());
-            let entry = updated(write, new.load(index), part, gfn, count, update);
-            new.fill(index, count, entry);
+            if when == When::Before {
+                let entry = updated(write, new.load(index), part, gfn, count, update);
+                new.fill(index, count, entry);
+            }
             done += count << part.order();
             continue;
         }
         let pages = span.min(pages - done);
-        let (below, progress) = split_with(write, new.load(index), part, gfn, pages, update);
+        let (below, progress) = split_with(write, new.load(index), part, gfn, pages, update, when);
         if let Some(below) = below {
             new.attach(write, index, below);
         }
@@ -128,8 +140,8 @@ pub(crate) fn split<'v>(
     let (part, page) = split_page(write, table.level())?;
     let new = NewTable::split_of(page, table.load(index), part);
     // If the IOTLB flush failed, stale entries still lead to the frames mapped now.
-    let _logged = table.link(write, gfn, new);
-    table.below(index).ok_or(Failure::NoTable)
+    let (below, _logged) = (new.once_linked(), table.link(write, gfn, new));
+    Ok(below)
 }
 
 /// Allocates a page for the table that replaces a block of `level`. Returns the level of the

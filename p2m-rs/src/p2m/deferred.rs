@@ -71,10 +71,10 @@ impl Stale {
 ///
 /// # Invariants
 ///
-/// The p2m's write lock is held for `'l` ([`TablePages`]). Whatever was deferred is done
-/// by [`Self::finish`] or [`Self::leave_to_c`] before the lock is released: their only
-/// callers are the drop of the guard, and the end of a call by C with the lock held. (What a view has
-/// deferred may be handed to its host's first.)
+/// The p2m's write lock is held for `'l` ([`TablePages`]). Whatever was deferred is done before
+/// the lock is released: the drop of the guard calls [`Self::finish`], and a call by C with the
+/// lock held ends with [`Self::leave_to_c`]. [`Self::finish_early`] may do it before. (What a
+/// view has deferred may be handed to its host's first.)
 pub(crate) struct Deferred<'l> {
     barrier: Cell<bool>,
     stale: Cell<Stale>,
@@ -82,8 +82,8 @@ pub(crate) struct Deferred<'l> {
 }
 
 impl<'l> Deferred<'l> {
-    /// The deferred work of a p2m: none at first. (Whoever holds the lock sets `need_flush`, and
-    /// flushes before it is released: [`Self::take_over_from_c`].)
+    /// The deferred work of a p2m, of which there is none yet. (`need_flush` can only be set by a
+    /// C caller that holds the lock: [`Self::take_over_from_c`].)
     ///
     /// # Safety
     ///
@@ -118,9 +118,8 @@ impl<'l> Deferred<'l> {
 
     /// Defers a flush: live entries of `level` in `gfn .. gfn + pages` have changed.
     pub(crate) fn defer_flush(&self, gfn: Gfn, pages: u64, level: Level) {
-        let first = gfn.raw() & !(level.pages() - 1);
         let stale = Stale::Range {
-            first,
+            first: level.start(gfn).raw(),
             end: gfn.raw().saturating_add(pages),
             granule: level,
         };

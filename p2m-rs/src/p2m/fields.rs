@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! The fields of `struct p2m_domain` that the lock protects, and statistics.
 
-use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use core::sync::atomic::Ordering::Relaxed;
 
 use super::lock::{ReadView, WriteView};
 use super::{
@@ -76,14 +76,14 @@ impl<O: Owner> WriteView<'_, O> {
     /// Widens the range of frames that may be mapped to hold
     /// `first ..= last`.
     pub(crate) fn note_mapped(&self, first: Gfn, last: Gfn) {
-        self.p2m()
-            .c()
-            .field(MaxMappedGfn)
-            .fetch_max_plain(last.raw());
-        self.p2m()
-            .c()
-            .field(LowestMappedGfn)
-            .fetch_min_plain(first.raw());
+        let fields = self.p2m().c();
+        // Load, compare, store: the write lock is held, so no read-modify-write is needed.
+        if last > self.max_mapped_gfn() {
+            fields.field(MaxMappedGfn).store(last.raw(), Relaxed);
+        }
+        if first < self.lowest_mapped_gfn() {
+            fields.field(LowestMappedGfn).store(first.raw(), Relaxed);
+        }
     }
 
     /// During teardown, where to resume.
@@ -102,7 +102,7 @@ impl<O: Owner> WriteView<'_, O> {
 
     /// Sets [`Self::sweep_cursor`], to the first frame of a level-3 table.
     pub(crate) fn set_sweep_cursor(&self, gfn: Gfn) {
-        // 27 bits: a frame that is mapped has at most 36.
+        // 27 bits: a mapped frame has at most 36. A search that ran past the IPA space restarts at 0.
         let table = u32::try_from(gfn.raw() >> TABLE_SHIFT).unwrap_or(0);
         self.p2m().c().field(SweepCursor).set(table);
     }
@@ -144,27 +144,6 @@ impl<O: Owner> WriteView<'_, O> {
     pub(crate) fn count_shattered(&self, level: Level, n: u64) {
         if let Some(count) = self.p2m().c().field(Shattered).get(level as usize) {
             count.store(count.load(Relaxed).wrapping_add(n), Relaxed);
-        }
-    }
-}
-
-/// Load, compare, store: the write lock is held, so no read-modify-write
-/// instruction is needed.
-trait Extremum {
-    fn fetch_max_plain(&self, value: u64);
-    fn fetch_min_plain(&self, value: u64);
-}
-
-impl Extremum for AtomicU64 {
-    fn fetch_max_plain(&self, value: u64) {
-        if value > self.load(Relaxed) {
-            self.store(value, Relaxed);
-        }
-    }
-
-    fn fetch_min_plain(&self, value: u64) {
-        if value < self.load(Relaxed) {
-            self.store(value, Relaxed);
         }
     }
 }

@@ -29,7 +29,7 @@ impl<O: Owner> WriteView<'_, O> {
         self.without_iommu().is_none()
     }
 
-    /// Where no IOMMU can hold entries of this p2m.
+    /// If no IOMMU can hold entries of this p2m: the proof that no IOTLB flush is needed.
     #[inline(always)]
     pub(crate) fn without_iommu(&self) -> Option<IotlbFlushed> {
         let has_iommu =

@@ -204,8 +204,8 @@ impl<O> Deref for WriteView<'_, O> {
 ///
 /// # Invariants
 ///
-/// This CPU holds it for reading, and nobody else releases it. It does not prove that the
-/// tables stand still for the hardware: other CPUs' faults wait, walks do not.
+/// This CPU holds it for reading, and nobody else releases it. It does not prove that nobody
+/// uses the tables: the hardware walks them, and other CPUs may hold the lock for reading too.
 #[must_use = "the lock is released at once if the guard is not kept"]
 pub struct ReadGuard<'g> {
     p2m: &'g P2m,
@@ -234,8 +234,9 @@ impl P2m {
     #[inline(always)]
     pub fn read<'g>(&'g self, _cx: &'g mut Unlocked<'_>) -> ReadGuard<'g> {
         nesting::enter();
-        // SAFETY: the lock was initialised by p2m_init and lives as long as
-        // the domain; the token proves that this CPU does not hold it.
+        // SAFETY: C passes a domain to these functions only after p2m_init, and a view's P2m is
+        // reached only while its host's guard borrows the token. The token proves that this CPU
+        // does not hold the lock.
         unsafe { sys::xs_read_lock(self.c().field(Lock)) };
         ReadGuard { p2m: self }
     }

@@ -6,7 +6,8 @@
 //! methods of [`ReadView`] and [`WriteView`]. Fields that change while the p2m
 //! is in use are accessed as relaxed atomics: some are read without the lock
 //! elsewhere in Xen, and nothing here orders anything; the lock and the
-//! barriers do.
+//! barriers do. (`need_flush` and the sweep's cursor are exceptions: both are used under the
+//! write lock only.)
 
 pub(crate) mod deferred;
 pub mod fields;
@@ -51,13 +52,13 @@ sys::fields! {
     unsafe HostP2m: domain.arch.p2m as Opaque<sys::p2m_domain>, "a place";
     unsafe Lock: p2m_domain.lock as Opaque<sys::rwlock_t>, "a place";
     unsafe Pages: p2m_domain.pages as Opaque<sys::page_list_head>, "a place";
-    unsafe Owner: p2m_domain.domain as Cell<*mut sys::domain>, "written by p2m_init and p2m_final_teardown, which run alone";
-    unsafe RootPage: p2m_domain.root as Cell<*mut sys::page_info>, "written by p2m_init and p2m_final_teardown, which run alone";
-    unsafe Vmid: p2m_domain.vmid as AtomicU16, "written by p2m_init, which runs alone";
+    unsafe BackPointer: p2m_domain.domain as Cell<*mut sys::domain>, "written while nobody else can reach the p2m";
+    unsafe RootPage: p2m_domain.root as Cell<*mut sys::page_info>, "written while nobody else can reach the p2m";
+    unsafe Vmid: p2m_domain.vmid as AtomicU16, "written while nobody else can reach the p2m";
     unsafe VttbrEl2: p2m_domain.vttbr as AtomicU64, "read without the lock by context switches";
     unsafe MaxMappedGfn: p2m_domain.max_mapped_gfn as AtomicU64, "written under the write lock";
     unsafe LowestMappedGfn: p2m_domain.lowest_mapped_gfn as AtomicU64, "written under the write lock";
-    unsafe CleanPte: p2m_domain.clean_pte as AtomicBool, "written by p2m_init";
+    unsafe CleanPte: p2m_domain.clean_pte as AtomicBool, "written while nobody else can reach the p2m";
     unsafe NeedFlush: p2m_domain.need_flush as AtomicBool, "under the write lock";
     unsafe Mappings: p2m_domain.stats.mappings as [AtomicU64; 4], "written under the write lock";
     unsafe Shattered: p2m_domain.stats.shattered as [AtomicU64; 4], "written under the write lock";
@@ -79,7 +80,7 @@ impl P2m {
     /// The domain, once `p2m_init` has got far enough to set it.
     #[inline(always)]
     pub fn domain(&self) -> Option<&Domain> {
-        let domain = self.c().field(Owner).get();
+        let domain = self.c().field(BackPointer).get();
         // SAFETY: set to the owner of this p2m, which outlives it.
         (!domain.is_null()).then(|| unsafe { Domain::from_ptr(domain) })
     }
@@ -191,7 +192,7 @@ impl<'c> UnsharedP2m<'c> {
     /// initialisation is complete.
     pub(crate) fn set_domain(self, domain: Option<&Domain>) {
         let domain = domain.map_or(core::ptr::null_mut(), |domain| domain.c().as_ptr());
-        self.c().field(Owner).set(domain);
+        self.c().field(BackPointer).set(domain);
     }
 
     /// Sets the VMID.

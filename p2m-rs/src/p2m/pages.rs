@@ -191,9 +191,13 @@ impl<'l> TablePages<'l> {
         }
     }
 
-    /// For `table::empty_root`, which has just emptied the root and flushed the TLBs.
+    /// For a view whose root was just emptied, and the TLBs flushed.
+    ///
+    /// # Safety
+    ///
+    /// The invariants of [`RootIsEmpty`] hold.
     #[cfg(config_altp2m)]
-    pub(crate) fn root_is_empty(&self) -> RootIsEmpty<'l, View> {
+    pub(crate) unsafe fn root_is_empty(&self) -> RootIsEmpty<'l, View> {
         RootIsEmpty(PhantomData)
     }
 
@@ -228,7 +232,8 @@ impl<'l> TablePages<'l> {
 
     /// Takes a page off the list.
     fn unlist(&self, page: TablePage<'_>) -> FreePage {
-        // SAFETY: the write lock is held; every TablePage is in this list.
+        // SAFETY: the write lock is held. The page is in this list: a `TablePage` does not outlive
+        // the view that it came from, and a `ViewWrite` gives nobody the list of its host.
         unsafe { sys::xs_page_list_del(page.0.c(), self.list()) };
         // SAFETY: a FreePage before it was a TablePage; in no list, and in no tree.
         unsafe { FreePage::again(page.0) }

@@ -44,17 +44,17 @@ pub fn guest_walk(_cx: &mut Unlocked<'_>, vcpu: &Vcpu, gva: Gva) -> Option<Stage
     })
 }
 
-// bindgen's structures hold some that are empty, which the lint minds.
+// The lint objects to bindgen's structures, some of which have empty members.
 #[allow(improper_ctypes)]
 unsafe extern "C" {
-    /// Of mem_access-rs, or nobody's: see [`mem_access_check_and_get_page`].
+    /// Defined by mem_access-rs. A Xen without mem_access has no such symbol, and never calls it.
     fn p2m_mem_access_check_and_get_page(
         gva: u64,
         flag: core::ffi::c_ulong,
         v: &Vcpu,
     ) -> Option<&'static sys::Opaque<sys::page_info>>;
 
-    /// Of mem_access-rs, or nobody's: see [`mem_access_check`].
+    /// As above.
     fn p2m_mem_access_check(gpa: u64, gla: u64, npfec: sys::npfec) -> bool;
 }
 

@@ -26,12 +26,12 @@ pub struct Unlocked<'c>(PhantomData<(*mut (), Cell<&'c ()>)>);
 
 static_assertions::assert_not_impl_any!(Unlocked<'static>: Send, Sync, Clone, Copy);
 
-/// Runs `f` with a token.
+/// Runs `f` with a token. For the host's tests: exported functions use [`CalledUnlocked`].
 ///
 /// # Safety
 ///
-/// The calling CPU holds no p2m lock. So this is only for exported functions that C calls
-/// without a p2m lock.
+/// The calling CPU holds no p2m lock.
+#[cfg(not(target_os = "none"))]
 #[inline(always)]
 pub unsafe fn unlocked_entry<R>(f: impl for<'c> FnOnce(&mut Unlocked<'c>) -> R) -> R {
     nesting::check_none();
@@ -43,11 +43,11 @@ pub unsafe fn unlocked_entry<R>(f: impl for<'c> FnOnce(&mut Unlocked<'c>) -> R) 
 ///
 /// # Invariants
 ///
-/// This CPU holds no p2m lock, and there is no token that is not borrowed, when the exported
-/// function begins that has this value. (A software walk comes back into an exported function
-/// while the token of the outer call is borrowed. And debug key `d` calls `get_page_from_gva` from an
-/// interrupt, which may have come while the lock was held: docs/differences.md, K9.) There is no constructor:
-/// C passes one, as what is inside.
+/// When the exported function that takes this value begins, this CPU holds no p2m lock, and every
+/// token of an outer call is borrowed: a software walk re-enters an exported function while the
+/// outer call's token is borrowed. (One caller breaks this: debug key `d` calls
+/// `get_page_from_gva` from an interrupt, perhaps while the lock is held; docs/differences.md, K9.)
+/// There is no constructor: C passes one.
 #[repr(transparent)]
 pub struct CalledUnlocked<'c, A>(A, PhantomData<Unlocked<'c>>);
 

@@ -3,8 +3,8 @@
 //!
 //! A view has a root and tables of its own. It has no VMID of its own, and no lock that is ever
 //! taken: the host p2m's stand for them (docs/altp2m.md says why). So there is no way to a view
-//! but through a guard of its host, and with the guard comes all that the lock rule says
-//! ([`super::lock`]): to change a view takes no second p2m lock, no view outlives the unlock,
+//! but through a guard of its host (except for the context switch, [`P2m::vttbr_in_view`](super::P2m)), and
+//! with the guard comes all that the lock rule says ([`super::lock`]): to change a view takes no second p2m lock, no view outlives the unlock,
 //! and one that is changed borrows the guard, so that neither another view nor the host can be
 //! changed meanwhile.
 //!
@@ -87,10 +87,10 @@ mod with_altp2m {
     pub struct Number(usize);
 
     impl Number {
-        /// From C; `None` for 0, and for numbers that no view can have. A guest may have chosen it,
-        /// so a CPU that runs ahead of the check must not take it beyond the arrays either
-        /// (`array_index_nospec`). That is C's, since the compiler makes a conditional select of
-        /// what is written here as arithmetic, and a CPU may predict that, too.
+        /// The view number that C passes; `None` for 0, and for numbers that no view can have.
+        /// A guest may choose the number, so speculation past the check must not index beyond
+        /// the arrays either (`array_index_nospec`). C's helper does the masking: the compiler
+        /// would turn a mask written in Rust into a conditional select, which a CPU may predict.
         #[inline]
         pub fn from_c(number: u16) -> Option<Self> {
             Self::checked(number)?;
@@ -415,7 +415,7 @@ mod with_altp2m {
             gfn <= last && first.raw() < gfn.raw().saturating_add(pages)
         }
 
-        /// Has [`Self::may_have_remapped`] hold of `source`, too.
+        /// Extends the range of sources to include `source`.
         pub(crate) fn widen_sources(&self, source: Gfn) {
             let (first, last) = sources(self.record);
             self.set_sources(first.min(source), last.max(source));

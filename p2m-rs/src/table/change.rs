@@ -19,7 +19,7 @@ use crate::xen::iommu::IotlbFlush;
 
 /// The largest number of entries that are broken at a time. The limit of half a table bounds
 /// how long a guest may find an entry broken, and the work between two preemption checks.
-pub(super) const MOST: usize = ENTRIES / 2;
+pub(super) const MAX_BROKEN: usize = ENTRIES / 2;
 
 impl<'v> Table<'v> {
     /// Writes `leaf` to the entry for `gfn`, if that entry is empty and no flush is
@@ -89,9 +89,9 @@ impl<'v> Table<'v> {
     }
 
     /// Replaces the run that begins at the entry for `gfn` by `leaf` and the leaves that map
-    /// the frames after it; `limit` entries at most, and 1 if the entry points to a table.
+    /// the frames after it; `limit` entries at most. It must be 1 unless the entry is a leaf.
     ///
-    /// Break, flush and make happen at once, for at most [`MOST`] entries. If only
+    /// Break, flush and make happen at once, for at most [`MAX_BROKEN`] entries. If only
     /// permissions differ, there is no break, and the flush is deferred. Returns what was
     /// removed, and whether the IOTLB flush succeeded.
     #[inline(never)]
@@ -115,7 +115,7 @@ impl<'v> Table<'v> {
         };
         let series = |pte| Series::of(pte, self.level);
         let (was, step, leaf) = (series(old), series(step), series(leaf));
-        let count = self.rewrite(first, limit.min(MOST as u64), was, step);
+        let count = self.rewrite(first, limit.min(MAX_BROKEN as u64), was, step);
         self.stored(write, first, count);
         let removed = Removed::run(old, self.level, count);
         removed.defer_flush(write, gfn);
@@ -174,8 +174,7 @@ impl<'v> Table<'v> {
         if !old.is_mapped() {
             return Ok(());
         }
-        let pages = self.level.pages();
-        let first = Gfn::new(gfn.raw() & !(pages - 1));
+        let (first, pages) = (self.level.start(gfn), self.level.pages());
         let flush = IotlbFlush::modified_if(old.valid_bit()).and_added();
         write.iommu_flush(first, pages, flush).map(|_flushed| ())
     }
@@ -225,9 +224,7 @@ impl<'v> Table<'v> {
         old: Pte,
         new: Pte,
     ) {
-        let is_legal = new.differs_only_in_permissions(old.with_valid_bit());
-        debug_assert!(is_legal, "{new:?} differs from {old:?}");
-        if !is_legal {
+        if !may_become(old, new) {
             return;
         }
         self.store(index, new);
@@ -260,11 +257,7 @@ impl<'v> Table<'v> {
         let (mut at, mut done) = (Some(first), 0);
         while let Some(index) = at.filter(|_| done < count) {
             let old = self.load(index);
-            let new = change(old).filter(|new| {
-                let is_legal = new.differs_only_in_permissions(old.with_valid_bit());
-                debug_assert!(is_legal, "{new:?} differs from {old:?}");
-                is_legal
-            });
+            let new = change(old).filter(|&new| may_become(old, new));
             let left = count - done;
             let run = match new {
                 Some(new) => {
@@ -291,6 +284,13 @@ impl<'v> Table<'v> {
         }
         set
     }
+}
+
+/// Whether the entry `old`, live or not, may become `new` without a break.
+fn may_become(old: Pte, new: Pte) -> bool {
+    let is_legal = new.differs_only_in_permissions(old.with_valid_bit());
+    debug_assert!(is_legal, "{new:?} differs from {old:?}");
+    is_legal
 }
 
 /// What [`Table::set_permissions`] did and found.

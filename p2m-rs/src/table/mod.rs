@@ -9,14 +9,14 @@
 //!
 //! ```text
 //! Table::fill_one, fill_empty                      empty entries
-//! Table::set_permissions                           no break needed; flush deferred
+//! Table::set_permission, set_permissions           no break needed; flush deferred
 //! Table::replace ─────────────────► Removed        break, flush, make
 //! Table::link                                      a new table: break (of a leaf), flush, make
 //! Table::clear, take_run ─────────► Removed        flush deferred
-//! Place::validate                                  the valid bit alone
+//! Slot::validate                                   the valid bit alone
 //! Table::clear_valid_bits, set_valid_bits          the same, of a whole table
-//! clear_root, empty_root                           all of the root; flush deferred, or done
-//! Pending ────── map / link ──────► Removed        break: valid bit clear
+//! clear_root, empty_root, empty_root_in_use        all of the root; flush deferred, or done
+//! Pending ─ map/link/replace_block ► Removed       break: valid bit clear
 //!              └─ complete                         one flush for all; make
 //! ```
 //!
@@ -111,11 +111,17 @@ use crate::xen::globals::{root_level, root_page_order, root_pages};
 pub struct Table<'v> {
     entries: *mut u64,
     level: Level,
-    _lock: PhantomData<&'v P2mTree>,
+    _lock: PhantomData<&'v ()>,
 }
 
-/// The type that [`Table`]'s lifetime refers to: the tree of a p2m.
-struct P2mTree;
+/// One entry of a table.
+///
+/// # Invariants
+///
+/// It points to an entry of a table that is not freed during `'v`, as that of a [`Table`]. It does not
+/// prove of which level the entry is.
+#[derive(Clone, Copy)]
+pub(crate) struct Slot<'v>(*mut u64, PhantomData<&'v ()>);
 
 /// What an entry leads to.
 pub enum Entry<'v> {
@@ -175,26 +181,24 @@ impl<'v> Table<'v> {
         self.level
     }
 
+    /// Entry `index`.
     #[inline(always)]
-    fn at(self, index: TableIndex) -> *mut u64 {
-        // SAFETY: the index is below 512, the table has 512 entries.
-        unsafe { self.entries.add(index.get()) }
+    fn slot(self, index: TableIndex) -> Slot<'v> {
+        // SAFETY: the index is below 512, and the table has 512 entries.
+        Slot(unsafe { self.entries.add(index.get()) }, PhantomData)
     }
 
     /// Reads entry `index`.
     #[inline(always)]
     pub fn load(self, index: TableIndex) -> Pte {
-        // SAFETY: an entry of a live table: the lock is held for 'v.
-        Pte::from_bits(unsafe { arch::pte_load(self.at(index)) })
+        self.slot(index).load()
     }
 
     /// Writes an entry (`write_pte`, `p2m_write_pte`) without a barrier and without
     /// cleaning; [`Self::stored`] must follow.
     #[inline(always)]
     fn store(self, index: TableIndex, pte: Pte) {
-        // SAFETY: an entry of a live table; all callers have a WriteView, or
-        // own the table.
-        unsafe { arch::pte_store(self.at(index), pte.bits()) };
+        self.slot(index).store(pte);
     }
 
     /// What entry `index` leads to.
@@ -228,15 +232,48 @@ impl<'v> Table<'v> {
     }
 
     /// Makes the `count` entries from `first` on, which were just written, visible to walkers.
+    fn stored(self, write: &WriteView<'_, impl Owner>, first: TableIndex, count: u64) {
+        debug_assert!(count <= first.entries_left());
+        self.slot(first).stored(write, count);
+    }
+}
+
+impl Slot<'_> {
+    /// Reads the entry.
+    #[inline(always)]
+    pub(crate) fn load(self) -> Pte {
+        // SAFETY: an entry of a table that is not freed.
+        Pte::from_bits(unsafe { arch::pte_load(self.0) })
+    }
+
+    /// Writes the entry; [`Self::stored`] must follow.
+    #[inline(always)]
+    fn store(self, pte: Pte) {
+        // SAFETY: an entry of a table that is not freed; all callers have a WriteView, or own
+        // the table.
+        unsafe { arch::pte_store(self.0, pte.bits()) };
+    }
+
+    /// Sets the entry's valid bit and changes no other bit, which needs no
+    /// break-before-make.
+    #[inline(never)]
+    pub(crate) fn validate(self, write: &WriteView<'_, impl Owner>) {
+        let pte = self.load();
+        // On an empty entry the valid bit would make a valid block descriptor.
+        debug_assert!(pte.is_mapped());
+        self.store(pte.with_valid_bit());
+        self.stored(write, 1);
+    }
+
+    /// Makes this entry and those after it, `count` in all, which were just written, visible to walkers.
     /// CPUs and coherent SMMUs, whose walks are inner shareable (VTCR_EL2), need a
     /// barrier, which is deferred. Any other SMMU needs the entries cleaned
     /// to the point of coherency, which is done immediately.
-    fn stored(self, write: &WriteView<'_, impl Owner>, first: TableIndex, count: u64) {
-        debug_assert!(count <= first.entries_left());
+    fn stored(self, write: &WriteView<'_, impl Owner>, count: u64) {
         if write.p2m().clean_pte() {
-            let start = self.at(first).cast::<c_void>();
-            // SAFETY: part of a mapped table.
-            unsafe { sys::xs_clean_dcache_va_range(start, count * size_of::<u64>() as u64) };
+            let (start, bytes) = (self.0.cast::<c_void>(), count * size_of::<u64>() as u64);
+            // SAFETY: part of a table that is not freed.
+            unsafe { sys::xs_clean_dcache_va_range(start, bytes) };
         }
         write.deferred().defer_barrier();
     }
@@ -308,7 +345,7 @@ pub(crate) fn empty_root<'l>(write: &mut WriteView<'l, View>) -> RootIsEmpty<'l,
 #[cfg(config_altp2m)]
 pub(crate) fn empty_root_in_use<'l>(write: &mut WriteView<'l, View>) -> RootIsEmpty<'l, View> {
     write.deferred().defer_whole_flush();
-    // Not by `Table::roots`: its name as an instance of its own is longer than Xen's table of symbols takes.
+    // Not `Table::roots`: the symbol of its instance would exceed KSYM_NAME_LEN.
     for number in 0..root_pages() {
         let Some(root) = Table::root_page(write, number) else {
             break;
@@ -323,7 +360,8 @@ pub(crate) fn empty_root_in_use<'l>(write: &mut WriteView<'l, View>) -> RootIsEm
 #[cfg(config_altp2m)]
 fn flush_empty_root<'l>(write: &mut WriteView<'l, View>) -> RootIsEmpty<'l, View> {
     write.deferred().force_tlb_flush_sync();
-    write.deferred().pages().root_is_empty()
+    // SAFETY: both callers have just cleared all entries of the root, under this lock.
+    unsafe { write.deferred().pages().root_is_empty() }
 }
 
 // A table fills its page.

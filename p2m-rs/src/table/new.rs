@@ -45,7 +45,7 @@ impl<'w> NewTable<'w> {
 
     /// A table of `level` that maps the same as `block`, in 512 parts.
     pub(crate) fn split_of(page: TablePage<'w>, block: Pte, level: Level) -> Self {
-        Self::full(page, level, block.child(0, level))
+        Self::full(page, level, block.at_level(level))
     }
 
     fn uninitialised(page: TablePage<'w>, level: Level) -> Self {
@@ -98,6 +98,11 @@ impl<'w> NewTable<'w> {
         self.table.stored(write, TableIndex::FIRST, ENTRIES as u64);
     }
 
+    /// The table, for whoever links it at once.
+    pub(crate) fn once_linked(&self) -> Table<'w> {
+        self.table
+    }
+
     /// Turns this value into the entry that points to the table.
     pub(super) fn into_pointer(self) -> Pte {
         self.pointer
@@ -110,8 +115,7 @@ impl<'w> NewTable<'w> {
         write.deferred().pages().free(self.page);
     }
 
-    /// (A loop: the name of an iterator's method with a closure in it is longer than Xen's table of
-    /// symbols takes.)
+    /// (A loop: the symbol of an iterator's method with a closure in it would exceed KSYM_NAME_LEN.)
     fn points_to_no_table(&self) -> bool {
         for index in TableIndex::all() {
             if let Kind::Table(_) = self.load(index).kind(self.table.level) {

@@ -7,12 +7,12 @@
 //! entry is linked in the same way: the table's entries are visible to walkers
 //! before the valid bit of the pointer is set, with one barrier for many tables.
 //!
-//! At most [`MOST`] entries are pending at a time. Meanwhile, a guest that touches the
+//! At most [`MAX_BROKEN`] entries are pending at a time. Meanwhile, a guest that touches the
 //! range faults, and waits for the lock in [`crate::guest::fault::resolve`]. The make cannot
 //! be forgotten, since drop does it. Even without it the fault would set the valid bits, for
 //! an entry whose valid bit is clear still tells the p2m what is mapped.
 
-use super::change::MOST;
+use super::change::MAX_BROKEN;
 use super::new::NewTable;
 use super::removed::Removed;
 use super::Table;
@@ -108,7 +108,7 @@ impl<'v, O: Owner> Pending<'v, O> {
 
     /// Breaks entry `index`: writes its successor with the valid bit clear.
     fn succeed(&mut self, index: TableIndex, gfn: Gfn, successor: Pte) -> Removed<'v, O> {
-        if self.count == MOST {
+        if self.count == MAX_BROKEN {
             self.complete();
         }
         let removed = self.table.swap(index, successor.without_valid_bit());

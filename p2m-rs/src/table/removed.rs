@@ -105,10 +105,11 @@ impl<'w, O: Owner> Removed<'w, O> {
             Kind::Table(_) => Level::L3,
             _ => self.level,
         };
-        let first = Gfn::new(gfn.raw() & !(self.level.pages() - 1));
-        write
-            .deferred()
-            .defer_flush(first, self.count << self.level.order(), granule);
+        write.deferred().defer_flush(
+            self.level.start(gfn),
+            self.count << self.level.order(),
+            granule,
+        );
     }
 
     /// Passes ownership to the entry that replaced this one: a mapping of the same frames with
@@ -207,8 +208,8 @@ impl RemovedLeaf<'_, Host> {
 
     #[inline(never)]
     fn put_foreign(self) {
-        // SAFETY: the insertion was given a reference to each page
-        // (`Target::vouched`); the leaf is gone, and `self` with it.
+        // SAFETY: the insertion brought one reference per page (`Target::vouched`), which a split
+        // passed on to the parts. The entries are in no table, and `self` is the only value for them.
         unsafe { put_pages(self.mfn(), self.count << self.level.order()) };
     }
 }

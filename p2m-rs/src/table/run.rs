@@ -6,9 +6,11 @@
 //! and written four at a time, each of them single-copy atomically (LDP and STP
 //! of two registers: DDI 0487K, B2.2.1).
 
+use core::marker::PhantomData;
+
 use xen_sys::arch;
 
-use super::{Table, Unreported};
+use super::{Slot, Table, Unreported};
 use crate::p2m::lock::WriteView;
 use crate::types::level::{Level, TableIndex, ENTRIES};
 use crate::types::owner::Owner;
@@ -62,30 +64,37 @@ fn same(one: [u64; GROUP], other: [u64; GROUP]) -> bool {
 /// There are `left` entries from `at` on, of a table as [`Table`]'s invariants say; `at`
 /// itself need not be the begin of one.
 struct Rest<'v> {
-    /// The first of these entries, as if a table began there.
-    at: Table<'v>,
+    at: *mut u64,
     left: usize,
+    _lock: PhantomData<&'v ()>,
 }
 
-impl Rest<'_> {
+impl<'v> Rest<'v> {
+    /// The first of them, if there is any.
+    #[inline(always)]
+    fn first(&self) -> Option<Slot<'v>> {
+        // INVARIANT: there is an entry at `at`.
+        (self.left > 0).then_some(Slot(self.at, self._lock))
+    }
+
     /// The next entry, if there is one.
     #[inline(always)]
     fn peek(&self) -> Option<Pte> {
-        (self.left > 0).then(|| self.at.load(TableIndex::FIRST))
+        self.first().map(Slot::load)
     }
 
     /// The next [`GROUP`] entries, if so many are left.
     #[inline(always)]
     fn peek_group(&self) -> Option<[u64; GROUP]> {
         // SAFETY: `left` entries follow in a live table (the lock is held): at least GROUP.
-        (self.left >= GROUP).then(|| unsafe { arch::pte_load_four(self.at.entries) })
+        (self.left >= GROUP).then(|| unsafe { arch::pte_load_four(self.at) })
     }
 
     /// Writes the next entry, if there is one.
     #[inline(always)]
     fn put(&self, entry: Pte) {
-        if self.left > 0 {
-            self.at.store(TableIndex::FIRST, entry);
+        if let Some(slot) = self.first() {
+            slot.store(entry);
         }
     }
 
@@ -95,14 +104,14 @@ impl Rest<'_> {
         if self.left >= GROUP {
             // SAFETY: `left` entries follow in a live table: at least GROUP; all callers
             // have a WriteView, or own the table.
-            unsafe { arch::pte_store_four(self.at.entries, group) };
+            unsafe { arch::pte_store_four(self.at, group) };
         }
     }
 
     /// Skips `entries` entries; at least so many must be left.
     #[inline(always)]
     fn skip(&mut self, entries: usize) {
-        self.at.entries = self.at.entries.wrapping_add(entries);
+        self.at = self.at.wrapping_add(entries);
         self.left -= entries;
     }
 }
@@ -114,11 +123,8 @@ impl<'v> Table<'v> {
         // At most 512, by the minimum with entries_left().
         #[allow(clippy::cast_possible_truncation)]
         let left = count.min(first.entries_left()) as usize;
-        let at = Self {
-            entries: self.at(first),
-            ..self
-        };
-        Rest { at, left }
+        let Slot(at, _lock) = self.slot(first);
+        Rest { at, left, _lock }
     }
 
     /// The length of the run from `first` on, `limit` at most, that begins with `leaf`, the
@@ -254,7 +260,7 @@ impl<'v> Table<'v> {
     }
 
     /// Sets the valid bits of all entries that map something, and no other bits, as
-    /// [`Place::validate`](super::walk::Place::validate) does for one. The caller reports the stores.
+    /// [`Slot::validate`] does for one. The caller reports the stores.
     pub(crate) fn set_valid_bits(self, _write: &WriteView<'_, impl Owner>) -> Unreported {
         let mut rest = self.rest(TableIndex::FIRST, ENTRIES as u64);
         while let Some(pte) = rest.peek() {

@@ -7,15 +7,15 @@
 //! pool with empty tables (docs/differences.md, B10). When a table cannot be allocated, they
 //! are looked for and freed, and the operation is tried again.
 //!
-//! **The cost is bounded, for a guest can have every call run out of pages.** A call reads so
-//! many entries and no more ([`Sweep`]), whatever the size of the tree. A table that is in use
+//! **The cost is bounded, for a guest can have every call run out of pages.** A call reads a
+//! limited number of entries ([`Sweep`]), whatever the size of the tree. A table that is in use
 //! mostly shows that with its first entry. Where a call stops, the next one goes on (the
 //! cursor in `struct p2m_domain`), so an empty table is found after some calls, wherever it is,
 //! and a table that was looked at in vain is looked at again only after all others.
 //!
 //! **The order** is that of each removal: the pointer to the table is cleared, the TLBs and
 //! the IOTLB are flushed, the table is freed. An IOMMU that walks these tables finds nothing
-//! there before and after. If its flush fails, the table is kept for ever.
+//! there before and after. If its flush fails, the table is kept until teardown.
 
 use super::removed::Owned;
 use super::Table;
@@ -27,9 +27,9 @@ use crate::xen::cpu;
 use crate::xen::globals::root_level;
 use crate::xen::iommu::IotlbFlush;
 
-/// Entries that a call may read to find empty tables: those of 64 tables, a quarter of what
-/// unmapping a 1 GiB range of pages takes.
-const MOST: u64 = 64 * ENTRIES as u64;
+/// Entries that a call may read to find empty tables: those of 64 tables. Unmapping a 1 GiB range
+/// of pages takes those of 512.
+const BUDGET: u64 = 64 * ENTRIES as u64;
 
 /// Entries that a call which can be preempted reads on its way to a table, before it checks
 /// for preemption and looks at all of the table.
@@ -50,8 +50,8 @@ pub(crate) struct Sweep {
 enum Preemption {
     /// It goes on: the call cannot be preempted.
     Ignored,
-    /// It ends, and so does the call, if it can say how far it got. If not, it says -ENOMEM;
-    /// the next one goes on with the search.
+    /// The search ends. The call then returns how far it got if it can, otherwise -ENOMEM. The
+    /// next call that needs a table continues the search.
     Ends,
 }
 
@@ -59,9 +59,9 @@ impl Sweep {
     /// For a call that cannot be preempted.
     pub(crate) const fn new() -> Self {
         Self {
-            entries: MOST,
+            entries: BUDGET,
             preemption: Preemption::Ignored,
-            check_at: MOST,
+            check_at: BUDGET,
         }
     }
 
@@ -73,9 +73,10 @@ impl Sweep {
         }
     }
 
-    /// Whether there are tables in the pool now that were empty, or removed before.
+    /// Frees the tables that were removed before under this lock or, if there are none, empty
+    /// tables of the tree. Returns whether any was freed.
     #[inline(always)]
-    pub(crate) fn frees_any(&mut self, write: &mut WriteView<'_>) -> bool {
+    pub(crate) fn free_some(&mut self, write: &mut WriteView<'_>) -> bool {
         if !write.deferred().pages().any_removed() {
             self.sweep(write);
         }
@@ -177,6 +178,7 @@ fn base_of(table: Table<'_>, gfn: Gfn) -> Gfn {
 /// Removes the empty table of `level` on the walk to `gfn`, which is no root, from the tree.
 fn remove(write: &WriteView<'_>, gfn: Gfn, level: Level) {
     let above = Level::from_number(level.number().saturating_sub(1));
+    // (Not by `Table::of_level`, which is in line wherever it is used.)
     let found = Table::towards(write, gfn, above);
     let Some(above) = found.filter(|table| table.level() == above) else {
         return;
@@ -184,8 +186,7 @@ fn remove(write: &WriteView<'_>, gfn: Gfn, level: Level) {
     let span = above.level();
     let removed = above.clear(write, gfn, 1, write.nothing_to_forget());
     let flush = IotlbFlush::modified_if(removed.was_live());
-    let first = Gfn::new(gfn.raw() & !(span.pages() - 1));
-    let flushed = write.iommu_flush(first, span.pages(), flush);
+    let flushed = write.iommu_flush(span.start(gfn), span.pages(), flush);
     let Owned::Table(table) = removed.into_owned() else {
         return;
     };

@@ -11,11 +11,10 @@ use core::sync::atomic::Ordering::Relaxed;
 
 use xen_sys as sys;
 
-use super::{P2mTree, Table};
-use crate::p2m::lock::{ReadView, WriteView};
+use super::{Slot, Table};
+use crate::p2m::lock::ReadView;
 use crate::types::addr::Gfn;
 use crate::types::level::{Level, TableIndex, TABLE_SHIFT};
-use crate::types::owner::Owner;
 use crate::types::pte::Pte;
 use crate::xen::globals::{root_page_order, root_pages};
 
@@ -34,7 +33,7 @@ pub(crate) struct Walk<'v> {
     /// [`Level::order`] of the table's level, which is all that a step needs of the level.
     order: u32,
     map: sys::DirectMap,
-    _lock: PhantomData<&'v P2mTree>,
+    _lock: PhantomData<&'v ()>,
 }
 
 impl<'v> Walk<'v> {
@@ -61,16 +60,8 @@ impl<'v> Walk<'v> {
     #[inline(always)]
     pub(crate) fn towards(view: &'v ReadView, gfn: Gfn, level: Level) -> Option<Self> {
         let mut walk = Self::from_root(view, gfn)?;
-        let order = level.order();
-        if walk.order() <= order {
-            return Some(walk);
-        }
-        loop {
-            let (_, descended) = walk.step(gfn);
-            if !descended || walk.order() <= order {
-                return Some(walk);
-            }
-        }
+        while walk.order() > level.order() && walk.step(gfn).1 {}
+        Some(walk)
     }
 
     /// log2 of the number of pages that an entry of the table spans.
@@ -104,33 +95,28 @@ impl<'v> Walk<'v> {
         self.map.has_hole()
     }
 
-    /// The place of the table's entry for `gfn`.
+    /// The table's entry for `gfn`.
     #[inline(always)]
-    pub(crate) fn place(&self, gfn: Gfn) -> Place<'v> {
-        // INVARIANT: as in `table_of`. The level does not matter: loads and stores of an entry
-        // do not use it.
+    pub(crate) fn slot(&self, gfn: Gfn) -> Slot<'v> {
+        // INVARIANT: as in `table_of`. (The level does not matter for one entry.)
         let table = Table {
             entries: self.map.page_of_entry(self.pointer.bits()),
             level: Level::L3,
             _lock: PhantomData,
         };
-        let index = TableIndex::truncate(gfn.raw() >> self.order);
-        Place(Table {
-            entries: table.at(index),
-            ..table
-        })
+        table.slot(TableIndex::truncate(gfn.raw() >> self.order))
     }
 
     /// Reads the table's entry for `gfn`. Returns the entry and whether it points to another
     /// table; if so, the walk has moved to that table.
     #[inline(always)]
     pub(crate) fn step(&mut self, gfn: Gfn) -> (Pte, bool) {
-        let pte = self.place(gfn).load();
+        let pte = self.slot(gfn).load();
         (pte, self.follow(pte))
     }
 
-    /// Moves on to the table that `pte` points to, the table's entry that was read. Returns whether
-    /// it does.
+    /// Moves on to the table that `pte` points to. `pte` must be the entry for the walk's frame
+    /// that was just read. Returns false, without a move, if it points to no table.
     #[inline(always)]
     pub(crate) fn follow(&mut self, pte: Pte) -> bool {
         let descended = self.order > 0 && pte.has_table_bit();
@@ -162,34 +148,5 @@ impl<'v> Table<'v> {
         Walk::towards(view, gfn, level)
             .filter(|walk| walk.order() == level.order())
             .map(|walk| walk.table_of(level))
-    }
-}
-
-/// The place of one entry, kept as a [`Table`] whose first entry it is.
-///
-/// # Invariants
-///
-/// The first entry is one of a table as [`Table`]'s invariants say. It does not prove that
-/// there is another entry after it, nor of which level they are.
-#[derive(Clone, Copy)]
-pub(crate) struct Place<'v>(Table<'v>);
-
-impl Place<'_> {
-    /// Reads the entry.
-    #[inline(always)]
-    pub(crate) fn load(self) -> Pte {
-        self.0.load(TableIndex::FIRST)
-    }
-
-    /// Sets the entry's valid bit and changes no other bit, which needs no
-    /// break-before-make.
-    #[inline(never)]
-    pub(crate) fn validate(self, write: &WriteView<'_, impl Owner>) {
-        let (Self(entry), first) = (self, TableIndex::FIRST);
-        let pte = entry.load(first);
-        // The valid bit alone would make a block.
-        debug_assert!(pte.is_mapped());
-        entry.store(first, pte.with_valid_bit());
-        entry.stored(write, first, 1);
     }
 }

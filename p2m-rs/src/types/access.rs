@@ -3,7 +3,7 @@
 //!
 //! An access restricts the rights that a mapping's type gives. mem_access reports a violation
 //! to the monitor (vm_event) instead of to the guest. The values are ABI: callers pass
-//! them, and table entries store them. The public interface's
+//! them. Table entries store them, encoded ([`super::pte`]). The public interface's
 //! `xenmem_access_t` has the same values for the same names, and one more for
 //! "the domain's default" (see `mem_access-rs`).
 

@@ -69,6 +69,11 @@ macro_rules! frame {
                 }
             }
 
+            /// C's value; all ones for `None`.
+            pub fn to_c(frame: Option<Self>) -> u64 {
+                frame.map_or(INVALID_FRAME, Self::raw)
+            }
+
             /// The frame `pages` after this one; wraps like C's `gfn_add`.
             #[must_use]
             pub const fn add(self, pages: u64) -> Self {
@@ -88,19 +93,9 @@ impl Gfn {
     pub const fn next_boundary(self, order: u32) -> Self {
         Self((self.0 >> order).wrapping_add(1) << order)
     }
-
-    /// C's value; all ones for `None`.
-    pub fn to_c(gfn: Option<Self>) -> u64 {
-        gfn.map_or(INVALID_FRAME, Self::raw)
-    }
 }
 
 impl Mfn {
-    /// C's value; all ones for `None`.
-    pub fn to_c(mfn: Option<Self>) -> u64 {
-        mfn.map_or(INVALID_FRAME, Self::raw)
-    }
-
     /// Address of the frame's first byte (`mfn_to_maddr`).
     pub const fn base(self) -> Maddr {
         Maddr(self.0 << PAGE_SHIFT)

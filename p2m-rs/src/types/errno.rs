@@ -16,13 +16,13 @@ pub type Result<T = ()> = core::result::Result<T, Errno>;
 static_assertions::assert_eq_size!(Result, c_int);
 
 impl Errno {
-    /// No such mapping.
+    /// Nothing is mapped there, or not what is asked for.
     pub const ESRCH: Self = Self::of(3);
     /// Out of memory.
     pub const ENOMEM: Self = Self::of(12);
     /// An address of a guest's cannot be read.
     pub const EFAULT: Self = Self::of(14);
-    /// No VMID left.
+    /// No VMID is left; or the view is in use, or there is none.
     pub const EBUSY: Self = Self::of(16);
     /// Invalid argument.
     pub const EINVAL: Self = Self::of(22);
@@ -67,7 +67,7 @@ pub enum Failure {
     /// The IOTLB flush failed, so devices may still reach what was mapped
     /// before. The tables have changed.
     Iommu(Errno),
-    /// The domain is dying, or the frame is beyond the IPA space.
+    /// The request cannot be granted: a dying domain, a frame beyond the IPA space, no such view.
     Refused(Errno),
 }
 

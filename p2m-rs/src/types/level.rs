@@ -118,6 +118,18 @@ impl Level {
     pub const fn offset(self, gfn: Gfn) -> u64 {
         gfn.raw() & (self.pages() - 1)
     }
+
+    /// The first frame of the entry that holds `gfn`.
+    #[inline(always)]
+    pub const fn start(self, gfn: Gfn) -> Gfn {
+        Gfn::new(gfn.raw() & !(self.pages() - 1))
+    }
+
+    /// Whether `pages` pages from `gfn` on cover the whole entry that holds `gfn`.
+    #[inline(always)]
+    pub const fn is_covered_by(self, gfn: Gfn, pages: u64) -> bool {
+        self.offset(gfn) == 0 && pages >= self.pages()
+    }
 }
 
 /// Index of an entry in a table: always below [`ENTRIES`].
@@ -156,15 +168,6 @@ impl TableIndex {
     #[inline(always)]
     pub const fn entries_left(self) -> u64 {
         ENTRIES as u64 - self.0 as u64
-    }
-
-    /// The indices of `count` entries from this one on, but none past the end of the table.
-    #[inline(always)]
-    pub fn run(self, count: u64) -> impl Iterator<Item = Self> {
-        // At most 512, by the minimum with entries_left().
-        #[allow(clippy::cast_possible_truncation)]
-        let end = self.0 + count.min(self.entries_left()) as usize;
-        (self.0..end).map(Self)
     }
 
     /// The indices of all entries of a table, in order.

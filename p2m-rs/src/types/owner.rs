@@ -55,7 +55,7 @@ impl Owner for View {
 pub struct Forgotten<'l>(PhantomData<&'l ()>);
 
 impl Forgotten<'_> {
-    /// For `p2m/views.rs`, which says when that is so.
+    /// Only for the three functions of `p2m/views.rs`, each of which says why it holds.
     pub(crate) const fn promised() -> Self {
         Self(PhantomData)
     }

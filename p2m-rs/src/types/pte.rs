@@ -211,7 +211,7 @@ impl Pte {
     /// and permissions come from the type; the access takes permissions away, and is not stored.
     #[inline(always)]
     pub fn leaf(mfn: Mfn, ty: P2mType, access: P2mAccess, level: Level) -> Self {
-        debug_assert!(mfn.base().raw() & !BASE == 0 && mfn.raw() >> 36 == 0);
+        debug_assert!(mfn.raw() >> 36 == 0);
         debug_assert!(level != Level::L0, "the architecture has no level-0 block");
         let frame = (mfn.raw() << PAGE_SHIFT) & BASE;
         Self(template(ty, access) | frame).at_level(level)
@@ -368,14 +368,6 @@ impl Pte {
     #[inline(always)]
     pub const fn differs_only_in_permissions(self, other: Self) -> bool {
         (self.0 ^ other.0) & !(PERMISSIONS | ACCESS) == 0
-    }
-
-    /// Entry `index` of the table of `level` that replaces this block: a part of the block with
-    /// the same attributes and permissions.
-    #[must_use]
-    #[inline(always)]
-    pub const fn child(self, index: u64, level: Level) -> Self {
-        self.advanced(index << level.order()).at_level(level)
     }
 
     /// The leaf of `level`, a block or a page, with the same first frame, attributes and

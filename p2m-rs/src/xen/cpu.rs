@@ -54,7 +54,8 @@ pub fn irqs_enabled() -> bool {
 }
 
 /// Whether this CPU handles an interrupt. Those from other CPUs are handled with interrupts masked, which
-/// `in_irq` does not know of. For assertions: release builds do not have these helpers.
+/// `in_irq` does not know of. Debug builds only: release builds of
+/// Xen do not have these helpers.
 pub fn handles_interrupt() -> bool {
     sys::xs_in_irq() || !irqs_enabled()
 }
@@ -69,7 +70,7 @@ pub fn hypercall_preempt_check() -> bool {
     sys::xs_hypercall_preempt_check()
 }
 
-/// As [`hypercall_preempt_check`], also right outside of a guest's context.
+/// As [`hypercall_preempt_check`], but may also be called outside of a hypercall.
 pub fn general_preempt_check() -> bool {
     sys::xs_general_preempt_check()
 }
@@ -94,14 +95,6 @@ pub(crate) fn isb() {
 /// registers of the EL1&0 translation regime may be written ([`crate::guest::context`]).
 pub(crate) fn wait_for_walks() {
     arch::dsb_nsh();
-}
-
-/// ISB on CPUs with the AT speculation erratum.
-#[inline]
-pub(crate) fn isb_if_at_speculate() {
-    if has_at_speculate() {
-        isb();
-    }
 }
 
 /// Whether CPUs have the AT speculation erratum (`cpus_have_const_cap`); no, until

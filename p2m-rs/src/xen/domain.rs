@@ -69,7 +69,7 @@ impl Domain {
         sys::xs_domain_is_shutting_down(self.c())
     }
 
-    /// The hardware domain takes its tables from the heap, without limit.
+    /// Whether this is the hardware domain, whose tables come from the heap, without a limit.
     #[inline(always)]
     pub fn is_hardware_domain(&self) -> bool {
         sys::is_hardware_domain(self.c())

@@ -82,8 +82,8 @@ machine_wide! {
     /// Root page without entries, for ARM64_WORKAROUND_AT_SPECULATE; 0 if the
     /// machine does not need it.
     private empty_root_mfn: AtomicU64 = AtomicU64::new(0);
-    /// Whether an IOTLB flush has ever failed. From then on no IOTLB is believed to
-    /// say what the tables say, where nothing has changed.
+    /// Whether an IOTLB flush has ever failed. From then on entries that already are as a caller
+    /// asks are flushed too, since the IOTLB may still hold older ones.
     private iotlb_in_doubt: AtomicBool = AtomicBool::new(false);
     /// The VMIDs in use.
     private vmids: VmidPool = VmidPool::new();

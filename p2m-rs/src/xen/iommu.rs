@@ -7,7 +7,7 @@ use crate::types::addr::Gfn;
 use crate::types::errno::{Errno, Result};
 use crate::xen::domain::Domain;
 
-/// Why an IOMMU is told: which of C's `IOMMU_FLUSHF_*` apply.
+/// The kinds of change that an IOTLB flush is for (C's `IOMMU_FLUSHF_*`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct IotlbFlush {
     modified: bool,

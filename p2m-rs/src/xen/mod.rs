@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Xen, made safe to call: its structures, its functions, and this CPU.
 //!
-//! One file a subject. Nothing here knows what a p2m or a table is; what may take a p2m
-//! lock somewhere inside is in [`crate::p2m::reentry`].
+//! One file a subject. Nothing here takes a p2m lock or changes an entry of a table; what may
+//! take a p2m lock somewhere inside is in [`crate::p2m::reentry`].
 
 /// A type for a structure of C's, to which methods can be given.
 ///
@@ -39,7 +39,7 @@ macro_rules! structure {
             }
         }
 
-        // SAFETY: `repr(transparent)` over what may.
+        // SAFETY: `repr(transparent)` over `Opaque`, a reference to which may stand for the pointer.
         unsafe impl xen_sys::SameAbi<*mut xen_sys::$c> for &$name {}
         // SAFETY: as above.
         unsafe impl xen_sys::SameAbi<*const xen_sys::$c> for &$name {}

@@ -81,7 +81,7 @@ impl Page {
 
     /// Takes a reference if `domain` owns the page (`get_page`).
     pub fn get(self, domain: &Domain) -> Option<PageRef> {
-        // Lazily: a PageRef that was made gives a reference back.
+        // Not `then_some`: it would make the PageRef in any case, and its drop puts a reference.
         sys::get_page(self.0, domain.c()).then(|| PageRef(self))
     }
 

@@ -192,13 +192,13 @@ impl core::ops::DerefMut for PoolGuard<'_> {
     }
 }
 
-/// Most pages that are taken ahead.
+/// The most pages that one refill takes out of the pool.
 const SPARE_PAGES: usize = 16;
 
-/// Free pages of the pool that were taken out together: whoever needs many
-/// tables locks the pool once for sixteen. They go back when the p2m lock is
-/// released. The first word of each says which is the next: nobody else has a
-/// use for it, and a view of the tables costs no more to make.
+/// Free pages that were taken out of the pool together, so that a call that needs many tables
+/// locks the pool once for up to sixteen. They go back before the p2m lock is released. They
+/// form a list: the first word of each page, which nobody else uses, names the next one. So an
+/// empty `Spare` is two words, and a view costs little to make.
 ///
 /// # Invariants
 ///
@@ -207,7 +207,7 @@ const SPARE_PAGES: usize = 16;
 #[derive(Default)]
 pub(crate) struct Spare {
     first: Cell<Option<Page>>,
-    /// Pages taken so far: as many are taken ahead.
+    /// Pages taken so far. The next refill takes as many, [`SPARE_PAGES`] at most.
     taken: Cell<usize>,
 }
 

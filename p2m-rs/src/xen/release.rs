@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What the C of this tree's release does otherwise than that of others, as questions of the
-//! code: all of it is here, and in the prototypes of `ffi/forms.rs`. Where the answers come
-//! from: [`xen_sys::Facts`].
+//! What the C of this tree's release does otherwise than that of other releases. Which functions a
+//! release has is said where they are exported (`declared_*` in `ffi/` and `globals.rs`), which
+//! prototypes in `ffi/forms.rs`. Where the answers come from: [`xen_sys::Facts`].
 #![forbid(unsafe_code)]
 
 use xen_sys::facts;
@@ -24,8 +24,9 @@ pub(crate) fn final_teardown_frees_tables() -> bool {
     facts().creation_maps
 }
 
-/// Whether `p2m_teardown` empties the root, because nobody does it before: no caller, or not
-/// `p2m_final_teardown`. (Between 4.17 and 4.18 there were some weeks of both.)
+/// Whether `p2m_teardown` itself must empty the root: the release has no
+/// `p2m_clear_root_pages`, or its `p2m_final_teardown` calls `p2m_teardown` without that. (A few
+/// commits between 4.17 and 4.18 have both.)
 pub(crate) fn teardown_clears_root() -> bool {
     !facts().root_is_cleared_apart || final_teardown_frees_tables()
 }
@@ -42,7 +43,7 @@ pub fn access_from_c(value: u64) -> Option<P2mAccess> {
 }
 
 /// `XENMEM_access_default`, one above the last access.
-pub fn default_access() -> u64 {
+pub fn xenmem_access_default() -> u64 {
     let last = if facts().r_pw {
         P2mAccess::RPw
     } else {

@@ -17,8 +17,8 @@
 //! guest then walks anew for each page that it uses, on each CPU: up to the
 //! thousand or two that its TLBs hold. A flush by IPA is one broadcast for each
 //! entry, and one for stage 1. [`MAX_BY_IPA`] is where the second is clearly
-//! less work than the first. With FEAT_TLBIRANGE any range takes five
-//! broadcasts at most.
+//! less work than the first. With FEAT_TLBIRANGE any range below
+//! [`MAX_RANGE`] takes six broadcasts at most, stage 1's among them.
 
 use xen_sys as sys;
 use xen_sys::arch;
@@ -77,8 +77,8 @@ impl Drop for OtherVttbr {
 /// Most invalidations by IPA that one flush may consist of.
 const MAX_BY_IPA: u64 = 8;
 
-/// Most frames that one flush by range may cover: the sum of what RIPAS2E1IS
-/// takes at its four scales.
+/// A flush by range covers fewer frames than this: one by IPA, and what RIPAS2E1IS takes at its
+/// four scales.
 const MAX_RANGE: u64 = 1 << 21;
 
 /// RIPAS2E1IS has 37 bits for a frame number.
@@ -156,7 +156,7 @@ fn flush_current(extent: Extent) {
             count,
             order,
         } => {
-            // SAFETY: the order of a level.
+            // SAFETY: the order is that of a level.
             unsafe { sys::xs_flush_guest_tlb_by_ipa(first, count, order) }
         }
         Extent::Range { first, pages } => {

@@ -39,7 +39,7 @@ const BUDGET: Constant = ("p2m-rs/src/guest/cache.rs", "const BUDGET: u64 = 512;
 const PAGE_COST: Constant = ("p2m-rs/src/guest/cache.rs", "const PAGE_COST: u64 = 10;");
 const MOST: Constant = (
     "p2m-rs/src/table/sweep.rs",
-    "const MOST: u64 = 64 * ENTRIES as u64;",
+    "const BUDGET: u64 = 64 * ENTRIES as u64;",
 );
 
 const fn term(number: i64, what: &'static str, each: i64, from: Constant) -> Term {

@@ -11,12 +11,8 @@ use crate::base::cli::KnownCArgs;
 use crate::base::files;
 use crate::base::paths::Paths;
 use crate::xen::git::{self, Branch};
+use crate::xen::known_c as list;
 use crate::xen::release::RELEASES;
-
-// The archive's build script's, which has other uses of it.
-#[allow(dead_code)]
-#[path = "../../../xen-sys/build/known_c.rs"]
-pub(super) mod list;
 
 /// Commits between releases after which a function looked as in no release, and what it was.
 /// Each was read, and does what the Rust does for the facts of its headers.

@@ -5,7 +5,7 @@
 //! docs/altp2m.md says what that means to a monitor. Only pages have an access of their own; a
 //! block of a view always has the view's default.
 
-use super::fill::{note, HostLeaf};
+use super::fill::{note, FoundLeaf};
 use super::room::{with_any_room, Room};
 use super::tables::{place, Place};
 use crate::p2m::lock::{ReadView, WriteView};
@@ -20,9 +20,9 @@ use crate::types::pte::Pte;
 /// no such view, or the host p2m maps nothing there.
 pub fn access_of(host: &ReadView, number: Number, gfn: Gfn) -> Option<P2mAccess> {
     let view = host.view(number)?;
-    match HostLeaf::at(view.tables(), gfn) {
+    match FoundLeaf::at(view.tables(), gfn) {
         Some(copied) => Some(copied.access()),
-        None => HostLeaf::at(host, gfn).map(|_| view.default_access()),
+        None => FoundLeaf::at(host, gfn).map(|_| view.default_access()),
     }
 }
 
@@ -49,8 +49,8 @@ pub fn set_access(
 ///
 /// Those of [`set_access`], or the first error among `pages`; what comes before stays set.
 ///
-/// (In line, as what it calls: the name of an instance, with the type of `pages` in it, is longer
-/// than Xen's table of symbols takes.)
+/// (In line, as what it calls: the symbol of an instance, with the type of `pages` in it, would exceed
+/// Xen's KSYM_NAME_LEN.)
 #[inline(always)]
 pub fn set_accesses(
     write: &mut WriteView<'_>,
@@ -81,7 +81,7 @@ fn set_while_room(
     let view = write.view_mut(number).ok_or(Errno::EINVAL)?;
     for page in pages {
         let (gfn, access) = page?;
-        let Some(host) = HostLeaf::at(view.host(), gfn) else {
+        let Some(host) = FoundLeaf::at(view.host(), gfn) else {
             continue;
         };
         match set_in(&view, gfn, &host, access) {
@@ -104,7 +104,7 @@ pub(in crate::map) fn change_access(
     access: P2mAccess,
 ) -> Outcome {
     write.refuse_if_dying()?;
-    let host = HostLeaf::at(write, gfn);
+    let host = FoundLeaf::at(write, gfn);
     let missing = Failure::Refused(Errno::EINVAL);
     let view = write.view_mut(number).ok_or(missing)?;
     match host {
@@ -113,14 +113,14 @@ pub(in crate::map) fn change_access(
     }
 }
 
-fn set_in(view: &ViewWrite<'_>, gfn: Gfn, host: &HostLeaf, access: P2mAccess) -> Outcome {
-    let copy = |level| host.copy(gfn, level, access);
+fn set_in(view: &ViewWrite<'_>, gfn: Gfn, host: &FoundLeaf, access: P2mAccess) -> Outcome {
+    let copy = host.copy(gfn, Level::L3, access);
     let Some(Place { table, old }) = place(view, gfn, Level::L3, copy)? else {
         return Ok(());
     };
     let index = Level::L3.index(gfn);
     if old == Pte::EMPTY {
-        table.fill_empty(view, index, 1, copy(Level::L3));
+        table.fill_empty(view, index, 1, copy);
         note(view, gfn, Level::L3);
         return Ok(());
     }

@@ -12,21 +12,21 @@ use crate::types::level::Level;
 use crate::types::p2m_type::P2mType;
 use crate::types::pte::{Kind, Pte};
 
-/// What the host p2m maps at a frame.
+/// A leaf as it was found in the tables of a host p2m or of a view.
 #[derive(Clone, Copy)]
-pub(super) struct HostLeaf {
+pub(super) struct FoundLeaf {
     /// The entry, of the first frame of its block.
     pte: Pte,
     level: Level,
 }
 
-impl HostLeaf {
-    /// The host's mapping at `gfn`, if there is one.
+impl FoundLeaf {
+    /// The leaf that maps `gfn`, if there is one.
     pub(super) fn at(host: &ReadView, gfn: Gfn) -> Option<Self> {
         Self::within(Table::last(host, gfn)?, gfn)
     }
 
-    /// The same, with the last table of the host's on the way there.
+    /// The same, with the last table on the way there.
     pub(super) fn within(table: Table<'_>, gfn: Gfn) -> Option<Self> {
         let level = table.level();
         let pte = table.load(level.index(gfn));
@@ -61,8 +61,8 @@ impl HostLeaf {
     }
 }
 
-/// Copies what the host p2m maps at `gfn` to the view, in as large a leaf as the host has and
-/// the view has room for. Returns whether the guest may try again: something is mapped in the
+/// Copies what the host p2m maps at `gfn` to the view, in as large a leaf as the host
+/// has, or a smaller one if the view already has a table there. Returns whether the guest may try again: something is mapped in the
 /// view now, or was before.
 ///
 /// # Errors
@@ -70,7 +70,7 @@ impl HostLeaf {
 /// [`Failure::NoTable`](crate::types::errno::Failure::NoTable) if there is no page for a table.
 pub fn fill(write: &mut WriteView<'_>, number: Number, gfn: Gfn) -> Outcome<bool> {
     write.refuse_if_dying()?;
-    let Some(host) = HostLeaf::at(write, gfn) else {
+    let Some(host) = FoundLeaf::at(write, gfn) else {
         return Ok(false);
     };
     let Some(view) = write.view_mut(number) else {
@@ -80,14 +80,14 @@ pub fn fill(write: &mut WriteView<'_>, number: Number, gfn: Gfn) -> Outcome<bool
     Ok(true)
 }
 
-fn fill_in(view: &ViewWrite<'_>, gfn: Gfn, host: &HostLeaf) -> Outcome {
+fn fill_in(view: &ViewWrite<'_>, gfn: Gfn, host: &FoundLeaf) -> Outcome {
     let access = view.default_access();
     // A leaf of the view that is there already stays: it may have been remapped.
-    if HostLeaf::at(view, gfn).is_some() {
+    if FoundLeaf::at(view, gfn).is_some() {
         return Ok(());
     }
     let copy = |level| host.copy(gfn, level, access);
-    if let Some(Place { table, .. }) = place(view, gfn, host.level(), copy)? {
+    if let Some(Place { table, .. }) = place(view, gfn, host.level(), copy(host.level()))? {
         let level = table.level();
         table.fill_empty(view, level.index(gfn), 1, copy(level));
         note(view, gfn, level);
@@ -97,6 +97,6 @@ fn fill_in(view: &ViewWrite<'_>, gfn: Gfn, host: &HostLeaf) -> Outcome {
 
 /// Widens the range of frames that may be mapped in the view.
 pub(super) fn note(view: &ViewWrite<'_>, gfn: Gfn, level: Level) {
-    let first = Gfn::new(gfn.raw() - level.offset(gfn));
+    let first = level.start(gfn);
     view.note_mapped(first, first.add(level.pages() - 1));
 }

@@ -13,22 +13,23 @@
 //! **The guest gets on.** One instruction of a guest may need the page that it lies in, two pages
 //! of data, and the tables of its own stage 1 for these three, four each: 15 pages in 15 tables,
 //! all at the same time. If fewer tables than that were dropped, a guest might wait for ever for
-//! what its own faults drop. So then nothing is gained, and it is crashed as if there were no
+//! what its own faults drop. ([`ENOUGH`] is one more: the table that the present fault needs.) So then nothing is gained, and it is crashed as if there were no
 //! copies at all. Who can be told -ENOMEM tries again after any table ([`super::room`]).
 //! That is a promise for one vCPU, and for tables of level 3. Where a pool is so small that it cannot
 //! hold what the instructions of several vCPUs need together, or the tables above 15 pages that are far
 //! apart, they may drop each other's tables for a long time: at the cost of that guest alone, since
 //! each search has its bound, and it comes only after the tables of the one before were used.
 //!
-//! **The cost is bounded** as in [`crate::table::sweep`]: a call reads so many entries and no more
-//! ([`Search`]), and the next one goes on where it stopped. Each view has its share of them, so that
-//! one in which everything was set hides no copies of another. What the others leave of their shares is
-//! for all once more. The views come in turns ([`WriteView::turns`]), so that copies which nobody uses
-//! any more are dropped, in whichever view they are, and not always those of one that is in use.
+//! **The cost is bounded** as in [`crate::table::sweep`]: a call reads a limited number of entries
+//! ([`Search`]), and the next call continues where it stopped. In a first round each view gets an
+//! equal share of that number, so that one view in which everything was set does not hide the
+//! copies of another; in a second round each view may use all that is left. The views come in turns
+//! ([`WriteView::turns`]), so that copies which nobody uses any more are dropped, in whichever view they
+//! are, and not always those of one that is in use.
 
 use core::num::NonZeroU64;
 
-use super::fill::HostLeaf;
+use super::fill::FoundLeaf;
 use super::tables::drop_table;
 use crate::p2m::lock::{ReadView, WriteView};
 use crate::p2m::views::{Number, ViewRead};
@@ -39,10 +40,11 @@ use crate::types::pte::Pte;
 use crate::xen::cpu;
 use crate::xen::globals::root_level;
 
-/// Entries of views that a call may read: those of 64 tables.
-const MOST: u64 = 64 * ENTRIES as u64;
+/// Entries of views that a call may read: those of 64 tables. (The table that is being read when it is
+/// used up is read to its end.)
+const BUDGET: u64 = 64 * ENTRIES as u64;
 
-/// The most tables of a view that a call drops.
+/// The most tables of a view that are dropped in one round.
 const BATCH: usize = 32;
 
 /// The fewest tables that are any use to a guest, and with which a search ends.
@@ -52,8 +54,8 @@ pub(super) const ENOUGH: usize = 16;
 pub(super) struct Search {
     /// The number of entries of views that it may read.
     entries: u64,
-    /// Whether it ends when preemption is due. If it then has found nothing, the call says -ENOMEM
-    /// unless it can say how far it got; the next one goes on with the search.
+    /// Whether the search ends when preemption is due. If it then has found nothing, the call returns how
+    /// far it got if it can, otherwise -ENOMEM. The next call that needs a table continues the search.
     ends_early: bool,
 }
 
@@ -61,7 +63,7 @@ impl Search {
     /// For a call that cannot be preempted.
     pub(super) const fn new() -> Self {
         Self {
-            entries: MOST,
+            entries: BUDGET,
             ends_early: false,
         }
     }
@@ -74,7 +76,7 @@ impl Search {
         }
     }
 
-    /// Whether another table may be looked at, with which no fewer entries than `others` are left.
+    /// Whether another table may be looked at: more entries than `others` are left.
     fn goes_on(&self, others: u64) -> bool {
         self.entries > others && !(self.ends_early && cpu::hypercall_preempt_check())
     }
@@ -117,7 +119,7 @@ struct Found {
     level: Level,
 }
 
-/// Drops tables of a view, and leaves no fewer than `others` entries to be read. Returns how many.
+/// Drops tables of a view, as long as more entries than `others` may be read. Returns how many.
 fn drop_in(write: &mut WriteView<'_>, number: Number, search: &mut Search, others: u64) -> usize {
     let Some(start) = write.view_mut(number).map(|view| view.sweep_cursor()) else {
         return 0;
@@ -161,7 +163,7 @@ fn look(host: &ReadView, view: ViewRead<'_>, at: &mut Gfn, search: &mut Search) 
     let level = table.level();
     search.has_read((1 + level.number() - root_level().number()).into());
     if level == Level::L3 {
-        let first = Gfn::new(gfn.raw() - Level::L2.offset(gfn));
+        let first = Level::L2.start(gfn);
         *at = first.add(Level::L2.pages());
         return only_copies(host, view, table, first, search).then_some(Found { first, level });
     }
@@ -169,7 +171,7 @@ fn look(host: &ReadView, view: ViewRead<'_>, at: &mut Gfn, search: &mut Search) 
     let empty = table.run_of(index, Pte::EMPTY, ENTRIES as u64);
     search.has_read(empty);
     // No fewer than one: a block that was copied stays.
-    let first = Gfn::new(gfn.raw() - level.offset(gfn));
+    let first = level.start(gfn);
     *at = first.add(empty.max(1) << level.order());
     let is_empty = empty == ENTRIES as u64 && level != root_level();
     is_empty.then_some(Found { first, level })
@@ -192,7 +194,7 @@ fn only_copies(
         search.has_read(1);
         let (pte, gfn) = (table.load(here), first.add(here.get() as u64));
         let is_copy = || {
-            let host = HostLeaf::within(hosts, gfn)?;
+            let host = FoundLeaf::within(hosts, gfn)?;
             Some(host.copy(gfn, Level::L3, view.default_access()) == pte)
         };
         if pte.is_mapped() && is_copy() != Some(true) {

@@ -6,7 +6,7 @@
 //! sources lie in; a change of the host in that range empties the view ([`super::forget`]).
 
 use super::access::access_of;
-use super::fill::{note, HostLeaf};
+use super::fill::{note, FoundLeaf};
 use super::room::{with_any_room, Room};
 use super::tables::{clear, place, Place};
 use crate::p2m::lock::WriteView;
@@ -39,14 +39,14 @@ fn try_remap(write: &mut WriteView<'_>, number: Number, gfn: Gfn, source: Gfn) -
         return Err(refused(Errno::EINVAL));
     }
     let ram = |at| {
-        HostLeaf::at(write, at)
+        FoundLeaf::at(write, at)
             .filter(|leaf| leaf.ty() == Some(P2mType::RamRw))
             .ok_or(refused(Errno::ESRCH))
     };
     let (_own, other) = (ram(gfn)?, ram(source)?);
     let access = access_of(write, number, source).ok_or(refused(Errno::ESRCH))?;
     let view = write.view_mut(number).ok_or(refused(Errno::EINVAL))?;
-    let leaf = |_level| other.copy(source, Level::L3, access);
+    let leaf = other.copy(source, Level::L3, access);
     let placed = place(&view, gfn, Level::L3, leaf)?;
     // Under the lock with which the entry comes, so no change of the host can miss it.
     view.widen_sources(source);
@@ -54,10 +54,10 @@ fn try_remap(write: &mut WriteView<'_>, number: Number, gfn: Gfn, source: Gfn) -
         return Ok(());
     };
     if old == Pte::EMPTY {
-        table.fill_empty(&view, Level::L3.index(gfn), 1, leaf(Level::L3));
+        table.fill_empty(&view, Level::L3.index(gfn), 1, leaf);
         note(&view, gfn, Level::L3);
     } else {
-        let (removed, _no_iommu) = table.replace(&view, gfn, 1, leaf(Level::L3), ());
+        let (removed, _no_iommu) = table.replace(&view, gfn, 1, leaf, ());
         removed.inherited();
     }
     Ok(())

@@ -40,25 +40,26 @@ impl Room {
         }
     }
 
-    /// After `failure`: whether another attempt may succeed, since tables were freed.
+    /// Frees tables, if `failure` is [`Failure::NoTable`]. Returns whether any was freed, so that
+    /// another attempt may succeed.
     #[cold]
     #[inline(never)]
-    pub(in crate::map) fn makes_room(
+    pub(in crate::map) fn make_room(
         &mut self,
         write: &mut WriteView<'_>,
         failure: Failure,
     ) -> bool {
         matches!(failure, Failure::NoTable)
-            && (self.empty.frees_any(write) || self.drops_copies(write))
+            && (self.empty.free_some(write) || self.drop_some_copies(write))
     }
 
     #[cfg(config_altp2m)]
-    fn drops_copies(&mut self, write: &mut WriteView<'_>) -> bool {
+    fn drop_some_copies(&mut self, write: &mut WriteView<'_>) -> bool {
         drop_copies(write, &mut self.copies) > 0
     }
 
     #[cfg(not(config_altp2m))]
-    fn drops_copies(&mut self, _write: &mut WriteView<'_>) -> bool {
+    fn drop_some_copies(&mut self, _write: &mut WriteView<'_>) -> bool {
         false
     }
 }
@@ -76,7 +77,7 @@ pub(super) fn with_any_room<R>(
 ) -> Outcome<R> {
     loop {
         match change(write) {
-            Err(failure) if room.makes_room(write, failure) => {}
+            Err(failure) if room.make_room(write, failure) => {}
             result => return result,
         }
     }
@@ -95,7 +96,7 @@ pub fn with_room<R>(
 ) -> Outcome<R> {
     let has_no_table = |outcome: &Outcome<R>| matches!(outcome, Err(Failure::NoTable));
     let mut outcome = change(write);
-    if has_no_table(&outcome) && Sweep::new().frees_any(write) {
+    if has_no_table(&outcome) && Sweep::new().free_some(write) {
         outcome = change(write);
     }
     if has_no_table(&outcome) && drop_copies(write, &mut Search::new()) >= ENOUGH {

@@ -21,18 +21,17 @@ use crate::types::pte::Pte;
 /// reach beyond them as a whole: what else these mapped is copied again, with the same access,
 /// since only pages have another than the view's default.
 pub(super) fn clear(view: &ViewWrite<'_>, gfn: Gfn, pages: u64) {
-    // Not cut off at the last frame that is mapped: its table is as whole as the others.
+    // `end` is not cut off at the last mapped frame, so that its table is removed as a whole too.
     let (end, last) = (gfn.raw().saturating_add(pages), view.max_mapped_gfn());
     let mut at = gfn;
     while at.raw() < end && at <= last {
         let rest = end - at.raw();
-        let is_whole =
-            |level: Level| level != Level::L0 && level.offset(at) == 0 && rest >= level.pages();
-        let Some(table) = Table::towards(view, at, Level::largest(is_whole)) else {
+        let largest = Level::largest(|level| level.is_covered_by(at, rest));
+        let Some(table) = Table::towards(view, at, largest) else {
             break;
         };
         let level = table.level();
-        let first = Gfn::new(at.raw() - level.offset(at));
+        let first = level.start(at);
         if !table.load(level.index(at)).is_mapped() {
             at = first.add(level.pages());
             continue;
@@ -121,7 +120,7 @@ pub(super) struct Place<'v> {
     pub(super) old: Pte,
 }
 
-/// Finds or makes the place for a leaf of `level` at `gfn`. A block of the view that is in the
+/// Finds or makes the place for `leaf`, of `level`, at `gfn`. A block of the view that is in the
 /// way is split. If there are no tables yet, the leaf is written with the tables, and there is
 /// nothing left to do.
 ///
@@ -132,7 +131,7 @@ pub(super) fn place<'v>(
     view: &'v ViewWrite<'_>,
     gfn: Gfn,
     level: Level,
-    leaf: impl Fn(Level) -> Pte,
+    leaf: Pte,
 ) -> Outcome<Option<Place<'v>>> {
     let mut table = Table::towards(view, gfn, level).ok_or(Failure::Refused(Errno::EINVAL))?;
     loop {
@@ -147,7 +146,7 @@ pub(super) fn place<'v>(
                 table.link(view, gfn, new)?;
             }
             Entry::Empty if here < level => {
-                let new = chain(view, gfn, here, level, leaf(level))?;
+                let new = chain(view, gfn, here, level, leaf)?;
                 table.link(view, gfn, new)?;
                 view.note_mapped(gfn, gfn.add(level.pages_from(gfn) - 1));
                 return Ok(None);

@@ -15,8 +15,8 @@ use crate::base::files::read_text;
 use crate::base::paths::Paths;
 use crate::base::table::Row;
 use crate::base::version::Version;
-use crate::checks::known_c::list;
 use crate::xen::build::BuiltXen;
+use crate::xen::known_c as list;
 
 /// The document.
 const DOCUMENT: &str = "docs/c-to-rust.md";

@@ -2,14 +2,14 @@
 //! What was looked up, kept past the lock that the look-up took.
 use {mem_access_rs as _, test_harness as _, xen_sys as _};
 
-use p2m_rs::map::lookup::look_up;
+use p2m_rs::map::lookup::with_mapping;
 use p2m_rs::p2m::token::Unlocked;
 use p2m_rs::p2m::P2m;
 use p2m_rs::types::addr::Gfn;
 
 pub fn f(cx: &mut Unlocked<'_>, p2m: &P2m, gfn: Gfn) -> bool {
     let mut kept = None;
-    look_up(cx, p2m, gfn, |_, found| {
+    with_mapping(cx, p2m, gfn, |_, found| {
         kept = found
     });
     kept.is_some()

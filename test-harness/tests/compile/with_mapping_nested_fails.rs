@@ -2,13 +2,13 @@
 //! A p2m lock, taken in what runs under the lock of a look-up.
 use {mem_access_rs as _, test_harness as _, xen_sys as _};
 
-use p2m_rs::map::lookup::look_up;
+use p2m_rs::map::lookup::with_mapping;
 use p2m_rs::p2m::token::Unlocked;
 use p2m_rs::p2m::P2m;
 use p2m_rs::types::addr::Gfn;
 
 pub fn f(cx: &mut Unlocked<'_>, p2m: &P2m, other: &P2m, gfn: Gfn) -> bool {
-    look_up(cx, p2m, gfn, move |_, found| {
+    with_mapping(cx, p2m, gfn, move |_, found| {
         let _inner = other.read(cx);
         found.is_some()
     })
