@@ -39,7 +39,7 @@
 //! | P2 | so is each changed word, before the IOTLB flush and the unlock |
 //! | P3 | no page is put, no table freed or written, before the IOTLB flush of where it was mapped |
 //! | P4 | the IOMMU is told of each change, as what it is, before the unlock |
-//! | P5 | break before make for the IOMMU's TLB: no new value while the IOTLB may hold one that names another frame |
+//! | P5 | break before make for the IOMMU's TLB: no new value while the IOTLB may hold one that differs in more than permissions, but for a block beside a table of its parts |
 //! | P6 | at each moment a device comes to what was mapped or what will be, and is refused only where address, type or size change; where a block is split, only if its IOTLB does not hold the block |
 //! | M1 | device models hear of the domain's RAM that leaves its place, under the write lock |
 //! | C1 | `p2m_flush_vm` cleans what was dirty of the domain's RAM when it began, whoever wrote it |

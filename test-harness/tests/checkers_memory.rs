@@ -320,7 +320,7 @@ fn p4_a_table_that_maps_what_the_block_did_is_no_news() {
     w.destroy(owner);
 }
 
-/// An IOTLB may hold a block beside its pages, if it is flushed only once they are
+/// An IOTLB may hold the old page beside the one that takes its place, if it is flushed only once that is
 /// there.
 #[test]
 fn p5_the_iotlb_is_flushed_between_break_and_make() {

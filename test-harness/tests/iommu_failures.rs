@@ -95,6 +95,74 @@ fn whichever_flush_fails_unmapping_and_restricting_report_it() {
     }
 }
 
+/// Insertions in the middle of blocks, which are split first: they succeed whichever flush fails, since the mapping
+/// is there (B11), and nothing is given away.
+#[test]
+fn whichever_flush_fails_an_insertion_into_a_block_succeeds() {
+    let calls: [Call; 4] = [
+        ("a page", |d| {
+            d.insert(2 * M2 + 7, 1, ram(0), p2mt::RAM_RW).into()
+        }),
+        ("a block's frames, not aligned", |d| {
+            d.insert(2 * M2, M2, ram(0) + 1, p2mt::RAM_RW).into()
+        }),
+        ("from the middle to the middle", |d| {
+            d.insert(2 * M2 + 7, M2, ram(0) + 9, p2mt::RAM_RW).into()
+        }),
+        ("pages and blocks of a gigabyte", |d| {
+            d.insert(G1 + 77, 2 * M2 + 1, ram(0) + 77, p2mt::RAM_RW)
+                .into()
+        }),
+    ];
+    for iommu in [Iommu::Coherent, Iommu::NonCoherent] {
+        for (what, call) in calls {
+            for n in 1.. {
+                let w = with_iommu(iommu, 48);
+                let d = guest(&w, 0);
+                map_all_kinds(d);
+                w.fail_iommu_with(n, errno::EIO);
+                assert_eq!(call(d), 0, "{what}, flush {n}");
+                let failed = w.iommu_failures() > 0;
+                w.check();
+                w.destroy(d);
+                if !failed {
+                    assert!(n > 3, "{what}: for the block, for the page twice");
+                    break;
+                }
+            }
+        }
+    }
+}
+
+/// A block that cannot be split, at whichever level, stays as it is.
+#[test]
+fn an_insertion_into_a_block_for_which_pages_run_out_changes_what_it_can() {
+    for tables in 0..4 {
+        let w = world(Config {
+            ipa_bits: 48,
+            iommu: Iommu::Coherent,
+            ..Config::default()
+        });
+        let d = guest(&w, 0);
+        assert_eq!(d.set_pool(8), 0);
+        assert_eq!(d.insert(G1, G1, ram(1), p2mt::RAM_RW), 0);
+        let used = 8 - w.free_pool_pages(d);
+        assert_eq!(d.set_pool(used + tables), 0);
+        let before = w.snapshot(d);
+        // One page needs tables of pages and of blocks below the gigabyte.
+        let expected = if tables < 2 { errno::ENOMEM } else { 0 };
+        assert_eq!(d.insert(G1 + 77, 1, ram(0), p2mt::RAM_RW), expected);
+        let frame = if tables < 2 { ram(1) + 77 } else { ram(0) };
+        assert_eq!(d.lookup(G1 + 77).0, Some(frame), "{tables} tables");
+        assert_eq!(d.lookup(G1 + 78).0, Some(ram(1) + 78));
+        if tables < 2 {
+            assert!(w.snapshot(d) == before, "{tables} tables");
+        }
+        w.check();
+        w.destroy(d);
+    }
+}
+
 /// Teardown goes on: nobody could kill the domain a second time. What a device
 /// may still reach keeps its references.
 #[test]

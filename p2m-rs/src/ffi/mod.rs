@@ -19,8 +19,8 @@
 //! | [`VouchedMfn`](crate::xen::target::VouchedMfn) | vouches for the frames |
 //! | [`Out`] | wants an answer there, or null for no |
 //!
-//! Those that stand for a lock, or for a moment, cannot be made in Rust (it can look which vCPU is the
-//! current one, though), and a [`VouchedMfn`] only by unsafe code. A function that is `unsafe` relies on
+//! Those that stand for a lock, or for a moment, cannot be made in Rust (but for the current vCPU, which a
+//! token knows), and a [`VouchedMfn`] only by unsafe code. A function that is `unsafe` relies on
 //! more than its arguments say, and documents it. [`exports`] has the whole of it as data.
 //!
 //! The prototypes are in asm/p2m.h, asm/mmu/p2m.h, xen/p2m-common.h and xen/domain.h.

@@ -75,7 +75,7 @@
 
 use crate::map::lookup::lookup;
 use crate::p2m::reentry::{guest_walk, mem_access_check_and_get_page};
-use crate::p2m::token::{refuses_locks, Unlocked};
+use crate::p2m::token::{current_vcpu, refuses_locks, Unlocked};
 use crate::p2m::translate::{gva_to_maddr_unlocked, Gv2mFlags};
 use crate::p2m::P2m;
 #[cfg(config_altp2m)]
@@ -96,7 +96,11 @@ pub(crate) fn get_page_from_gva(
     gva: Gva,
     flags: Gv2mFlags,
 ) -> Option<PageRef> {
-    let vcpu = vcpu.as_current()?;
+    let current = current_vcpu(cx);
+    if !current.is(vcpu) {
+        return None;
+    }
+    let vcpu = current;
     #[cfg(config_altp2m)]
     if vcpu.view() != 0 {
         return in_view(cx, vcpu, gva, flags);

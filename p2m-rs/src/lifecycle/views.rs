@@ -106,7 +106,7 @@ pub(super) fn destroy_all(write: &mut WriteView<'_>, _ended: &RootIsEmpty<'_, Ho
 
 /// Frees what a domain has for views, of which there is none any more (`altp2m_teardown`).
 pub(super) fn forget(domain: UnsharedDomain<'_>) {
-    // SAFETY: nobody else can reach the domain.
+    // SAFETY: nobody else can reach the domain, and `teardown` has destroyed its views.
     unsafe { sys::altp2m_teardown(domain.domain().c()) };
 }
 

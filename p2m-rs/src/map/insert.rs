@@ -12,10 +12,10 @@
 //! plus one page is mapped with pages only.) A new table is complete before
 //! anything points to it, and so are the tables below it.
 //!
-//! Every change has the same order: the old entry is removed; the TLB is flushed (now, or
-//! deferred to the unlock); the IOTLB is flushed; the new entry, if any, is written and
+//! Where another frame is mapped, the order is always the same: the old entry is removed; the TLB
+//! is flushed (now, or deferred to the unlock); the IOTLB is flushed; the new entry is written and
 //! reported to the IOMMU; last, the references to pages are dropped. [`crate::table`] says
-//! when break-before-make is needed.
+//! when break-before-make is needed, and what is otherwise where a block is split.
 
 use super::progress::Progress;
 use super::release::{leak, release, release_same_frame};
@@ -276,7 +276,7 @@ impl Insertion<'_> {
                     None => {}
                     Some(new) if when == When::After => {
                         // The insertion succeeds even if the IOTLB flush fails (B11).
-                        let (below, _logged) = (new.once_linked(), table.link(write, gfn, new));
+                        let below = table.link_whatever_the_iommu_says(write, gfn, new);
                         let replaced = self.insert_in(write, below, at, at + progress.pages);
                         debug_assert!(replaced.outcome.is_ok(), "all tables are there");
                     }
@@ -377,11 +377,7 @@ pub(super) fn replace(
     if old == leaf && !leaf.is_foreign() {
         return table.run_of(index, leaf, most);
     }
-    let most = if is_leaf && !write.has_iommu() {
-        most
-    } else {
-        1
-    };
+    let most = if is_leaf { most } else { 1 };
     let (removed, flushed) = table.replace(write, gfn, most, leaf, forgotten);
     let count = removed.count();
     count_and_note(write, level, gfn, count);

@@ -161,7 +161,7 @@ pub fn with_mapping<R>(
 ) -> R {
     match with_mapping_if_free(cx, p2m, gfn, of) {
         Ok(result) => result,
-        Err(of) => with_mapping_after_waiting(cx, p2m, gfn, of),
+        Err(of) => with_mapping_waiting(cx, p2m, gfn, of),
     }
 }
 
@@ -190,7 +190,7 @@ where
 /// [`with_mapping`] in all other cases: waits for the lock.
 #[cold]
 #[inline(never)]
-fn with_mapping_after_waiting<R>(
+fn with_mapping_waiting<R>(
     cx: &mut Unlocked<'_>,
     p2m: &P2m,
     gfn: Gfn,

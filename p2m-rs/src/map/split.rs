@@ -3,7 +3,8 @@
 //!
 //! The block is replaced by a table of its 512 parts *in which the change is already
 //! made*. One break-before-make covers both the split and the change, for all
-//! levels that the split creates.
+//! levels that the split creates. (But where an IOMMU walks the tables, another frame takes the
+//! place of a part only when the parts are there: [`When::After`].)
 //!
 //! The table pages down to the first part that changes are allocated before any entry of the
 //! tree changes. A block that cannot be split stays as it is, with its references and
@@ -139,9 +140,7 @@ pub(crate) fn split<'v>(
 ) -> Outcome<Table<'v>> {
     let (part, page) = split_page(write, table.level())?;
     let new = NewTable::split_of(page, table.load(index), part);
-    // If the IOTLB flush failed, stale entries still lead to the frames mapped now.
-    let (below, _logged) = (new.once_linked(), table.link(write, gfn, new));
-    Ok(below)
+    Ok(table.link_whatever_the_iommu_says(write, gfn, new))
 }
 
 /// Allocates a page for the table that replaces a block of `level`. Returns the level of the

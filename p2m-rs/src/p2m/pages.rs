@@ -262,7 +262,7 @@ impl P2m {
 impl UnsharedP2m<'_> {
     /// Initialises the list of pages, once (`p2m_init`).
     pub(crate) fn init_pages(self) {
-        // SAFETY: nobody else can reach the p2m, and a new one has no tables.
+        // SAFETY: nobody else can reach the p2m, and one that begins has no tables.
         unsafe { sys::xs_init_page_list_head(self.c().field(Pages)) };
     }
 }

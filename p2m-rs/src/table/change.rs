@@ -158,6 +158,7 @@ impl<'v> Table<'v> {
         let old = self.load(index);
         debug_assert!(self.level.next() == Some(new.level()));
         debug_assert!(!matches!(old.kind(self.level), Kind::Table(_)));
+        debug_assert!(!old.is_mapped() || !write.has_iommu() || new.has_parts_of(old));
         new.complete(write);
         let pointer = new.into_pointer();
         if old.valid_bit() {
@@ -177,6 +178,24 @@ impl<'v> Table<'v> {
         let (first, pages) = (self.level.start(gfn), self.level.pages());
         let flush = IotlbFlush::modified_if(old.valid_bit()).and_added();
         write.iommu_flush(first, pages, flush).map(|_flushed| ())
+    }
+
+    /// [`Self::link`] for whoever goes on in the new table: even if the IOTLB flush fails, what
+    /// devices reach is mapped.
+    pub(crate) fn link_whatever_the_iommu_says(
+        self,
+        write: &WriteView<'_>,
+        gfn: Gfn,
+        new: NewTable<'_>,
+    ) -> Self {
+        let (entries, level) = (new.entries(), new.level());
+        let _logged = self.link(write, gfn, new);
+        // INVARIANT: it is part of the tree now, as this table is.
+        Self {
+            entries,
+            level,
+            ..self
+        }
     }
 
     /// Clears the entry for `gfn` (`p2m_remove_pte`); if it is a leaf, clears the run that it

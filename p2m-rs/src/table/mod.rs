@@ -16,7 +16,8 @@
 //! Slot::validate                                   the valid bit alone
 //! Table::clear_valid_bits, set_valid_bits          the same, of a whole table
 //! clear_root, empty_root, empty_root_in_use        all of the root; flush deferred, or done
-//! Pending ─ map/link/replace_block ► Removed       break: valid bit clear
+//! Pending ────── map / link ──────► Removed        break: valid bit clear
+//!              ├─ replace_block                    the same for a block, or Table::link
 //!              └─ complete                         one flush for all; make
 //! ```
 //!
@@ -33,12 +34,14 @@
 //! - *A block becomes a table of its parts* ([`Table::link`]), some of which may be empty or
 //!   have other permissions: the IOTLB is flushed after the make, as in C. While the entry is
 //!   broken, the IOTLB goes on answering for a block that is in use, so that hardly any
-//!   transaction to the parts that stay is aborted. To flush it before the make would abort all
+//!   transaction to the parts that stay is aborted. (After a flush of anything of the domain it has
+//!   to look again: Xen's drivers flush for the VMID.) To flush it before the make would abort all
 //!   of them until the flush is complete. The price is that between make and flush the
-//!   IOTLB may hold the block together with its parts. They name the same frames, all of which
-//!   the domain keeps until the flush, so whichever the SMMU uses, or whatever it makes of
-//!   both, the device stays within the block. (Some SMMUs promise to use one of them, SMMU_IDR3.BBML;
-//!   Xen's drivers do not ask.) A part that gets another frame is replaced after that.
+//!   IOTLB may hold the block together with its parts. An SMMU may abort a transaction that finds
+//!   both (F_TLB_CONFLICT). Otherwise, whichever it uses, or whatever it makes of both, the device
+//!   stays within the block: they name the same frames, all of which the domain keeps until the
+//!   flush. (Some SMMUs promise to use one of them, SMMU_IDR3.BBML; Xen's drivers do not ask.) A part
+//!   that gets another frame is replaced after that.
 //!
 //! Only the blocks that hold what the caller asked to change are split, and tables are not
 //! merged into blocks when restrictions are lifted (`map::merge`).

@@ -66,6 +66,11 @@ impl<'w> NewTable<'w> {
         self.table.level
     }
 
+    /// Where the entries are.
+    pub(super) fn entries(&self) -> *mut u64 {
+        self.table.entries
+    }
+
     /// Reads entry `index`.
     pub(crate) fn load(&self, index: TableIndex) -> Pte {
         self.table.load(index)
@@ -98,9 +103,15 @@ impl<'w> NewTable<'w> {
         self.table.stored(write, TableIndex::FIRST, ENTRIES as u64);
     }
 
-    /// The table, for whoever links it at once.
-    pub(crate) fn once_linked(&self) -> Table<'w> {
-        self.table
+    /// Whether the first and the last entry map no other frames than `block`, an entry of the level above,
+    /// does; for an assertion.
+    pub(super) fn has_parts_of(&self, block: Pte) -> bool {
+        let level = self.table.level;
+        [0, ENTRIES as u64 - 1].into_iter().all(|index| {
+            let part = self.load(TableIndex::truncate(index));
+            let mfn = block.mfn().add(index << level.order());
+            part.kind(level) != Kind::Leaf || part.mfn() == mfn
+        })
     }
 
     /// Turns this value into the entry that points to the table.

@@ -198,6 +198,6 @@ pub(crate) fn flush_all_guests_locally() {
 /// Loads VTTBR_EL2.
 #[inline(always)]
 pub(crate) fn load_vttbr(_: &NoGuest<'_>, vttbr: Vttbr) {
-    // SAFETY: no guest's context is in use, which could become half of one domain's and half of another's.
+    // SAFETY: no guest's context is in use, so none can be half one domain's and half another's.
     unsafe { arch::write_vttbr_el2(vttbr.bits()) };
 }

@@ -29,13 +29,13 @@ structure! {
     Vcpu(vcpu)
 }
 
-/// The current vCPU (`current`): this CPU runs it, and the call is its trap or hypercall.
+/// The current vCPU (`current`): this CPU runs it.
 ///
 /// # Invariants
 ///
 /// The vCPU's registers are loaded when its methods are called: whatever is scheduled while the call
 /// lasts, the call goes on as this vCPU. The structure lives for `'c`. C passes one to an exported
-/// function; else [`Vcpu::as_current`] looks.
+/// function; else the token of a call knows it ([`crate::p2m::token::current_vcpu`]).
 #[derive(Clone, Copy)]
 #[repr(transparent)]
 pub struct CurrentVcpu<'c>(&'c Vcpu);
@@ -69,7 +69,8 @@ impl<'c> SwitchedVcpu<'c> {
 ///
 /// # Invariants
 ///
-/// For `'c`, this CPU switches from one vCPU to another, or sets itself up and has run none.
+/// For `'c`, this CPU switches from one vCPU to another, or comes up and has run none since. Xen's
+/// direct map is set up.
 pub(crate) struct NoGuest<'c>(PhantomData<(*mut (), &'c ())>);
 
 static_assertions::assert_not_impl_any!(NoGuest<'static>: Send, Sync, Clone, Copy);
@@ -79,7 +80,8 @@ impl NoGuest<'_> {
     ///
     /// # Safety
     ///
-    /// This CPU has run no vCPU yet, and does not while there is the value. It has the direct map.
+    /// This CPU has run no vCPU since it came up, and runs none while there is the value. The direct
+    /// map is set up.
     pub(crate) unsafe fn coming_up() -> Self {
         Self(PhantomData)
     }
@@ -133,12 +135,6 @@ impl Vcpu {
         unsafe { Domain::from_ptr(self.c().field(VcpuDomain).get()) }
     }
 
-    /// This vCPU, if it is the current one.
-    #[inline(always)]
-    pub fn as_current(&self) -> Option<CurrentVcpu<'_>> {
-        (self.c().as_ptr() == sys::current_vcpu()).then_some(CurrentVcpu(self))
-    }
-
     /// Whether it is a CPU's idle vCPU, which has no guest context.
     pub fn is_idle(&self) -> bool {
         sys::is_idle_vcpu(self.c())
@@ -166,7 +162,7 @@ impl Vcpu {
         Self::write_hcr(self.hcr());
     }
 
-    /// For whoever knows that it is the vCPU's turn.
+    /// For a vCPU that is the current one, or is switched to.
     fn write_hcr(hcr: u64) {
         // SAFETY: a vCPU's own value, which Xen has made.
         unsafe { arch::write_hcr_el2(hcr) };
@@ -201,7 +197,13 @@ impl<'c> CurrentVcpu<'c> {
 
     /// Whether C has kept its promise; for assertions.
     pub(crate) fn is_current(self) -> bool {
-        self.0.as_current().is_some()
+        self.c().as_ptr() == sys::current_vcpu()
+    }
+
+    /// Whether this is `vcpu`.
+    #[inline(always)]
+    pub fn is(self, vcpu: &Vcpu) -> bool {
+        core::ptr::eq(self.0, vcpu)
     }
 
     /// Its domain, for as long as it itself lives.

@@ -13,7 +13,7 @@
 //! - T5: nor is a page put;
 //! - T4: a table that was taken out is not freed, written, or linked again while it may be
 //!   cached: walks may be in it, and what they find there must be what they were to find;
-//! - P5: T1 for the TLB of an IOMMU that uses the same tables, but that it may hold a block beside its parts
+//! - P5: T1 for the TLB of an IOMMU that uses the same tables, except that it may hold a block beside its parts
 //!   for a moment: they name the same frames.
 //!
 //! A TLBI by IPA takes what would be used to translate that IPA: the leaf whose
@@ -123,15 +123,22 @@ impl Tlb {
     }
 
     /// An entry that a walker could come to has changed. Returns what may be cached
-    /// and may not coexist with what it says now.
-    pub(crate) fn store(&mut self, key: Key, old: u64, new: u64) -> Option<u64> {
+    /// and may not coexist with what it says now; the entry's own old value only if that
+    /// `may_not_stay`.
+    pub(crate) fn store(
+        &mut self,
+        key: Key,
+        old: u64,
+        new: u64,
+        may_not_stay: impl Fn(u64) -> bool,
+    ) -> Option<u64> {
         let previous = if valid(old) {
             Some(self.entries.add(key, old))
         } else {
             self.entries.get(&key)
         };
         let conflict = valid(new)
-            .then(|| self.conflict(key, previous, new))
+            .then(|| self.conflict(key, previous, new, may_not_stay))
             .flatten();
         let level = key.1;
         let stays = valid(new) && pte::is_table(new, level) && pte::mfn(new) == pte::mfn(old);
@@ -161,12 +168,19 @@ impl Tlb {
     }
 
     /// An old value that the valid `new` at `key` may not coexist with.
-    pub(crate) fn conflict(&self, key: Key, previous: Option<u64>, new: u64) -> Option<u64> {
+    pub(crate) fn conflict(
+        &self,
+        key: Key,
+        previous: Option<u64>,
+        new: u64,
+        may_not_stay: impl Fn(u64) -> bool,
+    ) -> Option<u64> {
         if previous.is_none() && self.is_empty() {
             return None;
         }
         let (domain, level, gfn) = key;
-        let same = previous.filter(|previous| (previous ^ new) & !PERMISSIONS != 0);
+        let same = previous.filter(|&previous| (previous ^ new) & !PERMISSIONS != 0);
+        let same = same.filter(|&previous| may_not_stay(previous));
         let above = (0..level).find_map(|l| {
             let first = gfn >> pte::order(l) << pte::order(l);
             let old = self.entries.get(&(domain, l, first));

@@ -52,7 +52,7 @@ impl State {
             return;
         };
         if self.walkable_with(&self.tlb, mfn) {
-            if let Some(stale) = self.tlb.store(key, old, new) {
+            if let Some(stale) = self.tlb.store(key, old, new, |_| true) {
                 self.broken(
                     "T1",
                     format!(
@@ -67,8 +67,10 @@ impl State {
             return;
         }
         if self.walkable_with(&self.iotlb_cache, mfn) {
-            let stale = self.iotlb_cache.store(key, old, new);
-            if let Some(stale) = stale.filter(|&stale| !self.is_split(stale, new, key.1)) {
+            let mut cache = std::mem::take(&mut self.iotlb_cache);
+            let stale = cache.store(key, old, new, |was| !self.is_split(was, new, key.1));
+            self.iotlb_cache = cache;
+            if let Some(stale) = stale {
                 self.broken(
                     "P5",
                     format!(

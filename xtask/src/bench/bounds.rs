@@ -37,7 +37,7 @@ const PREEMPT_EVERY: Constant = (
 );
 const BUDGET: Constant = ("p2m-rs/src/guest/cache.rs", "const BUDGET: u64 = 512;");
 const PAGE_COST: Constant = ("p2m-rs/src/guest/cache.rs", "const PAGE_COST: u64 = 10;");
-const MOST: Constant = (
+const SWEEP_BUDGET: Constant = (
     "p2m-rs/src/table/sweep.rs",
     "const BUDGET: u64 = 64 * ENTRIES as u64;",
 );
@@ -125,7 +125,7 @@ const BOUNDS: &[Bound] = &[
     Bound {
         rows: &["held-exhausted-"],
         why: "Before a call says -ENOMEM it looks for empty tables, in so many entries.",
-        terms: &[term(64 * 512, "entries", 12, MOST)],
+        terms: &[term(64 * 512, "entries", 12, SWEEP_BUDGET)],
         fixed: 2_000,
     },
 ];

@@ -247,7 +247,7 @@ impl State {
             if met.is_cut_off(after) {
                 self.broken(
                     "P6",
-                    format!("the IOTLB is flushed of gfn {gfn:#x} before a part of a block is there again"),
+                    format!("the IOTLB is flushed for gfn {gfn:#x} before a part of a block is there again"),
                 );
             }
             if met.is_needless(after) {

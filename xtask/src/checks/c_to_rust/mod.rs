@@ -127,7 +127,7 @@ fn against(rows: &[Entry], release: Version, sources: &Path) -> Result<Result<St
 
 #[cfg(test)]
 mod tests {
-    use super::{against, entries, read, rust, Entry, FILES};
+    use super::{against, entries, list, read, rust, Entry, FILES};
     use crate::base::files::{read_text, write};
     use crate::base::paths::Paths;
     use crate::base::version::Version;
@@ -139,6 +139,41 @@ mod tests {
 
     /// Files in which macros may make the items: there the name must stand.
     const MACROS: &str = "ffi";
+
+    #[test]
+    fn functions_are_found_in_each_form_that_xen_has() {
+        let source = r#"
+#define FOR(x) for ( x = 0; \
+                     x < 1; x++ ) {
+unsigned int __read_mostly p2m_ipa_bits = PADDR_BITS;
+static DEFINE_SPINLOCK(lock);
+int declared(struct domain *d);
+static inline bool one(lpae_t pte)
+{
+    if ( pte.bits ) { printk("}{ (\" {"); }
+    return '{';
+}
+/* void in_a_comment(void) { } */
+struct page_info*
+two(vaddr_t gva, unsigned long flag,
+    const struct vcpu *v)
+{
+}
+static struct notifier_block nfb = {
+    .notifier_call = one,
+};
+#ifdef CONFIG_ARM_64
+static int __init three(void)
+{
+    static const struct { int a; } info[] __initconst = { { f(1) } };
+}
+#endif
+__initcall(three);
+"#;
+        let found = list::functions(source).into_iter().map(|(name, _)| name);
+        let names: Vec<String> = found.filter(|name| name != list::OUTSIDE).collect();
+        assert_eq!(names, ["one", "two", "three"]);
+    }
 
     #[test]
     fn rows_are_read_with_their_section() {
