@@ -91,9 +91,10 @@ fn a_refusal_is_a_code_a_file_and_a_line() {
 }
 
 /// What each case is refused for.
-const REASONS: [(&str, &str); 22] = [
+const REASONS: [(&str, &str); 24] = [
     ("copy", "E0499"),
     ("crash", "E0499"),
+    ("current_forged", "E0423"),
     ("forge", "E0423"),
     ("forgotten", "E0308"),
     ("forgotten_forged", "E0624"),
@@ -108,6 +109,7 @@ const REASONS: [(&str, &str); 22] = [
     ("thread", "E0277"),
     ("token", "E0521"),
     ("twice", "E0499"),
+    ("unshared_forged", "E0423"),
     ("upgrade", "E0499"),
     ("view_host", "E0499"),
     ("view_kept", "E0597"),
