@@ -134,9 +134,9 @@ fn whichever_flush_fails_an_insertion_into_a_block_succeeds() {
     }
 }
 
-/// A block that cannot be split, at whichever level, stays as it is.
+/// At whichever level: the insertion into it fails.
 #[test]
-fn an_insertion_into_a_block_for_which_pages_run_out_changes_what_it_can() {
+fn a_block_for_whose_split_pages_run_out_stays_as_it_is() {
     for tables in 0..4 {
         let w = world(Config {
             ipa_bits: 48,

@@ -62,7 +62,8 @@ impl FoundLeaf {
 }
 
 /// Copies what the host p2m maps at `gfn` to the view, in as large a leaf as the host
-/// has, or a smaller one if the view already has a table there. Returns whether the guest may try again: something is mapped in the
+/// has, or a smaller one if the view already has a table there. Returns whether the guest may try
+/// again: something is mapped in the
 /// view now, or was before.
 ///
 /// # Errors

@@ -13,7 +13,8 @@
 //! **The guest gets on.** One instruction of a guest may need the page that it lies in, two pages
 //! of data, and the tables of its own stage 1 for these three, four each: 15 pages in 15 tables,
 //! all at the same time. If fewer tables than that were dropped, a guest might wait for ever for
-//! what its own faults drop. ([`ENOUGH`] is one more: the table that the present fault needs.) So then nothing is gained, and it is crashed as if there were no
+//! what its own faults drop. ([`ENOUGH`] is one more: the table that the present
+//! fault needs.) So then nothing is gained, and it is crashed as if there were no
 //! copies at all. Who can be told -ENOMEM tries again after any table ([`super::room`]).
 //! That is a promise for one vCPU, and for tables of level 3. Where a pool is so small that it cannot
 //! hold what the instructions of several vCPUs need together, or the tables above 15 pages that are far
