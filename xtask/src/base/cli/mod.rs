@@ -132,7 +132,7 @@ pub(crate) struct BootArgs {
     /// Which Xen.
     #[command(flatten)]
     pub(crate) build: BuildArgs,
-    /// QEMU's CPU model: max, cortex-a53, cortex-a57, cortex-a72, neoverse-n1 ...
+    /// QEMU's CPU model: max (which is taken without FEAT_LPA2), cortex-a53, cortex-a57, neoverse-n1 ...
     #[arg(long, value_name = "NAME", default_value = "max")]
     pub(crate) cpu: String,
     /// Number of processors
