@@ -40,7 +40,10 @@ pub(crate) fn rows(
         rows.push(match (run, step.counts) {
             (None, true) => Row::of(step.title, Err(NOT_REACHED.to_owned())),
             (None, false) => Row::info(step.title, NOT_REACHED.to_owned()),
-            (Some(run), true) => Row::of(step.title, (step.check)(run)),
+            (Some(run), true) => {
+                let judged = (step.check)(run).map_err(|wrong| run.with_xens_words(wrong));
+                Row::of(step.title, judged)
+            }
             (Some(run), false) => {
                 let why = |why| format!("{why} (known on Arm since 4.18)");
                 Row::info(step.title, (step.check)(run).unwrap_or_else(why))
@@ -195,6 +198,19 @@ mod tests {
         assert!(powered_off(&Console::parse(""), &off).is_err());
         assert!(powered_off(&done, &Ended::ByItself { success: false }).is_err());
         assert!(powered_off(&done, &Ended::Timeout(5, Vec::new())).is_err());
+    }
+
+    #[test]
+    fn a_step_that_failed_tells_what_xen_said_meanwhile() {
+        let text = "(XEN) before\n@@step xl-list begin\n(XEN) d1v0 one\n(XEN) d1v0 two\n\
+                    xl: no\n@@step xl-list end rc=1\n(XEN) after\n";
+        let off = Ended::ByItself { success: true };
+        let rows = rows(&Console::parse(text), &off, P2m::C, false, steps::ALL);
+        let row = rows.iter().find(|row| row.name == "xl list");
+        assert_eq!(
+            row.map(|row| row.detail.as_str()),
+            Some("exit code 1: xl: no; Xen said: d1v0 two")
+        );
     }
 
     #[test]

@@ -185,7 +185,7 @@ impl Session {
             .iter()
             .find(|step| step.name == scenario.name)
             .ok_or_else(|| "was not reached".to_owned())
-            .and_then(scenario.judge)
+            .and_then(|run| (scenario.judge)(run).map_err(|wrong| run.with_xens_words(wrong)))
     }
 }
 

@@ -47,6 +47,15 @@ impl StepRun {
             .and_then(|value| value.parse().ok())
             .ok_or_else(|| format!("dom0 printed no {key}"))
     }
+
+    /// What is wrong, with the last thing that Xen itself said meanwhile: often it knows why.
+    pub(crate) fn with_xens_words(&self, wrong: String) -> String {
+        let mut said = self.lines.iter().rev();
+        match said.find_map(|line| line.strip_prefix(XEN)) {
+            Some(said) => format!("{wrong}; Xen said: {said}"),
+            None => wrong,
+        }
+    }
 }
 
 /// Where a line of Xen's, or of a guest that writes to Xen's console (`(d1) `), begins.
