@@ -45,7 +45,7 @@ pub struct List {
     /// The number of elements that are done: a restart point that [`set`] returned, or 0.
     pub start: u32,
     /// Restart points must have these bits clear, since the hypercall encodes its
-    /// own number in them (XSA-296).
+    /// own number in them.
     pub mask: u32,
     /// The view whose accesses are set; 0 for the host p2m's.
     pub view: u32,

@@ -27,7 +27,7 @@ pub struct Range {
     /// The number of pages that are done: a restart point that [`set`] returned, or 0.
     pub start: u32,
     /// Restart points must have these bits clear, since the hypercall encodes its
-    /// own number in them (XSA-296).
+    /// own number in them.
     pub mask: u32,
 }
 

@@ -31,6 +31,14 @@ const SECTION: &str = "## Without a network";
 /// The archive in a Xen tree.
 const ARCHIVE: &str = "xen/arch/arm/libxen_p2m.a";
 
+/// What a user's environment may have for other projects: none of it may change the archive.
+const NOT_FOR_IT: [(&str, &str); 4] = [
+    ("CARGO_ENCODED_RUSTFLAGS", "-Copt-level=1"),
+    ("CARGO_INCREMENTAL", "1"),
+    ("CARGO_PROFILE_RELEASE_LTO", "off"),
+    ("CARGO_PROFILE_RELEASE_OPT_LEVEL", "0"),
+];
+
 /// What git says when it applies a patch and has nothing to complain of.
 const APPLYING: &str = "Applying: ";
 
@@ -94,6 +102,7 @@ fn in_tree(paths: &Paths, progress: Progress) -> Result<String> {
     let how = build.make(paths)?;
     task.done();
     let same = compare(paths, &tree)?;
+    clean(&tree)?;
     // They are made anew by the next run, and nothing is left to be looked at.
     files::remove(&tree)?;
     files::remove(&own_tree::tree(paths))?;
@@ -166,7 +175,8 @@ impl Build<'_> {
                     goal,
                 ])
                 .envs(self.toolchain.env.iter().cloned())
-                .envs(self.toolchain.variables());
+                .envs(self.toolchain.variables())
+                .envs(NOT_FOR_IT);
             if let Some(home) = home {
                 make.env("CARGO_HOME", home);
             }
@@ -203,6 +213,19 @@ fn vendor_line(readme: &str, from_source: bool) -> Option<&str> {
         .find(|line| {
             line.contains("cargo vendor --locked") && line.contains("--sync") == from_source
         })
+}
+
+/// git must not take for the user's work what the build has made.
+fn clean(tree: &Path) -> Result<()> {
+    let mut status = command::clean("git");
+    status.arg("-C").arg(tree);
+    let said = command::output(status.args(["status", "--porcelain", "--", "xen/arch/arm"]))?;
+    ensure!(
+        said.is_empty(),
+        "git status after the build says:\n{}",
+        said.trim_end()
+    );
+    Ok(())
 }
 
 /// The archive must be the one that the same rules make from this repository.

@@ -57,6 +57,9 @@ const VIEWS: Text = Text {
     off: &[],
 };
 
+/// What make says of a file that changed after another user has built the archive.
+const NEWER: &str = "mem_access.c is missing, or newer than";
+
 /// Debian's user that owns nothing.
 const NOBODY: u32 = 65534;
 
@@ -192,22 +195,35 @@ fn installed(paths: &Paths, progress: Progress, xen: &BuiltXen) -> Row {
         let before = read()?;
         let place = xen.tree.join("installed");
         let task = progress.start("Installing it as another user");
-        let mut make = command::bound("make");
-        make.arg("-C")
-            .arg(xen.tree.join("xen"))
-            .args(["XEN_TARGET_ARCH=arm64", "CROSS_COMPILE=aarch64-linux-gnu-"])
-            .arg(format!("DESTDIR={}", place.display()))
-            .arg("install");
-        command::logged(&mut make, &paths.log("readme-install"))?;
-        task.done();
-        let xen = place.join("boot/xen");
-        ensure!(xen.exists(), "there is no {}", xen.display());
+        let log = paths.log("readme-install");
+        let install = || {
+            let mut make = command::bound("make");
+            make.arg("-C")
+                .arg(xen.tree.join("xen"))
+                .args(["XEN_TARGET_ARCH=arm64", "CROSS_COMPILE=aarch64-linux-gnu-"])
+                .arg(format!("DESTDIR={}", place.display()))
+                .arg("install");
+            command::logged(&mut make, &log)
+        };
+        install()?;
+        let image = place.join("boot/xen");
+        ensure!(image.exists(), "there is no {}", image.display());
         ensure!(read()? == before, "the archive has changed");
+        // What the archive was made for is another file now.
+        let replaced = xen.tree.join("xen/arch/arm/mem_access.c");
+        files::write(&replaced, files::read_text(&replaced)?)?;
+        ensure!(install().is_err(), "an older archive is installed");
+        let said = files::read_text(&log)?;
+        ensure!(said.contains(NEWER), "make does not say \"{NEWER}\"");
+        ensure!(read()? == before, "the archive has changed");
+        task.done();
         files::remove(&place)
     });
     let back = chown(&archive, Some(owner), None).context("cannot give the archive back");
     let done = done.and(back);
-    let is = done.map(|()| "the archive of another user stays as it is".to_owned());
+    let is = done.map(|()| {
+        "the archive of another user stays as it is, and an old one is refused".to_owned()
+    });
     Row::of(name, is.map_err(|error| format!("{error:#}")))
 }
 

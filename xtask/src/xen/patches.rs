@@ -201,7 +201,7 @@ fn touched_by(patch: &str) -> BTreeSet<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{touched_by, Series};
+    use super::{touched_by, Series, ALTP2M_SINCE};
     use crate::base::command;
     use crate::base::files::{create_dir, read_text, write};
     use crate::base::paths::Paths;
@@ -294,6 +294,24 @@ mod tests {
             "git am --3way",
         ] {
             assert!(said.contains(part), "{part}: {said}");
+        }
+        Ok(())
+    }
+
+    /// As docs/process/sending-patches.pandoc of Xen asks. (Those for upstream have a test of their own.)
+    #[test]
+    fn messages_are_as_xen_wants_them() -> anyhow::Result<()> {
+        let paths = Paths::find()?;
+        for patch in Series::of(&paths, ALTP2M_SINCE)?.files() {
+            let text = read_text(patch)?;
+            let (head, _) = text.split_once("\n---\n").unwrap_or((&text, ""));
+            let lines = head.lines().map(|line| match line.split_once("] ") {
+                Some((tag, subject)) if tag.starts_with("Subject: [PATCH ") => subject,
+                _ => line,
+            });
+            let mut long = lines.filter(|line| line.len() > 75);
+            let long = long.find(|line| !line.starts_with("Signed-off-by: "));
+            assert_eq!(long, None, "{}", patch.display());
         }
         Ok(())
     }

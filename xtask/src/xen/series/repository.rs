@@ -57,6 +57,9 @@ pub(super) struct Repository {
     origin: Option<PathBuf>,
 }
 
+/// What begins the line of who vouches for a commit.
+const SIGN_OFF: &str = "Signed-off-by: ";
+
 /// The branch that the commits are on.
 const BRANCH: &str = "refs/heads/series";
 
@@ -141,10 +144,16 @@ impl Repository {
         self.run(&["commit", "--quiet", "--signoff", "--message", message])
     }
 
-    /// Applies a patch that has a message and a sign-off of its own, and adds the caller's.
+    /// Applies a patch with its message, in the caller's name, as all other commits: who signs off
+    /// here is no person, and Xen takes nothing from others.
     pub(super) fn apply(&self, patch: &Path) -> Result<()> {
-        let patch = patch.to_string_lossy();
-        self.run(&["am", "--quiet", "--signoff", &patch])
+        self.run(&["am", "--quiet", &patch.to_string_lossy()])?;
+        let said = self.output(&["log", "-1", "--format=%B"])?;
+        let kept = said.lines().filter(|line| !line.starts_with(SIGN_OFF));
+        let message = kept.collect::<Vec<_>>().join("\n");
+        let mut amend = vec!["commit", "--quiet", "--amend", "--reset-author"];
+        amend.extend(["--signoff", "--message", message.trim_end()]);
+        self.run(&amend)
     }
 
     /// The files that are new since the base.

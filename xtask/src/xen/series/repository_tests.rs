@@ -91,6 +91,27 @@ fn a_repository_is_read_and_a_branch_is_all_that_is_added() -> anyhow::Result<()
 }
 
 #[test]
+fn a_patch_comes_in_the_callers_name_alone() -> anyhow::Result<()> {
+    let (tree, dir) = (tempfile::tempdir()?, tempfile::tempdir()?);
+    theirs(tree.path())?;
+    let made = add(tree.path(), dir.path())?;
+    let patch = tree.path().join("other.patch");
+    let text = "From: Others <others@example.org>\nDate: Mon, 23 Nov 2026 01:40:50 +0000\n\
+                Subject: [PATCH 1/7] xen: Change a file\n\nWhy.\n\n\
+                Signed-off-by: Others <others@example.org>\n---\n added | 2 +-\n\n\
+                diff --git a/added b/added\n--- a/added\n+++ b/added\n@@ -1 +1 @@\n-text\n+texts\n-- \n1\n";
+    write(&patch, text)?;
+    made.apply(&patch)?;
+    assert_eq!(read_text(&made.dir().join("added"))?, "texts\n");
+    assert_eq!(
+        run(made.dir(), &["log", "-1", "--format=%an <%ae>%n%B"])?.trim(),
+        "A Name <a@example.org>\nxen: Change a file\n\nWhy.\n\n\
+         Signed-off-by: A Name <a@example.org>"
+    );
+    Ok(())
+}
+
+#[test]
 fn work_trees_and_shallow_clones_are_repositories_too() -> anyhow::Result<()> {
     let (tree, rest) = (tempfile::tempdir()?, tempfile::tempdir()?);
     theirs(tree.path())?;
