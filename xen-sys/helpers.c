@@ -318,13 +318,7 @@ unsigned int xs_next_possible_cpu(int cpu)
 }
 
 bool xs_softirq_pending(void) { return softirq_pending(smp_processor_id()); }
-bool xs_hypercall_preempt_check(void) { return hypercall_preempt_check(); }
-
-bool xs_general_preempt_check(void)
-{
-    return is_idle_vcpu(current) ? xs_softirq_pending()
-                                 : xs_hypercall_preempt_check();
-}
+bool xs_general_preempt_check(void) { return general_preempt_check(); }
 
 bool xs_iomem_access_permitted(const struct domain *d, mfn_t mfn)
 {
@@ -365,7 +359,8 @@ bool xs_inject_external_abort(vaddr_t gva)
     const union hsr hsr = { .bits = regs->hsr };
     const bool fetch = hsr.ec == HSR_EC_INSTR_ABORT_LOWER_EL;
     const bool from_el0 = xs_trap_is_from_el0();
-    union hsr esr = { .dabt = { .dfsc = FSC_SEA, .len = hsr.len } };
+    /* IL is 1 for all aborts that say nothing of the instruction (ISV is 0). */
+    union hsr esr = { .dabt = { .dfsc = FSC_SEA, .len = 1 } };
 
     if ( is_32bit_domain(current->domain) )
         return false;

@@ -111,7 +111,6 @@ unsigned int xs_next_possible_cpu(int cpu);
 bool xs_local_irq_is_enabled(void);
 bool xs_in_irq(void);
 bool xs_softirq_pending(void);
-bool xs_hypercall_preempt_check(void);
 bool xs_general_preempt_check(void);
 
 /* Domains and vCPUs. */

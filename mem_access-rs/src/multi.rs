@@ -87,7 +87,7 @@ pub fn set(cx: &mut Unlocked<'_>, p2m: &P2m, list: List) -> Result<Progress> {
             return Err(Errno::EFAULT);
         }
         start = end;
-        if start < list.nr && start & list.mask == 0 && cpu::hypercall_preempt_check() {
+        if start < list.nr && start & list.mask == 0 && cpu::general_preempt_check() {
             return Ok(Progress::RestartAt(start));
         }
     }

@@ -70,7 +70,7 @@ pub fn set(
         let pages = (start..end).map(|page| Ok((range.gfn.add(page.into()), access)));
         set_accesses(&mut write, number, pages)?;
         start = end;
-        if start < range.nr && start & range.mask == 0 && cpu::hypercall_preempt_check() {
+        if start < range.nr && start & range.mask == 0 && cpu::general_preempt_check() {
             return Ok(Progress::RestartAt(start));
         }
     }

@@ -94,8 +94,9 @@ fn xsa_181_a_domain_without_a_vmid_can_be_torn_down() {
     let mut vmids: Vec<u16> = domains.iter().map(|d| d.vmid()).collect();
     vmids.sort_unstable();
     assert!(vmids.iter().copied().eq(1..=255));
+    let vmid = domains[41].vmid();
     w.destroy(domains[41]);
-    assert_eq!(w.domain(0).vmid(), domains[41].vmid());
+    assert_eq!(w.domain(0).vmid(), vmid);
 }
 
 /// And for a domain that no p2m_init() ever saw.

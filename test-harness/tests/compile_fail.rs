@@ -91,7 +91,7 @@ fn a_refusal_is_a_code_a_file_and_a_line() {
 }
 
 /// What each case is refused for.
-const REASONS: [(&str, &str); 24] = [
+const REASONS: [(&str, &str); 25] = [
     ("copy", "E0499"),
     ("crash", "E0499"),
     ("current_forged", "E0423"),
@@ -104,6 +104,7 @@ const REASONS: [(&str, &str); 24] = [
     ("lookup", "E0597"),
     ("mem_access", "E0499"),
     ("nested", "E0499"),
+    ("paused_forged", "E0423"),
     ("read_view", "E0308"),
     ("table", "E0597"),
     ("thread", "E0277"),

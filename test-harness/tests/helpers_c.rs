@@ -156,8 +156,8 @@ const FAULTS: [(&str, &str, &str); 35] = [
     ),
     ("next < nr_cpu_ids ? next : NR_CPUS", "next", "cpus"),
     (
-        "return is_idle_vcpu(current) ? ",
-        "return !is_idle_vcpu(current) ? ",
+        "return general_preempt_check();",
+        "return softirq_pending(3) || local_events_need_delivery();",
         "preemption",
     ),
     ("!hd->platform_ops || ", "", "iommu"),
@@ -171,7 +171,7 @@ const FAULTS: [(&str, &str, &str); 35] = [
         "aborts",
     ),
     ("esr.dabt.write = hsr.dabt.write;", "", "aborts"),
-    (".len = hsr.len", ".len = 1", "aborts"),
+    (".len = 1 }", ".len = hsr.len }", "aborts"),
     (
         "if ( is_32bit_domain(current->domain) )",
         "if ( false )",

@@ -32,7 +32,7 @@ fn large(w: &World) -> Domain {
 }
 
 #[test]
-fn each_function_asks_the_check_of_the_context_that_it_is_called_in() {
+fn no_function_asks_a_check_that_an_idle_vcpu_does_not_stand() {
     let w = plain();
     let owner = guest(&w, 0);
     let d = large(&w);
@@ -52,17 +52,17 @@ fn each_function_asks_the_check_of_the_context_that_it_is_called_in() {
         let nr = u32::try_from(4 * M2).unwrap();
         assert_eq!(d.set_access_fully(0, nr, access::RX), 0);
     });
-    assert_eq!(restrict, [PreemptCheck::Hypercall]);
+    assert_eq!(restrict, [PreemptCheck::General]);
     d.set_dying_state(1);
     let relinquish = asked(&w, || assert_eq!(d.relinquish(), 0));
-    assert_eq!(relinquish, [PreemptCheck::Hypercall]);
+    assert_eq!(relinquish, [PreemptCheck::General]);
     w.destroy(d);
     w.destroy(owner);
     let d = large(&w);
     d.set_dying_state(1);
     d.clear_root();
     let free = asked(&w, || assert_eq!(d.teardown(), 0));
-    assert_eq!(free, [PreemptCheck::Hypercall]);
+    assert_eq!(free, [PreemptCheck::General]);
     let end = asked(&w, || assert_eq!(d.teardown_pool(), 0));
     assert_eq!(end, [PreemptCheck::General]);
 }

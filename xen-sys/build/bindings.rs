@@ -68,6 +68,10 @@ const VARIABLES: &[&str] = &[
     "per_cpu__curr_vcpu",
     "cpu_hwcaps",
     "hardware_domain",
+    // Their types are compared with Rust's.
+    "p2m_root_order",
+    "p2m_root_level",
+    "p2m_ipa_bits",
     // Asked for only.
     "max_vmid",
 ];

@@ -151,8 +151,8 @@ pub fn flush_stage1_local() {
 /// `entry` must point to an entry of a mapped translation table.
 #[inline(always)]
 pub unsafe fn pte_load(entry: *const u64) -> u64 {
-    // SAFETY: the caller promises a live, aligned entry; entries are only
-    // ever accessed as atomics, here and by the hardware walker.
+    // SAFETY: the caller promises a live, aligned entry. While it can be reached, Rust accesses it as
+    // an atomic only (here, by the stores below, and in assembly), and the hardware walker does.
     unsafe { AtomicU64::from_ptr(entry.cast_mut()) }.load(Ordering::Relaxed)
 }
 

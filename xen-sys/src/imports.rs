@@ -101,21 +101,21 @@ imports! {
     /// Nobody else can reach the list yet.
     unsafe fn xs_init_page_list_head(head: &Opaque<page_list_head>);
     /// # Safety
-    /// The lock of the list is held; the page is in no list.
+    /// The list is initialised, and its lock is held; the page is in no list.
     unsafe fn xs_page_list_add(pg: &Opaque<page_info>, head: &Opaque<page_list_head>);
     /// # Safety
     /// As for `xs_page_list_add`.
     unsafe fn xs_page_list_add_tail(pg: &Opaque<page_info>, head: &Opaque<page_list_head>);
     /// # Safety
-    /// The lock of the list is held; the page is in this list.
+    /// The list is initialised, and its lock is held; the page is in this list.
     unsafe fn xs_page_list_del(pg: &Opaque<page_info>, head: &Opaque<page_list_head>);
     /// # Safety
-    /// The lock of the list is held.
+    /// The list is initialised, and its lock is held.
     unsafe fn xs_page_list_remove_head(
         head: &Opaque<page_list_head>,
     ) -> Option<&'static Opaque<page_info>>;
     /// # Safety
-    /// The lock of the list is held.
+    /// The list is initialised, and its lock is held.
     unsafe fn xs_page_list_last(
         head: &Opaque<page_list_head>,
     ) -> Option<&'static Opaque<page_info>>;
@@ -183,7 +183,8 @@ imports! {
 
     // This CPU and its vCPU.
 
-    /// Safe: looks at a mask that is fixed after boot.
+    /// Safe: looks at a mask that is fixed after boot. (Xen's debug builds stop at a number that no CPU
+    /// can have, other than -1.)
     safe fn xs_next_possible_cpu(cpu: c_int) -> c_uint;
     /// Safe: reads a flag of this CPU.
     safe fn xs_local_irq_is_enabled() -> bool;
@@ -191,9 +192,8 @@ imports! {
     safe fn xs_in_irq() -> bool;
     /// Safe: reads a per-CPU variable.
     safe fn xs_softirq_pending() -> bool;
-    /// Safe: reads a per-CPU variable and flags of the current vCPU.
-    safe fn xs_hypercall_preempt_check() -> bool;
-    /// Safe: as `xs_hypercall_preempt_check`, or `xs_softirq_pending` on an idle vCPU.
+    /// Safe: reads a per-CPU variable, and flags of the current vCPU unless it is an idle one (of
+    /// which `hypercall_preempt_check()` would follow lists that nobody set up).
     safe fn xs_general_preempt_check() -> bool;
     /// # Safety
     /// No lock is held, and interrupts are on: anything may run meanwhile.
@@ -296,7 +296,7 @@ imports! {
 imports! {
     /// Moves all pages of `list` to `head`, in one step.
     /// # Safety
-    /// The locks of both lists are held.
+    /// Both lists are initialised, and their locks held.
     unsafe fn xs_page_list_splice(list: &Opaque<page_list_head>, head: &Opaque<page_list_head>);
     /// Safe: allocates. It is all zeroes, and the caller's alone.
     safe fn xs_alloc_p2m_view() -> Option<&'static Opaque<p2m_view>>;

@@ -5,6 +5,7 @@
 use core::cell::Cell;
 use core::ffi::c_uint;
 use core::ptr::with_exposed_provenance;
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use crate::{
     cpu_hwcaps, domain, hardware_domain, per_cpu__cpu_id, per_cpu__curr_vcpu, vcpu, Opaque,
@@ -72,12 +73,13 @@ pub(crate) fn preempt_count() -> &'static Cell<c_uint> {
 /// Safe: reads a word. It is right once the boot CPU has looked for errata.
 #[inline(always)]
 pub fn found_at_speculate() -> bool {
-    let bit = XS_ARM64_WORKAROUND_AT_SPECULATE;
-    let word = (&raw const cpu_hwcaps).cast::<u64>();
-    // SAFETY: the first word of the bitmap; a CPU that comes up writes it before it
-    // asks, and no bit of it is ever cleared.
-    let word = unsafe { word.read() };
-    word >> bit & 1 != 0
+    const BIT: c_uint = XS_ARM64_WORKAROUND_AT_SPECULATE;
+    const { assert!(BIT < u64::BITS, "not in the first word") };
+    let word = (&raw const cpu_hwcaps).cast_mut().cast::<u64>();
+    // SAFETY: the first word of the bitmap, which is aligned. Another CPU that comes up may be setting
+    // bits of it, and none is ever cleared.
+    let word = unsafe { AtomicU64::from_ptr(word) };
+    word.load(Relaxed) >> BIT & 1 != 0
 }
 
 /// `is_idle_vcpu()`.

@@ -19,7 +19,7 @@ impl<T> Link<T> {
     ///
     /// # Safety
     ///
-    /// The invariants hold for the structure, and nobody has borrowed the one before.
+    /// The invariants hold for the structure, and the one before lives until nobody has it borrowed.
     #[inline(always)]
     pub unsafe fn set(&self, it: Option<&Opaque<T>>) {
         let it = it.map_or(core::ptr::null_mut(), Opaque::as_ptr);

@@ -7,12 +7,14 @@ use core::mem::MaybeUninit;
 use xen_sys as sys;
 
 use crate::p2m::guest_copy::GuestArray;
-use crate::p2m::lock::{ReadLockedByC, WriteLockedByC};
+use crate::p2m::lock::{ReadLockedByC, WriteLockGivenUpByC, WriteLockedByC};
 use crate::p2m::token::CalledUnlocked;
 use crate::xen::domain::{Domain, UnsharedDomain};
 use crate::xen::pool::PoolLockedByC;
 use crate::xen::target::VouchedMfn;
 use crate::xen::vcpu::{CurrentVcpu, SwitchedVcpu, Vcpu};
+#[cfg(config_altp2m)]
+use crate::xen::{domain::PausedDomain, vcpu::PausedVcpu};
 
 /// Which locks the caller holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,6 +85,7 @@ macro_rules! parameters {
 parameters! {
     ReadLockedByC<'_> => P2mLock;
     WriteLockedByC<'_> => P2mWriteLock;
+    WriteLockGivenUpByC<'_> => P2mWriteLock;
     PoolLockedByC<'_> => PagingLock;
     &Domain;
     UnsharedDomain<'_>;
@@ -101,6 +104,12 @@ parameters! {
     &mut MaybeUninit<u16>;
     *mut core::ffi::c_void;
     *const core::ffi::c_void;
+}
+
+#[cfg(config_altp2m)]
+parameters! {
+    PausedDomain<'_>;
+    PausedVcpu<'_>;
 }
 
 impl<A> Parameter for CalledUnlocked<'_, A> {

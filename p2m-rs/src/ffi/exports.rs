@@ -9,12 +9,12 @@ use crate::guest::{cache, context, fault, gva, permission};
 use crate::lifecycle::stage2;
 use crate::lifecycle::{self, allocation, dump, setup, vmid};
 use crate::map::{self, insert, lookup};
-use crate::p2m::lock::WriteLockedByC;
+use crate::p2m::lock::{WriteLockGivenUpByC, WriteLockedByC};
 
 exports! {
     /// Those of `p2m.c`.
     P2M = "p2m.c", p2m:
-    header p2m_write_unlock(p): P2mWriteLock, Nothing => WriteLockedByC::unlock;
+    header p2m_write_unlock(p): P2mWriteLock, Nothing => WriteLockGivenUpByC::unlock;
     header memory_type_changed(d): Any, Nothing;
     // By `with_mapping`, which is generic and cannot be named here.
     header p2m_lookup(d, gfn, t): NoP2mLock, Read => lookup::lookup;

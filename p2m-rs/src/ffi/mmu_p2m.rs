@@ -117,7 +117,7 @@ pub extern "C" fn p2m_set_entry(
         Some(target) => {
             let (target, access) = (target?, access?);
             let forgotten = forget(view, gfn, nr);
-            insert::insert(view, forgotten, gfn, nr, target, access)
+            insert::insert(view, forgotten, gfn, target, access)
         }
         None => {
             let forgotten = forget(view, gfn, nr);

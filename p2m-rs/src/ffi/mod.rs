@@ -11,9 +11,11 @@
 //! | [`CalledUnlocked`](crate::p2m::token::CalledUnlocked) | holds no p2m lock |
 //! | [`ReadLockedByC`](crate::p2m::lock::ReadLockedByC) | holds the p2m lock, for reading at least |
 //! | [`WriteLockedByC`](crate::p2m::lock::WriteLockedByC) | holds the p2m's write lock |
+//! | [`WriteLockGivenUpByC`](crate::p2m::lock::WriteLockGivenUpByC) | the same, and releases it by the call |
 //! | [`PoolLockedByC`](crate::xen::pool::PoolLockedByC) | holds the paging lock |
 //! | `&Domain`, `&Vcpu` | has one that is alive |
 //! | [`UnsharedDomain`](crate::xen::domain::UnsharedDomain) | creates or frees it, and nobody else can reach it |
+//! | `PausedDomain`, `PausedVcpu` (views) | has paused the vCPUs and waited until they run no more |
 //! | [`CurrentVcpu`](crate::xen::vcpu::CurrentVcpu) | is the vCPU that this CPU runs |
 //! | [`SwitchedVcpu`](crate::xen::vcpu::SwitchedVcpu) | switches this CPU from it, or to it |
 //! | [`VouchedMfn`](crate::xen::target::VouchedMfn) | vouches for the frames |

@@ -10,10 +10,10 @@ use crate::guest::{cache, gva};
 use crate::lifecycle::{setup, vmid};
 use crate::map::believed::Holes;
 use crate::map::{self, lookup};
-use crate::p2m::lock::WriteLockedByC;
+use crate::p2m::lock::WriteLockGivenUpByC;
 use crate::p2m::token::CalledUnlocked;
 use crate::p2m::translate::Gv2mFlags;
-use crate::p2m::{P2m, UnsharedP2m};
+use crate::p2m::P2m;
 use crate::types::addr::{Gfn, Gva, Mfn};
 use crate::types::errno::{to_c, Errno, Result};
 use crate::types::p2m_type::P2mType;
@@ -43,7 +43,7 @@ fn insert(
 ) -> Result {
     let target = mfn.target(nr, t)?;
     let (mut cx, d) = d.enter();
-    map::insert_mapping(&mut cx, P2m::host_of(d), Gfn::new(gfn), nr, target)
+    map::insert_mapping(&mut cx, P2m::host_of(d), Gfn::new(gfn), target)
 }
 
 /// `p2m_remove_mapping` and all functions that are another name for it.
@@ -68,7 +68,7 @@ fn remove(
 
 /// Releases the write lock that C took, after the flush that was deferred.
 #[no_mangle]
-pub extern "C" fn p2m_write_unlock(p: WriteLockedByC<'_>) {
+pub extern "C" fn p2m_write_unlock(p: WriteLockGivenUpByC<'_>) {
     p.unlock();
 }
 
@@ -269,14 +269,10 @@ pub extern "C" fn p2m_alloc_vmid(d: UnsharedDomain<'_>) -> c_int {
     to_c(vmid::alloc(d))
 }
 
-/// Takes the VMID back.
-///
-/// # Safety
-///
-/// The domain will not run again, and this is called once.
+/// Takes the VMID back from the domain, which has not run, or will not run again.
 #[cfg_attr(declared_p2m_free_vmid, no_mangle)]
-pub unsafe extern "C" fn p2m_free_vmid(d: UnsharedDomain<'_>) {
-    vmid::free(UnsharedP2m::of(d));
+pub extern "C" fn p2m_free_vmid(d: UnsharedDomain<'_>) {
+    vmid::free(d);
 }
 
 /// Cleans the RAM in `*pstart .. end`: 0, -ERESTART with `*pstart` moved on.

@@ -106,7 +106,7 @@ pub(crate) fn relinquish(cx: &mut Unlocked<'_>, domain: &Domain) -> Result {
     let mut past_first_step = false;
     let mut is_logged = false;
     while gfn < end {
-        if past_first_step && cpu::hypercall_preempt_check() {
+        if past_first_step && cpu::general_preempt_check() {
             result = Err(Errno::ERESTART);
             break;
         }
@@ -214,7 +214,7 @@ pub(crate) unsafe fn teardown(cx: &mut Unlocked<'_>, p2m: &P2m, preemption: Pree
         count += 1;
         if preemption == Preemption::Allowed
             && count % PREEMPT_EVERY == 0
-            && cpu::hypercall_preempt_check()
+            && cpu::general_preempt_check()
         {
             return Err(Errno::ERESTART);
         }
@@ -250,7 +250,7 @@ pub(crate) unsafe fn final_teardown(cx: &mut Unlocked<'_>, unshared: UnsharedDom
         // owner of the VMID runs (`alloc_table`).
         unsafe { free_root(root) };
     }
-    vmid::free(p2m);
+    vmid::free(unshared);
     #[cfg(config_altp2m)]
     views::forget(unshared);
     p2m.set_domain(None);

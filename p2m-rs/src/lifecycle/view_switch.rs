@@ -2,9 +2,10 @@
 //! Which view a vCPU runs in: that of all vCPUs of a domain (`HVMOP_altp2m_switch_p2m`), and
 //! that of one, which a monitor's answer names (`p2m_altp2m_check`).
 //!
-//! The vCPUs are paused, and none is running: the next context switch to a vCPU loads the tables
-//! of its view ([`crate::guest::context`]). A vCPU that merely was told to pause would go on with the
-//! old ones, if it is let go before its CPU has switched away from it.
+//! The vCPUs are paused, and none is running, which [`PausedDomain`] and [`PausedVcpu`] say: the next
+//! context switch to a vCPU loads the tables of its view ([`crate::guest::context`]). A vCPU that merely
+//! was told to pause would go on with the old ones, if it is let go before its CPU has switched away from
+//! it.
 //!
 //! A vCPU's view changes only under the host p2m's write lock, and so does what views there are:
 //! no vCPU enters a view that is being destroyed.
@@ -14,30 +15,35 @@ use super::view_state;
 use crate::p2m::lock::{ReadView, WriteView};
 use crate::p2m::views::Number;
 use crate::types::errno::{Errno, Result};
-use crate::xen::vcpu::Vcpu;
+use crate::xen::domain::PausedDomain;
+use crate::xen::vcpu::{PausedVcpu, Vcpu};
 
-/// Has all vCPUs of the domain, which is paused, go on in that view; 0 is the host p2m.
+/// Has all vCPUs of the domain go on in that view; 0 is the host p2m.
 ///
 /// # Errors
 ///
 /// [`Errno::EOPNOTSUPP`] if the domain uses no views; [`Errno::EINVAL`] if there is no view of
 /// that number, or it is hidden.
-pub(crate) fn switch_domain(write: &mut WriteView<'_>, number: u16) -> Result {
+pub(crate) fn switch_domain(
+    write: &mut WriteView<'_>,
+    paused: PausedDomain<'_>,
+    number: u16,
+) -> Result {
     must_exist(write, number)?;
     if !view_state::is_visible(write, number) {
         return Err(Errno::EINVAL);
     }
-    enter(write, number);
+    enter(write, paused, number);
     Ok(())
 }
 
-/// Has one vCPU, which is paused, go on in that view, hidden or not; 0 is the host p2m.
+/// Has one vCPU go on in that view, hidden or not; 0 is the host p2m.
 ///
 /// # Errors
 ///
 /// [`Errno::EOPNOTSUPP`] if the domain uses no views; [`Errno::EINVAL`] if there is no view of
 /// that number.
-pub(crate) fn switch_vcpu(write: &mut WriteView<'_>, vcpu: &Vcpu, number: u16) -> Result {
+pub(crate) fn switch_vcpu(write: &mut WriteView<'_>, vcpu: &PausedVcpu<'_>, number: u16) -> Result {
     must_exist(write, number)?;
     vcpu.set_view(number);
     Ok(())
@@ -55,10 +61,9 @@ pub(crate) fn set_visible(write: &mut WriteView<'_>, number: u16, visible: bool)
     Ok(())
 }
 
-/// Has all vCPUs of the domain, which is paused, go on in a view that exists, or in the host p2m,
-/// which is 0.
-pub(super) fn enter(write: &mut WriteView<'_>, number: u16) {
-    for vcpu in write.p2m().domain().into_iter().flat_map(Vcpu::all_of) {
+/// Has all vCPUs of the domain go on in a view that exists, or in the host p2m, which is 0.
+pub(super) fn enter(_write: &mut WriteView<'_>, paused: PausedDomain<'_>, number: u16) {
+    for vcpu in PausedVcpu::all_of(paused) {
         vcpu.set_view(number);
     }
 }

@@ -15,8 +15,7 @@ use crate::p2m::views::{Number, Record};
 use crate::table::empty_root;
 use crate::types::access::P2mAccess;
 use crate::types::errno::{Errno, Result};
-use crate::types::owner::Host;
-use crate::xen::domain::UnsharedDomain;
+use crate::xen::domain::{PausedDomain, UnsharedDomain};
 use crate::xen::pool::{alloc_root, free_root};
 
 /// Creates a view, in which nothing is mapped yet; what will be copied gets `access`.
@@ -64,14 +63,14 @@ pub fn destroy(write: &mut WriteView<'_>, number: Number) -> Result {
     unsafe { destroy_unused(write, number) }.ok_or(Errno::EBUSY)
 }
 
-/// A domain begins to use views, or stops to: then all its vCPUs, which are paused, go on in the
-/// host p2m, and all views are destroyed. No change is no error.
+/// A domain begins to use views, or stops to: then all its vCPUs go on in the host p2m, and all views
+/// are destroyed. No change is no error.
 ///
 /// # Errors
 ///
 /// [`Errno::EINVAL`] if the domain cannot have views; [`Errno::ENOMEM`] if it is dying and was to
 /// begin.
-pub fn set_use(write: &mut WriteView<'_>, uses: bool) -> Result {
+pub fn set_use(write: &mut WriteView<'_>, paused: PausedDomain<'_>, uses: bool) -> Result {
     if !write.has_views() {
         return Err(Errno::EINVAL);
     }
@@ -86,7 +85,7 @@ pub fn set_use(write: &mut WriteView<'_>, uses: bool) -> Result {
         return Ok(());
     }
     write.set_uses_views(false);
-    view_switch::enter(write, 0);
+    view_switch::enter(write, paused, 0);
     for number in Number::all() {
         // No vCPU is in a view any more: an error says that there is none of that number.
         let _if_there_is_one = destroy(write, number);
@@ -97,7 +96,7 @@ pub fn set_use(write: &mut WriteView<'_>, uses: bool) -> Result {
 /// Destroys all views of a domain that will not run again, as `_ended` proves.
 #[cold]
 #[inline(never)]
-pub(super) fn destroy_all(write: &mut WriteView<'_>, _ended: &RootIsEmpty<'_, Host>) {
+pub(super) fn destroy_all(write: &mut WriteView<'_>, _ended: &RootIsEmpty) {
     for number in Number::all() {
         // SAFETY: no vCPU runs any more.
         let _if_there_is_one = unsafe { destroy_unused(write, number) };
@@ -117,8 +116,7 @@ pub(super) fn forget(domain: UnsharedDomain<'_>) {
 /// No vCPU is in it, or will ever run again.
 unsafe fn destroy_unused(write: &mut WriteView<'_>, number: Number) -> Option<()> {
     let mut view = write.view_mut(number)?;
-    let unreachable = empty_root(view.tables_mut());
-    view.free_tables(&unreachable);
+    empty_root(view.tables_mut()).free_tables();
     drop(view);
     // SAFETY: as promised to this function.
     let record = unsafe { view_state::take(write, number) }?;

@@ -36,9 +36,12 @@ pub(crate) fn alloc(domain: UnsharedDomain<'_>) -> Result {
 
 /// `p2m_free_vmid`: gives the domain's VMID back, if it has one. TLB entries
 /// with this VMID may remain; the next owner flushes them before first use.
-pub(crate) fn free(p2m: UnsharedP2m<'_>) {
+pub(crate) fn free(domain: UnsharedDomain<'_>) {
+    let p2m = UnsharedP2m::of(domain);
     let vmid = p2m.vmid();
     if vmid != P2m::INVALID_VMID {
         vmids().give_back(vmid);
+        // It is another domain's from now on.
+        p2m.set_vmid(P2m::INVALID_VMID);
     }
 }

@@ -33,11 +33,11 @@ pub(super) fn insert(
     write: &mut WriteView<'_>,
     forgotten: Forgotten<'_>,
     gfn: Gfn,
-    nr: u64,
     target: Target,
     access: P2mAccess,
 ) -> Result {
     let domain = write.living_domain()?;
+    let nr = target.pages();
     let insertion = Insertion::new(write, forgotten, gfn, target, access);
     let level = Level::of_pages(nr).filter(|&level| insertion.fits(level, 0, level.pages()));
     // No closure: the symbol of the instance of `and_then` would exceed KSYM_NAME_LEN.

@@ -34,7 +34,7 @@ use crate::types::pte::{Kind, Pte};
 use crate::xen::iommu::IotlbFlush;
 use crate::xen::target::Target;
 
-/// Maps `nr` frames from `gfn` on to `target`. Existing mappings are
+/// Maps the frames of `target` from `gfn` on. Existing mappings are
 /// replaced, and their references dropped.
 ///
 /// # Errors
@@ -49,11 +49,11 @@ pub fn insert(
     write: &mut WriteView<'_>,
     forgotten: Forgotten<'_>,
     gfn: Gfn,
-    nr: u64,
     target: Target,
     access: P2mAccess,
 ) -> Result {
     write.refuse_if_dying()?;
+    let nr = target.pages();
     Ok(Insertion::new(write, forgotten, gfn, target, access).insert_all(write, nr)?)
 }
 

@@ -30,23 +30,17 @@ use crate::types::errno::Result;
 use crate::types::level::Level;
 use crate::xen::target::Target;
 
-/// `p2m_insert_mapping`: maps `nr` frames with the p2m's default access.
+/// `p2m_insert_mapping`: maps frames with the p2m's default access.
 ///
 /// # Errors
 ///
 /// Those of [`insert::insert`].
-pub fn insert_mapping(
-    cx: &mut Unlocked<'_>,
-    p2m: &P2m,
-    gfn: Gfn,
-    nr: u64,
-    target: Target,
-) -> Result {
+pub fn insert_mapping(cx: &mut Unlocked<'_>, p2m: &P2m, gfn: Gfn, target: Target) -> Result {
     let mut write = p2m.write(cx);
     let access = write.default_access();
     match without_views(&write) {
-        Some(forgotten) => fast_path::insert(&mut write, forgotten, gfn, nr, target, access),
-        None => insert_beside_views(&mut write, gfn, nr, target, access),
+        Some(forgotten) => fast_path::insert(&mut write, forgotten, gfn, target, access),
+        None => insert_beside_views(&mut write, gfn, target, access),
     }
 }
 
@@ -57,12 +51,11 @@ pub fn insert_mapping(
 fn insert_beside_views(
     write: &mut WriteView<'_>,
     gfn: Gfn,
-    nr: u64,
     target: Target,
     access: P2mAccess,
 ) -> Result {
-    let forgotten = forget(write, gfn, nr);
-    fast_path::insert(write, forgotten, gfn, nr, target, access)
+    let forgotten = forget(write, gfn, target.pages());
+    fast_path::insert(write, forgotten, gfn, target, access)
 }
 
 /// `p2m_remove_mapping`: unmaps `nr` frames, which the caller believes to map

@@ -132,7 +132,7 @@ impl Position {
 
     /// Whether to stop at that point: only if progress was made and preemption is due.
     fn stops(&self) -> bool {
-        self.has_restart_point() && cpu::hypercall_preempt_check()
+        self.has_restart_point() && cpu::general_preempt_check()
     }
 
     /// Whether a restart point was passed.
@@ -190,7 +190,7 @@ impl AccessChange {
                     // checked before -ENOMEM as well: the search may have ended early because
                     // preemption is due, and not because there is no room.
                     let has_room = room.make_room(write, Failure::NoTable);
-                    if cpu::hypercall_preempt_check() && position.has_restart_point() {
+                    if cpu::general_preempt_check() && position.has_restart_point() {
                         break;
                     }
                     if !has_room {

@@ -95,11 +95,21 @@ pub struct ReadLockedByC<'c>(&'c P2m);
 #[repr(transparent)]
 pub struct WriteLockedByC<'c>(&'c P2m);
 
+/// A p2m whose write lock the C caller holds, and gives up by the call.
+///
+/// # Invariants
+///
+/// As of [`WriteLockedByC`], until [`Self::unlock`]; nobody else will release the lock.
+#[repr(transparent)]
+pub struct WriteLockGivenUpByC<'c>(WriteLockedByC<'c>);
+
 // SAFETY: `repr(transparent)` over what may stand for the pointer; that the lock is held is
 // the contract of the function that takes it.
 unsafe impl sys::SameAbi<*mut sys::p2m_domain> for ReadLockedByC<'_> {}
 // SAFETY: as above.
 unsafe impl sys::SameAbi<*mut sys::p2m_domain> for WriteLockedByC<'_> {}
+// SAFETY: as above.
+unsafe impl sys::SameAbi<*mut sys::p2m_domain> for WriteLockGivenUpByC<'_> {}
 
 impl<'c> ReadLockedByC<'c> {
     /// What may be done under it.
@@ -136,15 +146,18 @@ impl WriteLockedByC<'_> {
             self.force_tlb_flush_sync();
         }
     }
+}
 
+impl WriteLockGivenUpByC<'_> {
     /// Flushes what is deferred, then releases the lock (`p2m_write_unlock`). The flush
     /// comes first: until it is complete nobody else may change the tables, nor rely on
     /// them.
     pub fn unlock(self) {
-        debug_assert!(self.0.is_write_locked());
-        self.tlb_flush_sync();
-        // SAFETY: held for writing, and the caller will not release it again.
-        unsafe { sys::xs_write_unlock(self.0.c().field(Lock)) };
+        let Self(held) = self;
+        debug_assert!(held.0.is_write_locked());
+        held.tlb_flush_sync();
+        // SAFETY: held for writing, and nobody else releases it, by the invariant.
+        unsafe { sys::xs_write_unlock(held.0.c().field(Lock)) };
     }
 }
 

@@ -13,9 +13,6 @@ use xen_sys as sys;
 use xen_sys::Opaque;
 
 use super::{P2m, Pages, UnsharedP2m};
-use crate::types::owner::Host;
-#[cfg(config_altp2m)]
-use crate::types::owner::View;
 use crate::xen::console;
 use crate::xen::domain::Domain;
 use crate::xen::page::Page;
@@ -53,22 +50,23 @@ impl TablePage<'_> {
     }
 }
 
-/// Proof that no walk, and no TLB, comes to a table of a p2m but its root.
+/// Proof that no walk, and no TLB, comes to a table of a host p2m but its root. (Of a view it is
+/// `EmptyRoot`.)
 ///
 /// # Invariants
 ///
-/// All entries of the root are empty, and the TLBs were flushed since it was emptied. The write
-/// lock has been held since then, or nothing can be mapped any more.
-pub(crate) struct RootIsEmpty<'l, O>(PhantomData<(&'l (), O)>);
+/// All entries of the root are empty, and the TLBs were flushed since it was emptied. The domain will not
+/// run again, and nothing can be mapped any more.
+pub(crate) struct RootIsEmpty(());
 
-impl RootIsEmpty<'_, Host> {
+impl RootIsEmpty {
     /// For a host p2m whose root was emptied before.
     ///
     /// # Safety
     ///
-    /// The invariants hold, and the domain will not run again.
+    /// The invariants hold.
     pub(crate) unsafe fn promised() -> Self {
-        Self(PhantomData)
+        Self(())
     }
 }
 
@@ -191,26 +189,16 @@ impl<'l> TablePages<'l> {
         }
     }
 
-    /// For a view whose root was just emptied, and the TLBs flushed.
-    ///
-    /// # Safety
-    ///
-    /// The invariants of [`RootIsEmpty`] hold.
-    #[cfg(config_altp2m)]
-    pub(crate) unsafe fn root_is_empty(&self) -> RootIsEmpty<'l, View> {
-        RootIsEmpty(PhantomData)
-    }
-
     /// All pages, for whoever frees them all, removed tables among them.
     #[cfg(config_altp2m)]
-    pub(super) fn all(&self, _unreachable: &RootIsEmpty<'_, View>) -> &Opaque<sys::page_list_head> {
+    pub(super) fn all(&self) -> &Opaque<sys::page_list_head> {
         self.removed.set(0);
         self.list()
     }
 
     /// Frees the first page of the list. Returns whether there was one.
     #[inline(always)]
-    pub(crate) fn free_any(&self, _unreachable: &RootIsEmpty<'_, Host>) -> bool {
+    pub(crate) fn free_any(&self, _unreachable: &RootIsEmpty) -> bool {
         // SAFETY: the write lock is held.
         let Some(page) = (unsafe { sys::xs_page_list_remove_head(self.list()) }) else {
             return false;

@@ -58,6 +58,19 @@ unsafe extern "C" {
     fn p2m_mem_access_check(gpa: u64, gla: u64, npfec: sys::npfec) -> bool;
 }
 
+// mem_access-rs compares the definitions with the headers; this, the declarations above.
+#[cfg(all(target_os = "none", config_mem_access))]
+const _: () = {
+    sys::same_prototype(
+        p2m_mem_access_check_and_get_page as unsafe extern "C" fn(_, _, _) -> _,
+        sys::prototypes::p2m_mem_access_check_and_get_page as unsafe extern "C" fn(_, _, _) -> _,
+    );
+    sys::same_prototype(
+        p2m_mem_access_check as unsafe extern "C" fn(_, _, _) -> _,
+        sys::prototypes::p2m_mem_access_check as unsafe extern "C" fn(_, _, _) -> _,
+    );
+};
+
 /// The page behind an address whose translation failed while mem_access is in use
 /// (`p2m_mem_access_check_and_get_page`). Reached through its C symbol, as
 /// mem_access can be configured out; then there never is one.

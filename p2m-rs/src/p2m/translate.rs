@@ -5,7 +5,8 @@
 //! The MMU reads the p2m's tables as it does for a guest that runs, whoever holds the lock. What
 //! the lock changes is what a *failure* means: while it is held for reading, no entry is in the
 //! middle of break-before-make, so the tables really have no such translation. Without it a
-//! failure means nothing.
+//! failure means nothing. (Strictly, an AT may be executed before the lock is taken, unless an ISB
+//! comes in between. It would fail for no reason then, and cost a walk by software.)
 
 use xen_sys as sys;
 

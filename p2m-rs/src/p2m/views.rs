@@ -47,7 +47,7 @@ impl ReadView {
 }
 
 #[cfg(config_altp2m)]
-pub(crate) use self::with_altp2m::{LastInView, Record};
+pub(crate) use self::with_altp2m::{EmptyRoot, LastInView, Record};
 #[cfg(config_altp2m)]
 pub use self::with_altp2m::{Number, ViewRead, ViewWrite};
 
@@ -60,7 +60,6 @@ mod with_altp2m {
     use xen_sys as sys;
     use xen_sys::{Link, Opaque};
 
-    use super::super::pages::RootIsEmpty;
     use super::super::{P2m, UnsharedP2m};
     use super::{ReadView, WriteView};
     use crate::types::access::P2mAccess;
@@ -316,6 +315,39 @@ mod with_altp2m {
         }
     }
 
+    /// A view of which nothing is mapped: no walk, and no TLB, comes to a table of it but its root.
+    ///
+    /// # Invariants
+    ///
+    /// All entries of the root are empty, and the TLBs were flushed since it was emptied. Nothing is mapped
+    /// as long as the view is borrowed.
+    pub(crate) struct EmptyRoot<'w, 'l>(&'w mut WriteView<'l, View>);
+
+    impl<'w, 'l> EmptyRoot<'w, 'l> {
+        /// Of a view whose root was just emptied, and the TLBs flushed.
+        ///
+        /// # Safety
+        ///
+        /// The invariants hold.
+        pub(crate) unsafe fn new(tables: &'w mut WriteView<'l, View>) -> Self {
+            Self(tables)
+        }
+
+        /// Frees all tables but the root, in one step however many there are. The domain has a pool, for
+        /// the hardware domain has no views.
+        pub(crate) fn free_tables(self) {
+            let pages = self.0.deferred().pages();
+            let Some(domain) = pages.p2m().domain() else {
+                return;
+            };
+            debug_assert!(!domain.is_hardware_domain());
+            let mut pool = domain.lock_pool();
+            // SAFETY: the pool's lock is held, and the host's, which stands for the list's. The pages came
+            // from this pool, and nobody comes to one of them, since the root is empty.
+            unsafe { sys::xs_page_list_splice(pages.all(), pool.freelist()) };
+        }
+    }
+
     impl<'v> Deref for ViewWrite<'v> {
         type Target = WriteView<'v, View>;
 
@@ -392,20 +424,6 @@ mod with_altp2m {
         /// The view's tables, for what changes all of them.
         pub(crate) fn tables_mut(&mut self) -> &mut WriteView<'v, View> {
             &mut self.tables
-        }
-
-        /// Frees all tables but the root, in one step however many there are. The domain has a pool, for
-        /// the hardware domain has no views.
-        pub(crate) fn free_tables(&mut self, unreachable: &RootIsEmpty<'_, View>) {
-            let pages = self.tables.deferred().pages();
-            let Some(domain) = pages.p2m().domain() else {
-                return;
-            };
-            debug_assert!(!domain.is_hardware_domain());
-            let mut pool = domain.lock_pool();
-            // SAFETY: the pool's lock is held, and the host's, which stands for the list's. The pages came
-            // from this pool, and nobody comes to one of them, since the root is empty.
-            unsafe { sys::xs_page_list_splice(pages.all(unreachable), pool.freelist()) };
         }
 
         /// Whether one of `pages` frames from `gfn` on may be mapped somewhere else than at its

@@ -93,7 +93,7 @@ use xen_sys::arch;
 
 use crate::p2m::lock::{ReadView, WriteView};
 #[cfg(config_altp2m)]
-use crate::p2m::pages::RootIsEmpty;
+use crate::p2m::views::EmptyRoot;
 use crate::types::addr::{Gfn, Mfn, PAGE_SIZE};
 use crate::types::level::{Level, TableIndex, ENTRIES};
 use crate::types::owner::Owner;
@@ -337,7 +337,7 @@ pub(crate) fn clear_root(write: &mut WriteView<'_, impl Owner>) {
 
 /// [`clear_root`] of a view that no vCPU runs in any more, and the flush.
 #[cfg(config_altp2m)]
-pub(crate) fn empty_root<'l>(write: &mut WriteView<'l, View>) -> RootIsEmpty<'l, View> {
+pub(crate) fn empty_root<'w, 'l>(write: &'w mut WriteView<'l, View>) -> EmptyRoot<'w, 'l> {
     clear_root(write);
     flush_empty_root(write)
 }
@@ -346,7 +346,7 @@ pub(crate) fn empty_root<'l>(write: &mut WriteView<'l, View>) -> RootIsEmpty<'l,
 /// store: DC ZVA, with which Xen clears a page, stores byte by byte (DDI 0601), and a walk might see
 /// half of an entry.
 #[cfg(config_altp2m)]
-pub(crate) fn empty_root_in_use<'l>(write: &mut WriteView<'l, View>) -> RootIsEmpty<'l, View> {
+pub(crate) fn empty_root_in_use<'w, 'l>(write: &'w mut WriteView<'l, View>) -> EmptyRoot<'w, 'l> {
     write.deferred().defer_whole_flush();
     // Not `Table::roots`: the symbol of its instance would exceed KSYM_NAME_LEN.
     for number in 0..root_pages() {
@@ -361,10 +361,11 @@ pub(crate) fn empty_root_in_use<'l>(write: &mut WriteView<'l, View>) -> RootIsEm
 
 /// All entries of the root were just cleared.
 #[cfg(config_altp2m)]
-fn flush_empty_root<'l>(write: &mut WriteView<'l, View>) -> RootIsEmpty<'l, View> {
+fn flush_empty_root<'w, 'l>(write: &'w mut WriteView<'l, View>) -> EmptyRoot<'w, 'l> {
     write.deferred().force_tlb_flush_sync();
-    // SAFETY: both callers have just cleared all entries of the root, under this lock.
-    unsafe { write.deferred().pages().root_is_empty() }
+    // SAFETY: both callers have just cleared all entries of the root, under this lock; nothing is mapped
+    // without `write`, which the result borrows.
+    unsafe { EmptyRoot::new(write) }
 }
 
 // A table fills its page.

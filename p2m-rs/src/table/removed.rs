@@ -209,7 +209,8 @@ impl RemovedLeaf<'_, Host> {
     #[inline(never)]
     fn put_foreign(self) {
         // SAFETY: the insertion brought one reference per page (`Target::vouched`), which a split
-        // passed on to the parts. The entries are in no table, and `self` is the only value for them.
+        // passed on to the parts. The entries are in no table, and `self` is the only value for them. The
+        // callers have flushed the TLBs, unless the domain will not run again (B15).
         unsafe { put_pages(self.mfn(), self.count << self.level.order()) };
     }
 }

@@ -134,7 +134,7 @@ impl Sweep {
     /// Whether all entries are empty. `None` if not so many may be read, or preemption is due.
     fn is_empty(&mut self, table: Table<'_>) -> Option<bool> {
         if self.preemption == Preemption::Ends && self.entries <= self.check_at {
-            if cpu::hypercall_preempt_check() {
+            if cpu::general_preempt_check() {
                 return None;
             }
             self.check_at = self.entries.saturating_sub(BETWEEN_CHECKS);

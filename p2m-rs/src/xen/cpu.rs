@@ -65,12 +65,8 @@ pub fn softirq_pending() -> bool {
     sys::xs_softirq_pending()
 }
 
-/// Whether a hypercall of the current vCPU should be preempted.
-pub fn hypercall_preempt_check() -> bool {
-    sys::xs_hypercall_preempt_check()
-}
-
-/// As [`hypercall_preempt_check`], but may also be called outside of a hypercall.
+/// Whether a long operation should be preempted (`general_preempt_check`). On a vCPU of a domain that
+/// is `hypercall_preempt_check`, which the C asks in hypercalls; this may be asked on an idle vCPU, too.
 pub fn general_preempt_check() -> bool {
     sys::xs_general_preempt_check()
 }

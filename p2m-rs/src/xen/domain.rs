@@ -33,6 +33,31 @@ pub struct UnsharedDomain<'c>(&'c Domain);
 // is the contract of the function that takes it.
 unsafe impl sys::SameAbi<*mut sys::domain> for UnsharedDomain<'_> {}
 
+/// A domain whose vCPUs are paused, and none is running.
+///
+/// # Invariants
+///
+/// For `'c`, none of its vCPUs runs, or is let run: `domain_pause` has returned, which waits until each has
+/// left its CPU (`domain_pause_nosync` does not). There is no constructor: C passes one to an exported
+/// function.
+#[cfg(config_altp2m)]
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+pub struct PausedDomain<'c>(&'c Domain);
+
+// SAFETY: `repr(transparent)` over what may stand for the pointer; that its vCPUs are paused is the
+// contract of the function that takes it.
+#[cfg(config_altp2m)]
+unsafe impl sys::SameAbi<*mut sys::domain> for PausedDomain<'_> {}
+
+#[cfg(config_altp2m)]
+impl<'c> PausedDomain<'c> {
+    /// The domain.
+    pub(crate) fn domain(self) -> &'c Domain {
+        self.0
+    }
+}
+
 impl<'c> UnsharedDomain<'c> {
     /// The domain, for as long as nobody else can reach it.
     pub(crate) fn domain(self) -> &'c Domain {

@@ -91,6 +91,16 @@ machine_wide! {
     private p2m_lock_held: [AtomicBool; CPUS] = [const { AtomicBool::new(false) }; CPUS];
 }
 
+/// The headers declare those that C reads with the type that they have here.
+#[cfg(target_os = "none")]
+fn _as_in_the_headers() -> [*const core::ffi::c_uint; 3] {
+    [
+        &raw const sys::p2m_root_order,
+        &raw const sys::p2m_root_level,
+        &raw const sys::p2m_ipa_bits,
+    ]
+}
+
 #[cfg(not(target_os = "none"))]
 std::thread_local! {
     static STORAGE: core::cell::Cell<&'static Storage> = core::cell::Cell::new(Storage::new());

@@ -87,8 +87,8 @@ impl PoolLockedByC<'_> {
 impl Domain {
     /// Takes the pool's lock.
     pub(crate) fn lock_pool(&self) -> PoolGuard<'_> {
-        // SAFETY: initialised by p2m_init; nothing that is called under it
-        // takes it again.
+        // SAFETY: C passes a domain to what takes this lock only after p2m_init, which initialises
+        // the pool; nothing that is called under it takes it again.
         unsafe { sys::xs_spin_lock(self.paging().field(PoolLock)) };
         PoolGuard(PoolView(self))
     }

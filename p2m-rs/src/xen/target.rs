@@ -22,6 +22,7 @@ use crate::types::p2m_type::P2mType;
 #[derive(Debug)]
 pub struct Target {
     mfn: Mfn,
+    pages: u64,
     ty: P2mType,
 }
 
@@ -33,12 +34,19 @@ impl Target {
     /// The domain may reach these frames in that way, for as long as they are
     /// mapped. For a foreign type, the caller owns one reference to each page
     /// and hands it to the mapping if the insertion succeeds.
-    pub unsafe fn vouched(mfn: Mfn, ty: P2mType) -> Self {
-        Self { mfn, ty }
+    pub unsafe fn vouched(mfn: Mfn, pages: u64, ty: P2mType) -> Self {
+        Self { mfn, pages, ty }
+    }
+
+    /// How many frames.
+    #[inline(always)]
+    pub fn pages(&self) -> u64 {
+        self.pages
     }
 
     /// The first frame and the type. A request can be granted once: it may
     /// come with references.
+    #[inline(always)]
     pub(crate) fn into_parts(self) -> (Mfn, P2mType) {
         (self.mfn, self.ty)
     }
@@ -85,6 +93,6 @@ impl VouchedMfn {
             return Err(Errno::EINVAL);
         }
         // SAFETY: by the invariant.
-        Ok(unsafe { Target::vouched(Mfn::new(self.0), ty) })
+        Ok(unsafe { Target::vouched(Mfn::new(self.0), nr, ty) })
     }
 }

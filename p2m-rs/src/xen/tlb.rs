@@ -195,7 +195,8 @@ pub(crate) fn flush_all_guests_locally() {
     sys::xs_flush_all_guests_tlb_local();
 }
 
-/// Loads VTTBR_EL2.
+/// Loads VTTBR_EL2 for the vCPU that this CPU is switched to: the value of its p2m or of its view, or that
+/// of the empty root.
 #[inline(always)]
 pub(crate) fn load_vttbr(_: &NoGuest<'_>, vttbr: Vttbr) {
     // SAFETY: no guest's context is in use, so none can be half one domain's and half another's.

@@ -11,6 +11,8 @@ use xen_sys::arch;
 
 use crate::types::addr::Gva;
 use crate::xen::domain::Domain;
+#[cfg(config_altp2m)]
+use crate::xen::domain::PausedDomain;
 
 /// No vCPU's number (`INVALID_VCPU_ID`): in `last_vcpu_ran`, nobody yet.
 // Fits by p2m_init's BUILD_BUG_ON in C, and by the assertion below.
@@ -65,6 +67,42 @@ impl<'c> SwitchedVcpu<'c> {
     }
 }
 
+/// A vCPU that is paused, and runs nowhere.
+///
+/// # Invariants
+///
+/// For `'c` it does not run, and is not let run: `vcpu_pause` has returned, which waits until it has left
+/// its CPU (`vcpu_pause_nosync` does not), or `domain_pause` of its domain.
+#[cfg(config_altp2m)]
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+pub struct PausedVcpu<'c>(&'c Vcpu);
+
+// SAFETY: `repr(transparent)` over what may stand for the pointer; that it is paused is the contract of the
+// function that takes it.
+#[cfg(config_altp2m)]
+unsafe impl sys::SameAbi<*mut sys::vcpu> for PausedVcpu<'_> {}
+
+#[cfg(config_altp2m)]
+impl<'c> PausedVcpu<'c> {
+    /// All vCPUs of a domain.
+    pub(crate) fn all_of(domain: PausedDomain<'c>) -> impl Iterator<Item = Self> {
+        Vcpu::all_of(domain.domain()).map(Self)
+    }
+
+    /// Sets [`Vcpu::view`]: the CPU that runs it next loads what the view says
+    /// ([`crate::guest::context`]).
+    pub(crate) fn set_view(&self, number: u16) {
+        debug_assert!(!sys::xs_vcpu_is_running(self.0.c()));
+        self.0.c().field(View).store(number, Relaxed);
+    }
+
+    /// Its domain.
+    pub(crate) fn domain(&self) -> &Domain {
+        self.0.domain()
+    }
+}
+
 /// Proof that no guest's context is in use on this CPU, so that its registers may be loaded.
 ///
 /// # Invariants
@@ -112,13 +150,6 @@ impl Vcpu {
     #[inline(always)]
     pub fn view(&self) -> u16 {
         self.c().field(View).load(Relaxed)
-    }
-
-    /// Sets [`Self::view`]. The vCPU is paused, and not running anywhere: the CPU that runs it
-    /// next loads what the view says ([`crate::guest::context`]).
-    pub(crate) fn set_view(&self, number: u16) {
-        debug_assert!(!sys::xs_vcpu_is_running(self.c()));
-        self.c().field(View).store(number, Relaxed);
     }
 }
 

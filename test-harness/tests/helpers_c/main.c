@@ -58,12 +58,12 @@ unsigned int cpumask_next(int cpu, const unsigned int *map)
     return cpu;
 }
 /* As Xen's: not for the idle vCPU, whose lists nobody has set up. */
-bool hypercall_preempt_check(void)
+bool local_events_need_delivery(void)
 {
     if ( current->idle )
         note("lists of the idle vCPU");
 
-    return softirq | event;
+    return event;
 }
 void xen_p2m_setup_virt_paging_one(void *data) { NOTE("setup_virt_paging_one", data, 0); }
 
@@ -352,7 +352,6 @@ static void preemption(void)
         general = xs_general_preempt_check();
         HOLDS(general == (softirq || (!current->idle && event)), "%u", n);
         HOLDS(!made, "the idle vCPU was asked, %u", n);
-        HOLDS(xs_hypercall_preempt_check() == (softirq || event), "%u", n);
     }
 }
 
@@ -434,7 +433,7 @@ static void abort_of(unsigned int mode, bool fetch, bool write, bool cache, bool
     /* A stage-2 permission fault at level 3 in a walk, with a valid syndrome. */
     trapped.hsr = ec << 26 | (uint64_t)len << 25 | 1 << 24 | cache << 8 | 1 << 7 | write << 6 | 0xf;
     trapped.cpsr = 0x60000000 | mode;
-    esr = (ec | !el0) << 26 | (uint64_t)len << 25 | 0x10;
+    esr = (ec | !el0) << 26 | 1 << 25 | 0x10;
     if ( !fetch )
         esr |= cache << 8 | write << 6;
     HOLDS(xs_trap_is_from_el0() == el0, "mode %#x", mode);

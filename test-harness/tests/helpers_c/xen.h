@@ -164,8 +164,10 @@ unsigned int cpumask_next(int cpu, const unsigned int *map);
 #define register_cpu_notifier(nfb) ((void)(registered = (nfb)))
 #define smp_processor_id() 3
 #define softirq_pending(cpu) ((cpu) == 3 && softirq)
-bool hypercall_preempt_check(void);
+bool local_events_need_delivery(void);
 #define is_idle_vcpu(v) ((v)->idle)
+#define general_preempt_check() \
+    (softirq_pending(smp_processor_id()) || (!is_idle_vcpu(current) && local_events_need_delivery()))
 
 /* Domains, the IOMMU. */
 #define CONFIG_IOREQ_SERVER 1

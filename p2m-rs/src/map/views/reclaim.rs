@@ -79,7 +79,7 @@ impl Search {
 
     /// Whether another table may be looked at: more entries than `others` are left.
     fn goes_on(&self, others: u64) -> bool {
-        self.entries > others && !(self.ends_early && cpu::hypercall_preempt_check())
+        self.entries > others && !(self.ends_early && cpu::general_preempt_check())
     }
 
     fn has_read(&mut self, entries: u64) {

@@ -106,8 +106,7 @@ pub(super) fn empty(view: &mut ViewWrite<'_>) {
 
 /// Empties the view, in which vCPUs may be, and frees its tables, in one step however many there are.
 pub fn reset(view: &mut ViewWrite<'_>) {
-    let unreachable = empty_root_in_use(view.tables_mut());
-    view.free_tables(&unreachable);
+    empty_root_in_use(view.tables_mut()).free_tables();
     view.set_sources(Gfn::new(!0), Gfn::new(0));
 }
 
