@@ -160,9 +160,10 @@ fn is_violation(access: P2mAccess, fault: Fault) -> bool {
 
 /// Sets the access of the page at `ipa` to `to`, if it still is `from`, by which the fault was
 /// judged. A monitor may have set another one since, which must not be lost: then the
-/// guest tries again, and its next fault is judged by that. (x86 judges and sets under one lock. One that
-/// a monitor sets again to what it was is lifted all the same; libxc pauses the domain where a monitor
-/// connects, so that no fault is judged meanwhile.)
+/// guest tries again, and its next fault is judged by that. (x86 judges and sets under one lock.) If a monitor
+/// sets the same access again meanwhile, it is lifted all the same, as if the fault had come before. That
+/// would be wrong only if the fault was judged before the monitor was connected, and libxc pauses the domain
+/// while one connects.
 ///
 /// Only in a view can there be no room for that, and then the domain is crashed: the guest would
 /// fault for ever.

@@ -32,7 +32,7 @@ fn large(w: &World) -> Domain {
 }
 
 #[test]
-fn no_function_asks_a_check_that_an_idle_vcpu_does_not_stand() {
+fn each_function_asks_its_own_check() {
     let w = plain();
     let owner = guest(&w, 0);
     let d = large(&w);

@@ -34,23 +34,12 @@ fn under_lock<R>(
     work(&mut write)
 }
 
-/// As [`under_lock`], of a domain whose vCPUs are paused.
-fn under_lock_of_paused<R>(
-    d: CalledUnlocked<'_, PausedDomain<'_>>,
-    work: impl FnOnce(&mut WriteView<'_>, PausedDomain<'_>) -> Result<R>,
-) -> Result<R> {
-    let (mut cx, d) = d.enter();
-    let mut write = P2m::host_of(d.domain()).write(&mut cx);
-    work(&mut write, d)
-}
-
-/// The domain begins to use views, or stops to: 0, -EINVAL if it cannot have
+/// The domain, whose vCPUs are paused, begins to use views, or stops to: 0, -EINVAL if it cannot have
 /// any, -ENOMEM if it is dying and was to begin.
 #[no_mangle]
 pub extern "C" fn p2m_views_set_use(d: CalledUnlocked<'_, PausedDomain<'_>>, uses: bool) -> c_int {
-    to_c(under_lock_of_paused(d, |write, d| {
-        views::set_use(write, d, uses)
-    }))
+    let (mut cx, d) = d.enter();
+    to_c(views::set_use(&mut cx, d, uses))
 }
 
 /// Creates a view; what is copied to it gets `access`, and with XENMEM_access_default what is
@@ -84,24 +73,22 @@ pub extern "C" fn p2m_view_destroy(d: CalledUnlocked<'_, &Domain>, view: u16) ->
     }))
 }
 
-/// All vCPUs of the domain go on in that view, or in the host p2m, which is 0: 0, -EOPNOTSUPP,
-/// -EINVAL if there is none, or it is hidden.
+/// All vCPUs of the domain, which are paused, go on in that view, or in the host p2m, which is 0: 0,
+/// -EOPNOTSUPP, -EINVAL if there is none, or it is hidden.
 #[no_mangle]
 pub extern "C" fn p2m_view_switch_domain(
     d: CalledUnlocked<'_, PausedDomain<'_>>,
     view: u16,
 ) -> c_int {
-    to_c(under_lock_of_paused(d, |write, d| {
-        view_switch::switch_domain(write, d, view)
-    }))
+    let (mut cx, d) = d.enter();
+    to_c(view_switch::switch_domain(&mut cx, d, view))
 }
 
-/// The vCPU goes on in that view, hidden or not: 0, -EOPNOTSUPP, -EINVAL.
+/// The vCPU, which is paused, goes on in that view, hidden or not: 0, -EOPNOTSUPP, -EINVAL.
 #[no_mangle]
 pub extern "C" fn p2m_view_switch_vcpu(v: CalledUnlocked<'_, PausedVcpu<'_>>, view: u16) -> c_int {
     let (mut cx, v) = v.enter();
-    let mut write = P2m::host_of(v.domain()).write(&mut cx);
-    to_c(view_switch::switch_vcpu(&mut write, &v, view))
+    to_c(view_switch::switch_vcpu(&mut cx, v, view))
 }
 
 /// Sets whether all vCPUs may be told to go on in that view, or in the host p2m, which is 0: 0,

@@ -269,9 +269,13 @@ pub extern "C" fn p2m_alloc_vmid(d: UnsharedDomain<'_>) -> c_int {
     to_c(vmid::alloc(d))
 }
 
-/// Takes the VMID back from the domain, which has not run, or will not run again.
+/// Takes the VMID back.
+///
+/// # Safety
+///
+/// The domain will not run again, or not before it has got another VMID and a root.
 #[cfg_attr(declared_p2m_free_vmid, no_mangle)]
-pub extern "C" fn p2m_free_vmid(d: UnsharedDomain<'_>) {
+pub unsafe extern "C" fn p2m_free_vmid(d: UnsharedDomain<'_>) {
     vmid::free(d);
 }
 

@@ -13,7 +13,9 @@
 
 use super::view_state;
 use crate::p2m::lock::{ReadView, WriteView};
+use crate::p2m::token::Unlocked;
 use crate::p2m::views::Number;
+use crate::p2m::P2m;
 use crate::types::errno::{Errno, Result};
 use crate::xen::domain::PausedDomain;
 use crate::xen::vcpu::{PausedVcpu, Vcpu};
@@ -25,15 +27,16 @@ use crate::xen::vcpu::{PausedVcpu, Vcpu};
 /// [`Errno::EOPNOTSUPP`] if the domain uses no views; [`Errno::EINVAL`] if there is no view of
 /// that number, or it is hidden.
 pub(crate) fn switch_domain(
-    write: &mut WriteView<'_>,
+    cx: &mut Unlocked<'_>,
     paused: PausedDomain<'_>,
     number: u16,
 ) -> Result {
-    must_exist(write, number)?;
-    if !view_state::is_visible(write, number) {
+    let mut write = P2m::host_of(paused.domain()).write(cx);
+    must_exist(&write, number)?;
+    if !view_state::is_visible(&write, number) {
         return Err(Errno::EINVAL);
     }
-    enter(write, paused, number);
+    enter(&mut write, paused, number);
     Ok(())
 }
 
@@ -43,8 +46,9 @@ pub(crate) fn switch_domain(
 ///
 /// [`Errno::EOPNOTSUPP`] if the domain uses no views; [`Errno::EINVAL`] if there is no view of
 /// that number.
-pub(crate) fn switch_vcpu(write: &mut WriteView<'_>, vcpu: &PausedVcpu<'_>, number: u16) -> Result {
-    must_exist(write, number)?;
+pub(crate) fn switch_vcpu(cx: &mut Unlocked<'_>, vcpu: PausedVcpu<'_>, number: u16) -> Result {
+    let write = P2m::host_of(vcpu.domain()).write(cx);
+    must_exist(&write, number)?;
     vcpu.set_view(number);
     Ok(())
 }
@@ -61,8 +65,10 @@ pub(crate) fn set_visible(write: &mut WriteView<'_>, number: u16, visible: bool)
     Ok(())
 }
 
-/// Has all vCPUs of the domain go on in a view that exists, or in the host p2m, which is 0.
-pub(super) fn enter(_write: &mut WriteView<'_>, paused: PausedDomain<'_>, number: u16) {
+/// Has all vCPUs of the domain, whose host p2m it is, go on in a view that exists, or in the host p2m,
+/// which is 0.
+pub(super) fn enter(write: &mut WriteView<'_>, paused: PausedDomain<'_>, number: u16) {
+    debug_assert!(write.p2m().domain() == Some(paused.domain()));
     for vcpu in PausedVcpu::all_of(paused) {
         vcpu.set_view(number);
     }

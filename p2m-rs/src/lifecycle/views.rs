@@ -11,7 +11,9 @@ use xen_sys as sys;
 use super::{view_state, view_switch};
 use crate::p2m::lock::WriteView;
 use crate::p2m::pages::RootIsEmpty;
+use crate::p2m::token::Unlocked;
 use crate::p2m::views::{Number, Record};
+use crate::p2m::P2m;
 use crate::table::empty_root;
 use crate::types::access::P2mAccess;
 use crate::types::errno::{Errno, Result};
@@ -70,7 +72,8 @@ pub fn destroy(write: &mut WriteView<'_>, number: Number) -> Result {
 ///
 /// [`Errno::EINVAL`] if the domain cannot have views; [`Errno::ENOMEM`] if it is dying and was to
 /// begin.
-pub fn set_use(write: &mut WriteView<'_>, paused: PausedDomain<'_>, uses: bool) -> Result {
+pub fn set_use(cx: &mut Unlocked<'_>, paused: PausedDomain<'_>, uses: bool) -> Result {
+    let mut write = P2m::host_of(paused.domain()).write(cx);
     if !write.has_views() {
         return Err(Errno::EINVAL);
     }
@@ -81,14 +84,14 @@ pub fn set_use(write: &mut WriteView<'_>, paused: PausedDomain<'_>, uses: bool) 
         write.refuse_if_dying()?;
         write.set_uses_views(true);
         // The host p2m.
-        view_state::set_visible(write, 0, true);
+        view_state::set_visible(&mut write, 0, true);
         return Ok(());
     }
     write.set_uses_views(false);
-    view_switch::enter(write, paused, 0);
+    view_switch::enter(&mut write, paused, 0);
     for number in Number::all() {
         // No vCPU is in a view any more: an error says that there is none of that number.
-        let _if_there_is_one = destroy(write, number);
+        let _if_there_is_one = destroy(&mut write, number);
     }
     Ok(())
 }

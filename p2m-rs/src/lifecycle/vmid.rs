@@ -34,8 +34,9 @@ pub(crate) fn alloc(domain: UnsharedDomain<'_>) -> Result {
     Ok(())
 }
 
-/// `p2m_free_vmid`: gives the domain's VMID back, if it has one. TLB entries
-/// with this VMID may remain; the next owner flushes them before first use.
+/// `p2m_free_vmid`: gives the VMID back, if there is one, of a domain that will not run with it again (it
+/// is still part of VTTBR_EL2's value). TLB entries with this VMID may remain; the next owner flushes them
+/// before first use.
 pub(crate) fn free(domain: UnsharedDomain<'_>) {
     let p2m = UnsharedP2m::of(domain);
     let vmid = p2m.vmid();

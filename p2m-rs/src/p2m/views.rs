@@ -3,10 +3,10 @@
 //!
 //! A view has a root and tables of its own. It has no VMID of its own, and no lock that is ever
 //! taken: the host p2m's stand for them (docs/altp2m.md says why). So there is no way to a view
-//! but through a guard of its host (except for the context switch, [`P2m::vttbr_in_view`](super::P2m)), and
-//! with the guard comes all that the lock rule says ([`super::lock`]): to change a view takes no second p2m lock, no view outlives the unlock,
-//! and one that is changed borrows the guard, so that neither another view nor the host can be
-//! changed meanwhile.
+//! but through a guard of its host (except for the context switch, [`P2m::vttbr_in_view`](super::P2m)),
+//! and with the guard comes all that the lock rule says ([`super::lock`]): to change a view takes no
+//! second p2m lock, no view outlives the unlock, and one that is changed borrows the guard, so that
+//! neither another view nor the host can be changed meanwhile.
 //!
 //! What a change of the host p2m owes its views is a type too ([`Forgotten`]); this file has the
 //! three ways to come by one.

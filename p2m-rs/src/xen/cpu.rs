@@ -65,8 +65,9 @@ pub fn softirq_pending() -> bool {
     sys::xs_softirq_pending()
 }
 
-/// Whether a long operation should be preempted (`general_preempt_check`). On a vCPU of a domain that
-/// is `hypercall_preempt_check`, which the C asks in hypercalls; this may be asked on an idle vCPU, too.
+/// Whether a long operation should be preempted (`general_preempt_check`). On a domain's vCPU this is the
+/// same as `hypercall_preempt_check`, which the C asks in hypercalls; unlike that, it may be asked on an
+/// idle vCPU.
 pub fn general_preempt_check() -> bool {
     sys::xs_general_preempt_check()
 }

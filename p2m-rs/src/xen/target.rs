@@ -31,7 +31,7 @@ impl Target {
     ///
     /// # Safety
     ///
-    /// The domain may reach these frames in that way, for as long as they are
+    /// The domain may reach these `pages` frames in that way, for as long as they are
     /// mapped. For a foreign type, the caller owns one reference to each page
     /// and hands it to the mapping if the insertion succeeds.
     pub unsafe fn vouched(mfn: Mfn, pages: u64, ty: P2mType) -> Self {

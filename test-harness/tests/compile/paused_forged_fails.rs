@@ -3,15 +3,13 @@
 use {mem_access_rs as _, test_harness as _};
 
 use p2m_rs::p2m::token::Unlocked;
-use p2m_rs::p2m::P2m;
 use p2m_rs::views::set_use;
 use p2m_rs::xen::domain::{Domain, PausedDomain};
 
 pub fn f(cx: &mut Unlocked<'_>, d: &Domain, paused: PausedDomain<'_>) -> bool {
-    let mut write = P2m::host_of(d).write(cx);
-    let begins = set_use(&mut write, paused, true);
-    let stops = set_use(&mut write, PausedDomain(d), false);
-    begins.is_ok() && stops.is_ok()
+    let begins = d.is_paused() && set_use(cx, paused, true).is_ok();
+    let stops = set_use(cx, PausedDomain(d), false);
+    begins && stops.is_ok()
 }
 
 fn main() {}

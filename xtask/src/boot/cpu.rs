@@ -27,7 +27,8 @@ const CPUS_32: &[&str] = &["cortex-a7"];
 /// Without FEAT_LPA2 Linux has 48 bits of address and no level -1. Where stage 2 refuses the walk
 /// of stage 1, QEMU before 8.2 reports the level of stage 1, not that of stage 2. Xen knows no
 /// fault of level -1, so that its guest is given an abort while a block that holds its first table
-/// is split; for a permission fault QEMU itself stops at an assertion (`arm_fi_to_lfsc`).
+/// is split; for a permission fault QEMU itself stops at an assertion (`arm_fi_to_lfsc`). So guests with
+/// 52 bits of address are run only by who asks for them: `--cpu max,pauth-impdef=on`, with a QEMU that can.
 const MAX: &str = "max,pauth-impdef=on,lpa2=off";
 
 /// Checks a CPU model's name with QEMU and completes it.

@@ -57,9 +57,6 @@ const VIEWS: Text = Text {
     off: &[],
 };
 
-/// What make says of a file that changed after another user has built the archive.
-const NEWER: &str = "mem_access.c is missing, or newer than";
-
 /// Debian's user that owns nothing.
 const NOBODY: u32 = 65534;
 
@@ -196,8 +193,11 @@ fn installed(paths: &Paths, progress: Progress, xen: &BuiltXen) -> Row {
         let place = xen.tree.join("installed");
         let task = progress.start("Installing it as another user");
         let log = paths.log("readme-install");
-        let install = || {
+        let install = |rust: Option<&Path>| {
             let mut make = command::bound("make");
+            if let Some(rust) = rust {
+                make.env("XEN_P2M_RUST_DIR", rust);
+            }
             make.arg("-C")
                 .arg(xen.tree.join("xen"))
                 .args(["XEN_TARGET_ARCH=arm64", "CROSS_COMPILE=aarch64-linux-gnu-"])
@@ -205,16 +205,28 @@ fn installed(paths: &Paths, progress: Progress, xen: &BuiltXen) -> Row {
                 .arg("install");
             command::logged(&mut make, &log)
         };
-        install()?;
+        let says = |words: &str| {
+            let said = files::read_text(&log)?;
+            ensure!(said.contains(words), "make does not say \"{words}\"");
+            Ok(())
+        };
+        install(None)?;
+        says("libxen_p2m.a, which another user has built")?;
         let image = place.join("boot/xen");
         ensure!(image.exists(), "there is no {}", image.display());
         ensure!(read()? == before, "the archive has changed");
-        // What the archive was made for is another file now.
+        // The Rust that make is told of is newer; then what the archive was made for.
+        let rust = files::scratch_dir(paths)?;
+        files::write(&rust.path().join("Cargo.toml"), "")?;
+        ensure!(
+            install(Some(rust.path())).is_err(),
+            "an archive of older Rust is installed"
+        );
+        says("Cargo.toml is missing, or newer than")?;
         let replaced = xen.tree.join("xen/arch/arm/mem_access.c");
         files::write(&replaced, files::read_text(&replaced)?)?;
-        ensure!(install().is_err(), "an older archive is installed");
-        let said = files::read_text(&log)?;
-        ensure!(said.contains(NEWER), "make does not say \"{NEWER}\"");
+        ensure!(install(None).is_err(), "an older archive is installed");
+        says("mem_access.c is missing, or newer than")?;
         ensure!(read()? == before, "the archive has changed");
         task.done();
         files::remove(&place)

@@ -142,6 +142,7 @@ fn compare(
             return Ok(agreement(&c, &rust));
         };
         let to = to.unwrap_or(args.ops);
+        let before = (c, rust);
         let (c, rust) = ask(to, Some((from, to)))?;
         let mut text = format!("all agrees before operation {from}\n");
         match log::first_difference(&c, &rust) {
@@ -153,7 +154,11 @@ fn compare(
             }
             Some((Some(last), None)) => text.push_str(&ended("Rust", &rust, last)),
             Some((None, Some(last))) => text.push_str(&ended("C", &c, last)),
-            _ => text.push_str("and no operation up to the next checkpoint shows a difference"),
+            _ => {
+                text.push_str("and no operation up to the next checkpoint shows a difference");
+                text.push_str(&changed("C", to, &before.0, &c));
+                text.push_str(&changed("Rust", to, &before.1, &rust));
+            }
         }
         text.push_str(&format!(
             "\nto see it again: cargo xtask diff{} --seed {} --ops {to}{}",
@@ -205,6 +210,22 @@ pub(crate) fn difference(c: &Op, rust: &Op) -> String {
     )
 }
 
+/// Says it if two runs of the same operations have come to different hashes at that operation: then
+/// something that is compared depends on when something else happens.
+fn changed(who: &str, at: u64, before: &Run, now: &Run) -> String {
+    let hash = |run: &Run| {
+        let mut hashes = run.hashes.iter();
+        let found = hashes.find(|(op, _)| *op == at);
+        found.map(|(_, hash)| hash.clone())
+    };
+    match (hash(before), hash(now)) {
+        (Some(before), Some(now)) if before != now => {
+            format!("\n{who} is not the same each time: hash {before} before, and {now} now")
+        }
+        _ => String::new(),
+    }
+}
+
 fn ended(who: &str, run: &Run, missed: &Op) -> String {
     format!(
         "{who} ended in operation {}, {}: {}",
@@ -231,7 +252,7 @@ fn entries(c: &Run, rust: &Run) -> String {
 #[cfg(test)]
 mod tests {
     use super::cell::cells;
-    use super::entries;
+    use super::{changed, entries};
     use crate::base::cli::{Action, Cli};
     use crate::selftest::log::Run;
     use clap::Parser;
@@ -247,6 +268,27 @@ mod tests {
         args.matrix = true;
         assert_eq!(cells(&args).len(), 20);
         Ok(())
+    }
+
+    #[test]
+    fn what_is_not_the_same_each_time_is_named() {
+        let run = |hashes: &[(u64, &str)]| Run {
+            hashes: hashes
+                .iter()
+                .map(|&(op, hash)| (op, hash.to_owned()))
+                .collect(),
+            ..Run::default()
+        };
+        let (before, now) = (
+            run(&[(1, "a"), (2, "b"), (3, "c")]),
+            run(&[(1, "a"), (2, "x")]),
+        );
+        assert_eq!(
+            changed("C", 2, &before, &now),
+            "\nC is not the same each time: hash b before, and x now"
+        );
+        assert_eq!(changed("C", 1, &before, &now), "");
+        assert_eq!(changed("C", 3, &before, &now), "");
     }
 
     #[test]

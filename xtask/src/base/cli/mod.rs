@@ -198,7 +198,7 @@ pub(crate) struct DiffArgs {
     /// Which operations
     #[arg(long, value_name = "S", default_value = "1", value_parser = seed)]
     pub(crate) seed: u64,
-    /// QEMU's CPU model; it decides the shape of the tables' root
+    /// QEMU's CPU model (max is taken without FEAT_LPA2); it decides the shape of the tables' root
     #[arg(long, value_name = "NAME", default_value = "max")]
     pub(crate) cpu: String,
     /// Number of processors [default: 1, with --stress 4]

@@ -144,8 +144,8 @@ impl Repository {
         self.run(&["commit", "--quiet", "--signoff", "--message", message])
     }
 
-    /// Applies a patch with its message, in the caller's name, as all other commits: who signs off
-    /// here is no person, and Xen takes nothing from others.
+    /// Applies a patch with its message, in the caller's name, as all other commits are: the sign-off
+    /// in the patch is this project's, and Xen wants that of a person.
     pub(super) fn apply(&self, patch: &Path) -> Result<()> {
         self.run(&["am", "--quiet", &patch.to_string_lossy()])?;
         let said = self.output(&["log", "-1", "--format=%B"])?;
