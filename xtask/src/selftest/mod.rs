@@ -143,6 +143,7 @@ fn compare(
         };
         let to = to.unwrap_or(args.ops);
         let before = (c, rust);
+        let kept = keep_logs(&dir)?;
         let (c, rust) = ask(to, Some((from, to)))?;
         let mut text = format!("all agrees before operation {from}\n");
         match log::first_difference(&c, &rust) {
@@ -158,6 +159,7 @@ fn compare(
                 text.push_str("and no operation up to the next checkpoint shows a difference");
                 text.push_str(&changed("C", to, &before.0, &c));
                 text.push_str(&changed("Rust", to, &before.1, &rust));
+                text.push_str(&format!("\nthe logs of the first runs are {kept}"));
             }
         }
         text.push_str(&format!(
@@ -210,20 +212,29 @@ pub(crate) fn difference(c: &Op, rust: &Op) -> String {
     )
 }
 
+/// Keeps the logs of both, which the next runs would overwrite; says where.
+fn keep_logs(dir: &Path) -> Result<String> {
+    for p2m in [P2m::C, P2m::Rust] {
+        let (from, to) = (format!("{p2m}.log"), format!("{p2m}.before.log"));
+        std::fs::copy(dir.join(&from), dir.join(to))
+            .with_context(|| format!("cannot keep {from} in {}", dir.display()))?;
+    }
+    Ok(dir.join("*.before.log").display().to_string())
+}
+
 /// Says it if two runs of the same operations have come to different hashes at that operation: then
 /// something that is compared depends on when something else happens.
 fn changed(who: &str, at: u64, before: &Run, now: &Run) -> String {
     let hash = |run: &Run| {
         let mut hashes = run.hashes.iter();
         let found = hashes.find(|(op, _)| *op == at);
-        found.map(|(_, hash)| hash.clone())
+        found.map_or_else(|| "none".to_owned(), |(_, hash)| hash.clone())
     };
-    match (hash(before), hash(now)) {
-        (Some(before), Some(now)) if before != now => {
-            format!("\n{who} is not the same each time: hash {before} before, and {now} now")
-        }
-        _ => String::new(),
+    let (before, now) = (hash(before), hash(now));
+    if before == now {
+        return String::new();
     }
+    format!("\n{who} is not the same each time: hash {before} before, and {now} now")
 }
 
 fn ended(who: &str, run: &Run, missed: &Op) -> String {
@@ -288,7 +299,10 @@ mod tests {
             "\nC is not the same each time: hash b before, and x now"
         );
         assert_eq!(changed("C", 1, &before, &now), "");
-        assert_eq!(changed("C", 3, &before, &now), "");
+        assert_eq!(
+            changed("C", 3, &before, &now),
+            "\nC is not the same each time: hash c before, and none now"
+        );
     }
 
     #[test]
