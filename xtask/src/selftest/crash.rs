@@ -22,7 +22,7 @@ use crate::boot::dom0::console::Console;
 /// What must be there, each somewhere after the one before it.
 const EXPECTED: [&str; 6] = [
     "p2m: Rust panic at p2m-rs/src/p2m/lock.rs:",
-    "assertion failed: self.0.is_write_locked()",
+    "assertion failed: held.0.is_write_locked()",
     "Xen BUG at",
     "Xen call trace:",
     "p2m_write_unlock+",
