@@ -77,12 +77,13 @@ pub fn set(cx: &mut Unlocked<'_>, p2m: &P2m, list: List) -> Result<Progress> {
         let copied = list.accesses.copy(cx, start, accesses);
         let gfns = gfns.get(..copied).unwrap_or_default();
         #[cfg(not(config_altp2m))]
-        set_copied(&mut p2m.write(cx), gfns, accesses)?;
+        let set = set_copied(&mut p2m.write(cx), gfns, accesses);
         #[cfg(config_altp2m)]
-        match list.view {
+        let set = match list.view {
             0 => set_copied(&mut p2m.write(cx), gfns, accesses),
             view => views::set_copied(&mut p2m.write(cx), view, gfns, accesses),
-        }?;
+        };
+        set?;
         if copied < wanted {
             return Err(Errno::EFAULT);
         }

@@ -6,7 +6,7 @@
 
 mod common;
 use common::{access, guest, p2mt, plain, ram};
-use test_harness::{Domain, MonitorRequest, World};
+use test_harness::{Domain, Event, MonitorRequest, World};
 use xen_sys::npfec;
 
 const GFN: u64 = 0x1000;
@@ -330,4 +330,21 @@ fn a_page_that_is_replaced_while_a_fault_is_judged_keeps_its_access() {
     assert!(!w.mem_access_check(GPA, GLA, npfec { bits: WRITE }));
     assert_eq!(d.access(GFN), (0, access::W));
     w.check();
+}
+
+/// The monitor may restrict the page again as soon as it has the event.
+#[test]
+fn n2rwx_is_lifted_before_its_event_is_sent() {
+    let w = plain();
+    let d = scene(&w, access::N2RWX);
+    w.monitor_listens(d, true);
+    w.clear_events();
+    assert!(!w.mem_access_check(GPA, GLA, npfec { bits: READ }));
+    let events = w.events();
+    let order = events.iter().filter_map(|(_, event)| match event {
+        Event::PteStore { .. } => Some("lifted"),
+        Event::MonitorTraps { .. } => Some("sent"),
+        _ => None,
+    });
+    assert_eq!(order.collect::<Vec<_>>(), ["lifted", "sent"]);
 }

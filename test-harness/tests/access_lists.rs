@@ -18,7 +18,7 @@ use common::{access, count, errno, guest, p2mt, ram, world, G1, M2};
 use proptest::prelude::*;
 use test_harness::config::XEN_4_20;
 use test_harness::symbols::{p2m_set_mem_access_multi, GuestHandle};
-use test_harness::{Config, Domain, Event, Iommu, LockOp, Preempt, Stage1Entry, World};
+use test_harness::{Config, Domain, Event, Iommu, LockOp, Preempt, Stage1Entry, Waiting, World};
 use xen_sys::Facts;
 
 /// Where the monitor has its arrays.
@@ -90,12 +90,24 @@ impl Scene {
     }
 
     fn call_with(&self, gfns: u64, accesses: u64, nr: u32, start: u32, view: u32) -> i64 {
+        self.call_masked(gfns, accesses, nr, start, MASK, view)
+    }
+
+    fn call_masked(
+        &self,
+        gfns: u64,
+        accesses: u64,
+        nr: u32,
+        start: u32,
+        mask: u32,
+        view: u32,
+    ) -> i64 {
         let array = |gva: u64| GuestHandle {
             pointer: std::ptr::without_provenance(gva as usize),
         };
         let (d, gfns, accesses) = (self.d.pointer(), array(gfns), array(accesses));
         // SAFETY: the domain is alive; the arrays are addresses of a guest's.
-        let rc = unsafe { p2m_set_mem_access_multi(d, gfns, accesses, nr, start, MASK, view) };
+        let rc = unsafe { p2m_set_mem_access_multi(d, gfns, accesses, nr, start, mask, view) };
         self.w.check();
         rc
     }
@@ -610,5 +622,39 @@ proptest! {
             assert_eq!(s.set(&list).0, 0);
         });
         prop_assert_eq!(at_once, one_by_one);
+    }
+}
+
+#[test]
+fn a_list_stops_only_where_the_callers_mask_is_clear() {
+    for (mask, expected) in [(0, 64), (0x3F, 64), (0x7F, 128), (0xFF, 256), (!0, 0)] {
+        let s = scene();
+        s.write(&long(300));
+        s.w.preempt(Preempt::Always);
+        let rc = s.call_masked(GFNS, ACCESSES, 300, 0, mask, 0);
+        assert_eq!(rc, expected, "mask {mask:#x}");
+    }
+}
+
+/// As `general_preempt_check()`, which the hypercall's other operations ask.
+#[test]
+fn an_event_for_the_vcpu_stops_a_list() {
+    for waiting in [Waiting::Softirq, Waiting::Event] {
+        let s = scene();
+        s.write(&long(100));
+        s.w.preempt_for(Preempt::Always, waiting);
+        assert_eq!(s.call(100, 0), 64, "{waiting:?}");
+    }
+}
+
+/// Its elements are beyond what the monitor has mapped, and the end of its last batch beyond what
+/// can be counted.
+#[test]
+fn the_last_batch_that_can_be_counted_ends_the_list() {
+    for start in [!0x3F, !0, u32::MAX - 1] {
+        let s = scene();
+        let rc = s.call(u32::MAX, start);
+        let expected = if start == u32::MAX { 0 } else { errno::EFAULT };
+        assert_eq!(rc, expected.into(), "from {start:#x} on");
     }
 }

@@ -278,3 +278,22 @@ fn tables_at_which_nothing_is_mapped_lead_nowhere() {
         s.w.check();
     }
 }
+
+/// The guest's tables may be where Xen's own walk does not read them: in another domain's page.
+#[test]
+fn tables_that_only_the_hardware_reads_lead_to_a_restricted_buffer() {
+    let w = plain();
+    let (d, owner) = (guest(&w, 0), guest(&w, 1));
+    let v = w.vcpu(d);
+    assert_eq!(d.insert(GFN, 1, ram(0), p2mt::RAM_RW), 0);
+    assert_eq!(d.map_foreign(owner, TABLES, ram(1)), 0);
+    assert_eq!(d.set_access(GFN, 1, 0, access::N), 0);
+    w.stage1_tables_in(v, TABLES);
+    w.run(0, v);
+    for writable in [true, false] {
+        w.stage1_map(v, GVA, Stage1Entry { gfn: GFN, writable });
+        let page = v.page_from_gva(GVA, true).map(|page| page.put());
+        assert_eq!(page, writable.then_some(ram(0)));
+    }
+    w.check();
+}

@@ -7,7 +7,7 @@
 
 mod common;
 use common::{access, behind, count, errno, machines, p2mt, plain, ram, world, G1, IOMMUS, M2};
-use test_harness::{Config, Domain, Event, Preempt, World};
+use test_harness::{Config, Domain, Event, Preempt, Waiting, World};
 
 /// A guest whose tables may have so many pages.
 fn small(w: &World, pool: u64) -> Domain {
@@ -254,12 +254,15 @@ fn a_call_that_is_preempted_while_it_searches_goes_on_later() {
     assert_eq!(restrict(0), enomem);
     let checks = w.preempt_checks() - checks;
     assert!(checks > 2, "only {checks} looks, so none in the search");
-    for k in 1..=checks {
-        w.preempt(Preempt::From(k));
-        assert_eq!(restrict(0), i64::from(table), "look {k} of {checks}");
+    for waiting in [Waiting::Softirq, Waiting::Event] {
+        for k in 1..=checks {
+            w.preempt_for(Preempt::From(k), waiting);
+            let what = format!("{waiting:?}, look {k} of {checks}");
+            assert_eq!(restrict(0), i64::from(table), "{what}");
+        }
     }
     // It has got nowhere: that is not repeated without end.
-    w.preempt(Preempt::Always);
+    w.preempt_for(Preempt::Always, Waiting::Softirq);
     assert_eq!(restrict(table), enomem);
     w.preempt(Preempt::Never);
     assert_eq!(remove(d, G1 + 20 * M2 + 511), 0);

@@ -7,7 +7,7 @@
 mod common;
 
 use common::{access, behind, guest, p2mt, plain, ram, world, G1, M2};
-use test_harness::{Domain, Iommu, World};
+use test_harness::{Config, Domain, Iommu, World};
 
 /// Restricts all of 2 MiB and lifts that again, in one call.
 fn restrict_and_lift(d: Domain, gfn: u64) {
@@ -269,4 +269,24 @@ fn a_block_counts_as_touched_if_any_of_its_pages_does() {
         assert_eq!(touched, group != 0, "group {group:#06b}");
         w.check();
     }
+}
+
+/// There is no block of 512 GiB.
+#[test]
+fn gigabytes_that_fill_an_entry_of_level_0_stay_blocks_of_their_own() {
+    const T: u64 = G1 << 9;
+    let w = world(Config {
+        ipa_bits: 48,
+        ..Config::default()
+    });
+    let d = w.domain(64);
+    w.ram(T, T, d);
+    map(d, T, T, T, p2mt::RAM_RW);
+    let before = w.snapshot(d);
+    assert_eq!(before.len(), 512);
+    assert_eq!(d.set_access(T + 5, 1, 0, access::R), 0);
+    let nr = u32::try_from(T).unwrap();
+    assert_eq!(d.set_access_fully(T, nr, access::RWX), 0);
+    assert_eq!(w.snapshot(d), before);
+    w.check();
 }

@@ -259,6 +259,34 @@ fn an_access_request_stops_only_at_multiples_of_64() {
     w.check();
 }
 
+/// The caller says which bits of the number of pages must be clear where it can restart.
+#[test]
+fn an_access_request_stops_only_where_the_callers_mask_is_clear() {
+    let cases: [(u32, &[u32]); 3] = [
+        (0, &[0x1E0, 0x3E0]),
+        (0x3F, &[0x1C0, 0x3C0]),
+        (0x1FF, &[0x200]),
+    ];
+    for (mask, expected) in cases {
+        let (w, d) = mixed();
+        w.preempt(Preempt::Always);
+        let mut start = 0;
+        let mut stops = Vec::new();
+        loop {
+            // Tables end 0x1E0 and 0x3E0 pages from the first.
+            let rc = d.set_access_masked(0x420, 0x3F0, start, mask, access::R);
+            w.check();
+            start = u32::try_from(rc).unwrap();
+            if start == 0 {
+                break;
+            }
+            stops.push(start);
+        }
+        assert_eq!(stops, expected, "mask {mask:#x}");
+        assert_eq!(d.access(0x7FF), (0, access::R), "to the end");
+    }
+}
+
 /// The same wherever it began.
 #[test]
 fn an_access_request_that_began_elsewhere_stops_at_multiples_of_64() {

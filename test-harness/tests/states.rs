@@ -60,7 +60,7 @@ const MAPS: [Call; 8] = [
 ];
 
 /// Everything that could unmap or change what is there.
-const CHANGES: [Call; 7] = [
+const CHANGES: [Call; 8] = [
     ("unmap_regions_p2mt", |d, _| d.remove(5, 1, ram(0))),
     ("unmap_regions_p2mt of a block", |d, _| {
         d.remove(M2, M2, ram(0) + M2)
@@ -76,6 +76,9 @@ const CHANGES: [Call; 7] = [
     }),
     ("p2m_set_mem_access", |d, _| {
         i32::try_from(d.set_access(5, 1, 0, access::R)).unwrap()
+    }),
+    ("p2m_set_mem_access of a range", |d, _| {
+        i32::try_from(d.set_access(4, 3, 0, access::R)).unwrap()
     }),
     ("p2m_set_mem_access in a block", |d, _| {
         i32::try_from(d.set_access(M2 + 3, 1, 0, access::R)).unwrap()

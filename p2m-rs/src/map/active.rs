@@ -75,8 +75,9 @@ impl ActiveTables {
     }
 
     /// Sets the access of one frame that is mapped in them. A page of the host's that has a
-    /// restriction is no part of a block, so it takes no memory; a block of a view has the view's
-    /// default access, and lifting that of one page takes a table.
+    /// restriction is no part of a block, so it takes no memory (nobody maps a block with a
+    /// restriction before mem_access is in use, and afterwards restrictions come in pages); a
+    /// block of a view has the view's default access, and lifting that of one page takes a table.
     ///
     /// Beside that, this fails for a dying domain, whose vCPUs will not run again; and after a
     /// failed IOTLB flush, which has shut the domain down.

@@ -62,7 +62,8 @@ pub(crate) fn merge(
     let Some(block) = block_of(below, level, entries) else {
         return false;
     };
-    // The table may be new, and the valid bit of its pointer still pending.
+    // A table that this call has made keeps a part with the old access, so it is not merged. If
+    // one ever is, its pointer's pending valid bit must not be set in the block's entry.
     if !table.load(index).valid_bit() {
         pending.complete();
     }

@@ -181,7 +181,12 @@ impl Domain {
 
     /// `p2m_set_mem_access()` with the mask of the hypercall.
     pub fn set_access(self, gfn: u64, nr: u32, start: u32, access: u32) -> i64 {
-        call!(p2m_set_mem_access(self.0, gfn, nr, start, 0x3F, access, 0))
+        self.set_access_masked(gfn, nr, start, 0x3F, access)
+    }
+
+    /// `p2m_set_mem_access()`, restartable where these bits of the number of pages are clear.
+    pub fn set_access_masked(self, gfn: u64, nr: u32, start: u32, mask: u32, access: u32) -> i64 {
+        call!(p2m_set_mem_access(self.0, gfn, nr, start, mask, access, 0))
     }
 
     /// `p2m_set_mem_access()` until it is through, as the hypercall does it.
