@@ -161,7 +161,35 @@ fn vmids_are_given_taken_back_and_started_anew() {
     call!(p2m_free_vmid(d.pointer()));
     assert_eq!(call!(p2m_alloc_vmid(d.pointer())), 0);
     assert_eq!(d.vmid(), 1);
+    // What a domain has given back is another's, and is not given back twice.
+    call!(p2m_free_vmid(d.pointer()));
+    let (next, other) = (w.raw_domain(false), w.raw_domain(false));
+    assert_eq!(call!(p2m_alloc_vmid(next.pointer())), 0);
+    call!(p2m_free_vmid(d.pointer()));
+    assert_eq!(call!(p2m_alloc_vmid(other.pointer())), 0);
+    assert_eq!((next.vmid(), other.vmid()), (1, 2));
     call!(p2m_vmid_allocator_init());
+}
+
+/// The register's field has all sixteen bits.
+#[test]
+fn with_16_bit_vmids_there_are_more_than_255_and_each_is_the_registers() {
+    let w = world(Config {
+        vmid16: true,
+        ..Config::default()
+    });
+    let domains: Vec<_> = (1..=257).map(|_| w.domain(0)).collect();
+    for (d, vmid) in domains.iter().zip(1_u16..) {
+        assert_eq!(d.vmid(), vmid);
+    }
+    for at in [0, 254, 255, 256] {
+        w.run(2, w.vcpu(domains[at]));
+        assert_eq!(w.registers(2).0 >> 48, at as u64 + 1);
+    }
+    w.run(2, w.toolstack(2));
+    // It comes back, in a word of the bitmap that is not the first.
+    w.destroy(domains[255]);
+    assert_eq!(w.domain(0).vmid(), 256);
 }
 
 /// Whoever had it before, even firmware: its last owner's end is not relied on.

@@ -398,3 +398,21 @@ fn a_pools_size_of_less_than_a_page_too_much_is_refused() {
     }
     assert_eq!((w.set_mempool_size(d, 6 << 12), d.pool_pages()), (0, 6));
 }
+
+/// The lowest frame that ever was mapped may be in the middle of a hole by now.
+#[test]
+fn relinquishing_that_begins_inside_a_hole_comes_to_the_last_page() {
+    let w = plain();
+    let (d, owner) = (guest(&w, 0), guest(&w, 1));
+    assert_eq!(d.insert(3, M2 - 3, ram(0) + 3, p2mt::RAM_RW), 0);
+    // The table goes as a whole; the lowest frame stays where it was.
+    assert_eq!(d.set_entry(0, M2, INVALID, p2mt::INVALID, access::RWX), 0);
+    assert_eq!(d.lowest_mapped(), 3);
+    assert_eq!(d.map_foreign(owner, M2, ram(1)), 0);
+    assert_eq!(w.references(ram(1)), 2);
+    d.set_dying_state(1);
+    assert_eq!(d.relinquish(), 0);
+    assert!(w.snapshot(d).is_empty());
+    assert_eq!(w.references(ram(1)), 1);
+    w.check();
+}
