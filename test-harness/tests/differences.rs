@@ -331,11 +331,12 @@ fn b11_a_mapping_whose_page_is_kept_for_a_device_is_counted_out() {
     assert!(d.remove(5, 1, ram(1)) < 0);
     w.forget_frame(ram(1));
     assert_eq!(d.mapping_stats(), [0; 4]);
-    // The same where another mapping takes its place.
+    // The same where another mapping takes its place, but the flush after that has the device
+    // forget the page, so it is not kept.
     assert_eq!(d.map_foreign(owner, 5, ram(1) + 1), 0);
     w.fail_iommu(Some(1));
     assert_eq!(d.insert(5, 1, ram(0), p2mt::RAM_RW), 0);
-    w.forget_frame(ram(1) + 1);
+    assert_eq!(w.references(ram(1) + 1), 1);
     assert_eq!(d.mapping_stats(), [0, 0, 0, 1]);
     w.check();
 }
@@ -473,5 +474,17 @@ fn b23_a_page_that_is_named_must_be_there() {
     }
     // Those that unmap what a toolstack has mapped are content with holes.
     assert_eq!(d.remove(M2 + 3, 4, page), 0);
+    w.check();
+}
+
+/// An entry whose rights alone change needs no break, so nothing has been flushed by then.
+#[test]
+fn b15_a_foreign_page_mapped_again_with_other_rights_is_put_after_the_flush() {
+    let w = plain();
+    let (d, owner) = (guest(&w, 0), guest(&w, 1));
+    assert_eq!(d.map_foreign(owner, 5, ram(1)), 0);
+    assert_eq!(d.set_access(5, 1, 0, access::R), 0);
+    assert_eq!(d.map_foreign(owner, 5, ram(1)), 0);
+    assert_eq!(w.references(ram(1)), 2);
     w.check();
 }

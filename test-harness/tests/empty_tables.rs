@@ -343,3 +343,23 @@ fn the_heap_gets_the_empty_tables_of_the_hardware_domain() {
     w.check();
     w.destroy(d);
 }
+
+#[test]
+fn the_table_below_a_level_0_root_goes_as_well() {
+    let w = world(Config {
+        ipa_bits: 48,
+        ..Config::default()
+    });
+    let d = small(&w, 3);
+    assert_eq!(insert(d, 5), 0);
+    assert_eq!(remove(d, 5), 0);
+    assert_eq!(w.free_pool_pages(d), 0);
+    let elsewhere = G1 << 9;
+    assert_eq!(
+        insert(d, elsewhere),
+        0,
+        "another entry of the root: all three"
+    );
+    w.check();
+    w.destroy(d);
+}

@@ -7,7 +7,7 @@
 mod common;
 
 use common::{access, errno, guest, p2mt, ram, world, G1, M2};
-use test_harness::{Config, Domain, Iommu, World, INVALID};
+use test_harness::{Config, Domain, Event, Iommu, World, INVALID};
 
 fn with_iommu(iommu: Iommu, ipa_bits: u32) -> World {
     world(Config {
@@ -251,4 +251,81 @@ fn a_failed_flush_does_not_stop_a_relinquish_half_way() {
     assert_eq!(w.iommu_failures(), 1);
     assert_eq!(w.snapshot(d).len(), 0);
     w.check();
+}
+
+/// The lack of tables is mended by a search for empty ones, and the call goes on; but the device
+/// may still reach what is unmapped by then.
+#[test]
+fn a_failed_flush_is_told_though_tables_ran_out_as_well() {
+    for empty_tables in [false, true] {
+        let w = with_iommu(Iommu::Coherent, 40);
+        let d = guest(&w, 0);
+        assert_eq!(d.insert(G1, G1, ram(1), p2mt::RAM_RW), 0);
+        if empty_tables {
+            assert_eq!(d.insert(2 * G1 + 5, 1, ram(0), p2mt::RAM_RW), 0);
+            assert_eq!(d.remove(2 * G1 + 5, 1, ram(0)), 0);
+        }
+        // Two are free; the hole takes three.
+        let used = d.pool_pages() - w.free_pool_pages(d);
+        assert_eq!(d.set_pool(used + 2), 0);
+        w.fail_iommu(Some(1));
+        let hole = d.set_entry(G1 + 77, 2 * M2, INVALID, 0, access::RWX);
+        assert_eq!(hole, errno::EIO, "empty tables: {empty_tables}");
+        w.check();
+        w.destroy(d);
+    }
+}
+
+#[test]
+fn after_a_failed_flush_all_of_the_hole_is_told_as_changed() {
+    let both = xen_sys::XS_IOMMU_FLUSHF_modified | xen_sys::XS_IOMMU_FLUSHF_added;
+    for (first, again) in [((M2 + 3, 100), (M2 + 3, 100)), ((M2, M2), (M2 + 5, 9))] {
+        let w = with_iommu(Iommu::Coherent, 40);
+        let d = guest(&w, 0);
+        map_all_kinds(d);
+        let remove = |(gfn, nr)| d.set_entry(gfn, nr, INVALID, 0, access::RWX);
+        w.fail_iommu(Some(1));
+        assert_eq!(remove(first), errno::EIO);
+        w.clear_events();
+        assert_eq!(remove(again), 0);
+        let told: Vec<_> = w
+            .events()
+            .into_iter()
+            .filter_map(|(_, event)| match event {
+                Event::IommuFlush { gfn, nr, flags, .. } => Some((gfn, nr, flags)),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(told, [(again.0, again.1, both)]);
+        w.abandon();
+    }
+}
+
+/// One flush is between break and make, and one after the make.
+#[test]
+fn a_replaced_foreign_page_is_put_if_either_flush_forgot_it() {
+    for n in [1, 2] {
+        let w = with_iommu(Iommu::Coherent, 40);
+        let (d, owner) = (guest(&w, 0), guest(&w, 1));
+        assert_eq!(d.map_foreign(owner, 5, ram(1)), 0);
+        w.fail_iommu(Some(n));
+        assert_eq!(d.insert(5, 1, ram(0), p2mt::RAM_RW), 0);
+        assert_eq!(w.iommu_failures(), 1);
+        assert_eq!(w.references(ram(1)), 1, "flush {n} failed");
+        w.check();
+    }
+}
+
+#[test]
+fn an_insertion_into_a_block_that_runs_out_of_tables_maps_a_prefix() {
+    let w = with_iommu(Iommu::Coherent, 40);
+    let d = guest(&w, 0);
+    assert_eq!(d.set_pool(2), 0);
+    assert_eq!(d.insert(G1, G1, ram(1), p2mt::RAM_RW), 0);
+    let rc = d.insert(G1 + 77, 2 * M2, ram(0), p2mt::RAM_RW);
+    assert_eq!(rc, errno::ENOMEM);
+    assert_eq!(d.lookup(G1 + M2 - 1).0, Some(ram(0) + M2 - 78));
+    assert_eq!(d.lookup(G1 + M2).0, Some(ram(1) + M2));
+    w.check();
+    w.destroy(d);
 }

@@ -92,3 +92,15 @@ fn a_living_domain_leaves_the_next_owners_m2p_alone_too() {
     assert_eq!(w.xenheap_gfn(ram(9)), Some(SEEN_AT));
     w.check();
 }
+
+/// A grant may be of a page of Xen's heap, which has its place in the guest elsewhere.
+#[test]
+fn a_granted_mapping_of_a_heap_page_leaves_its_m2p() {
+    let w = plain();
+    let d = guest(&w, 0);
+    heap_page_of(&w, ram(9), d);
+    assert_eq!(d.insert(5, 1, ram(9), p2mt::GRANT_RW), 0);
+    assert_eq!(d.remove_page(5, ram(9), 0), 0);
+    assert_eq!(w.xenheap_gfn(ram(9)), Some(SEEN_AT));
+    w.check();
+}
