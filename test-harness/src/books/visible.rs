@@ -38,4 +38,7 @@ pub(crate) struct Visible {
     pub(crate) private: Stores,
     /// Made to reachable tables.
     pub(crate) reachable: Stores,
+    /// Made to any tables since the CPU's last DSB SY, if there is an IOMMU: a device that
+    /// walks them may be outside of the domains of the other barriers.
+    pub(crate) for_devices: Stores,
 }

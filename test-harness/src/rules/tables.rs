@@ -237,7 +237,7 @@ impl State {
         }
         self.unpublished(cpu, mfn);
         if cleaned {
-            self.publish(cpu);
+            self.publish_to_devices(cpu);
             self.undirty(mfn);
         } else {
             self.dirty(mfn, 0..WORDS);
@@ -259,7 +259,7 @@ impl State {
     /// DC CVAC over a range of addresses: whole cache lines of 64 bytes.
     pub(crate) fn clean(&mut self, cpu: usize, address: usize, bytes: usize) {
         // DSB SY comes first and last.
-        self.publish(cpu);
+        self.publish_to_devices(cpu);
         self.cpus.walks_complete(cpu);
         self.event(cpu, Event::CleanRange { address, bytes });
         if self.tables.dirty.is_empty() {

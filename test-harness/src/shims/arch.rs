@@ -80,7 +80,7 @@ extern "C" fn xs_mock_isb() {
 #[unsafe(no_mangle)]
 extern "C" fn xs_mock_dsb_sy() {
     with(|m, cpu| {
-        m.publish(cpu);
+        m.publish_to_devices(cpu);
         m.cpus.walks_complete(cpu);
         m.event(cpu, Event::DsbSy);
     });

@@ -125,7 +125,7 @@ extern "C" fn flush_page_to_ram(mfn: c_ulong, sync_icache: bool) {
         m.event(cpu, Event::FlushPageToRam { mfn, sync_icache });
         m.devices.flushed_to_ram.push(mfn);
         // DSB SY comes first and last.
-        m.publish(cpu);
+        m.publish_to_devices(cpu);
         m.cpus.walks_complete(cpu);
         m.cleaned(mfn);
         if !m.frames.is_ram(mfn) {
