@@ -265,6 +265,7 @@ fn p4_an_iommu_is_told_of_each_change_as_what_it_is() {
         d.write_locked(|| {
             store(page, from);
             d.flush();
+            sys::arch::dsb_sy();
             xen!(xs_iommu_iotlb_flush(
                 d.pointer(),
                 slot_of,
@@ -329,6 +330,7 @@ fn p5_the_iotlb_is_flushed_between_break_and_make() {
     assert_eq!(d.insert(5, 1, ram(0), p2mt::RAM_RW), 0);
     let (page, word) = (slot(&w, d, 5, 3), w.entry(d, 5, 3));
     let told = |flags| {
+        sys::arch::dsb_sy();
         xen!(xs_iommu_iotlb_flush(d.pointer(), 5, 1, flags));
     };
     let (added, modified) = (sys::XS_IOMMU_FLUSHF_added, sys::XS_IOMMU_FLUSHF_modified);
@@ -410,6 +412,7 @@ fn p6_a_device_meets_what_was_mapped_or_what_will_be() {
     assert_eq!(d.insert(5, 1, ram(0), p2mt::RAM_RW), 0);
     let (page, word) = (slot(&w, d, 5, 3), w.entry(d, 5, 3));
     let told = |flags| {
+        sys::arch::dsb_sy();
         xen!(xs_iommu_iotlb_flush(d.pointer(), 5, 1, flags));
     };
     // One after the other, each with its break and its flushes.

@@ -5,8 +5,8 @@
 mod common;
 
 use common::by_hand::{broken, raw_store, slot, xen};
-use common::{guest, p2mt, plain, ram};
-use test_harness::{Stage1Entry, World};
+use common::{behind, guest, p2mt, plain, ram, world};
+use test_harness::{Iommu, Stage1Entry, World};
 use xen_sys as sys;
 use xen_sys::arch;
 
@@ -127,6 +127,33 @@ fn t9_dsb_nsh_shows_a_store_to_this_cpu_only() {
             d.write_locked(|| {
                 raw_store(page, word + (1 << 12));
                 publish();
+            });
+        });
+        let expected = if is_enough { &NONE[..] } else { &["T9"] };
+        assert_eq!(found, expected);
+        w.abandon();
+    }
+}
+
+/// A device that walks the tables may be outside of the domain of the other barriers.
+#[test]
+fn t9_only_dsb_sy_shows_a_store_to_devices() {
+    let barriers: [(fn(), bool); 3] = [
+        (arch::dsb_ishst, false),
+        (arch::dsb_ish, false),
+        (arch::dsb_sy, true),
+    ];
+    for (publish, is_enough) in barriers {
+        let w = world(behind(Iommu::Coherent));
+        let d = guest(&w, 0);
+        assert_eq!(d.insert(5, 1, ram(0), p2mt::RAM_RW), 0);
+        let (page, word) = (slot(&w, d, 6, 3), w.entry(d, 5, 3));
+        let found = broken(&w, || {
+            d.write_locked(|| {
+                raw_store(page, word + (1 << 12));
+                publish();
+                let added = sys::XS_IOMMU_FLUSHF_added;
+                xen!(xs_iommu_iotlb_flush(d.pointer(), 6, 1, added));
             });
         });
         let expected = if is_enough { &NONE[..] } else { &["T9"] };

@@ -182,6 +182,7 @@ fn x1_no_table_is_cleared_by_bytes_while_devices_walk_it() {
         })
     };
     let tell = || {
+        sys::arch::dsb_sy();
         xen!(xs_iommu_iotlb_flush(
             d.pointer(),
             0,
@@ -193,6 +194,7 @@ fn x1_no_table_is_cleared_by_bytes_while_devices_walk_it() {
     assert_eq!(removed(&tell), NONE);
     d.write_locked(|| {
         store(above, word);
+        sys::arch::dsb_sy();
         xen!(xs_iommu_iotlb_flush(
             d.pointer(),
             0,

@@ -9,7 +9,7 @@
 use super::State;
 use crate::books::tables::Table;
 use crate::books::visible::Stores;
-use crate::config::Iommu;
+use crate::ground::config::Iommu;
 use crate::ground::event::Mfn;
 
 impl State {
