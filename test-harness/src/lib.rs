@@ -30,7 +30,7 @@
 //! | T6 | interrupts are off while a foreign VTTBR_EL2 is loaded, and it is put back |
 //! | T7 | a VMID is one domain's, flushed before that runs; a CPU's TLB is flushed before another of its vCPUs runs there, both stages before tables of another view are walked |
 //! | T8 | a table's entries are visible to walkers before it can be walked to |
-//! | T9 | so are all stores to reachable tables, before the unlock; and all by a DSB SY, before the IOTLB flush |
+//! | T9 | so are all stores to reachable tables, before the unlock and the IOTLB flush; the latter by a DSB SY, where devices walk them |
 //! | T10 | no register that controls the EL1&0 translation regime is written while walks of a guest may be in flight |
 //! | T11 | a CPU's instruction cache is invalidated before another vCPU of a domain runs there |
 //! | V1 | a view maps what the host p2m maps: at the same frame or, for one that was remapped, at its source |

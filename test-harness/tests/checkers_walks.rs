@@ -6,7 +6,7 @@ mod common;
 
 use common::by_hand::{broken, raw_store, slot, xen};
 use common::{behind, guest, p2mt, plain, ram, world};
-use test_harness::{Iommu, Stage1Entry, World};
+use test_harness::{Domain, Iommu, Stage1Entry, World};
 use xen_sys as sys;
 use xen_sys::arch;
 
@@ -109,6 +109,21 @@ fn t10_what_traps_is_nothing_that_a_walk_looks_at() {
     assert_eq!(broken(&w, trap), NONE);
 }
 
+/// The rules that are broken if an entry is written, with the lock held, and `then` follows.
+fn after_a_store(w: World, then: impl Fn(Domain)) -> Vec<&'static str> {
+    let d = guest(&w, 0);
+    assert_eq!(d.insert(5, 1, ram(0), p2mt::RAM_RW), 0);
+    let (page, word) = (slot(&w, d, 6, 3), w.entry(d, 5, 3));
+    let found = broken(&w, || {
+        d.write_locked(|| {
+            raw_store(page, word + (1 << 12));
+            then(d);
+        });
+    });
+    w.abandon();
+    found
+}
+
 /// A walker of another CPU is not in the non-shareable domain.
 #[test]
 fn t9_dsb_nsh_shows_a_store_to_this_cpu_only() {
@@ -119,19 +134,9 @@ fn t9_dsb_nsh_shows_a_store_to_this_cpu_only() {
         (arch::dsb_sy, true),
     ];
     for (publish, is_enough) in barriers {
-        let w = plain();
-        let d = guest(&w, 0);
-        assert_eq!(d.insert(5, 1, ram(0), p2mt::RAM_RW), 0);
-        let (page, word) = (slot(&w, d, 6, 3), w.entry(d, 5, 3));
-        let found = broken(&w, || {
-            d.write_locked(|| {
-                raw_store(page, word + (1 << 12));
-                publish();
-            });
-        });
+        let found = after_a_store(plain(), |_| publish());
         let expected = if is_enough { &NONE[..] } else { &["T9"] };
         assert_eq!(found, expected);
-        w.abandon();
     }
 }
 
@@ -144,21 +149,13 @@ fn t9_only_dsb_sy_shows_a_store_to_devices() {
         (arch::dsb_sy, true),
     ];
     for (publish, is_enough) in barriers {
-        let w = world(behind(Iommu::Coherent));
-        let d = guest(&w, 0);
-        assert_eq!(d.insert(5, 1, ram(0), p2mt::RAM_RW), 0);
-        let (page, word) = (slot(&w, d, 6, 3), w.entry(d, 5, 3));
-        let found = broken(&w, || {
-            d.write_locked(|| {
-                raw_store(page, word + (1 << 12));
-                publish();
-                let added = sys::XS_IOMMU_FLUSHF_added;
-                xen!(xs_iommu_iotlb_flush(d.pointer(), 6, 1, added));
-            });
+        let found = after_a_store(world(behind(Iommu::Coherent)), |d| {
+            publish();
+            let added = sys::XS_IOMMU_FLUSHF_added;
+            xen!(xs_iommu_iotlb_flush(d.pointer(), 6, 1, added));
         });
         let expected = if is_enough { &NONE[..] } else { &["T9"] };
         assert_eq!(found, expected);
-        w.abandon();
     }
 }
 

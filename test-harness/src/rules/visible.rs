@@ -4,7 +4,8 @@
 //! - T8: while a table could not be walked to, its stores may wait; all are
 //!   published before an entry makes it reachable;
 //! - T9: all stores to reachable tables are published when the write lock is
-//!   dropped, and all stores by a DSB SY before the IOMMU is told.
+//!   dropped, and before the IOMMU is told; those to the host p2m's tables, which
+//!   devices walk, by a DSB SY then.
 
 use super::State;
 use crate::books::tables::Table;

@@ -39,6 +39,7 @@ extern "C" fn xs_iommu_iotlb_flush(
 ) -> c_int {
     with(|m, cpu| {
         m.check_cleaned(d.addr(), "when the IOTLB is flushed");
+        m.check_published(d.addr(), "when the IOTLB is flushed");
         m.check_published_to_devices(d.addr());
         if nr == 0 || dfn == c_ulong::MAX || !has_iommu(m, d) {
             let what = format!("IOTLB flush of {nr} frames from {dfn:#x} on, which asks for none");
