@@ -42,6 +42,26 @@ static int clear_place(struct monitor *m)
     return 0;
 }
 
+// Whether a monitor is connected: the default access can be read only then. Asked before anything is changed.
+static int is_connected(struct monitor *m)
+{
+    xenmem_access_t access;
+
+    return xc_get_mem_access(m->xc, m->domain, ~0ull, &access) == 0;
+}
+
+// What has been opened, but for the domain, which goes on as it was. Keeps errno.
+static void monitor_free(struct monitor *m)
+{
+    int error = errno;
+
+    if ( m->evtchn )
+        xenevtchn_close(m->evtchn);
+    if ( m->xc )
+        xc_interface_close(m->xc);
+    errno = error;
+}
+
 // EBUSY: another monitor is connected, or one died without xc_monitor_disable.
 int monitor_open(struct monitor *m, uint32_t domain)
 {
@@ -55,8 +75,14 @@ int monitor_open(struct monitor *m, uint32_t domain)
     // Paused until the ring is set up: a vCPU that met a restriction meanwhile would put an event into the
     // ring, and SHARED_RING_INIT would wipe it out.
     if ( !m->xc || !m->evtchn || xc_domain_pause(m->xc, domain) )
+    {
+        monitor_free(m);
         return -1;
-    m->page = clear_place(m) || make_room(m) ? NULL : xc_monitor_enable(m->xc, domain, &remote);
+    }
+    if ( is_connected(m) )
+        errno = EBUSY;
+    else if ( clear_place(m) == 0 && make_room(m) == 0 )
+        m->page = xc_monitor_enable(m->xc, domain, &remote);
     if ( m->page )
     {
         SHARED_RING_INIT((vm_event_sring_t *)m->page);
@@ -67,16 +93,18 @@ int monitor_open(struct monitor *m, uint32_t domain)
     if ( m->page && m->port < 0 )
     {
         // Connected, and deaf: vCPUs would wait for its answers.
+        xc_monitor_disable(m->xc, domain);
         munmap(m->page, XC_PAGE_SIZE);
         m->page = NULL;
-        xc_monitor_disable(m->xc, domain);
     }
     xc_domain_unpause(m->xc, domain);
     errno = error;
+    if ( !m->page )
+        monitor_free(m);
     return m->page ? 0 : -1;
 }
 
-// The next event; 0 if there was none for so long.
+// The next event: 1; 0 if there was none for so long; -1 is an error, EINTR if a signal was handled meanwhile.
 int monitor_next(struct monitor *m, vm_event_request_t *event, int milliseconds)
 {
     struct pollfd fd = { .fd = xenevtchn_fd(m->evtchn), .events = POLLIN };
@@ -151,8 +179,15 @@ static int answer_all(struct monitor *m, int milliseconds)
     vm_event_request_t event;
     int count = 0;
 
-    while ( count < MANY && monitor_next(m, &event, milliseconds) == 1 )
+    while ( count < MANY )
     {
+        int rc = monitor_next(m, &event, milliseconds);
+
+        // A signal is no silence.
+        if ( rc < 0 && errno == EINTR )
+            continue;
+        if ( rc != 1 )
+            break;
         monitor_answer(m, &event);
         count++;
     }
@@ -179,21 +214,24 @@ static int pause_when_quiet(struct monitor *m)
 }
 
 // Lift the restrictions before, and switch the other kinds of events off: this does neither. EBUSY: events do not end,
-// and the monitor is still connected.
+// or a vCPU waits for a slot; the monitor is still connected, and can answer and try again.
 int monitor_close(struct monitor *m)
 {
     int rc = pause_when_quiet(m);
 
+    if ( rc == 0 )
+    {
+        int error;
+
+        rc = xc_monitor_disable(m->xc, m->domain);
+        error = errno;
+        xc_domain_unpause(m->xc, m->domain);
+        errno = error;
+    }
     if ( rc && errno == EBUSY )
         return rc;
     // Xen frees the page when nobody has it any more.
     munmap(m->page, XC_PAGE_SIZE);
-    if ( rc == 0 )
-    {
-        rc = xc_monitor_disable(m->xc, m->domain);
-        xc_domain_unpause(m->xc, m->domain);
-    }
-    xenevtchn_close(m->evtchn);
-    xc_interface_close(m->xc);
+    monitor_free(m);
     return rc;
 }
