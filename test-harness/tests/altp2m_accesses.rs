@@ -7,7 +7,7 @@ mod common;
 use common::views::Viewed;
 use common::{access, effects, errno, p2mt, ram};
 use p2m_rs::types::access::P2mAccess;
-use test_harness::Preempt;
+use test_harness::{Preempt, Waiting};
 
 const PAGES: u64 = 0x1000;
 const MAPPED: u32 = 700;
@@ -139,4 +139,15 @@ fn the_default_access_of_a_range_in_a_view_is_the_hosts() {
     assert_eq!(rc, 0);
     are_set(&v, n, 0..8, access::RX);
     v.w.check();
+}
+
+#[test]
+fn a_range_in_a_view_stops_for_whatever_waits() {
+    for waiting in [Waiting::Softirq, Waiting::Event] {
+        let (v, n) = scene();
+        v.w.preempt_for(Preempt::Always, waiting);
+        let rc = v.d.set_accesses_in_view(n, PAGES, (65, 0, MASK), access::R);
+        assert_eq!(rc, 64, "{waiting:?}");
+        v.w.check();
+    }
 }

@@ -8,7 +8,7 @@
 mod common;
 
 use common::views::{ipa, Viewed};
-use common::{errno, p2mt, ram, M2};
+use common::{access, errno, p2mt, ram, M2};
 use p2m_rs::types::access::P2mAccess;
 use test_harness::{Config, Event, Preempt, Vcpu};
 
@@ -285,4 +285,40 @@ fn the_views_of_a_dying_domain_are_emptied_once() {
     assert_eq!(first.vmid, 9 + 1);
     v.w.preempt(Preempt::Never);
     v.w.destroy(v.d);
+}
+
+#[test]
+fn the_accesses_of_64_pages_of_a_view_are_set_with_one_flush() {
+    let (v, n, _) = machine();
+    for page in 0..64 {
+        assert!(v.read(0, PAGE + page).is_some());
+    }
+    let set = || {
+        let rc = v.d.set_accesses_in_view(n, PAGE, (64, 0, 0x3F), access::R);
+        assert_eq!(rc, 0);
+    };
+    let expected = Cost {
+        vmid: 1,
+        ipa: 0,
+        local: 0,
+        stores: 64,
+        tables: 0,
+    };
+    assert_eq!(cost(&v, set), expected);
+}
+
+/// All tables of a domain have its VMID, so those that are loaded do, whichever these are.
+#[test]
+fn a_flush_for_a_guest_in_a_view_loads_no_other_tables() {
+    let (v, n, _) = machine();
+    let other = v.create();
+    for number in [n, other] {
+        assert_eq!(v.set_access(number, PAGE, P2mAccess::Rw), Ok(()));
+    }
+    v.w.clear_events();
+    assert_eq!(v.set_access(other, PAGE, P2mAccess::R), Ok(()));
+    assert_eq!(v.d.remove(PAGE, 1, ram(0)), 0);
+    let loads = common::count(&v.w, |event| matches!(event, Event::WriteRegister { .. }));
+    assert_eq!(loads, 0);
+    v.w.check();
 }

@@ -5,12 +5,13 @@
 mod common;
 
 use common::views::{ipa, Viewed};
-use common::{p2mt, ram, M2};
+use common::{access, errno, p2mt, ram, M2};
 use p2m_rs::map::views::fill;
 use p2m_rs::p2m::views::Number;
 use p2m_rs::types::access::P2mAccess;
 use p2m_rs::types::addr::Gfn;
 use p2m_rs::types::errno::Errno;
+use test_harness::INVALID;
 
 const PAGES: u64 = 0x1000;
 const BLOCK: u64 = 16 * M2;
@@ -225,5 +226,54 @@ fn a_frame_that_is_shown_no_more_is_the_hosts_again_and_others_stay() {
         let shows = v.remap(none, PAGES + 4, PAGES);
         assert_eq!(shows, Err(Errno::EINVAL), "{none}");
     }
+    v.w.check();
+}
+
+#[test]
+fn of_blocks_side_by_side_only_those_of_the_range_are_forgotten() {
+    let (v, n) = scene();
+    let mfn = ram(0) + BLOCK;
+    assert_eq!(v.d.insert(BLOCK, 4 * M2, mfn, p2mt::RAM_RW), 0);
+    for block in 0..4 {
+        assert!(v.read(0, BLOCK + block * M2).is_some());
+    }
+    assert_eq!(v.d.remove(BLOCK + M2, M2, mfn + M2), 0);
+    let left: Vec<u64> = v.w.view_snapshot(v.view(n)).into_keys().collect();
+    assert_eq!(left, [0, 2, 3].map(|block| BLOCK + block * M2));
+    v.w.check();
+}
+
+#[test]
+fn ranges_that_wrap_are_none_of_a_views() {
+    let (v, n) = scene();
+    assert_eq!(v.set_access(n, PAGES, P2mAccess::R), Ok(()));
+    assert_eq!(v.remap(n, PAGES + 1, PAGES + 2), Ok(()));
+    assert_eq!(v.forget_remapping(n, INVALID), Ok(()));
+    for gfn in [1 << 52, INVALID - 1, INVALID] {
+        let rc = v.d.insert(gfn, 100, ram(0), p2mt::RAM_RW);
+        assert_eq!(rc, errno::EINVAL, "{gfn:#x}");
+        let rc = v.d.remove(gfn, u64::MAX, ram(0));
+        assert_eq!(rc, errno::EINVAL, "{gfn:#x}");
+    }
+    assert_eq!(v.access(n, PAGES), Some(P2mAccess::R));
+    // From a source on: the view is emptied before the range is refused.
+    let rc = v.d.set_entry(PAGES + 2, u64::MAX, INVALID, 0, access::RWX);
+    assert_eq!(rc, errno::EINVAL);
+    assert_eq!(v.access(n, PAGES), Some(P2mAccess::Rwx));
+    v.w.check();
+}
+
+/// That is how Xen maps a grant table's frames and shared_info over a guest's RAM.
+#[test]
+fn what_p2m_set_entry_maps_is_forgotten_in_views() {
+    let (v, n) = scene();
+    for gfn in PAGES..PAGES + 8 {
+        assert_eq!(v.set_access(n, gfn, P2mAccess::R), Ok(()));
+    }
+    let mfn = ram(0) + M2;
+    let rc = v.d.set_entry(PAGES + 2, 4, mfn, p2mt::RAM_RW, access::RWX);
+    assert_eq!(rc, 0);
+    let left: Vec<u64> = v.w.view_snapshot(v.view(n)).into_keys().collect();
+    assert_eq!(left, [0, 1, 6, 7].map(|page| PAGES + page));
     v.w.check();
 }

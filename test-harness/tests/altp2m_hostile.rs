@@ -434,3 +434,73 @@ fn a18_what_forgetting_costs_does_not_grow_with_the_holes_of_a_view() {
     // Each is read and written.
     assert!(pages <= without + 1200, "{pages}, {without} without");
 }
+
+/// All that a view has is blocks, beside each gigabyte of which something was set.
+#[test]
+fn a18_the_search_for_copies_to_drop_has_a_bound_where_blocks_are_copied() {
+    let v = Viewed::on(test_harness::Config {
+        ipa_bits: 48,
+        log_capacity: 1 << 18,
+        ..test_harness::Config::default()
+    });
+    assert_eq!(v.d.set_pool(2048), 0);
+    assert_eq!(v.d.insert(PAGES, 1, ram(0), p2mt::RAM_RW), 0);
+    let n = v.create();
+    v.vcpu_in(0, n);
+    // In each gigabyte a block, a page that was set, and so on.
+    for i in 1..300 {
+        for half in 0..256 {
+            let gfn = i * G1 + half * 2 * M2;
+            let mfn = ram(0) + (1 + half) * M2;
+            assert_eq!(v.d.insert(gfn, M2, mfn, p2mt::RAM_RW), 0);
+            assert_eq!(v.read(0, gfn), Some(mfn));
+        }
+        assert_eq!(v.d.insert(i * G1 + M2, 1, ram(0), p2mt::RAM_RW), 0);
+        assert_eq!(v.set_access(n, i * G1 + M2, P2mAccess::R), Ok(()));
+    }
+    assert_eq!(v.d.set_pool(v.used()), 0);
+    v.w.clear_events();
+    assert!(v.w.on_cpu(0, || v.d.resolve(PAGES)));
+    assert_eq!(v.w.fate(v.d).0, 1);
+    let (entries, flushes) = most_under_one_lock(&v);
+    assert!((32768..=4 * 32768).contains(&entries), "{entries}");
+    assert_eq!(flushes, 0);
+    v.w.check();
+}
+
+#[test]
+fn a18_copies_that_give_way_go_with_one_flush() {
+    let v = Viewed::on(test_harness::Config {
+        log_capacity: 1 << 17,
+        ..test_harness::Config::default()
+    });
+    assert_eq!(v.d.set_pool(256), 0);
+    let page = |i: u64| 0x10_0000 + i * M2;
+    for i in 0..=40 {
+        assert_eq!(v.d.insert(page(i), 1, ram(0) + i, p2mt::RAM_RW), 0);
+    }
+    let n = v.create();
+    v.vcpu_in(0, n);
+    for i in 0..40 {
+        assert!(v.read(0, page(i)).is_some());
+    }
+    assert_eq!(v.d.set_pool(v.used()), 0);
+    v.w.clear_events();
+    assert_eq!(v.read(0, page(40)), Some(ram(0) + 40));
+    assert_eq!(most_under_one_lock(&v).1, 1);
+    v.w.check();
+}
+
+#[test]
+fn a12_a_vcpu_in_no_view_comes_between_two_in_one_view() {
+    let v = with_ram();
+    let n = v.create();
+    assert_eq!(v.remap(n, PAGES + 1, PAGES + 2), Ok(()));
+    let vcpus = [n, n, 0].map(|number| v.vcpu_in(0, number));
+    for (turn, page) in [(0, 2), (2, 1), (1, 2)] {
+        // Rule T7 watches.
+        v.w.run(0, vcpus[turn]);
+        assert_eq!(v.read(0, PAGES + 1), Some(ram(0) + page));
+    }
+    v.w.check();
+}

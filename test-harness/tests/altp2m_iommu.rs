@@ -456,3 +456,21 @@ fn devices_come_to_everything_at_once_also_when_the_guest_begins_in_a_view() {
         s.v.w.check();
     }
 }
+
+#[test]
+fn a_page_leaves_the_tlbs_of_views_first_whichever_view_has_copied_it() {
+    for config in machines() {
+        for has_it in [0, 1] {
+            let s = Scene::with_views(config);
+            let (n, other) = s.views.unwrap();
+            let without = [other, n][has_it];
+            assert_eq!(s.v.forget_remapping(without, FOREIGN), Ok(()));
+            let steps = steps(&s, FOREIGN, || {
+                assert_eq!(s.v.d.remove(FOREIGN, 1, ram(1)), 0);
+            });
+            let host = steps.iter().position(|step| *step == Step::Host);
+            assert_eq!(&steps[..host.unwrap()], &[Step::View, Step::Tlbi]);
+            s.v.w.check();
+        }
+    }
+}

@@ -13,6 +13,7 @@ use p2m_rs::p2m::views::Number;
 use p2m_rs::types::access::P2mAccess;
 use p2m_rs::types::addr::Gfn;
 use p2m_rs::types::errno::Errno;
+use test_harness::{Preempt, Waiting};
 
 /// The first of the blocks of 2 MiB.
 const BLOCK: u64 = 0x4000;
@@ -369,7 +370,7 @@ fn a10_what_could_not_be_shown_elsewhere_is_no_source() {
 
 /// To set one page of a gigabyte takes two tables.
 #[test]
-fn a10_a_gigabyte_for_which_there_are_too_few_tables_stays_mapped_as_it_was() {
+fn a10_a_gigabyte_for_which_there_are_too_few_tables_shows_what_it_did() {
     type Call = (&'static str, fn(&Scene) -> Result<(), Errno>);
     let calls: [Call; 2] = [
         ("an access", |s| {
@@ -382,13 +383,22 @@ fn a10_a_gigabyte_for_which_there_are_too_few_tables_stays_mapped_as_it_was() {
             for tables in [0, 1] {
                 let s = Scene::new(shape);
                 s.copy_blocks();
+                // So that no table of either view can give way.
+                for number in [s.n, s.other] {
+                    assert_eq!(s.v.set_access(number, FIRST + G1, P2mAccess::R), Ok(()));
+                }
                 assert_eq!(s.v.d.set_pool(s.v.used() + tables), 0);
                 assert_eq!(call(&s), Err(Errno::ENOMEM), "{what}");
                 assert_eq!(s.v.access(s.n, FIRST + 5), Some(P2mAccess::Rwx));
+                // (What it was split into is a mere copy, too, and may have given way.)
                 for page in [0, 4, 5, 6, M2 - 1, M2, G1 - 1] {
                     let gpa = ipa(FIRST + page);
-                    assert_eq!(s.v.w.guest_reads(0, gpa), Some(ipa(ram(0) + page)));
+                    assert_eq!(s.v.read(0, FIRST + page), Some(ram(0) + page));
                     assert!(s.v.w.guest_can(0, gpa, true) && s.v.w.guest_can_execute(0, gpa));
+                }
+                assert_eq!(s.v.w.fate(s.v.d).0, 0);
+                for number in [s.n, s.other] {
+                    assert_eq!(s.v.access(number, FIRST + G1), Some(P2mAccess::R));
                 }
                 s.v.w.check();
                 assert_eq!(s.v.d.set_pool(s.v.used() + 2), 0);
@@ -396,5 +406,129 @@ fn a10_a_gigabyte_for_which_there_are_too_few_tables_stays_mapped_as_it_was() {
                 s.v.w.check();
             }
         }
+    }
+}
+
+/// The calls, and a guest that comes to a page.
+fn calls_and_a_fault() -> impl Iterator<Item = Call> {
+    let fault: Call = ("a fault", |v, _| {
+        i32::from(v.read(0, BLOCK + 40 * M2).is_none())
+    });
+    calls().into_iter().chain([fault])
+}
+
+/// Tables of the host p2m in which nothing is mapped; the pool is empty afterwards, as it was.
+fn add_empty_tables(v: &Viewed, tables: u64) {
+    assert_eq!(v.d.set_pool(v.used() + tables), 0);
+    for table in 50..50 + tables {
+        let (gfn, mfn) = (BLOCK + table * M2, ram(0) + table);
+        assert_eq!(v.d.insert(gfn, 1, mfn, p2mt::RAM_RW), 0);
+        assert_eq!(v.d.remove(gfn, 1, mfn), 0);
+    }
+    assert_eq!(v.w.free_pool_pages(v.d), 0);
+}
+
+/// Who sets an access can call again. All others must find a table, whatever waits for the CPU.
+#[test]
+fn a10_a_table_is_found_also_where_preemption_is_due() {
+    for (what, call) in calls_and_a_fault() {
+        for copies in [true, false] {
+            let (v, n) = if copies {
+                with_tables(40)
+            } else {
+                with_settings(40)
+            };
+            add_host_block(&v);
+            if !copies {
+                add_empty_tables(&v, 1);
+            }
+            v.w.preempt(Preempt::Always);
+            let sets = ["an access in the view", "a restriction of the host's"];
+            let expected = if sets.contains(&what) {
+                Errno::ENOMEM.to_c()
+            } else {
+                0
+            };
+            assert_eq!(call(&v, n), expected, "{what}, copies: {copies}");
+            assert_eq!(v.w.fate(v.d).0, 0, "{what}");
+            v.w.preempt(Preempt::Never);
+            assert_eq!(call(&v, n), 0, "{what}, copies: {copies}");
+            v.w.check();
+        }
+    }
+}
+
+#[test]
+fn a10_copies_give_way_where_empty_tables_are_too_few() {
+    let (v, _) = with_tables(40);
+    assert_eq!(v.d.set_pool(v.used() + 2), 0);
+    assert_eq!(v.d.insert(3 * G1, 1, ram(0) + 99, p2mt::RAM_RW), 0);
+    // The view needs two.
+    add_empty_tables(&v, 1);
+    assert_eq!(v.read(0, 3 * G1), Some(ram(0) + 99));
+    assert_eq!(v.w.fate(v.d).0, 0);
+    v.w.check();
+}
+
+#[test]
+fn a10_copies_stay_as_long_as_the_host_has_an_empty_table() {
+    for (what, call) in calls_and_a_fault() {
+        let (v, n) = with_tables(40);
+        add_host_block(&v);
+        add_empty_tables(&v, 1);
+        let before = v.w.view_snapshot(v.view(n));
+        assert_eq!(call(&v, n), 0, "{what}");
+        let after = v.w.view_snapshot(v.view(n));
+        let stays = |gfn: &u64| after.contains_key(gfn);
+        assert!(before.keys().all(stays), "{what}");
+        v.w.check();
+    }
+}
+
+/// Pages of a block of the host's, where something was set in the view, and set back.
+#[test]
+fn a10_pages_that_are_as_the_hosts_block_give_way() {
+    let v = Viewed::plain();
+    assert_eq!(v.d.set_pool(256), 0);
+    assert_eq!(v.d.insert(BLOCK, 1, ram(0), p2mt::RAM_RW), 0);
+    let n = v.create();
+    v.vcpu_in(0, n);
+    for i in 0..20 {
+        let gfn = HOST_BLOCK + i * M2;
+        let mfn = ram(0) + M2 * (1 + i);
+        assert_eq!(v.d.insert(gfn, M2, mfn, p2mt::RAM_RW), 0);
+        assert!(v.read(0, gfn).is_some());
+        for access in [P2mAccess::R, P2mAccess::Rwx] {
+            assert_eq!(v.set_access(n, gfn + 7, access), Ok(()));
+        }
+    }
+    assert_eq!(v.d.set_pool(v.used()), 0);
+    assert_eq!(v.read(0, BLOCK), Some(ram(0)));
+    assert_eq!(v.w.fate(v.d).0, 0);
+    v.w.check();
+}
+
+#[test]
+fn a10_a_view_that_is_empty_has_no_table_that_gives_way() {
+    // Ten tables are mere copies, which are too few.
+    let (v, _) = with_settings(30);
+    for _ in 0..8 {
+        v.create();
+    }
+    assert!(v.w.on_cpu(0, || v.d.resolve(BLOCK + 40 * M2)));
+    assert_eq!(v.w.fate(v.d).0, 1, "domain_crash()");
+    v.w.check();
+}
+
+#[test]
+fn a10_the_search_of_a_call_ends_for_whatever_waits() {
+    for waiting in [Waiting::Softirq, Waiting::Event] {
+        let (v, n) = with_tables(40);
+        v.w.preempt_for(Preempt::Always, waiting);
+        let set = || v.set_access(n, BLOCK + 40 * M2, P2mAccess::R);
+        assert_eq!(set(), Err(Errno::ENOMEM), "{waiting:?}");
+        v.w.preempt(Preempt::Never);
+        assert_eq!(set(), Ok(()));
+        v.w.check();
     }
 }

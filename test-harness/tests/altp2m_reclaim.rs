@@ -5,8 +5,9 @@
 mod common;
 
 use common::views::{ipa, Viewed};
-use common::{p2mt, ram, M2};
+use common::{p2mt, ram, G1, M2};
 use p2m_rs::types::access::P2mAccess;
+use p2m_rs::types::errno::Errno;
 use test_harness::Config;
 
 /// The first of the blocks of 2 MiB.
@@ -115,6 +116,99 @@ fn a10_views_in_which_nothing_is_mapped_hide_no_copies_of_another() {
         assert_eq!(v.d.set_pool(v.used()), 0);
         assert_eq!(v.read(0, BLOCK + 40 * M2), Some(ram(0) + 40), "{n:?}");
         assert_eq!(v.w.fate(v.d).0, 0, "{n:?}");
+        v.w.check();
+    }
+}
+
+/// Each block lies in a gigabyte of its own, so that its copy takes a table of level 2.
+#[test]
+fn a10_tables_of_copied_blocks_give_way() {
+    for ipa_bits in [40, 48] {
+        let v = Viewed::on(Config {
+            ipa_bits,
+            ..Config::default()
+        });
+        assert_eq!(v.d.set_pool(256), 0);
+        for i in 1..=40 {
+            assert_eq!(v.d.insert(i * G1, M2, ram(0) + i * M2, p2mt::RAM_RW), 0);
+        }
+        let n = v.create();
+        v.vcpu_in(0, n);
+        for i in 1..40 {
+            assert!(v.read(0, i * G1).is_some());
+        }
+        assert_eq!(v.d.set_pool(v.used()), 0);
+        assert_eq!(v.set_access(n, 40 * G1, P2mAccess::R), Ok(()));
+        // The guest comes to all of them again, over and over.
+        for _round in 0..3 {
+            for i in 1..=40 {
+                assert_eq!(v.read(0, i * G1), Some(ram(0) + i * M2), "{ipa_bits}");
+            }
+        }
+        assert_eq!(v.w.fate(v.d).0, 0);
+        assert_eq!(v.access(n, 40 * G1), Some(P2mAccess::R));
+        v.w.check();
+    }
+}
+
+/// Beside a block, a table of pages may have something that was set.
+#[test]
+fn a10_tables_of_blocks_stay_where_something_was_set_below() {
+    let v = Viewed::plain();
+    assert_eq!(v.d.set_pool(256), 0);
+    for i in 0..=40 {
+        assert_eq!(
+            v.d.insert(i * G1, 2 * M2, ram(0) + 2 * i * M2, p2mt::RAM_RW),
+            0
+        );
+    }
+    let n = v.create();
+    v.vcpu_in(0, n);
+    for i in 0..40 {
+        assert!(v.read(0, i * G1).is_some());
+        assert_eq!(v.set_access(n, i * G1 + M2 + 7, P2mAccess::R), Ok(()));
+    }
+    assert_eq!(v.d.set_pool(v.used()), 0);
+    assert_eq!(v.set_access(n, 40 * G1, P2mAccess::R), Err(Errno::ENOMEM));
+    for i in 0..40 {
+        assert_eq!(v.access(n, i * G1 + M2 + 7), Some(P2mAccess::R), "{i}");
+    }
+    v.w.check();
+}
+
+/// Many blocks are looked at at little cost, so that the copies of pages behind them are found.
+#[test]
+fn a10_copied_blocks_hide_no_copies_of_pages() {
+    for ipa_bits in [40, 48] {
+        let v = Viewed::on(Config {
+            ipa_bits,
+            log_capacity: 1 << 18,
+            ..Config::default()
+        });
+        assert_eq!(v.d.set_pool(256), 0);
+        let blocks = 11_000;
+        let n = v.create();
+        v.vcpu_in(0, n);
+        // One page in each gigabyte was set, so that no table of blocks can go.
+        for i in 0..blocks {
+            let (gfn, mfn) = (G1 + i * M2, ram(0) + (1 + i % 8000) * M2);
+            assert_eq!(v.d.insert(gfn, M2, mfn, p2mt::RAM_RW), 0);
+            if i % 512 == 511 {
+                assert_eq!(v.set_access(n, gfn, P2mAccess::R), Ok(()));
+            } else {
+                assert!(v.read(0, gfn).is_some());
+            }
+        }
+        let page = |i: u64| 40 * G1 + i * M2;
+        for i in 0..=20 {
+            assert_eq!(v.d.insert(page(i), 1, ram(0) + i, p2mt::RAM_RW), 0);
+        }
+        for i in 0..20 {
+            assert!(v.read(0, page(i)).is_some());
+        }
+        assert_eq!(v.d.set_pool(v.used()), 0);
+        assert_eq!(v.read(0, page(20)), Some(ram(0) + 20), "{ipa_bits}");
+        assert_eq!(v.w.fate(v.d).0, 0);
         v.w.check();
     }
 }

@@ -360,3 +360,33 @@ fn restrictions_in_a_view_are_no_reason_to_split_the_hosts_blocks() {
     assert_eq!(v.w.guest_reads(0, ipa(M2 + 1)), None);
     v.w.check();
 }
+
+/// The numbers of the views need not follow each other.
+#[test]
+fn ending_the_use_of_views_ends_those_behind_a_gap_as_well() {
+    let v = with_ram();
+    let (used, heap) = (v.used(), v.w.heap_in_use());
+    let views = [v.create(), v.create(), v.create()];
+    assert_eq!(v.destroy(views[1]), Ok(()));
+    assert_eq!(v.d.use_views(false), 0);
+    assert!(v.d.views().is_empty());
+    assert_eq!((v.used(), v.w.heap_in_use()), (used, heap));
+    v.w.check();
+}
+
+/// What the host unmaps leaves each view, whichever numbers are free.
+#[test]
+fn a_view_behind_a_gap_forgets_what_the_host_unmaps() {
+    let v = with_ram();
+    let views = [v.create(), v.create(), v.create()];
+    for (cpu, number) in [(0, views[0]), (1, views[2])] {
+        v.vcpu_in(cpu, number);
+        assert_eq!(v.read(cpu, PAGES), Some(ram(0)));
+    }
+    assert_eq!(v.destroy(views[1]), Ok(()));
+    assert_eq!(v.d.remove(PAGES, 1, ram(0)), 0);
+    for cpu in [0, 1] {
+        assert_eq!(v.w.guest_reads(cpu, ipa(PAGES)), None);
+    }
+    v.w.check();
+}

@@ -178,3 +178,33 @@ fn an_interrupt_takes_no_lock_for_the_stack_of_a_guest() {
         }
     }
 }
+
+/// The debug key that prints a guest's stack may come while the guest is in a view.
+#[test]
+fn an_interrupt_takes_no_lock_for_the_stack_of_a_guest_in_a_view() {
+    for of_device in [false, true] {
+        for held in [false, true] {
+            let w = plain();
+            let (d, v) = scene(&w);
+            w.run(0, w.toolstack(0));
+            w.allow_views(d);
+            assert_eq!(d.use_views(true), 0);
+            let n = d.create_view(access::RWX).unwrap();
+            assert_eq!(v.switch_view(n), 0);
+            w.run(0, v);
+            // SAFETY: the world keeps the structure alive.
+            let p2m = unsafe { P2m::from_ptr(d.p2m()) };
+            // SAFETY: the test holds no lock.
+            unsafe {
+                unlocked_entry(|cx| {
+                    let _guard = held.then(|| p2m.write(cx));
+                    w.in_interrupt(of_device, || {
+                        assert_eq!(v.page_from_gva(BUFFER, false), None);
+                    });
+                });
+            }
+            assert_eq!(v.page_from_gva(BUFFER, false).unwrap().put(), ram(0));
+            w.check();
+        }
+    }
+}

@@ -252,7 +252,7 @@ impl<'w, O: Owner> RemovedTable<'w, O> {
     }
 
     /// [`Self::free`] for a table that owns nothing: its mappings were taken over by a block, or
-    /// it has none.
+    /// it has none, or it is a view's and has no table below.
     pub(crate) fn free_only(self, write: &WriteView<'_, O>, _flushed: IotlbFlushed) {
         // SAFETY: no entry points here any more; TLBs may, until the flush, which
         // comes before the page is freed.

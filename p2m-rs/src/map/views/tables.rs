@@ -43,11 +43,16 @@ pub(super) fn clear(view: &ViewWrite<'_>, gfn: Gfn, pages: u64) {
     }
 }
 
-/// Takes the table of `level` on the walk to `gfn`, which is no root, out of the view's tables.
+/// Takes the table of `level` on the walk to `gfn`, which is no root and has no table below, out of the
+/// view's tables.
 pub(super) fn drop_table(view: &ViewWrite<'_>, gfn: Gfn, level: Level) {
     let above = Level::from_number(level.number().saturating_sub(1));
-    if let Some(table) = Table::of_level(view, gfn, above) {
-        free_tables(view, table.clear(view, gfn, 1, ()));
+    let Some(table) = Table::of_level(view, gfn, above) else {
+        return;
+    };
+    let removed = table.clear(view, gfn, 1, ());
+    if let (Owned::Table(table), Some(flushed)) = (removed.into_owned(), view.without_iommu()) {
+        table.free_only(view, flushed);
     }
 }
 
