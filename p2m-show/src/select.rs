@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::dump::Dump;
+use crate::dump::{Dump, Error, Found};
 
 /// `LOG`, or `LOG@2` for the second dump of each domain in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,54 +15,83 @@ pub struct Place {
 }
 
 impl Place {
-    /// From a command line.
+    /// The last dumps of a file.
     #[must_use]
-    pub fn parse(text: &str) -> Self {
-        let number = text.rsplit_once('@').and_then(|(file, number)| {
-            let number = number.parse().ok().filter(|&number| number > 0)?;
-            Some((file, number))
-        });
-        match number {
-            Some((file, number)) => Self {
-                file: file.to_owned(),
-                number: Some(number),
-            },
-            None => Self {
-                file: text.to_owned(),
-                number: None,
-            },
+    pub fn last(file: &str) -> Self {
+        Self {
+            file: file.to_owned(),
+            number: None,
         }
     }
 
-    /// The dump of a domain.
-    fn of<'d>(&self, dumps: &'d [Dump], domain: u16) -> Result<&'d Dump, String> {
-        let mut all = dumps.iter().filter(|dump| dump.domain == domain);
+    /// From a command line.
+    ///
+    /// # Errors
+    ///
+    /// `LOG@0`; a sentence.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let number = text
+            .rsplit_once('@')
+            .and_then(|(file, number)| Some((file, number.parse().ok()?)));
+        match number {
+            Some((_, 0)) => Err(format!("{text}: the first dump of a domain has number 1")),
+            Some((file, number)) => Ok(Self {
+                file: file.to_owned(),
+                number: Some(number),
+            }),
+            None => Ok(Self::last(text)),
+        }
+    }
+
+    /// The dump of a domain. What is wrong with others does no harm.
+    fn of<'d>(&self, dumps: &'d [Found], domain: u16) -> Result<&'d Dump, String> {
+        let all: Vec<&Found> = dumps
+            .iter()
+            .filter(|found| found.domain == domain)
+            .collect();
         let found = match self.number {
-            Some(number) => all.clone().nth(number - 1),
-            None => all.next_back(),
+            Some(number) => all.get(number - 1),
+            None => all.last(),
         };
-        let count = || dumps.iter().filter(|dump| dump.domain == domain).count();
-        found.ok_or_else(|| {
-            let file = &self.file;
-            match (self.number, count()) {
-                (_, 0) => format!("{file} has no dump of d{domain}, but of {}", names(dumps)),
-                (Some(number), 1) => {
-                    format!("{file} has no dump {number} of d{domain}: it has one")
-                }
-                (Some(number), count) => {
-                    format!("{file} has no dump {number} of d{domain}: it has {count}")
-                }
-                (None, _) => format!("{file} has no dump of d{domain}"),
+        let file = &self.file;
+        match (found, self.number, all.len()) {
+            (Some(found), ..) => {
+                let dump = found.dump.as_ref();
+                dump.map_err(|error| self.damaged(error, domain, &all))
             }
-        })
+            (None, Some(number), 1) => Err(format!(
+                "{file} has no dump {number} of d{domain}: it has one"
+            )),
+            (None, Some(number), 2..) => Err(format!(
+                "{file} has no dump {number} of d{domain}: it has {}",
+                all.len()
+            )),
+            (None, ..) => Err(format!(
+                "{file} has no dump of d{domain}, but of {}",
+                names(dumps)
+            )),
+        }
+    }
+
+    /// What is said of a dump that is not whole: what is wrong with it, and which ones are.
+    fn damaged(&self, error: &Error, domain: u16, all: &[&Found]) -> String {
+        let file = &self.file;
+        let whole = (1..).zip(all).filter(|(_, found)| found.dump.is_ok());
+        let whole: Vec<String> = whole.map(|(n, _)| format!("{file}@{n}")).collect();
+        let others = match (all.len(), whole.is_empty()) {
+            (1, _) => format!("it is the only dump of d{domain}"),
+            (_, true) => format!("no dump of d{domain} is whole"),
+            (_, false) => format!("whole dumps of d{domain}: {}", whole.join(", ")),
+        };
+        format!("{file}, line {}: {} ({others})", error.line, error.what)
     }
 }
 
-fn domains(dumps: &[Dump]) -> BTreeSet<u16> {
-    dumps.iter().map(|dump| dump.domain).collect()
+fn domains(dumps: &[Found]) -> BTreeSet<u16> {
+    dumps.iter().map(|found| found.domain).collect()
 }
 
-fn names(dumps: &[Dump]) -> String {
+fn names(dumps: &[Found]) -> String {
     let names: Vec<String> = domains(dumps).iter().map(|id| format!("d{id}")).collect();
     names.join(", ")
 }
@@ -71,30 +100,30 @@ fn names(dumps: &[Dump]) -> String {
 ///
 /// # Errors
 ///
-/// There is none of what was asked for; a sentence.
+/// There is none of what was asked for, or it is not whole; a sentence.
 pub fn one<'d>(
     place: &Place,
-    dumps: &'d [Dump],
+    dumps: &'d [Found],
     domain: Option<u16>,
 ) -> Result<Vec<&'d Dump>, String> {
-    match (domain, place.number) {
-        (Some(domain), _) => Ok(vec![place.of(dumps, domain)?]),
-        (None, Some(_)) => {
-            // Other domains may have fewer.
-            let all: Vec<_> = domains(dumps)
-                .into_iter()
-                .filter_map(|domain| place.of(dumps, domain).ok())
-                .collect();
-            match (all.is_empty(), domains(dumps).first()) {
-                (true, Some(&first)) => place.of(dumps, first).map(|dump| vec![dump]),
-                _ => Ok(all),
-            }
-        }
-        (None, None) => domains(dumps)
-            .into_iter()
-            .map(|domain| place.of(dumps, domain))
-            .collect(),
+    if let Some(domain) = domain {
+        return Ok(vec![place.of(dumps, domain)?]);
     }
+    let number = place.number.unwrap_or(1);
+    let has_it = |domain: &u16| {
+        let all = dumps.iter().filter(|found| found.domain == *domain);
+        all.count() >= number
+    };
+    let mut all = domains(dumps);
+    match (all.iter().any(has_it), all.first().copied()) {
+        // Other domains may have fewer.
+        (true, _) => all.retain(has_it),
+        // All have: it is said of one.
+        (false, first) => all = first.into_iter().collect(),
+    }
+    all.into_iter()
+        .map(|domain| place.of(dumps, domain))
+        .collect()
 }
 
 /// The pairs to compare: the dumps of each domain that both have, or the only one of each.
@@ -104,7 +133,7 @@ pub fn one<'d>(
 /// As for [`one`].
 pub fn two<'d>(
     (before, after): (&Place, &Place),
-    (old, new): (&'d [Dump], &'d [Dump]),
+    (old, new): (&'d [Found], &'d [Found]),
     domain: Option<u16>,
 ) -> Result<Vec<(&'d Dump, &'d Dump)>, String> {
     if let Some(domain) = domain {
@@ -119,8 +148,9 @@ pub fn two<'d>(
         })
         .collect();
     // A log may have one dump of some domains only, which is the first one and the last.
-    let others = pairs.iter().copied().filter(|(old, new)| old != new);
-    let others: Vec<_> = others.collect();
+    let is_another =
+        |(old, new): &(&Dump, &Dump)| before.file != after.file || old.lines != new.lines;
+    let others: Vec<_> = pairs.iter().copied().filter(is_another).collect();
     match (pairs.is_empty(), olds.as_slice(), news.as_slice()) {
         (false, ..) if !others.is_empty() => Ok(others),
         (true, [old], [new]) => Ok(vec![(*old, *new)]),

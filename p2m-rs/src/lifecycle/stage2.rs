@@ -8,8 +8,8 @@
 //! released. **A dump is therefore not of one moment**: between two tables the domain may
 //! map, unmap, and die. Each step begins at the root again, with the next frame, and whatever
 //! it finds there is what is printed; nothing is kept across the unlock but numbers. The
-//! caller sees to it that the domain's structure stays (`rcu_read_lock`), and with it the root,
-//! which only `p2m_final_teardown` frees.
+//! caller sees to it that the domain's structure stays (it has a reference, by `get_domain`), and
+//! with it the root, which only `p2m_final_teardown` frees.
 //!
 //! **A dump is bounded.** Memory whose machine frames do not follow each other takes a line a
 //! page. Once half of the lines are used, such pages become one run, which does not say where

@@ -119,8 +119,8 @@ pub fn do_softirq(_cx: &mut Unlocked<'_>) {
 }
 
 /// Runs what waits on this CPU, without scheduling (`process_pending_softirqs`): timers, and
-/// what keeps the watchdog quiet. For a debug key, whose caller is in no interrupt; what is
-/// protected by `rcu_read_lock` stays.
+/// what keeps the watchdog quiet. For a debug key, whose caller is in no interrupt, and has a
+/// reference to the domain (`get_domain`), so that it stays whatever runs here.
 pub(crate) fn process_pending_softirqs(_cx: &mut Unlocked<'_>) {
     debug_assert!(cpu::irqs_enabled());
     // SAFETY: no p2m lock is held, and interrupts are enabled.

@@ -4,59 +4,80 @@
 use super::model::MARK;
 use super::values::{Access, Size, Type, Valid};
 
+/// The kinds of lines.
+const KINDS: [&str; 6] = ["begin", "map", "empty", "tables", "history", "end"];
+
 /// `p2m-dump: d1 12 map gfn=0x40000 ...;`, without the mark.
 pub(super) struct Line<'t> {
     pub(super) domain: u16,
     /// In the dump, from 0 on.
     pub(super) number: u64,
     pub(super) kind: &'t str,
-    fields: Vec<(&'t str, &'t str)>,
+    /// All of it, up to the semicolon.
+    pub(super) text: &'t str,
+    /// Or what is wrong with them.
+    fields: Result<Vec<(&'t str, &'t str)>, String>,
 }
 
-/// What a line of a log has of a dump. Others may have the words of the mark, too: after it
-/// comes a domain.
-pub(super) fn find(line: &str) -> Option<Result<Line<'_>, String>> {
-    let (_, text) = line.split_once(MARK)?;
-    let domain = text.strip_prefix('d')?;
-    domain
-        .starts_with(|c: char| c.is_ascii_digit())
-        .then(|| parse(text))
-}
-
-fn parse(text: &str) -> Result<Line<'_>, String> {
-    let (text, _) = text
-        .split_once(';')
-        .ok_or("the rest of this line of a dump is missing, with the semicolon at its end")?;
-    if text.contains(MARK) {
-        return Err("two lines of a dump were printed into each other".to_owned());
-    }
-    let mut words = text.split_ascii_whitespace();
-    let mut word = |what: &str| words.next().ok_or_else(|| format!("there is no {what}"));
-    let domain = word("domain")?;
-    let number = word("line number")?;
-    let kind = word("kind of line")?;
-    let fields = words.map(|word| {
-        word.split_once('=')
-            .ok_or_else(|| format!("`{word}` is no field=value"))
-    });
-    let fields = fields.collect::<Result<_, _>>()?;
-    Ok(Line {
-        domain: domain
-            .strip_prefix('d')
-            .and_then(|id| id.parse().ok())
-            .ok_or_else(|| format!("`{domain}` is no domain such as d1"))?,
-        number: number
-            .parse()
-            .map_err(|_| format!("`{number}` is not the number of a line"))?,
-        kind,
-        fields,
+/// What a line of a log has of a dump. Others may have the mark, too: commands that were typed on
+/// the console, say. So a domain, the number of a line and a kind of line must follow it; a line
+/// of a dump that was damaged so much is noticed by its number, which is missing then. Xen may have
+/// begun in the middle of such a line, so the last mark that has them counts.
+pub(super) fn find(line: &str) -> Option<Line<'_>> {
+    line.rmatch_indices(MARK).find_map(|(at, mark)| {
+        let before = line.get(..at)?;
+        let text = line.get(at + mark.len()..)?;
+        if is_of_a_guest(before) {
+            return None;
+        }
+        let mut words = text.split_ascii_whitespace();
+        let domain = words.next()?.strip_prefix('d')?.parse().ok()?;
+        let number = words.next()?.parse().ok()?;
+        let kind = words.next().filter(|word| KINDS.contains(word))?;
+        let (text, fields) = match text.split_once(';') {
+            Some((text, _)) => (text, fields(text)),
+            None => (text, Err(CUT.to_owned())),
+        };
+        Some(Line {
+            domain,
+            number,
+            kind,
+            text,
+            fields,
+        })
     })
+}
+
+const CUT: &str = "the rest of this line of a dump is missing, with the semicolon at its end";
+
+/// Whether a guest has printed what follows `before`: Xen puts `(d1) ` before what it prints for
+/// one, and `DOM1: ` before what it prints for one that has a UART of Xen's. What is Xen's own is
+/// never behind these.
+fn is_of_a_guest(before: &str) -> bool {
+    [("(d", ") "), ("DOM", ": ")].iter().any(|(open, close)| {
+        before.split(open).skip(1).any(|rest| {
+            let end = rest.trim_start_matches(|c: char| c.is_ascii_digit());
+            end.len() < rest.len() && end.starts_with(close)
+        })
+    })
+}
+
+/// The fields of a line, after its domain, its number and its kind.
+fn fields(text: &str) -> Result<Vec<(&str, &str)>, String> {
+    let words = text.split_ascii_whitespace().skip(3);
+    words
+        .map(|word| {
+            word.split_once('=')
+                .ok_or_else(|| format!("`{word}` is no field=value"))
+        })
+        .collect()
 }
 
 impl Line<'_> {
     /// The value of a field. Fields that nobody asks for do no harm.
     fn value(&self, name: &str) -> Result<&str, String> {
-        let found = self.fields.iter().find(|(key, _)| *key == name);
+        let fields = self.fields.as_ref().map_err(Clone::clone)?;
+        let found = fields.iter().find(|(key, _)| *key == name);
         found
             .map(|&(_, value)| value)
             .ok_or_else(|| format!("the line `{}` has no field `{name}`", self.kind))

@@ -2,12 +2,12 @@
 //! Dumps in a console's log: between other lines, behind `(XEN) `, timestamps and what a guest
 //! has printed without an end of line.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use super::counts;
 use super::field::{self, Line};
 use super::model::{Dump, EmptyTables, Mapping, Run, Shape, Supply, FORMAT};
-use super::values::Size;
 
 /// Why a text has no dump that can be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,33 +29,38 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// All dumps of a text, in the order in which they end.
+/// A dump that a text has: whole, or what is wrong with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// The domain's number.
+    pub domain: u16,
+    /// The dump.
+    pub dump: Result<Dump, Error>,
+}
+
+/// All dumps of a text, in the order in which they end, if all are whole.
 ///
 /// # Errors
 ///
-/// The first line that is not what it must be, or that there is no dump at all.
+/// What is wrong with the first one that is not, or that there is no dump at all.
 pub fn read(text: &str) -> Result<Vec<Dump>, Error> {
-    let mut dumps = Vec::new();
-    let mut begun: BTreeMap<u16, Reading> = BTreeMap::new();
-    for (number, line) in (1..).zip(text.lines()) {
-        let Some(found) = field::find(line) else {
-            continue;
-        };
-        let read = found.and_then(|line| step(&mut begun, &line, number));
-        let read = read.map_err(|what| Error { line: number, what })?;
-        dumps.extend(read);
+    find(text)?.into_iter().map(|found| found.dump).collect()
+}
+
+/// All dumps of a text, in the order in which they end; those without an end are last.
+///
+/// # Errors
+///
+/// That there is none.
+pub fn find(text: &str) -> Result<Vec<Found>, Error> {
+    let mut log = Log::default();
+    for (at, line) in (1..).zip(text.lines()) {
+        if let Some(line) = field::find(line) {
+            log.take(&line, at);
+        }
     }
-    if let Some(reading) = begun.into_values().next() {
-        let what = format!(
-            "the dump of d{} that begins here has no end",
-            reading.dump.domain
-        );
-        return Err(Error {
-            line: reading.dump.lines.0,
-            what,
-        });
-    }
-    if dumps.is_empty() {
+    let found = log.end();
+    if found.is_empty() {
         let what = "there is no dump in it: no line has \"p2m-dump:\" (press debug key D in a Xen \
                     with CONFIG_ARM_P2M_DUMP=y)";
         return Err(Error {
@@ -63,7 +68,75 @@ pub fn read(text: &str) -> Result<Vec<Dump>, Error> {
             what: what.to_owned(),
         });
     }
-    Ok(dumps)
+    Ok(found)
+}
+
+/// What was read of a log.
+#[derive(Default)]
+struct Log {
+    found: Vec<Found>,
+    /// Of each domain the dump whose end is still to come; or what is wrong with it, while its
+    /// other lines come.
+    begun: BTreeMap<u16, Result<Reading, Error>>,
+    /// The last lines of the dumps that were found.
+    ends: BTreeSet<String>,
+}
+
+impl Log {
+    /// Takes a line in.
+    fn take(&mut self, line: &Line<'_>, at: usize) {
+        let domain = line.domain;
+        let error = |what| Error { line: at, what };
+        if line.kind == "begin" {
+            if let Some(before) = self.begun.remove(&domain) {
+                let dump = before.and_then(|before| {
+                    Err(error(format!(
+                        "a dump of d{domain} begins, but the one that began at line {} has no end",
+                        before.dump.lines.0
+                    )))
+                });
+                self.found.push(Found { domain, dump });
+            }
+            self.begun.insert(domain, begin(line, at).map_err(error));
+            return;
+        }
+        let begun = match self.begun.remove(&domain) {
+            Some(begun) => begun,
+            // Who waits for the end of a dump may have it printed once more: with `grep`, say.
+            None if self.ends.contains(line.text) => return,
+            None => Err(error(format!(
+                "this is line {} of a dump of d{domain} whose beginning is not in this file (if \
+                 it was Xen's ring that is too small, boot Xen with a larger conring_size=)",
+                line.number
+            ))),
+        };
+        let read = begun.and_then(|mut reading| {
+            reading.step(line, at).map_err(error)?;
+            Ok(reading)
+        });
+        if line.kind == "end" {
+            self.ends.insert(line.text.to_owned());
+            let dump = read.map(|reading| reading.dump);
+            self.found.push(Found { domain, dump });
+        } else {
+            self.begun.insert(domain, read);
+        }
+    }
+
+    /// No line follows.
+    fn end(self) -> Vec<Found> {
+        let mut all = self.found;
+        all.extend(self.begun.into_iter().map(|(domain, begun)| Found {
+            domain,
+            dump: begun.and_then(|reading| {
+                Err(Error {
+                    line: reading.dump.lines.0,
+                    what: format!("the dump of d{domain} that begins here has no end"),
+                })
+            }),
+        }));
+        all
+    }
 }
 
 /// A dump whose end is still to come.
@@ -74,51 +147,6 @@ struct Reading {
     /// Which of the lines before the last one were seen.
     tables: bool,
     history: bool,
-}
-
-/// Takes a line in; the dump, if it is the last one of it.
-fn step(
-    begun: &mut BTreeMap<u16, Reading>,
-    line: &Line<'_>,
-    at: usize,
-) -> Result<Option<Dump>, String> {
-    let id = line.domain;
-    if line.kind == "begin" {
-        if let Some(before) = begun.get(&id) {
-            return Err(format!(
-                "a dump of d{id} begins, but the one that began at line {} has no end",
-                before.dump.lines.0
-            ));
-        }
-        begun.insert(id, begin(line, at)?);
-        return Ok(None);
-    }
-    let Some(reading) = begun.get_mut(&id) else {
-        return Err(format!(
-            "this is line {} of a dump of d{id} whose beginning is not in this file (if it was \
-             Xen's ring that is too small, boot Xen with a larger conring_size=)",
-            line.number
-        ));
-    };
-    if line.number != reading.next {
-        return Err(format!(
-            "this is line {} of the dump of d{id}, but it was line {}'s turn: lines were lost",
-            line.number, reading.next
-        ));
-    }
-    reading.next += 1;
-    match line.kind {
-        "map" => reading.map(line)?,
-        "empty" => reading.empty(line)?,
-        "tables" => reading.tables(line)?,
-        "history" => reading.history(line)?,
-        "end" => {
-            reading.end(line, at)?;
-            return Ok(begun.remove(&id).map(|reading| reading.dump));
-        }
-        other => return Err(format!("a line of a dump cannot be `{other}`")),
-    }
-    Ok(None)
 }
 
 fn begin(line: &Line<'_>, at: usize) -> Result<Reading, String> {
@@ -134,30 +162,19 @@ fn begin(line: &Line<'_>, at: usize) -> Result<Reading, String> {
             line.number
         ));
     }
-    let shape = Shape {
-        vmid: line.number("vmid")?,
-        ipa_bits: line.number("ipa-bits")?,
-        root_level: line.number("root-level")?,
-        mem_access: line.word("mem-access", &[("on", true), ("off", false)])?,
-        default: line.access("default")?,
-    };
-    if shape.root_level > 1 {
-        return Err(format!(
-            "`root-level={}` is neither 0 nor 1",
-            shape.root_level
-        ));
-    }
     let dump = Dump {
         domain: line.domain,
         lines: (at, at),
-        shape,
+        shape: shape(line)?,
         runs: Vec::new(),
         empty: Vec::new(),
         tables: [0; 4],
+        empty_tables: 0,
         supply: Supply::Heap,
         split: [0; 2],
         pages: [0; 3],
         left_out: (0, 0),
+        unknown_from: None,
         dying: false,
     };
     Ok(Reading {
@@ -168,20 +185,82 @@ fn begin(line: &Line<'_>, at: usize) -> Result<Reading, String> {
     })
 }
 
-/// The first frame and how many there are: some, and none beyond 64 bits of address.
-fn range(line: &Line<'_>) -> Result<(u64, u64), String> {
-    let (gfn, pages) = (line.frames("gfn")?, line.frames("pages")?);
-    if pages == 0 || (gfn + pages) >> 52 != 0 {
+/// The shape of the tables, of which there are not many on Arm.
+fn shape(line: &Line<'_>) -> Result<Shape, String> {
+    let shape = Shape {
+        vmid: line.number("vmid")?,
+        ipa_bits: line.number("ipa-bits")?,
+        root_level: line.number("root-level")?,
+        root_pages: line.number("root-pages")?,
+        mem_access: line.word("mem-access", &[("on", true), ("off", false)])?,
+        default: line.access("default")?,
+    };
+    if !(32..=52).contains(&shape.ipa_bits) {
         return Err(format!(
-            "{pages:#x} pages from frame {gfn:#x} on are no range"
+            "`ipa-bits={}` is not from 32 to 52",
+            shape.ipa_bits
         ));
     }
-    Ok((gfn, pages))
+    if shape.root_level > 1 {
+        return Err(format!(
+            "`root-level={}` is neither 0 nor 1",
+            shape.root_level
+        ));
+    }
+    if !(1..=16).contains(&shape.root_pages) {
+        return Err(format!(
+            "`root-pages={}` is not from 1 to 16",
+            shape.root_pages
+        ));
+    }
+    if shape.frames() < 1 << (shape.ipa_bits - 12) {
+        return Err(format!(
+            "a root of level {} with {} is too small for {} bits of address",
+            shape.root_level,
+            match shape.root_pages {
+                1 => "1 page".to_owned(),
+                pages => format!("{pages} pages"),
+            },
+            shape.ipa_bits
+        ));
+    }
+    Ok(shape)
 }
 
 impl Reading {
+    /// Takes a line in that is not the first one.
+    fn step(&mut self, line: &Line<'_>, at: usize) -> Result<(), String> {
+        if line.number != self.next {
+            return Err(format!(
+                "this is line {} of the dump of d{}, but it was line {}'s turn: lines were lost or \
+                 damaged",
+                line.number, line.domain, self.next
+            ));
+        }
+        self.next += 1;
+        match line.kind {
+            "map" => self.map(line),
+            "empty" => self.empty(line),
+            "tables" => self.tables(line),
+            "history" => self.history(line),
+            _ => self.end(line, at),
+        }
+    }
+
+    /// The first frame and how many there are: some, and none beyond what the root spans.
+    fn range(&self, line: &Line<'_>) -> Result<(u64, u64), String> {
+        let (gfn, pages) = (line.frames("gfn")?, line.frames("pages")?);
+        if pages == 0 || gfn + pages > self.dump.shape.frames() {
+            return Err(format!(
+                "{pages:#x} pages from frame {gfn:#x} on are no range of this domain's {:#x} frames",
+                self.dump.shape.frames()
+            ));
+        }
+        Ok((gfn, pages))
+    }
+
     fn map(&mut self, line: &Line<'_>) -> Result<(), String> {
-        let (gfn, pages) = range(line)?;
+        let (gfn, pages) = self.range(line)?;
         let mapping = Mapping {
             mfn: line.frame("mfn")?,
             size: line.size("order")?,
@@ -205,7 +284,7 @@ impl Reading {
     }
 
     fn empty(&mut self, line: &Line<'_>) -> Result<(), String> {
-        let (gfn, pages) = range(line)?;
+        let (gfn, pages) = self.range(line)?;
         let level = line.number("level")?;
         let span = match level {
             1..=3 => 1 << (9 * (4 - level)),
@@ -224,6 +303,7 @@ impl Reading {
         for (level, count) in self.dump.tables.iter_mut().enumerate() {
             *count = line.frames(&format!("l{level}"))?;
         }
+        self.dump.empty_tables = line.frames("empty")?;
         let pool = line.frames("pool")?;
         self.dump.supply = if line.flag("heap")? {
             Supply::Heap
@@ -252,21 +332,12 @@ impl Reading {
         }
         dump.left_out = (line.frames("left-out")?, line.frames("left-out-pages")?);
         dump.dying = line.flag("dying")?;
-        let mut found = [0; 3];
-        for run in &dump.runs {
-            let same = Size::ALL.iter().zip(&mut found);
-            same.filter(|(size, _)| **size == run.mapping.size)
-                .for_each(|(_, pages)| *pages += run.pages);
-        }
-        let (all, missing) = (dump.pages.iter().sum::<u64>(), dump.left_out.1);
-        let whole = missing == 0 && found != dump.pages;
-        if whole || found.iter().sum::<u64>() + missing != all {
-            return Err(format!(
-                "the lines of the dump map {:#x} pages, but its end says that there are {:#x}",
-                found.iter().sum::<u64>(),
-                all - missing.min(all)
-            ));
-        }
-        Ok(())
+        let end = dump.runs.last().map_or(0, Run::end);
+        let empty_end = dump.empty.last().map_or(0, |empty| empty.gfn + empty.pages);
+        // What is left out comes after all that was printed.
+        dump.unknown_from = (dump.left_out.1 > 0).then_some(end.max(empty_end));
+        counts::pages(dump)?;
+        counts::empty_tables(dump)?;
+        counts::tables(dump)
     }
 }

@@ -24,6 +24,8 @@ pub struct Dump {
     pub empty: Vec<EmptyTables>,
     /// Tables of the levels 0 to 3, the root's pages among them.
     pub tables: [u64; 4],
+    /// Of these, without any entry; those that were not printed, too.
+    pub empty_tables: u64,
     /// Where pages for tables come from.
     pub supply: Supply,
     /// How often blocks of 1 GiB and of 2 MiB were split since the domain was created.
@@ -32,6 +34,8 @@ pub struct Dump {
     pub pages: [u64; 3],
     /// Runs that were not printed, and their pages.
     pub left_out: (u64, u64),
+    /// If pages were left out: of this frame and those after it nothing is known.
+    pub unknown_from: Option<u64>,
     /// Whether the domain was being destroyed at the end.
     pub dying: bool,
 }
@@ -45,6 +49,8 @@ pub struct Shape {
     pub ipa_bits: u64,
     /// The level of the root's tables.
     pub root_level: u64,
+    /// How many the root has.
+    pub root_pages: u64,
     /// Whether mem_access was ever in use.
     pub mem_access: bool,
     /// The access that new mappings get.
@@ -127,6 +133,15 @@ impl Run {
     }
 }
 
+impl Shape {
+    /// How many guest frames the root spans: none beyond is mapped. (It may span more than
+    /// `ipa_bits` say: a root at level 1 with one page has 39 bits, however few the guest uses.)
+    #[must_use]
+    pub const fn frames(&self) -> u64 {
+        self.root_pages << (9 * (4 - self.root_level))
+    }
+}
+
 impl EmptyTables {
     /// How many tables.
     #[must_use]
@@ -144,6 +159,24 @@ impl Dump {
         rest.iter()
             .take_while(move |run| run.gfn < to)
             .filter_map(move |run| run.within(from, to))
+    }
+
+    /// What it says of the frames before `end`. The numbers of the last lines stay: they are of
+    /// all.
+    #[must_use]
+    pub fn until(&self, end: u64) -> Self {
+        let empty = self.empty.iter().filter(|empty| empty.gfn < end);
+        Self {
+            runs: self.within(0, end).collect(),
+            empty: empty
+                .map(|empty| EmptyTables {
+                    pages: empty.pages.min(end - empty.gfn),
+                    ..*empty
+                })
+                .collect(),
+            unknown_from: Some(end),
+            ..self.clone()
+        }
     }
 
     /// Pages that are mapped.

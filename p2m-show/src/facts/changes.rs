@@ -82,8 +82,7 @@ impl Change {
                 Some(_) => Sort::Mapped,
             };
         };
-        // A dump that does not say where a page is does not say that it has moved.
-        if before.mfn != after.mfn && before.mfn.is_some() && after.mfn.is_some() {
+        if self.has_moved() {
             Sort::Moved
         } else if before.ty != after.ty {
             Sort::Retyped
@@ -101,6 +100,14 @@ impl Change {
         }
     }
 
+    /// Whether it is another machine frame. A dump that does not say where a page is does not say
+    /// that it has moved.
+    fn has_moved(&self) -> bool {
+        let mfn = |mapping: Option<Mapping>| mapping.and_then(|mapping| mapping.mfn);
+        let (before, after) = (mfn(self.before), mfn(self.after));
+        before != after && before.is_some() && after.is_some()
+    }
+
     /// What lies in `from .. to` of it.
     #[must_use]
     pub fn pages_within(&self, from: u64, to: u64) -> u64 {
@@ -109,13 +116,22 @@ impl Change {
     }
 }
 
-/// All changes, by frame.
+/// The first frame that two dumps cannot be compared at, since one of them does not say what is
+/// there.
+#[must_use]
+pub fn compared_until(before: &Dump, after: &Dump) -> Option<u64> {
+    let unknown = [before.unknown_from, after.unknown_from];
+    unknown.into_iter().flatten().min()
+}
+
+/// All changes, by frame, up to where they can be compared.
 #[must_use]
 pub fn changes(before: &Dump, after: &Dump) -> Vec<Change> {
+    let end = compared_until(before, after).unwrap_or(u64::MAX);
     let mut edges: Vec<u64> = [before, after]
         .into_iter()
         .flat_map(|dump| &dump.runs)
-        .flat_map(|run| [run.gfn, run.end()])
+        .flat_map(|run| [run.gfn.min(end), run.end().min(end)])
         .collect();
     edges.sort_unstable();
     edges.dedup();
@@ -128,10 +144,7 @@ pub fn changes(before: &Dump, after: &Dump) -> Vec<Change> {
             before: old.at(from),
             after: new.at(from),
         };
-        let unknown = |mapping: Option<Mapping>| mapping.is_some_and(|m| m.mfn.is_none());
-        let hidden = unknown(change.before) || unknown(change.after);
-        let (was, is) = (attributes(change.before), attributes(change.after));
-        if change.before == change.after || hidden && was == is {
+        if attributes(change.before) == attributes(change.after) && !change.has_moved() {
             continue;
         }
         match all.last_mut() {
@@ -144,10 +157,13 @@ pub fn changes(before: &Dump, after: &Dump) -> Vec<Change> {
 
 /// Is it the same change of the frames that follow?
 fn goes_on(last: &Change, next: &Change) -> bool {
-    let follows = |mapping: Option<Mapping>| mapping.map(|m| m.advanced(last.pages));
+    let follows = |last_one: Option<Mapping>, next_one: Option<Mapping>| {
+        let wanted = last_one.and_then(|m| m.advanced(last.pages).mfn);
+        attributes(last_one) == attributes(next_one) && wanted == next_one.and_then(|m| m.mfn)
+    };
     last.gfn + last.pages == next.gfn
-        && follows(last.before) == next.before
-        && follows(last.after) == next.after
+        && follows(last.before, next.before)
+        && follows(last.after, next.after)
 }
 
 /// The runs of a dump that are still to come.
@@ -166,7 +182,8 @@ impl Cursor<'_> {
     }
 }
 
-/// A mapping but for where.
+/// A mapping but for where. Why the hardware may not use it is not told: what the guest notices is
+/// the same.
 type Attributes = Option<(Size, Type, Access, bool)>;
 
 fn attributes(mapping: Option<Mapping>) -> Attributes {

@@ -6,7 +6,7 @@ mod sizes;
 mod spans;
 mod summary;
 
-pub use changes::{changes, groups, Change, Group, Sort};
+pub use changes::{changes, compared_until, groups, Change, Group, Sort};
 pub use sizes::{GIB1, MIB2};
 pub use spans::{spans, Span, State};
 pub use summary::Summary;

@@ -30,51 +30,72 @@ pub enum State {
     Holes,
     /// The machine frames are not those of a block, or not of RAM.
     Scattered,
+    /// The dump does not say which machine frames they are, or not how all of it is mapped.
+    Unknown,
 }
 
 /// A span whose pages are being looked at.
 struct Looking {
     gfn: u64,
     pages: u64,
-    /// How the first frame would be mapped if all were as the first that was seen.
+    /// How the first page that was seen is mapped.
     first: Mapping,
-    /// The machine frames follow each other.
+    /// The machine frame that the span would begin with, if its pages were those of a block.
+    block: Option<u64>,
+    /// The machine frames that are said are those of a block; and all are said.
     in_order: bool,
+    all_said: bool,
     alike: bool,
 }
 
 impl Looking {
-    /// The first page that is seen of a span, and those that follow it.
-    fn begin(run: &Run) -> Self {
-        let offset = run.gfn % MIB2;
-        let first = run.mapping.mfn.and_then(|mfn| mfn.checked_sub(offset));
+    /// Nothing of a span was looked at yet; `first` is its first page.
+    fn begin(first: &Run) -> Self {
         Self {
-            gfn: run.gfn - offset,
-            pages: run.pages,
-            first: Mapping {
-                mfn: first,
-                ..run.mapping
-            },
-            in_order: first.is_some_and(|mfn| mfn % MIB2 == 0),
+            gfn: first.gfn / MIB2 * MIB2,
+            pages: 0,
+            first: first.mapping,
+            block: None,
+            in_order: true,
+            all_said: true,
             alike: true,
         }
     }
 
-    fn go_on(&mut self, run: &Run) {
-        self.pages += run.pages;
-        let wanted = self.first.advanced(run.gfn - self.gfn);
-        self.in_order &= wanted.mfn == run.mapping.mfn;
-        self.alike &= (wanted.ty, wanted.access) == (run.mapping.ty, run.mapping.access);
+    /// Looks at `part`, which is what the span has of `run`.
+    fn take(&mut self, part: &Run, run: &Run) {
+        self.pages += part.pages;
+        match part.mapping.mfn {
+            Some(mfn) => {
+                let begin = mfn.checked_sub(part.gfn - self.gfn);
+                let block = begin.filter(|mfn| mfn % MIB2 == 0);
+                self.in_order &=
+                    block.is_some() && self.block.is_none_or(|known| block == Some(known));
+                self.block = block;
+            }
+            // The run's do not follow each other; but it may be elsewhere that they do not.
+            None if part.pages < run.pages => self.all_said = false,
+            None => self.in_order = false,
+        }
+        let mapping = run.mapping;
+        self.alike &= (self.first.ty, self.first.access) == (mapping.ty, mapping.access);
     }
 
-    fn end(&self) -> Span {
+    /// What it is, if nothing is known from `unknown_from` on.
+    fn end(&self, unknown_from: Option<u64>) -> Span {
         let ram = matches!(self.first.ty.kind(), Kind::Ram | Kind::RamRo);
+        let ends_early = unknown_from.is_some_and(|end| end < self.gfn + MIB2);
         let state = if self.pages < MIB2 {
-            State::Holes
+            match ends_early {
+                true => State::Unknown,
+                false => State::Holes,
+            }
         } else if !self.in_order || !ram {
             State::Scattered
         } else if !self.alike {
             State::Mixed
+        } else if !self.all_said {
+            State::Unknown
         } else if self.first.access.is_restricted() {
             State::Restricted(self.first.access)
         } else {
@@ -104,22 +125,21 @@ pub fn spans(dump: &Dump) -> Vec<Span> {
             let Some(part) = run.within(at, end) else {
                 break;
             };
-            match &mut looking {
-                Some(same) if same.gfn == at / MIB2 * MIB2 => same.go_on(&part),
-                other => {
-                    let begun = Looking::begin(&part);
-                    all.extend(other.replace(begun).map(|before| before.end()));
-                }
+            if let Some(before) = looking.take_if(|before| before.gfn != at / MIB2 * MIB2) {
+                all.push(before.end(dump.unknown_from));
             }
+            let span = looking.get_or_insert_with(|| Looking::begin(&part));
+            span.take(&part, run);
             at = end;
         }
     }
-    all.extend(looking.map(|last| last.end()));
+    all.extend(looking.map(|last| last.end(dump.unknown_from)));
     all
 }
 
-/// How many GiB would be one block each, if each span that one block would do for were one.
-pub(super) fn gib_blocks(dump: &Dump) -> u64 {
+/// How many GiB would be one block each, if each span that one block would do for were one; and
+/// whether there may be more, since the dump does not say of all machine frames which they are.
+pub(super) fn gib_blocks(dump: &Dump) -> (u64, bool) {
     let smaller = dump
         .runs
         .iter()
@@ -128,26 +148,40 @@ pub(super) fn gib_blocks(dump: &Dump) -> u64 {
         .flat_map(|run| run.gfn / GIB1..=(run.end() - 1) / GIB1)
         .collect();
     gibs.dedup();
-    let would_be = |gib: &u64| {
-        let (from, to) = (gib * GIB1, (gib + 1) * GIB1);
-        let mut runs = dump.within(from, to);
-        let Some(first) = runs.next() else {
-            return false;
-        };
-        let mapping = first.mapping;
-        let ram = mapping.ty.kind() == Kind::Ram && !mapping.access.is_restricted();
-        let mut end = first.end();
-        first.gfn == from
-            && mapping.mfn.is_some_and(|mfn| mfn % GIB1 == 0)
-            && ram
-            && runs.all(|run| {
-                let wanted = mapping.advanced(run.gfn - from);
-                let follows = run.gfn == std::mem::replace(&mut end, run.end());
-                follows
-                    && (wanted.mfn, wanted.ty, wanted.access)
-                        == (run.mapping.mfn, run.mapping.ty, run.mapping.access)
-            })
-            && end == to
+    let count = |if_not_said: bool| {
+        let would_be = gibs
+            .iter()
+            .filter(|&&gib| is_a_block(dump, gib, if_not_said));
+        would_be.count() as u64
     };
-    gibs.iter().filter(|gib| would_be(gib)).count() as u64
+    let sure = count(false);
+    (sure, count(true) > sure)
+}
+
+/// Whether GiB number `gib` would be a block, if machine frames that are not said `may` be its own.
+fn is_a_block(dump: &Dump, gib: u64, may: bool) -> bool {
+    let (from, to) = (gib * GIB1, (gib + 1) * GIB1);
+    let mut runs = dump.within(from, to);
+    let Some(first) = runs.next() else {
+        return false;
+    };
+    let mapping = first.mapping;
+    let ram = mapping.ty.kind() == Kind::Ram && !mapping.access.is_restricted();
+    let mut end = first.end();
+    first.gfn == from
+        && mapping.mfn.map_or(may, |mfn| mfn % GIB1 == 0)
+        && ram
+        && runs.all(|run| {
+            let wanted = mapping.advanced(run.gfn - from).mfn;
+            let follows = run.gfn == std::mem::replace(&mut end, run.end());
+            let is_said = wanted.is_some() && run.mapping.mfn.is_some();
+            follows
+                && if is_said {
+                    wanted == run.mapping.mfn
+                } else {
+                    may
+                }
+                && (mapping.ty, mapping.access) == (run.mapping.ty, run.mapping.access)
+        })
+        && end == to
 }

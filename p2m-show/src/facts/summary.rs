@@ -12,6 +12,9 @@ use crate::dump::{Access, Dump, Supply, Valid};
 pub struct Summary {
     /// Pages that are mapped.
     pub mapped: u64,
+    /// Of these, those that the dump has lines of: what is not among the numbers of its end is of
+    /// these alone.
+    pub shown: u64,
     /// Of these, by blocks of 1 GiB, by blocks of 2 MiB, and one by one.
     pub by_size: [u64; 3],
     /// By kind of type.
@@ -28,6 +31,8 @@ pub struct Summary {
     pub spans: Vec<Span>,
     /// GiB that would be one block each.
     pub gib_blocks: u64,
+    /// There may be more that one block would do for: the dump does not say it of all.
+    pub more_could_go: bool,
     /// Ranges of RAM that are consecutive in the guest's and in the machine's frames.
     pub pieces: u64,
     /// The dump does not say of all pages where they are, so that there may be more.
@@ -40,18 +45,25 @@ impl Summary {
     /// Of a dump.
     #[must_use]
     pub fn of(dump: &Dump) -> Self {
+        let shown = dump.runs.iter().map(|run| run.pages).sum();
+        let is_part = shown < dump.mapped();
+        let spans = spans(dump);
+        let (gib_blocks, more_gibs) = gib_blocks(dump);
+        let unknown = spans.iter().any(|span| span.state == State::Unknown);
         let mut all = Self {
             mapped: dump.mapped(),
+            shown,
             by_size: dump.pages,
             by_kind: BTreeMap::new(),
             restricted: BTreeMap::new(),
             not_valid: 0,
             tables: dump.tables,
-            empty_tables: dump.empty.iter().map(|empty| empty.count()).sum(),
-            spans: spans(dump),
-            gib_blocks: gib_blocks(dump),
+            empty_tables: dump.empty_tables,
+            spans,
+            gib_blocks,
+            more_could_go: is_part || unknown || more_gibs,
             pieces: 0,
-            more_pieces: false,
+            more_pieces: is_part,
             largest_piece: 0,
         };
         // The first frames and the length.
@@ -85,6 +97,12 @@ impl Summary {
         all
     }
 
+    /// Whether the dump has no lines of some pages.
+    #[must_use]
+    pub fn is_part(&self) -> bool {
+        self.shown < self.mapped
+    }
+
     /// Pages that mem_access restricts.
     #[must_use]
     pub fn all_restricted(&self) -> u64 {
@@ -103,11 +121,11 @@ impl Summary {
         self.count(|state| state == State::OneBlock)
     }
 
-    /// Tables that nothing is lost without: those that one block would do for, and those without
-    /// any entry.
+    /// Tables that nothing is lost without: those that one block would do for, of 2 MiB or then of
+    /// 1 GiB, and those without any entry.
     #[must_use]
     pub fn could_go(&self) -> u64 {
-        self.needless() + self.empty_tables
+        self.needless() + self.gib_blocks + self.empty_tables
     }
 
     /// Level-3 tables that one block would do for once a restriction is lifted.

@@ -224,7 +224,7 @@ fn row(subject: &Subject<'_>, from: u64, to: u64, alike: u64) -> Used {
         .iter()
         .skip(first)
         .take_while(|change| change.gfn < to);
-    let empty = self::empty(subject.dump, from, to);
+    let empty = self::empty(&subject.dump, from, to);
     Used {
         gfn: from,
         alike,
@@ -233,7 +233,7 @@ fn row(subject: &Subject<'_>, from: u64, to: u64, alike: u64) -> Used {
         restricted: restricted.map(|run| run.pages).sum(),
         changed: changes.map(|change| change.pages_within(from, to)).sum(),
         tables_before: subject.before.as_ref().map_or(0, |before| {
-            before.summary.spans_within(from, to).len() as u64 + self::empty(before.dump, from, to)
+            before.summary.spans_within(from, to).len() as u64 + self::empty(&before.dump, from, to)
         }),
     }
 }

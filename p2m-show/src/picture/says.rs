@@ -3,14 +3,14 @@
 
 use super::slots::Outcome;
 use super::subject::Subject;
-use super::units::{bytes, count, counted, percent};
+use super::units::{at_least, bytes, count, counted, percent};
 use crate::dump::values::Kind;
-use crate::dump::{Size, Supply};
+use crate::dump::{Dump, Size, Supply};
 use crate::facts::{Sort, State, Summary, GIB1};
 
 /// The headline.
 pub(super) fn title(subject: &Subject<'_>) -> String {
-    let dump = subject.dump;
+    let dump = &subject.dump;
     let dying = if dump.dying {
         ", which is being destroyed"
     } else {
@@ -61,18 +61,57 @@ pub(super) fn remarks(subject: &Subject<'_>) -> Vec<String> {
     if subject.summary.not_valid > 0 {
         all.push(format!(
             "{} wait for a fault that sets a valid bit",
-            bytes(subject.summary.not_valid)
+            not_valid(&subject.summary)
         ));
     }
-    let (runs, pages) = subject.dump.left_out;
-    if runs > 0 {
-        let runs = counted(runs, "run");
-        all.push(format!(
-            "not shown: {runs} that the dump left out ({})",
-            bytes(pages)
-        ));
+    match (&subject.before, subject.dump.unknown_from) {
+        (None, _) => all.extend(left_out(&subject.dump).map(|what| format!("not shown: {what}"))),
+        (Some(_), Some(end)) => all.push(format!(
+            "compared below {:#x}: the rest is not in both dumps",
+            end << 12
+        )),
+        (Some(_), None) => {}
     }
     all
+}
+
+/// What a dump has no lines of.
+fn left_out(dump: &Dump) -> Option<String> {
+    let (runs, pages) = dump.left_out;
+    let from = match dump.unknown_from {
+        Some(frame) => format!(" from {:#x} on", frame << 12),
+        None => String::new(),
+    };
+    (runs > 0).then(|| format!("{}{from} ({})", counted(runs, "run"), bytes(pages)))
+}
+
+/// The same of each dump, and what that means.
+fn limits(subject: &Subject<'_>) -> Option<String> {
+    const WHY: &str = "a dump is as long as p2m-dump-lines= allows";
+    let Some(before) = &subject.before else {
+        return left_out(&subject.dump).map(|what| format!("{what}: {WHY}"));
+    };
+    let both = [
+        ("the earlier", before.dump.left_out),
+        ("the later", subject.dump.left_out),
+    ];
+    let both: Vec<String> = both
+        .iter()
+        .filter(|(_, (runs, _))| *runs > 0)
+        .map(|(which, (runs, pages))| {
+            let runs = counted(*runs, "run");
+            format!("{runs} of {which} dump ({})", bytes(*pages))
+        })
+        .collect();
+    let end = match subject.dump.unknown_from {
+        Some(end) => format!("; only what is below {:#x} is compared", end << 12),
+        None => String::new(),
+    };
+    (!both.is_empty()).then(|| format!("{}: {WHY}{end}", both.join(", ")))
+}
+
+fn not_valid(summary: &Summary) -> String {
+    at_least(summary.is_part(), bytes(summary.not_valid))
 }
 
 /// The answers to what readers ask first: a word, and the numbers.
@@ -85,23 +124,14 @@ pub(super) fn findings(subject: &Subject<'_>) -> Vec<(String, String)> {
         ("In pages", in_pages(&subject.summary)),
         ("Machine memory", machine(&subject.summary)),
     ];
-    let untouched = subject.summary.not_valid;
-    if untouched > 0 {
+    if subject.summary.not_valid > 0 {
         let text = format!(
             "{}: a valid bit is clear on the way, so the next access is a fault that sets it",
-            bytes(untouched)
+            not_valid(&subject.summary)
         );
         all.push(("Not valid", text));
     }
-    let (runs, pages) = subject.dump.left_out;
-    if runs > 0 {
-        let text = format!(
-            "{}, with {} mapped: the dump was as long as p2m-dump-lines= allows",
-            counted(runs, "run"),
-            bytes(pages)
-        );
-        all.push(("Left out", text));
-    }
+    all.extend(limits(subject).map(|text| ("Left out", text)));
     let all = all.into_iter();
     all.map(|(name, text)| (name.to_owned(), text)).collect()
 }
@@ -122,14 +152,17 @@ fn mapped(subject: &Subject<'_>) -> String {
         .collect();
     let mut text = format!(
         "{}: {}",
-        changed(subject, |s| s.mapped, bytes),
+        changed(subject, |s| s.mapped, |_, pages| bytes(pages)),
         sizes.join(", ")
     );
     let others: Vec<String> = summary
         .by_kind
         .iter()
         .filter(|(kind, _)| **kind != Kind::Ram)
-        .map(|(kind, pages)| format!("{} {}", bytes(*pages), kind.name()))
+        .map(|(kind, pages)| {
+            let pages = at_least(summary.is_part(), bytes(*pages));
+            format!("{pages} {}", kind.name())
+        })
         .collect();
     if !others.is_empty() {
         text += &format!("; of it {}", others.join(", "));
@@ -141,35 +174,44 @@ fn mapped(subject: &Subject<'_>) -> String {
 fn changed(
     subject: &Subject<'_>,
     value: impl Fn(&Summary) -> u64,
-    shown: impl Fn(u64) -> String,
+    shown: impl Fn(&Summary, u64) -> String,
 ) -> String {
-    let after = value(&subject.summary);
-    let before = subject.before.as_ref().map(|before| value(&before.summary));
-    match before.filter(|&before| before != after) {
-        Some(before) => format!("{} \u{2192} {}", shown(before), shown(after)),
-        None => shown(after),
+    let said = |summary: &Summary| shown(summary, value(summary));
+    let before = subject.before.as_ref().map(|before| &before.summary);
+    let after = said(&subject.summary);
+    match before.filter(|before| value(before) != value(&subject.summary)) {
+        Some(before) => format!("{} \u{2192} {after}", said(before)),
+        None => after,
     }
 }
 
 fn restricted(subject: &Subject<'_>) -> String {
     let summary = &subject.summary;
     let all = summary.all_restricted();
-    let total = changed(subject, Summary::all_restricted, bytes);
+    let before = subject.before.as_ref();
+    let before = before.map_or(0, |before| before.summary.all_restricted());
+    let of_what = match summary.is_part() {
+        true => "of what is shown",
+        false => "of what is mapped",
+    };
+    let total = changed(subject, Summary::all_restricted, |summary, pages| {
+        at_least(summary.is_part(), bytes(pages))
+    });
     if all == 0 {
-        let mem_access = match (subject.dump.shape.mem_access, total.as_str()) {
-            (false, "0 KiB") => return "nothing; mem_access was never in use".to_owned(),
-            (_, "0 KiB") => "nothing",
-            (_, total) => total,
+        return match (before, subject.dump.shape.mem_access) {
+            (0, false) => "nothing; mem_access was never in use".to_owned(),
+            (0, true) if summary.is_part() => format!("nothing {of_what}"),
+            (0, true) => "nothing".to_owned(),
+            _ => total,
         };
-        return mem_access.to_owned();
     }
     let accesses = summary.restricted.iter();
     let accesses: Vec<String> = accesses
         .map(|(access, pages)| format!("{} {}", access.rights(), bytes(*pages)))
         .collect();
     format!(
-        "{total} ({} of what is mapped): {}",
-        percent(all, summary.mapped),
+        "{total} ({} {of_what}): {}",
+        percent(all, summary.shown),
         accesses.join(", ")
     )
 }
@@ -182,11 +224,11 @@ fn tables(subject: &Subject<'_>) -> String {
         .collect();
     let mut text = format!(
         "{} ({}): {}",
-        changed(subject, Summary::all_tables, count),
+        changed(subject, Summary::all_tables, |_, tables| count(tables)),
         bytes(summary.all_tables()),
         levels.join(", ")
     );
-    match (subject.dump.supply, summary.pool_left(subject.dump)) {
+    match (subject.dump.supply, summary.pool_left(&subject.dump)) {
         (Supply::Pool(all), Some(left)) => {
             text += &format!("; {} of the pool's {} are left", count(left), count(all));
         }
@@ -198,21 +240,30 @@ fn tables(subject: &Subject<'_>) -> String {
 /// What would come back if blocks were merged.
 fn could_go(summary: &Summary) -> String {
     let mut all = Vec::new();
-    if summary.needless() > 0 {
-        let gibs = match summary.gib_blocks {
-            0 => String::new(),
-            gibs => format!(", and then {} of level 2", count(gibs)),
-        };
-        all.push(format!(
-            "{} of level 3 ({}), where one block of 2 MiB would do{gibs}",
-            counted(summary.needless(), "table"),
-            bytes(summary.needless())
-        ));
+    let tables = |number| at_least(summary.more_could_go, counted(number, "table"));
+    match (summary.needless(), summary.gib_blocks) {
+        (0, 0) => {}
+        (0, gibs) => all.push(format!(
+            "{} of level 2 ({}), where one block of 1 GiB would do",
+            tables(gibs),
+            bytes(gibs)
+        )),
+        (needless, gibs) => {
+            let gibs = match gibs {
+                0 => String::new(),
+                gibs => format!(", and then {} of level 2", count(gibs)),
+            };
+            all.push(format!(
+                "{} of level 3 ({}), where one block of 2 MiB would do{gibs}",
+                tables(needless),
+                bytes(needless)
+            ));
+        }
     }
     if summary.needless_once_lifted() > 0 {
         all.push(format!(
             "{} once a restriction is lifted",
-            counted(summary.needless_once_lifted(), "table")
+            tables(summary.needless_once_lifted())
         ));
     }
     if summary.empty_tables > 0 {
@@ -222,7 +273,11 @@ fn could_go(summary: &Summary) -> String {
         ));
     }
     if all.is_empty() {
-        return "no table".to_owned();
+        let nothing = match summary.more_could_go {
+            true => "no table of which the dump says enough",
+            false => "no table",
+        };
+        return nothing.to_owned();
     }
     all.join("; ")
 }
@@ -241,6 +296,10 @@ fn in_pages(summary: &Summary) -> String {
             "whose machine frames are those of no block",
             summary.count(|s| s == State::Scattered),
         ),
+        (
+            "whose machine frames the dump does not say",
+            summary.count(|s| s == State::Unknown),
+        ),
     ];
     let reasons: Vec<String> = reasons
         .iter()
@@ -250,12 +309,14 @@ fn in_pages(summary: &Summary) -> String {
     if reasons.is_empty() {
         return "nothing".to_owned();
     }
-    let all = summary.spans.len() as u64;
-    format!("{} of 2 MiB: {}", counted(all, "span"), reasons.join(", "))
+    let all = counted(summary.spans.len() as u64, "span");
+    let all = at_least(summary.is_part(), all);
+    format!("{all} of 2 MiB: {}", reasons.join(", "))
 }
 
 fn machine(summary: &Summary) -> String {
     match summary.pieces {
+        0 if summary.is_part() => "no RAM that is shown".to_owned(),
         0 => "no RAM".to_owned(),
         _ => format!("RAM in {}", pieces(summary)),
     }
@@ -263,10 +324,10 @@ fn machine(summary: &Summary) -> String {
 
 /// In how many pieces of the machine's memory the guest's is.
 pub(super) fn pieces(summary: &Summary) -> String {
-    let more = if summary.more_pieces { "\u{2265} " } else { "" };
+    let pieces = counted(summary.pieces, "piece");
     format!(
-        "{more}{}, largest {}",
-        counted(summary.pieces, "piece"),
+        "{}, largest {}",
+        at_least(summary.more_pieces, pieces),
         bytes(summary.largest_piece)
     )
 }

@@ -100,7 +100,7 @@ pub(super) fn marks(subject: &Subject<'_>, from: u64, to: u64) -> Vec<(Mark, u64
             _ => all.push((Mark::OneBlock, span.gfn, MIB2)),
         }
     }
-    all.extend(empty(subject.dump, from, to));
+    all.extend(empty(&subject.dump, from, to));
     all.sort_by_key(|&(_, gfn, _)| gfn);
     all
 }

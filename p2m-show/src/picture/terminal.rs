@@ -150,8 +150,11 @@ pub fn draw(subject: &Subject<'_>, colours: Colours) -> String {
         let _ = writeln!(out, "  {}  {}", face.character(), face.meaning());
     }
     let changed = transitions::list(subject);
-    if !changed.is_empty() {
-        let _ = writeln!(out, "\nWhat has changed:");
+    if subject.before.is_some() {
+        let _ = match changed.is_empty() {
+            true => writeln!(out, "\n{}", transitions::NONE),
+            false => writeln!(out, "\nWhat has changed:"),
+        };
         for [sort, size, what, place] in changed {
             let _ = writeln!(out, "  {sort:22} {size:>9}  {what:36} {place}");
         }

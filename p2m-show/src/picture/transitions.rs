@@ -3,12 +3,15 @@
 
 use super::says::sort;
 use super::subject::Subject;
-use super::units::{bytes, count};
+use super::units::{bytes, count, counted};
 use crate::dump::{Mapping, Valid};
 use crate::facts::groups;
 
 /// The most rows of the list.
 const MOST: usize = 12;
+
+/// What is said if the list is empty.
+pub(super) const NONE: &str = "No difference in how anything is mapped.";
 
 /// The list of changes: what, how much, from what to what, where.
 pub(super) fn list(subject: &Subject<'_>) -> Vec<[String; 4]> {
@@ -31,7 +34,7 @@ pub(super) fn list(subject: &Subject<'_>) -> Vec<[String; 4]> {
         rows.push([
             "others".to_owned(),
             bytes(pages),
-            format!("of {} other sorts", all.len() - MOST),
+            format!("of {}", counted((all.len() - MOST) as u64, "other sort")),
             String::new(),
         ]);
     }

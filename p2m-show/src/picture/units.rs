@@ -54,6 +54,14 @@ pub(super) fn percent(part: u64, all: u64) -> String {
     }
 }
 
+/// `≥ 12`, if it is not all.
+pub(super) fn at_least(is_part: bool, text: String) -> String {
+    match is_part {
+        true => format!("\u{2265} {text}"),
+        false => text,
+    }
+}
+
 /// `+12`, `−3`, or nothing for no difference.
 pub(super) fn difference(before: u64, after: u64) -> Option<String> {
     match after.abs_diff(before) {

@@ -99,6 +99,7 @@ fn same(w: &World, d: Domain, dump: &Dump) {
         printed[tables.level as usize] += tables.count();
     }
     assert_eq!(printed, empty);
+    assert_eq!(dump.empty_tables, empty.iter().sum::<u64>());
 }
 
 #[derive(Debug, Clone)]
@@ -276,6 +277,112 @@ fn tables_without_any_entry_are_said_with_their_level() {
     assert_eq!(levels, [3, 2]);
 }
 
+/// Each is of its own level: they are not one run.
+#[test]
+fn neighbouring_empty_tables_of_two_levels_are_two_runs() {
+    let w = plain();
+    let d = guest(&w, 0);
+    let (last, gib) = ((1 << 18) - 1, 1 << 18);
+    // The last page of a GiB, and a block at the begin of the next one.
+    assert_eq!(d.insert(last, 1, ram(0), p2mt::RAM_RW), 0);
+    assert_eq!(d.insert(gib, M2, ram(0), p2mt::RAM_RW), 0);
+    assert_eq!(d.remove(last, 1, ram(0)), 0);
+    assert_eq!(d.remove(gib, M2, ram(0)), 0);
+    let dump = dumped(&w, d, 0);
+    same(&w, d, &dump);
+    let found = dump.empty.iter().map(|e| (e.gfn, e.pages, e.level));
+    assert_eq!(
+        found.collect::<Vec<_>>(),
+        [(gib - M2, M2, 3), (gib, gib, 2)]
+    );
+}
+
+#[test]
+fn the_shape_is_that_of_the_root() {
+    for bits in SIZES {
+        let w = world(Config {
+            ipa_bits: bits,
+            ..Config::default()
+        });
+        let d = guest(&w, 0);
+        assert_eq!(d.insert(0, 1, ram(0), p2mt::RAM_RW), 0);
+        let dump = dumped(&w, d, 0);
+        assert_eq!(dump.shape.ipa_bits, u64::from(bits));
+        let top = w.dump(d).iter().map(|table| table.level).min().unwrap();
+        assert_eq!(dump.shape.root_level, u64::from(top));
+        let tables = w.dump(d).into_iter();
+        let root = tables.filter(|table| table.level == top).count();
+        assert_eq!(dump.shape.root_pages, root as u64, "{bits} bits");
+    }
+}
+
+#[test]
+fn the_access_of_new_mappings_is_said() {
+    let w = plain();
+    let d = guest(&w, 0);
+    for (access, name) in (access::N..).zip(ACCESSES) {
+        // All ones is no frame, but the default.
+        assert_eq!(d.set_access(u64::MAX, 0, 0, access), 0);
+        assert_eq!(dumped(&w, d, 0).shape.default.name(), name);
+    }
+}
+
+/// Another domain's pages, of which the other tests have none.
+#[test]
+fn a_foreign_page_is_said_with_whether_it_may_be_written() {
+    let w = plain();
+    let (d, other) = (guest(&w, 0), w.domain(4));
+    w.ram(ram(1), 16, other);
+    assert_eq!(d.insert(5, 1, ram(1), p2mt::FOREIGN_RW), 0);
+    assert_eq!(d.insert(7, 1, ram(1) + 1, p2mt::FOREIGN_RO), 0);
+    let dump = dumped(&w, d, 0);
+    same(&w, d, &dump);
+    let names: Vec<&str> = dump.runs.iter().map(|run| run.mapping.ty.name()).collect();
+    assert_eq!(names, ["map_foreign_rw", "map_foreign_ro"]);
+}
+
+/// An entry's own valid bit is what is said, also if the table with the entry is not reached.
+#[test]
+fn an_entry_whose_own_valid_bit_is_clear_is_not_valid_wherever_it_is() {
+    let w = plain();
+    let d = guest(&w, 0);
+    assert_eq!(d.insert(0, 2 * M2, ram(0), p2mt::RAM_RW), 0);
+    d.creation_finished();
+    // The one is touched; then all that the root has is invalidated again.
+    assert!(d.resolve(0));
+    d.creation_finished();
+    let dump = dumped(&w, d, 0);
+    same(&w, d, &dump);
+    let valid: Vec<Valid> = dump.runs.iter().map(|run| run.mapping.valid).collect();
+    assert_eq!(valid, [Valid::NotAbove, Valid::No]);
+}
+
+/// Pages of two accesses in turn are never one run.
+#[test]
+fn as_many_runs_are_printed_as_are_asked_for() {
+    let w = plain();
+    let d = striped(&w);
+    let whole = dumped(&w, d, 0);
+    let all = whole.runs.len() as u64;
+    assert!(all > 64, "{all}");
+    for lines in [1, 2, 16, 17, all - 1, all] {
+        let part = dumped(&w, d, lines);
+        assert_eq!(part.runs.len() as u64, lines);
+        let pages: u64 = part.runs.iter().map(|run| run.pages).sum();
+        assert_eq!(part.left_out, (all - lines, M2 - pages));
+    }
+    // Tables without any entry are runs without pages.
+    let w = plain();
+    let d = guest(&w, 0);
+    for table in [1, 3, 5] {
+        assert_eq!(d.insert(table * M2, 1, ram(0), p2mt::RAM_RW), 0);
+        assert_eq!(d.remove(table * M2, 1, ram(0)), 0);
+    }
+    let part = dumped(&w, d, 1);
+    assert_eq!((part.empty.len(), part.left_out), (1, (2, 0)));
+    assert_eq!(part.empty_tables, 3);
+}
+
 /// No lock is held for longer than a table, and softirqs are processed each time it is released.
 #[test]
 fn softirqs_are_processed_between_two_tables() {
@@ -369,10 +476,17 @@ fn a_domain_may_die_while_it_is_printed() {
 #[test]
 fn the_documents_pictures_are_what_is_drawn() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/show/");
-    for (name, text) in scenes::files() {
+    let files = scenes::files();
+    let mut names: Vec<&str> = files.iter().map(|(name, _)| name.as_str()).collect();
+    names.sort_unstable();
+    let entries = std::fs::read_dir(folder).unwrap();
+    let mut kept: Vec<_> = entries.map(|entry| entry.unwrap().file_name()).collect();
+    kept.sort_unstable();
+    assert_eq!(kept, names, "the files of docs/show");
+    for (name, text) in &files {
         let kept = std::fs::read_to_string(format!("{folder}{name}")).unwrap_or_default();
         assert!(
-            kept == text,
+            kept == *text,
             "docs/show/{name} is not what is drawn; look at what has changed, and then write it: \
              cargo run -p test-harness --example stage2 -- --docs docs/show"
         );

@@ -54,18 +54,16 @@ pub fn draw(subject: &Subject<'_>, theme: Theme) -> String {
 
 /// The list of changes.
 fn list(svg: &mut Svg, subject: &Subject<'_>, y: f64) -> f64 {
-    let changes = transitions::list(subject);
-    if changes.is_empty() {
+    if subject.before.is_none() {
         return y;
     }
+    let changes = transitions::list(subject);
     let mut y = y + 24.0;
-    svg.text(
-        "ink strong",
-        MARGIN,
-        y,
-        Anchor::Start,
-        "What has changed, in all",
-    );
+    let heading = match changes.is_empty() {
+        true => transitions::NONE,
+        false => "What has changed, in all",
+    };
+    svg.text("ink strong", MARGIN, y, Anchor::Start, heading);
     for [sort, size, what, place] in changes {
         y += 21.0;
         svg.text("ink", MARGIN, y, Anchor::Start, &sort);

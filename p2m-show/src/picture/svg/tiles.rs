@@ -7,7 +7,7 @@ use crate::dump::Size;
 use crate::facts::Summary;
 use crate::picture::says;
 use crate::picture::subject::Subject;
-use crate::picture::units::{bytes, count, percent};
+use crate::picture::units::{at_least, bytes, count, percent};
 
 const HEIGHT: f64 = 112.0;
 const GAP: f64 = 14.0;
@@ -91,14 +91,14 @@ fn bar(svg: &mut Svg, tile: &Tile, x: f64, y: f64, width: f64) {
 fn was(
     subject: &Subject<'_>,
     value: impl Fn(&Summary) -> u64,
-    shown: impl Fn(u64) -> String,
+    shown: impl Fn(&Summary, u64) -> String,
 ) -> Option<String> {
-    let before = value(&subject.before.as_ref()?.summary);
-    let same = before == value(&subject.summary);
+    let before = &subject.before.as_ref()?.summary;
+    let same = value(before) == value(&subject.summary);
     Some(if same {
         "as before".to_owned()
     } else {
-        format!("was {}", shown(before))
+        format!("was {}", shown(before, value(before)))
     })
 }
 
@@ -115,7 +115,7 @@ fn mapped(subject: &Subject<'_>) -> Tile {
     Tile {
         name: "Mapped",
         number: bytes(summary.mapped),
-        beside: was(subject, |s| s.mapped, bytes).unwrap_or_default(),
+        beside: was(subject, |s| s.mapped, |_, pages| bytes(pages)).unwrap_or_default(),
         bar: classes
             .map(str::to_owned)
             .into_iter()
@@ -128,6 +128,7 @@ fn mapped(subject: &Subject<'_>) -> Tile {
 
 fn restricted(subject: &Subject<'_>) -> Tile {
     let summary = &subject.summary;
+    let all = |summary: &Summary, pages| at_least(summary.is_part(), bytes(pages));
     let mut accesses: Vec<_> = summary.restricted.iter().collect();
     accesses.sort_by_key(|&(_, pages)| std::cmp::Reverse(*pages));
     let said: Vec<String> = accesses
@@ -144,14 +145,14 @@ fn restricted(subject: &Subject<'_>) -> Tile {
     };
     Tile {
         name: "Restricted",
-        number: bytes(summary.all_restricted()),
-        beside: was(subject, Summary::all_restricted, bytes)
-            .unwrap_or_else(|| percent(summary.all_restricted(), summary.mapped)),
+        number: all(summary, summary.all_restricted()),
+        beside: was(subject, Summary::all_restricted, all)
+            .unwrap_or_else(|| percent(summary.all_restricted(), summary.shown)),
         bar: accesses
             .iter()
             .map(|(access, pages)| (style::restriction(**access), **pages))
             .collect(),
-        all: summary.mapped,
+        all: summary.shown,
         lines: [first, second],
     }
 }
@@ -160,11 +161,11 @@ fn tables(subject: &Subject<'_>) -> Tile {
     let summary = &subject.summary;
     let level3 = summary.tables.last().copied().unwrap_or(0);
     let above = summary.all_tables() - level3;
-    let pool = summary.pool_left(subject.dump);
+    let pool = summary.pool_left(&subject.dump);
     Tile {
         name: "Tables",
         number: count(summary.all_tables()),
-        beside: was(subject, Summary::all_tables, count)
+        beside: was(subject, Summary::all_tables, |_, tables| count(tables))
             .unwrap_or_else(|| bytes(summary.all_tables())),
         bar: vec![("g1".to_owned(), above), ("m2".to_owned(), level3)],
         all: pool.map_or(summary.all_tables(), |left| left + summary.all_tables()),
@@ -182,6 +183,7 @@ fn could_go(subject: &Subject<'_>) -> Tile {
     let summary = &subject.summary;
     let level3 = summary.tables.last().copied().unwrap_or(0);
     let all = summary.could_go();
+    let said = |summary: &Summary, tables| at_least(summary.more_could_go, count(tables));
     let mut others = Vec::new();
     if summary.empty_tables > 0 {
         others.push(format!("{} without entry", count(summary.empty_tables)));
@@ -194,12 +196,15 @@ fn could_go(subject: &Subject<'_>) -> Tile {
     }
     Tile {
         name: "Tables that could go",
-        number: count(all),
-        beside: was(subject, Summary::could_go, count).unwrap_or_else(|| bytes(all)),
+        number: said(summary, all),
+        beside: was(subject, Summary::could_go, said).unwrap_or_else(|| bytes(all)),
         bar: vec![("could".to_owned(), all)],
         all: level3.max(all),
         lines: [
-            format!("for {} one block would do", count(summary.needless())),
+            format!(
+                "for {} one block would do",
+                count(summary.needless() + summary.gib_blocks)
+            ),
             others.join(", "),
         ],
     }
