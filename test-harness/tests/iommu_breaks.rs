@@ -7,7 +7,7 @@
 
 mod common;
 
-use common::{access, behind, guest, p2mt, ram, world, M2};
+use common::{access, behind, guest, p2mt, ram, world, G1, M2};
 use test_harness::{Config, Domain, Event, Iommu, World};
 
 const MODIFIED: u32 = xen_sys::XS_IOMMU_FLUSHF_modified;
@@ -235,5 +235,17 @@ fn only_the_split_of_a_block_keeps_a_device_from_what_stays_mapped() {
             assert_eq!(w.device_gaps() - before, gaps, "{what}");
             w.check();
         }
+    }
+}
+
+/// Of the pages of a large block most are met for the first time when it is in pieces (rule P6).
+#[test]
+fn pages_in_a_gigabyte_become_others_and_devices_meet_the_old_or_the_new() {
+    for (iommu, gfn, nr) in [(Iommu::Coherent, 0, 2), (Iommu::NonCoherent, M2 + 7, 1)] {
+        let w = world(behind(iommu));
+        let d = guest(&w, 0);
+        assert_eq!(d.insert(G1, G1, ram(0), p2mt::MMIO_NC), 0);
+        assert_eq!(d.insert(G1 + gfn, nr, ram(0), p2mt::RAM_RW), 0);
+        w.check();
     }
 }

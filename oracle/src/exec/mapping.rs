@@ -32,6 +32,14 @@ pub(crate) fn named_frame(side: &Side, op: &Op) -> u64 {
     }
 }
 
+/// Whether the operation brings references, which what it maps owns then.
+pub(crate) fn brings_references(op: &Op) -> bool {
+    matches!(
+        op.kind,
+        Kind::Insert | Kind::MapRegions | Kind::SetEntry | Kind::AddEntry
+    ) && p2mt::is_foreign(op.args[4] as u32)
+}
+
 /// Takes the references that a caller holds when it maps pages of a foreign type.
 fn with_references(r: Request<'_>, t: u64, mfn: u64, nr: u64) {
     if p2mt::is_foreign(t as u32) {

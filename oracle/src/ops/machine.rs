@@ -74,7 +74,7 @@ impl Machine {
 
     /// For the harness, with what an episode adds.
     #[must_use]
-    pub fn config(self, at_speculate: bool, vmid16: bool, shares: bool) -> Config {
+    pub fn config(self, [at_speculate, vmid16, shares, news]: [bool; 4]) -> Config {
         Config {
             release: release(),
             ipa_bits: self.ipa_bits,
@@ -83,8 +83,8 @@ impl Machine {
             iommu_shares_tables: shares && self.iommu != Iommu::Off,
             at_speculate,
             log_capacity: 0,
-            // The host tests watch that; here it would be most of the time.
-            watch_iommu_news: false,
+            // With tables of its own an IOMMU takes no notice of valid bits.
+            watch_iommu_news: news && shares,
             ..Config::default()
         }
     }
@@ -99,7 +99,7 @@ impl Machine {
     /// The first guest frame that the root has no entry for.
     #[must_use]
     pub fn gfn_limit(self) -> u64 {
-        self.config(false, false, false).gfn_limit()
+        self.config([false; 4]).gfn_limit()
     }
 }
 

@@ -30,7 +30,7 @@ macro_rules! operations {
 
 operations! {
     /// First of all: the machine and the guest's pool.
-    Boot "boot" ["at_speculate", "vmid16", "shares", "pool"];
+    Boot "boot" ["at_speculate", "vmid16", "shares", "pool", "news"];
     /// Fail the n-th allocation of the next operation.
     Fail "fail" ["alloc"];
     /// Answer yes at the k-th preemption check of the next operation, or of each call of a loop:

@@ -67,6 +67,26 @@ pub(crate) struct Found {
     pub(crate) p2m_type: u32,
 }
 
+/// A leaf of more pages than are watched one by one, which was taken out since the write lock was taken.
+#[derive(Clone, Debug)]
+pub(crate) struct Large {
+    pub(crate) domain: usize,
+    pub(crate) gfns: Range<u64>,
+    pub(crate) entry: u64,
+    pub(crate) level: u32,
+}
+
+impl Large {
+    /// What it said of the page at `gfn`.
+    pub(crate) fn found(&self, gfn: u64) -> Found {
+        Found {
+            page: page_of(self.entry, gfn - self.gfns.start),
+            level: self.level,
+            p2m_type: pte::p2m_type(self.entry),
+        }
+    }
+}
+
 /// Whether the same frame is mapped as the same, but for the rights.
 pub(crate) fn differs_in_rights(one: u64, other: u64) -> bool {
     (one ^ other) & !PERMISSIONS == 0
@@ -133,6 +153,8 @@ pub(crate) struct Iotlb {
     pub(crate) untold: BTreeMap<(usize, u64), Option<u64>>,
     /// By the same, what devices have met.
     pub(crate) met: BTreeMap<(usize, u64), Met>,
+    /// Large leaves that are gone, the oldest first.
+    pub(crate) large: Vec<Large>,
     /// How many frames were out of reach for a moment although their mapping stays.
     pub(crate) gaps: u64,
 }

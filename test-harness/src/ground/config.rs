@@ -62,7 +62,7 @@ pub struct Config {
     pub llc_coloring: bool,
     /// FEAT_TLBIRANGE: TLB invalidation by range of addresses.
     pub tlb_range: bool,
-    /// Rule P4 is on. It follows every page of every block, which takes most of
+    /// Rules P4 and P6 are on. They follow every page of every block, which takes most of
     /// the time where millions of operations are compared.
     pub watch_iommu_news: bool,
     /// A broken rule is noted with the call path, when RUST_BACKTRACE is set. To

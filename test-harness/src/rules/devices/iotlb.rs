@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use xen_sys::{XS_IOMMU_FLUSHF_added, XS_IOMMU_FLUSHF_modified};
 
-use crate::books::iotlb::{page_of, Found, Met, Reachable};
+use crate::books::iotlb::{page_of, Found, Large, Met, Reachable};
 use crate::ground::config::Iommu;
 use crate::ground::event::Mfn;
 use crate::ground::pte;
@@ -67,11 +67,16 @@ impl State {
             self.valid_leaves(entry, table.level, first, &mut changed);
         }
         if self.config.iommu_shares_tables {
+            if seen {
+                self.note_large(table.domain, old, table.level, first);
+            }
             for gfn in changed.iter().flat_map(some_of) {
                 let is = self.iommu_find(table.domain, gfn);
                 if !self.iotlb.met.contains_key(&(table.domain, gfn)) {
                     let below = || self.walk_from(old, table.level, gfn);
-                    let (before, since) = (seen.then(below).flatten(), Vec::new());
+                    let before = self.found_large(table.domain, gfn);
+                    let before = before.or_else(|| seen.then(below).flatten());
+                    let since = Vec::new();
                     let met = Met {
                         before,
                         since,
@@ -91,6 +96,43 @@ impl State {
                 self.iotlb.untold.insert(key, was);
             }
         }
+    }
+
+    /// Notes the leaves of more than [`WATCHED`] pages that a walk found from `entry` on: of these pages most have
+    /// not been looked at before.
+    fn note_large(&mut self, domain: usize, entry: u64, level: u32, gfn: u64) {
+        let order = pte::order(level);
+        if entry & pte::VALID == 0 || 1 << order <= WATCHED {
+            return;
+        }
+        if !pte::is_table(entry, level) {
+            self.iotlb.large.push(Large {
+                domain,
+                gfns: gfn..gfn + (1 << order),
+                entry,
+                level,
+            });
+            return;
+        }
+        for index in 0..512 {
+            let below = self.frames.pages.peek_word(pte::mfn(entry), index);
+            self.note_large(
+                domain,
+                below,
+                level + 1,
+                gfn + ((index as u64) << (order - 9)),
+            );
+        }
+    }
+
+    /// What such a leaf said of `gfn`.
+    fn found_large(&self, domain: usize, gfn: u64) -> Option<Found> {
+        let covers = |large: &&Large| large.domain == domain && large.gfns.contains(&gfn);
+        self.iotlb
+            .large
+            .iter()
+            .find(covers)
+            .map(|large| large.found(gfn))
     }
 
     /// The guest frames from `gfn` on that a walk finds from `entry` on.
@@ -231,6 +273,7 @@ impl State {
         let mut mine = met.split_off(&(domain, 0));
         met.append(&mut mine.split_off(&(domain + 1, 0)));
         self.iotlb.met = met;
+        self.iotlb.large.retain(|large| large.domain != domain);
         if self.is_gone(domain) {
             return;
         }
@@ -240,7 +283,7 @@ impl State {
                 self.broken(
                     "P6",
                     format!(
-                        "at gfn {gfn:#x} a device comes to {stranger:x?}, which is neither                          what was mapped nor what will be"
+                        "at gfn {gfn:#x} a device comes to {stranger:x?}, which is neither what was mapped nor what will be"
                     ),
                 );
             }
