@@ -14,7 +14,10 @@ static int make_room(struct monitor *m)
     xc_domaininfo_t info;
 
     if ( xc_domain_getinfolist(m->xc, m->domain, 1, &info) != 1 || info.domain != m->domain )
+    {
+        errno = ESRCH;
         return -1;
+    }
     if ( info.tot_pages < info.max_pages )
         return 0;
     return xc_domain_setmaxmem(m->xc, m->domain, (info.tot_pages + 1) * (XC_PAGE_SIZE / 1024));
@@ -42,12 +45,18 @@ static int clear_place(struct monitor *m)
     return 0;
 }
 
-// Whether a monitor is connected: the default access can be read only then. Asked before anything is changed.
-static int is_connected(struct monitor *m)
+// Asked before anything is changed: the default access can be read only while a monitor is connected. ENOSYS is of a
+// Xen without mem_access, which has the other events.
+static int nobody_is_connected(struct monitor *m)
 {
     xenmem_access_t access;
 
-    return xc_get_mem_access(m->xc, m->domain, ~0ull, &access) == 0;
+    if ( xc_get_mem_access(m->xc, m->domain, ~0ull, &access) == 0 )
+    {
+        errno = EBUSY;
+        return 0;
+    }
+    return errno == ENODEV || errno == ENOSYS;
 }
 
 // What has been opened, but for the domain, which goes on as it was. Keeps errno.
@@ -59,10 +68,11 @@ static void monitor_free(struct monitor *m)
         xenevtchn_close(m->evtchn);
     if ( m->xc )
         xc_interface_close(m->xc);
+    memset(m, 0, sizeof(*m));
     errno = error;
 }
 
-// EBUSY: another monitor is connected, or one died without xc_monitor_disable.
+// EBUSY: another monitor is connected, or one died without xc_monitor_disable. EINVAL: the domain is being destroyed.
 int monitor_open(struct monitor *m, uint32_t domain)
 {
     uint32_t remote;
@@ -79,9 +89,7 @@ int monitor_open(struct monitor *m, uint32_t domain)
         monitor_free(m);
         return -1;
     }
-    if ( is_connected(m) )
-        errno = EBUSY;
-    else if ( clear_place(m) == 0 && make_room(m) == 0 )
+    if ( nobody_is_connected(m) && clear_place(m) == 0 && make_room(m) == 0 )
         m->page = xc_monitor_enable(m->xc, domain, &remote);
     if ( m->page )
     {
@@ -99,9 +107,10 @@ int monitor_open(struct monitor *m, uint32_t domain)
     }
     xc_domain_unpause(m->xc, domain);
     errno = error;
-    if ( !m->page )
-        monitor_free(m);
-    return m->page ? 0 : -1;
+    if ( m->page )
+        return 0;
+    monitor_free(m);
+    return -1;
 }
 
 // The next event: 1; 0 if there was none for so long; -1 is an error, EINTR if a signal was handled meanwhile.
@@ -184,11 +193,10 @@ static int answer_all(struct monitor *m, int milliseconds)
         int rc = monitor_next(m, &event, milliseconds);
 
         // A signal is no silence.
-        if ( rc < 0 && errno == EINTR )
-            continue;
-        if ( rc != 1 )
+        if ( rc != 1 && !(rc < 0 && errno == EINTR) )
             break;
-        monitor_answer(m, &event);
+        if ( rc == 1 )
+            monitor_answer(m, &event);
         count++;
     }
     return count;
@@ -213,8 +221,9 @@ static int pause_when_quiet(struct monitor *m)
     return -1;
 }
 
-// Lift the restrictions before, and switch the other kinds of events off: this does neither. EBUSY: events do not end,
-// or a vCPU waits for a slot; the monitor is still connected, and can answer and try again.
+// Before, lift the restrictions, switch the other kinds of events off, and answer each event that was taken: this does
+// none of it, and answers only what is still in the ring. EBUSY: events do not end, or a vCPU waits for a slot; the
+// monitor is still connected, and can answer and try again.
 int monitor_close(struct monitor *m)
 {
     int rc = pause_when_quiet(m);
