@@ -145,6 +145,37 @@ fn the_document_shows_the_table() {
     );
 }
 
+/// No test on the host compiles traps.c, and most guests would notice neither a syndrome that is
+/// wrong nor an abort that is not injected.
+#[test]
+fn the_trap_handler_passes_the_syndrome_on_and_injects_what_the_p2m_does_not() {
+    let folder = format!("{}/../patches/xen", env!("CARGO_MANIFEST_DIR"));
+    let patches = std::fs::read_dir(folder).unwrap();
+    let texts = patches.map(|patch| std::fs::read_to_string(patch.unwrap().path()).unwrap());
+    let file = "+++ b/xen/arch/arm/traps.c\n";
+    let of_traps = |text: String| Some(text.split_once(file)?.1.to_owned());
+    let changes: Vec<_> = texts.filter_map(of_traps).collect();
+    let [change] = &changes[..] else {
+        panic!("{} patches change traps.c", changes.len());
+    };
+    let (_, lines) = change.split_once(" @@ ").unwrap();
+    let (_, lines) = lines.split_once('\n').unwrap();
+    let after: Vec<_> = lines
+        .lines()
+        .take_while(|line| *line != "-- ")
+        .filter_map(|line| line.strip_prefix(['+', ' ']))
+        .collect();
+    let expected = "        };
+#ifdef CONFIG_ARM_P2M_RUST
+        if ( !xen_p2m_resolve_permission_fault(gpa, gva, npfec, hsr.bits) )
+            goto inject_abt;
+#else
+        p2m_mem_access_check(gpa, gva, npfec);
+#endif
+        return;";
+    assert_eq!(after.join("\n"), expected);
+}
+
 /// A call of an exported function, and its name.
 macro_rules! call {
     ($name:ident($($argument:expr),* $(,)?)) => {{

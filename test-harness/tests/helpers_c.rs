@@ -16,7 +16,7 @@ const HERE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/helpers_c");
 const XEN_SYS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../xen-sys");
 
 /// Every check of main.c.
-const CHECKS: [&str; 10] = [
+const CHECKS: [&str; 11] = [
     "pages",
     "cleaning",
     "direct map",
@@ -27,14 +27,20 @@ const CHECKS: [&str; 10] = [
     "others",
     "aborts",
     "wrappers",
+    "views",
 ];
 
 /// What xen-sys's build script may find out about a tree (`xen-sys/build/facts.rs`), as macros: each kind of
-/// page index, and the forms of what is called.
+/// page index, and the forms of what is called. One of them is configured with views.
 const TREES: [&[&str]; 3] = [
     &["-DPDX_BY_MASK", "-DSET_WAY_HSR", "-DSHUTDOWN_FLAG"],
     &["-DPDX_BY_OFFSET", "-DSET_WAY_PLAIN", "-DSHUTDOWN_STATE"],
-    &["-DPDX_IS_FRAME", "-DSET_WAY_PLAIN", "-DSHUTDOWN_FLAG"],
+    &[
+        "-DPDX_IS_FRAME",
+        "-DSET_WAY_PLAIN",
+        "-DSHUTDOWN_FLAG",
+        "-DCONFIG_ALTP2M",
+    ],
 ];
 
 /// A folder with helpers.c and pdx.h, changed by `edit`, and all that they include.
@@ -114,7 +120,7 @@ fn what_the_helpers_compute_is_what_a_naive_loop_says() {
 }
 
 /// Faults, and the check that must notice each for some tree.
-const FAULTS: [(&str, &str, &str); 35] = [
+const FAULTS: [(&str, &str, &str); 45] = [
     ("(nr >> shift) & 0x1f", "(nr >> shift) & 0xf", "tlbi"),
     ("((num - 1) << 39)", "(num << 39)", "tlbi"),
     ("(uint64_t)scale << 44", "(uint64_t)scale << 43", "tlbi"),
@@ -181,6 +187,37 @@ const FAULTS: [(&str, &str, &str); 35] = [
         "d->shutdown_state != DOMSHUTDOWN_none",
         "d->shutdown_state == 1",
         "wrappers",
+    ),
+    // Who was trapped is asked once the exception is injected: EL1, always.
+    (
+        "    xs_inject_undef_exception(regs, hsr);\n",
+        "    xs_inject_undef_exception(regs, hsr);\n    esr.ec |= !xs_trap_is_from_el0();\n",
+        "aborts",
+    ),
+    ("return printk_ratelimit();", "return true;", "wrappers"),
+    (
+        "return array_index_nospec(index, size);",
+        "return index;",
+        "views",
+    ),
+    ("{ invalidate_icache_local(); }", "{}", "views"),
+    (
+        "{ flush_guest_tlb_local(); }",
+        "{ flush_guest_tlb(); }",
+        "views",
+    ),
+    ("return v->is_running;", "return false;", "views"),
+    ("    INIT_PAGE_LIST_HEAD(list);\n", "", "views"),
+    (
+        "page_list_splice(list, head);",
+        "page_list_splice(head, list);",
+        "views",
+    ),
+    ("{ xfree(view); }", "{}", "views"),
+    (
+        "return domain_vcpu(d, id);",
+        "return domain_vcpu(d, 0);",
+        "views",
     ),
 ];
 

@@ -2,8 +2,9 @@
 //! Files of xen-sys that only the hypervisor compiles.
 //!
 //! `directmap.rs` is arithmetic and runs here, beside the formula of Xen's
-//! `maddr_to_virt()`. `arch.rs` is instructions: here is which, function by function. What
-//! they do nothing on a host can tell; the self-test inside Xen executes them.
+//! `maddr_to_virt()`. `arch.rs`, `alternative.rs` and `instructions.h` are instructions: here is
+//! which, function by function. What they do nothing on a host can tell; the self-test inside
+//! Xen executes them.
 
 // A test may stop on the spot; addresses have 64 bits here, as on the target.
 #![allow(
@@ -103,7 +104,7 @@ fn instructions(file: &str) -> BTreeMap<String, String> {
 #[test]
 fn the_instructions_are_these() {
     const OPTIONS: &str = "options(nostack, preserves_flags)";
-    let expected: [(&str, String); 11] = [
+    let expected: [(&str, String); 13] = [
         (
             "$read",
             "concat!(\"mrs {}, \", $name), out(reg) value, options(nomem, nostack, preserves_flags)"
@@ -116,6 +117,8 @@ fn the_instructions_are_these() {
         ("isb", format!("\"isb\", {OPTIONS}")),
         ("dsb_sy", format!("\"dsb sy\", {OPTIONS}")),
         ("dsb_ishst", format!("\"dsb ishst\", {OPTIONS}")),
+        ("dsb_ish", format!("\"dsb ish\", {OPTIONS}")),
+        ("dsb_nsh", format!("\"dsb nsh\", {OPTIONS}")),
         (
             "local_irq_save",
             format!("\"mrs {{}}, daif\", \"msr daifset, #2\", out(reg) flags, {OPTIONS}"),
@@ -149,10 +152,80 @@ fn the_instructions_are_these() {
                 .into(),
         ),
     ];
-    let found = instructions("arch.rs");
+    let mut found = instructions("arch.rs");
     for (function, asm) in expected {
-        assert_eq!(found.get(function), Some(&asm), "{function}");
+        assert_eq!(found.remove(function), Some(asm), "{function}");
     }
+    assert_eq!(
+        found,
+        BTreeMap::new(),
+        "instructions that nobody has looked at"
+    );
+}
+
+/// Xen finds the entry of `.altinstructions` by its layout alone, so nothing but the text says
+/// what it replaces, by what, and on which CPUs.
+#[test]
+fn the_alternative_is_this() {
+    let expected = [
+        r#""661: mov {has}, #0", "662:","#,
+        r#"".pushsection .altinstructions, \"a\"", ".word 661b - .", ".word 663f - .","#,
+        r#"".hword {capability}", ".byte 662b - 661b", ".byte 664f - 663f", ".popsection","#,
+        r#"".pushsection .altinstr_replacement, \"ax\"", "663: mov {has}, #1", "664:","#,
+        r#"".popsection", ".org . - (664b - 663b) + (662b - 661b)","#,
+        r#"".org . - (662b - 661b) + (664b - 663b)", has = out(reg) has,"#,
+        "capability = const XS_ARM64_WORKAROUND_AT_SPECULATE,",
+        "options(nomem, nostack, preserves_flags)",
+    ];
+    let found = instructions("alternative.rs");
+    assert_eq!(
+        Vec::from_iter(found),
+        [("has_at_speculate".to_owned(), expected.join(" "))]
+    );
+}
+
+/// The C's instructions: `helpers_c/` puts functions in their place, the benchmark on the host does
+/// so as well, and QEMU ignores barriers and caches. So nothing but their text can be compared.
+#[test]
+fn the_instructions_of_the_c_are_these() {
+    let expected = [
+        // One DC CIVAC a line, which Xen's macro has, eight times over.
+        r#"const void *clean_and_invalidate_lines(const void *p, size_t line) {
+           #define LINE __clean_and_invalidate_dcache_one(0) "add %0, %0, %1;"
+           asm volatile ( LINE LINE LINE LINE LINE LINE LINE LINE
+                          : "+r" (p) : "r" (line) : "memory" );
+           #undef LINE
+           return p; }"#,
+        r#"void dsb_ishst(void) { asm volatile ( "dsb ishst" ::: "memory" ); }"#,
+        r#"void tlbi_ipas2e1is(uint64_t op) {
+           asm volatile ( "tlbi ipas2e1is, %0" :: "r" (op) : "memory" ); }"#,
+        // RIPAS2E1IS (DDI 0487K, C5.5): op1 is 4, CRn 8, CRm 0 and op2 2.
+        r#"void tlbi_ripas2e1is(uint64_t op) {
+           asm volatile ( "sys #4, c8, c0, #2, %0" :: "r" (op) : "memory" ); }"#,
+        r#"void tlbi_stage1_and_wait(void) {
+           asm volatile ( "dsb ish;" "tlbi vmalle1is;"
+                          ALTERNATIVE( "nop; nop;", "dsb ish;" "tlbi vale2is, xzr;",
+                                       ARM64_WORKAROUND_REPEAT_TLBI,
+                                       CONFIG_ARM64_WORKAROUND_REPEAT_TLBI)
+                          "dsb ish;" "isb;" ::: "memory" ); }"#,
+    ];
+    let words = |text: &str| Vec::from_iter(text.split_whitespace().map(str::to_owned)).join(" ");
+    let path = format!("{}/../xen-sys/instructions.h", env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read_to_string(path).unwrap();
+    let mut code = String::new();
+    for (n, part) in text.split("/*").enumerate() {
+        let after = part.split_once("*/").map_or("", |(_, code)| code);
+        code += if n == 0 { part } else { after };
+    }
+    let mut parts = code.split("static always_inline ").map(words);
+    assert_eq!(
+        parts.next().unwrap(),
+        "#ifndef XEN_SYS_INSTRUCTIONS_H #define XEN_SYS_INSTRUCTIONS_H"
+    );
+    let found: Vec<_> = parts
+        .map(|part| part.trim_end_matches(" #endif").to_owned())
+        .collect();
+    assert_eq!(found, expected.map(words));
 }
 
 /// Which register each function of arch.rs is for.

@@ -50,4 +50,13 @@ same_value! {
     MemoryAttributes::CACHEABLE_INNER.shareability => XS_LPAE_SH_INNER;
 
     PAGE_SHIFT => XS_PAGE_SHIFT;
+
+    // Bits of registers, as the Arm ARM numbers them. helpers.h puts some of them together, and no guest
+    // on an emulated machine would show that one was left out. First RES1, and for the walks of stage 2:
+    // inner shareable, and outer and inner write-back, write-allocate. (TG0 is 0 for 4 KiB.)
+    1_u64 << 31 | 3 << 12 | 1 << 10 | 1 << 8 => XS_VTCR_BASE;
+    1_u64 << 19 => XS_VTCR_VS;
+    1_u64 << 26 => XS_HCR_TVM;
+    1_u64 << 0 => XS_HCR_VM;
+    1_u64 << 2 | 1 << 0 => XS_SCTLR_M_C;
 }

@@ -15,7 +15,7 @@ use xen_sys::{arch_domain, arch_vcpu, domain, hvm_domain, p2m_domain, p2m_view, 
 use crate::common::loaded::Loaded;
 use crate::{archive, xen};
 
-const HERE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/altp2m_c/c");
+pub(crate) const HERE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/altp2m_c/c");
 const PATCHES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../patches/altp2m");
 
 /// The file under test, and its headers, below `xen/arch/arm/`.

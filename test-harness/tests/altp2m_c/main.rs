@@ -27,6 +27,7 @@ mod refusals;
 mod request;
 mod scene;
 mod trees;
+mod without;
 mod xen;
 
 const EPERM: i32 = -1;

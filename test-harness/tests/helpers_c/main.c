@@ -49,6 +49,7 @@ struct vcpu *current = &guest;
 struct notifier_block *registered;
 struct domain_iommu the_iommu;
 struct cpuinfo system_cpuinfo;
+int ratelimit;
 
 unsigned int cpumask_next(int cpu, const unsigned int *map)
 {
@@ -516,7 +517,11 @@ static void wrappers(void)
 #else
     SAME(xs_inject_undef_exception(&regs, (union hsr){ 4 }), "inject_undef_exception", &regs, 0);
 #endif
+    SAME(xs_printk_ratelimit(), "printk_ratelimit", 0, 0);
+    ratelimit = 2;
     HOLDS(xs_printk_ratelimit() == true, "printed");
+    ratelimit = 0;
+    HOLDS(xs_printk_ratelimit() == false, "too much was");
     for ( unsigned int state = 0; state < 3; state++ )
     {
 #ifdef SHUTDOWN_STATE
@@ -534,12 +539,47 @@ static void wrappers(void)
     HOLDS(xs_page_list_empty(&head), "empty");
 }
 
+#ifdef XS_VIEWS
+struct p2m_view the_view;
+
+/* What only a tree with views has. */
+static void views(void)
+{
+    static struct page_list_head list, head;
+    struct domain d = { .max_vcpus = 3 };
+    struct vcpu v = { false };
+
+    SAME(xs_flush_guest_tlb_local(), "flush_guest_tlb_local", 0, 0);
+    SAME(xs_invalidate_icache_local(), "invalidate_icache_local", 0, 0);
+    made = 0;
+    xs_page_list_splice(&list, &head);
+    HOLDS(made == 2 && is_call(0, "page_list_splice") && is_call(1, "INIT_PAGE_LIST_HEAD"),
+          "pages that go to another list");
+    HOLDS(calls[0].a == (uint64_t)(uintptr_t)&list && calls[0].b == (uint64_t)(uintptr_t)&head &&
+          calls[1].a == calls[0].a, "from which, and to which");
+    SAME(xs_alloc_p2m_view(), "xzalloc", sizeof(struct p2m_view), 0);
+    HOLDS(xs_alloc_p2m_view() == &the_view, "a view");
+    SAME(xs_free_p2m_view(&the_view), "xfree", &the_view, 0);
+    HOLDS(xs_max_vcpus(&d) == 3, "vCPUs");
+    SAME(xs_domain_vcpu(&d, 2), "domain_vcpu", &d, 2);
+    HOLDS(xs_domain_vcpu(&d, 2) == current, "which vCPU");
+    HOLDS(!xs_vcpu_is_running(&v), "rests");
+    v.is_running = true;
+    HOLDS(xs_vcpu_is_running(&v), "runs");
+    /* Whatever a CPU that runs ahead makes of it. */
+    SAME(xs_array_index_nospec(6, 10), "array_index_nospec", 6, 10);
+    HOLDS(xs_array_index_nospec(6, 10) == 6 && xs_array_index_nospec(12, 10) == 0, "an index");
+}
+#else
+static void views(void) {}
+#endif
+
 int main(void)
 {
     static const struct { const char *name; void (*check)(void); } all[] = {
         { "pages", pages }, { "cleaning", cleaning }, { "direct map", direct_map },
         { "tlbi", tlbi }, { "cpus", cpus }, { "preemption", preemption }, { "iommu", iommu },
-        { "others", others }, { "aborts", aborts }, { "wrappers", wrappers },
+        { "others", others }, { "aborts", aborts }, { "wrappers", wrappers }, { "views", views },
     };
 
     /* A loop that does not end is a fault like any other. */

@@ -38,13 +38,14 @@ struct page_info {
 struct domain {
     bool iommu, ioreq, is_32bit;
     int pause_count;
+    unsigned int max_vcpus;
 #ifdef SHUTDOWN_STATE
     unsigned char shutdown_state;
 #else
     bool is_shutting_down;
 #endif
 };
-struct vcpu { bool idle; struct domain *domain; };
+struct vcpu { bool idle; struct domain *domain; bool is_running; };
 struct cpu_user_regs { uint64_t hsr, cpsr; };
 /* ESR_EL1 and ESR_EL2 (Arm ARM, D23.2.38). */
 union hsr {
@@ -174,10 +175,14 @@ bool local_events_need_delivery(void);
 #define domain_has_ioreq_server(d) ((d)->ioreq)
 #define ioreq_request_mapcache_invalidate(d) NOTE("ioreq_request_mapcache_invalidate", d, 0)
 #define iomem_access_permitted(d, start, end) (NOTE("iomem_access_permitted", start, end), true)
+/* The guest goes on at EL1h with everything masked, as in inject_undef64_exception(). */
+#define injected(regs) ((void)((regs)->cpsr = 0x3c5))
 #ifdef SET_WAY_HSR
-# define inject_undef_exception(regs, hsr) NOTE("inject_undef_exception", regs, (hsr).bits)
+# define inject_undef_exception(regs, hsr) \
+    (NOTE("inject_undef_exception", regs, (hsr).bits), injected(regs))
 #else
-# define inject_undef_exception(regs) NOTE("inject_undef_exception", regs, 0)
+# define inject_undef_exception(regs) \
+    (NOTE("inject_undef_exception", regs, 0), injected(regs))
 #endif
 extern struct cpu_user_regs *the_regs;
 #define guest_cpu_user_regs() the_regs
@@ -190,7 +195,8 @@ extern struct cpu_user_regs *the_regs;
 #define PSR_MODE_MASK 0x1f
 #define PSR_MODE_BIT 0x10
 #define WRITE_SYSREG(value, name) NOTE("write " #name, value, 0)
-#define printk_ratelimit() (NOTE("printk_ratelimit", 0, 0), 2)
+extern int ratelimit;
+#define printk_ratelimit() (NOTE("printk_ratelimit", 0, 0), ratelimit)
 #define DOMSHUTDOWN_none 0
 #define IOMMU_FEAT_COHERENT_WALK 0
 #define iommu_has_feature(d, feature) ((d)->iommu)
@@ -208,6 +214,22 @@ struct cpuinfo {
 };
 extern struct cpuinfo system_cpuinfo;
 #define MM64_VMID_16_BITS_SUPPORT 2
+
+/* Views. */
+#ifdef CONFIG_ALTP2M
+struct p2m_view { int any; };
+extern struct p2m_view the_view;
+# define P2M_VIEWS 10
+# define P2M_NO_VIEW 0xffff
+# define flush_guest_tlb_local() NOTE("flush_guest_tlb_local", 0, 0)
+# define invalidate_icache_local() NOTE("invalidate_icache_local", 0, 0)
+# define page_list_splice(list, head) NOTE("page_list_splice", list, head)
+# define xzalloc(type) (NOTE("xzalloc", sizeof(type), 0), (type *)&the_view)
+# define xfree(p) NOTE("xfree", p, 0)
+# define domain_vcpu(d, id) (NOTE("domain_vcpu", d, id), current)
+# define array_index_nospec(index, size) \
+    (NOTE("array_index_nospec", index, size), (index) < (size) ? (index) : 0)
+#endif
 
 /* Constants of helpers.h: any values. */
 enum {

@@ -10,7 +10,9 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#define CONFIG_ALTP2M 1
+#ifndef WITHOUT_ALTP2M /* But for without.c. */
+# define CONFIG_ALTP2M 1
+#endif
 
 #define ARRAY_SIZE(x) (sizeof(x) / sizeof((x)[0]))
 #define __maybe_unused __attribute__((__unused__))
