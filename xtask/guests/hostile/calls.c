@@ -170,6 +170,14 @@ void act_memory(struct cpu *c)
     }
 }
 
+// If Xen does it, it is told as a secret that was seen is. (hvm_allow_set_param and do_altp2m_op refuse each, whatever
+// is in the structure: the guest is no other domain's toolstack.)
+static void refused(struct cpu *c, uint64_t op, uint64_t argument, uint64_t what)
+{
+    if ( call(c, op, argument, __HYPERVISOR_hvm_op) == 0 )
+        c->leaks++, c->leaked_at = what;
+}
+
 // Its own views, those of others, and the parameter that allows them: nothing of it may succeed.
 void act_views(struct cpu *c)
 {
@@ -193,7 +201,7 @@ void act_views(struct cpu *c)
     case 0:
         // Not the parameters by which it speaks.
         if ( p.index == HVM_PARAM_ALTP2M || p.index > HVM_PARAM_CALLBACK_IRQ + 30 )
-            call(c, HVMOP_set_param, place(c, &p, sizeof(p)), __HYPERVISOR_hvm_op);
+            refused(c, HVMOP_set_param, place(c, &p, sizeof(p)), 0xa17b2f00);
         break;
     case 1:
         call(c, HVMOP_get_param, place(c, &p, sizeof(p)), __HYPERVISOR_hvm_op);
@@ -203,11 +211,10 @@ void act_views(struct cpu *c)
         break;
     case 3:
         // A restart that it was never told of.
-        call(c, HVMOP_altp2m | draw_any(c) << 8, place(c, &op, sizeof(op)), __HYPERVISOR_hvm_op);
+        refused(c, HVMOP_altp2m | draw_any(c) << 8, place(c, &op, sizeof(op)), 0xa17b2e00 | op.cmd);
         break;
     default:
-        if ( call(c, HVMOP_altp2m, place(c, &op, sizeof(op)), __HYPERVISOR_hvm_op) == 0 )
-            c->leaks++, c->leaked_at = 0xa17b2000 | op.cmd;
+        refused(c, HVMOP_altp2m, place(c, &op, sizeof(op)), 0xa17b2000 | op.cmd);
         break;
     }
 }

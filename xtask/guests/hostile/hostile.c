@@ -110,6 +110,26 @@ static void report(struct cpu *c)
     (void)c;
 }
 
+// All CPUs share say()'s line and the console's ring. Nobody waits for it: whoever has it may be waiting for dom0, for
+// ever. It is free again also if an exception has ended what was said.
+static void speak(struct cpu *c, void (*what)(struct cpu *))
+{
+    static unsigned char speaks;
+
+    if ( __atomic_test_and_set(&speaks, __ATOMIC_ACQUIRE) )
+        return;
+    guarded(c, what);
+    __atomic_clear(&speaks, __ATOMIC_RELEASE);
+}
+
+static void tell_leak(struct cpu *c)
+{
+    uint64_t leaks = c->leaks;
+
+    say("hostile: LEAK at %x, cpu %u", c->leaked_at, c->id);
+    c->told = leaks;
+}
+
 static void work(unsigned long id)
 {
     struct cpu *c = &cpus[id];
@@ -121,10 +141,13 @@ static void work(unsigned long id)
     {
         c->acts++;
         c->caught += guarded(c, try_some);
+        // At once: the guest may be destroyed before the next report, and CPU 0 may be stuck.
+        if ( c->leaks != c->told )
+            speak(c, tell_leak);
         if ( id == 0 && seconds() - told >= 3 )
         {
             told = seconds();
-            guarded(c, report);
+            speak(c, report);
         }
     }
 }

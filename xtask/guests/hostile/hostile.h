@@ -26,7 +26,7 @@ struct cpu {
     uint64_t stack, syndrome, at, address;
     unsigned long id;
     uint64_t random;
-    uint64_t acts, caught, calls, refused, leaks;
+    uint64_t acts, caught, calls, refused, leaks, told;
     uint64_t leaked_at;
 };
 

@@ -28,6 +28,7 @@
 #include "monitor.h"
 
 struct monitor monitor;
+unsigned long seen, wrong;
 volatile int stopped;
 
 static void stop(int signal)
@@ -62,7 +63,8 @@ bool is_alive(void)
            info.domain == monitor.domain && !(info.flags & XEN_DOMINF_dying);
 }
 
-// A call fails when the domain has gone meanwhile: that is no fault of the monitor's.
+// A call fails when the domain has gone meanwhile: that is no fault of the monitor's. What it has seen until then
+// counts.
 static void failed(const char *what)
 {
     int why = errno;
@@ -70,6 +72,8 @@ static void failed(const char *what)
     if ( !is_alive() )
     {
         printf("monitor: the domain has gone\n");
+        value("seen", seen);
+        value("wrong", wrong);
         monitor_close(&monitor);
         exit(3);
     }

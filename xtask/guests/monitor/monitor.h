@@ -13,6 +13,9 @@
 
 /* main.c */
 extern struct monitor monitor;
+
+/* Events that came, and what was not as it must be. Told also where the domain has gone. */
+extern unsigned long seen, wrong;
 void die(const char *what);
 void value(const char *name, unsigned long number);
 void restrict_pages(uint64_t first, unsigned long count, xenmem_access_t access);

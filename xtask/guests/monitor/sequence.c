@@ -20,8 +20,6 @@ static struct {
     bool fetches;
 } cpus[MOST_CPUS];
 
-static unsigned long wrong;
-
 static void complain(const vm_event_request_t *event, const char *what)
 {
     const struct vm_event_mem_access *it = &event->u.mem_access;
@@ -91,7 +89,7 @@ static uint64_t *all_frames(unsigned long count)
 void do_sequence(unsigned long count, unsigned long pages, unsigned long events, bool hold)
 {
     uint64_t *frames = all_frames(count * pages);
-    unsigned long seen = 0, pending = 0;
+    unsigned long pending = 0;
     vm_event_request_t event;
 
     restrict_each(frames, count * pages, XENMEM_access_rx);
@@ -99,7 +97,7 @@ void do_sequence(unsigned long count, unsigned long pages, unsigned long events,
     {
         int rc = monitor_next(&monitor, &event, PATIENCE);
 
-        if ( rc == 0 && !is_alive() )
+        if ( rc <= 0 && !is_alive() )
             break;
         if ( rc <= 0 )
         {
@@ -143,7 +141,7 @@ void do_sequence(unsigned long count, unsigned long pages, unsigned long events,
 // event for it may be on its way, or its write may have been repeated already.
 void do_share(unsigned long events)
 {
-    unsigned long of[MOST_CPUS] = { 0 }, both = 0, seen = 0;
+    unsigned long of[MOST_CPUS] = { 0 }, both = 0;
     vm_event_request_t event, other;
     const uint64_t frame = TEST_GFN + 1;
 
@@ -188,7 +186,7 @@ void do_ring(unsigned long count, unsigned long pages)
 {
     uint64_t *frames = all_frames(count * pages);
     unsigned char *times = calloc(count * pages, 1);
-    unsigned long seen = 0, different = 0, slots = RING_SIZE(&monitor.ring);
+    unsigned long different = 0, slots = RING_SIZE(&monitor.ring);
     vm_event_request_t event;
 
     if ( !times )

@@ -45,8 +45,6 @@ static uint64_t word_of(uint64_t frame)
     return word;
 }
 
-static unsigned long wrong;
-
 static unsigned long events;
 
 static void next(vm_event_request_t *event, unsigned int reason, const char *what)

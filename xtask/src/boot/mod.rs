@@ -15,7 +15,7 @@ pub(crate) mod hole;
 pub(crate) mod images;
 mod no_tools;
 pub(crate) mod qemu;
-mod report;
+pub(crate) mod report;
 pub(crate) mod smmu;
 
 use anyhow::Result;
@@ -77,6 +77,7 @@ pub(crate) fn built(
     let steps: Vec<Step> = steps
         .into_iter()
         .filter(|step| xen.dumps || !step.is_dump())
+        .map(|step| step.on(xen.release))
         .collect();
     let machine = lock::alone(paths, progress, || {
         if !tools {

@@ -215,7 +215,7 @@ impl Machine {
             .arg("-device")
             .arg(format!(
                 "guest-loader,addr={KERNEL_AT},kernel={},bootargs=console=hvc0 earlycon=xen \
-                 rdinit=/init panic=1 {} xtask.steps={}",
+                 rdinit=/init panic=1 oops=panic {} xtask.steps={}",
                 commas(&self.images.kernel),
                 self.dom0_arguments,
                 steps.replace(',', ",,")
@@ -316,5 +316,34 @@ impl Drop for Running {
         // It is our own child; when it has ended already both do nothing.
         let _ = self.0.kill();
         let _ = self.0.wait();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Images, Machine};
+    use std::path::PathBuf;
+
+    #[test]
+    fn an_oops_of_dom0_s_ends_the_boot() {
+        let machine = Machine {
+            cpu: "max".to_owned(),
+            smp: 1,
+            xen: PathBuf::new(),
+            syms: PathBuf::new(),
+            images: Images {
+                kernel: PathBuf::new(),
+                initrd: PathBuf::new(),
+            },
+            xen_arguments: String::new(),
+            dom0_arguments: String::new(),
+            steps: Vec::new(),
+            smmu: None,
+            devices: Vec::new(),
+        };
+        let qemu = machine.command("toolstack");
+        let mut words = qemu.get_args().map(|word| word.to_string_lossy());
+        let dom0 = words.find(|word| word.contains("rdinit=/init"));
+        assert!(dom0.is_some_and(|dom0| dom0.contains(" panic=1 oops=panic ")));
     }
 }

@@ -86,7 +86,7 @@ fn banner(console: &Console, debug: bool) -> Result<String, String> {
 }
 
 /// The C code does not announce itself: it is the absence of the other's line.
-fn linked(console: &Console, asked: P2m) -> Result<String, String> {
+pub(crate) fn linked(console: &Console, asked: P2m) -> Result<String, String> {
     if console.find("Xen version ").is_none() {
         return Err("Xen printed nothing".to_owned());
     }
@@ -130,10 +130,10 @@ fn dom0(console: &Console) -> Result<String, String> {
 
 /// Of a console that said nothing nothing is known.
 fn no_crash(console: &Console) -> Result<String, String> {
-    match console.fatal() {
+    match console.alarm() {
         Some(line) => Err(line.to_owned()),
         None if console.lines.is_empty() => Err("Xen printed nothing".to_owned()),
-        None => Ok("no panic, no BUG".to_owned()),
+        None => Ok("no panic, no BUG, no WARN".to_owned()),
     }
 }
 
@@ -149,7 +149,7 @@ fn powered_off(console: &Console, ended: &Ended) -> Result<String, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{banner, geometry, linked, powered_off, rows};
+    use super::{banner, geometry, linked, no_crash, powered_off, rows};
     use crate::base::cli::P2m;
     use crate::base::table::Status;
     use crate::boot::dom0::console::Console;
@@ -198,6 +198,14 @@ mod tests {
         assert!(powered_off(&Console::parse(""), &off).is_err());
         assert!(powered_off(&done, &Ended::ByItself { success: false }).is_err());
         assert!(powered_off(&done, &Ended::Timeout(5, Vec::new())).is_err());
+    }
+
+    #[test]
+    fn a_boot_with_a_warning_of_xen_s_did_not_go_well() {
+        assert!(no_crash(&Console::parse(C)).is_ok());
+        let warned = format!("{C}(XEN) Xen WARN at common/x.c:1\n");
+        assert!(no_crash(&Console::parse(&warned)).is_err());
+        assert!(no_crash(&Console::parse("")).is_err());
     }
 
     #[test]

@@ -12,6 +12,7 @@ use crate::base::paths::Paths;
 use crate::base::progress::Progress;
 use crate::boot::dom0::console::{Console, StepRun};
 use crate::boot::qemu::{self, Ended, Limits, Machine};
+use crate::boot::report;
 use crate::boot::smmu::Owner;
 use crate::boot::{self, cpu};
 use crate::host::emulator::Emulator;
@@ -243,7 +244,7 @@ pub(super) fn run(paths: &Paths, progress: Progress, plan: &Plan, p2m: P2m) -> R
         qemu::run(&machine, &log, limits, task)
     })?;
     let console = Console::read(&log)?;
-    let end = end(&console, &ended);
+    let end = end(&console, &ended, p2m);
     if end.is_err() && plan.extra != Some(Extra::OldLocking) {
         progress.say(&format!(
             "The boot failed ({ended}); the console's log is {} and ends with\n{}",
@@ -259,9 +260,10 @@ pub(super) fn run(paths: &Paths, progress: Progress, plan: &Plan, p2m: P2m) -> R
     })
 }
 
-/// Did dom0 come to its end and nothing crash?
-fn end(console: &Console, ended: &Ended) -> Result<String, String> {
-    if let Some(line) = console.fatal() {
+/// Was it the p2m that was asked for, did dom0 come to its end, and nothing crash?
+fn end(console: &Console, ended: &Ended, asked: P2m) -> Result<String, String> {
+    report::linked(console, asked)?;
+    if let Some(line) = console.alarm() {
         return Err(line.to_owned());
     }
     match ended {
@@ -275,17 +277,35 @@ fn end(console: &Console, ended: &Ended) -> Result<String, String> {
 #[cfg(test)]
 mod tests {
     use super::end;
+    use crate::base::cli::P2m;
     use crate::boot::dom0::console::Console;
     use crate::boot::qemu::Ended;
 
+    const C: &str = "(XEN) Xen version 4.20.4-pre (u@) (gcc 12.2.0) debug=n 2026\n";
+    const OFF: Ended = Ended::ByItself { success: true };
+
+    /// The end of a boot that was asked for with this p2m and printed that after the banner.
+    fn ended(printed: &str, how: &Ended, asked: P2m) -> Result<String, String> {
+        end(&Console::parse(&format!("{C}{printed}")), how, asked)
+    }
+
     #[test]
     fn only_dom0_ends_it() {
-        let off = Ended::ByItself { success: true };
-        let done = Console::parse("@@all-done\n");
-        assert!(end(&done, &off).is_ok());
-        assert!(end(&Console::parse(""), &off).is_err());
-        assert!(end(&done, &Ended::Silence(5, Vec::new())).is_err());
-        let crash = Console::parse("(XEN) Xen BUG at x.c:1\n@@all-done\n");
-        assert!(end(&crash, &off).is_err());
+        assert!(ended("@@all-done\n", &OFF, P2m::C).is_ok());
+        assert!(ended("", &OFF, P2m::C).is_err());
+        let silence = Ended::Silence(5, Vec::new());
+        assert!(ended("@@all-done\n", &silence, P2m::C).is_err());
+        for bad in ["Xen BUG at x.c:1", "Xen WARN at x.c:1"] {
+            let printed = format!("(XEN) {bad}\n@@all-done\n");
+            assert!(ended(&printed, &OFF, P2m::C).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_boot_of_the_other_p2m_does_not_end_well() {
+        let rust = "(XEN) p2m: Rust implementation (libxen_p2m 0.1.0)\n@@all-done\n";
+        assert!(ended(rust, &OFF, P2m::Rust).is_ok());
+        assert!(ended(rust, &OFF, P2m::C).is_err());
+        assert!(ended("@@all-done\n", &OFF, P2m::Rust).is_err());
     }
 }

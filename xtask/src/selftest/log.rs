@@ -125,6 +125,12 @@ impl Run {
         Ok(said.join(" "))
     }
 
+    /// A number of what a stress test came to, by the word before it.
+    pub(crate) fn stressed(&self, what: &str) -> Option<u64> {
+        let words = self.stress.iter().flat_map(|text| text.split(' '));
+        words.skip_while(|word| *word != what).nth(1)?.parse().ok()
+    }
+
     /// How it failed on its own account, if it did.
     pub(crate) fn failure(&self) -> Option<String> {
         if let Some(crash) = &self.crash {
@@ -134,9 +140,7 @@ impl Run {
             return Some(failure.clone());
         }
         // What other CPUs need for their own small allocations they keep.
-        let words = self.stress.iter().flat_map(|text| text.split(' '));
-        let cpus = words.skip_while(|word| *word != "cpus").nth(1);
-        let kept = cpus.and_then(|number| number.parse().ok()).unwrap_or(0);
+        let kept = self.stressed("cpus").unwrap_or(0);
         match (self.end, self.free) {
             (Some(_), Some((before, after))) if (after..=after + kept).contains(&before) => None,
             (Some(_), Some((before, after))) => {

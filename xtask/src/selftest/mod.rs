@@ -139,7 +139,7 @@ fn compare(
                     "Xen's frame table leaves no hole out, or leaves one out".to_owned(),
                 ));
             }
-            return Ok(agreement(&c, &rust));
+            return Ok(agreement(&c, &rust, args.ops));
         };
         let to = to.unwrap_or(args.ops);
         let before = (c, rust);
@@ -188,17 +188,23 @@ fn both(
     })
 }
 
-/// The hashes agree; did each come to a good end?
-fn agreement(c: &Run, rust: &Run) -> Result<String, String> {
+/// The hashes agree; did each come to a good end, after all that was asked for, and with a hash there?
+fn agreement(c: &Run, rust: &Run, asked: u64) -> Result<String, String> {
     for (name, run) in [("C", c), ("Rust", rust)] {
         if let Some(failure) = run.failure() {
             return Err(format!("{name}: {failure}"));
         }
+        let done = run.end.unwrap_or_default();
+        let hashed = run.hashes.last().map_or(0, |(at, _)| *at);
+        if done != asked || hashed != asked {
+            return Err(format!(
+                "{name}: {done} operations of {asked}, the last hash is of {hashed}"
+            ));
+        }
     }
     let hash = c.hashes.last().map_or("", |(_, hash)| hash.as_str());
     Ok(format!(
-        "{} operations agree, no page is lost ({hash})",
-        c.end.unwrap_or_default()
+        "{asked} operations agree, no page is lost ({hash})"
     ))
 }
 
@@ -263,7 +269,7 @@ fn entries(c: &Run, rust: &Run) -> String {
 #[cfg(test)]
 mod tests {
     use super::cell::cells;
-    use super::{changed, entries};
+    use super::{agreement, changed, entries};
     use crate::base::cli::{Action, Cli};
     use crate::selftest::log::Run;
     use clap::Parser;
@@ -279,6 +285,24 @@ mod tests {
         args.matrix = true;
         assert_eq!(cells(&args).len(), 20);
         Ok(())
+    }
+
+    #[test]
+    fn what_agrees_must_be_all_that_was_asked_for() {
+        let run = |end, hashed| Run {
+            hashes: vec![(1024, "a".to_owned()), (hashed, "b".to_owned())],
+            free: Some((5, 5)),
+            end: Some(end),
+            ..Run::default()
+        };
+        let (good, early, unhashed) = (run(2000, 2000), run(1999, 1999), run(2000, 1999));
+        assert!(agreement(&good, &good, 2000).is_ok_and(|text| text.contains("2000")));
+        assert!(agreement(&good, &good, 2001).is_err());
+        for bad in [early, unhashed] {
+            assert!(agreement(&bad, &bad, 2000).is_err());
+            assert!(agreement(&good, &bad, 2000).is_err());
+            assert!(agreement(&bad, &good, 2000).is_err());
+        }
     }
 
     #[test]

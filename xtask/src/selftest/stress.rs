@@ -47,7 +47,7 @@ pub(super) fn run(paths: &Paths, progress: Progress, args: &DiffArgs) -> Result<
             machine::run(progress, &xen, &machine, request, &dir)
         });
         let result = match run {
-            Ok(run) => verdict(&run).and_then(|said| with_views(&run, args, said)),
+            Ok(run) => verdict(&run, args.ops).and_then(|said| with_views(&run, args, said)),
             Err(error) => Err(format!("{error:#}")),
         };
         rows.push(Row::of(&xen.name, result));
@@ -69,16 +69,23 @@ fn with_views(run: &Run, args: &DiffArgs, said: String) -> Result<String, String
 }
 
 /// What held, or what did not.
-fn verdict(run: &Run) -> Result<String, String> {
-    match (run.failure(), &run.stress) {
-        (Some(_), _) if !run.failures.is_empty() => Err(run.failures.join("\n")),
-        (Some(failure), _) => Err(failure),
-        (None, None) => Err("it was no stress test".to_owned()),
-        (None, Some(summary)) => Ok(format!(
-            "{} operations, {summary}, no page is lost",
-            run.end.unwrap_or_default()
-        )),
+fn verdict(run: &Run, asked: u64) -> Result<String, String> {
+    if !run.failures.is_empty() {
+        return Err(run.failures.join("\n"));
     }
+    if let Some(failure) = run.failure() {
+        return Err(failure);
+    }
+    let summary = run.stress.as_ref().ok_or("it was no stress test")?;
+    // Only a walk that finds a mapping is held against what must be there.
+    if run.stressed("hits").unwrap_or(0) == 0 {
+        return Err(format!("no walk has found anything: {summary}"));
+    }
+    let done = run.end.unwrap_or_default();
+    if done != asked {
+        return Err(format!("{done} operations of {asked}"));
+    }
+    Ok(format!("{done} operations, {summary}, no page is lost"))
 }
 
 #[cfg(test)]
@@ -93,7 +100,7 @@ mod tests {
         (XEN) p2m-selftest: end ops=40 rounds=1\r\n";
 
     fn judged(text: &str) -> Result<String, String> {
-        verdict(&Run::of(&Console::parse(text)))
+        verdict(&Run::of(&Console::parse(text)), 40)
     }
 
     #[test]
@@ -101,6 +108,9 @@ mod tests {
         assert!(judged(GOOD).is_ok_and(|text| text.contains("walks 9")));
         assert!(judged(&GOOD.replace("5 after", "0 after")).is_err());
         assert!(judged(&GOOD.replace("stress", "at")).is_err());
+        assert!(judged(&GOOD.replace("hits 7", "hits 0")).is_err());
+        assert!(judged(&GOOD.replace("hits 7 ", "")).is_err());
+        assert!(judged(&GOOD.replace("end ops=40", "end ops=39")).is_err());
         let wrong =
             format!("{GOOD}(XEN) p2m-selftest: failed: a\r\n(XEN) p2m-selftest: failed: b\r\n");
         assert_eq!(judged(&wrong), Err("a\nb".to_owned()));

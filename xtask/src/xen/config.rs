@@ -166,9 +166,11 @@ impl Fragment {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::{mem_access_option, Fragment};
     use crate::base::cli::{Extra, P2m};
-    use crate::base::files::{create_dir, write};
+    use crate::base::files::{create_dir, read_text, sorted_entries, write};
 
     const OPTION: &str = "CONFIG_MEM_ACCESS";
 
@@ -225,5 +227,64 @@ mod tests {
             .check(&format!("{granted}CONFIG_DEBUG=y\n"))
             .is_err());
         assert!(fragment.check("").is_err());
+    }
+
+    /// The lines that the patches add to a file of Xen.
+    fn added(file: &str) -> anyhow::Result<Vec<String>> {
+        let patches = Path::new(env!("CARGO_MANIFEST_DIR")).join("../patches");
+        let header = format!("\n+++ b/{file}\n");
+        let mut lines = Vec::new();
+        for folder in ["xen", "altp2m"] {
+            for patch in sorted_entries(&patches.join(folder))? {
+                let text = read_text(&patch)?;
+                let mut parts = text.split("\ndiff --git ");
+                let part = parts.find_map(|part| Some(part.split_once(&header)?.1));
+                let new = part.unwrap_or_default().lines();
+                lines.extend(new.filter_map(|line| Some(line.strip_prefix('+')?.to_owned())));
+            }
+        }
+        Ok(lines)
+    }
+
+    /// Every configuration that is built here asks for what these lines ask for, so no build would
+    /// show that one of them is missing.
+    #[test]
+    fn options_are_offered_to_those_who_ask_and_where_they_build() -> anyhow::Result<()> {
+        let mut options = Vec::new();
+        let mut is_help = true;
+        for line in added("xen/arch/arm/Kconfig.p2m")? {
+            is_help = !line.starts_with("config ") && (is_help || line == "\thelp");
+            if !is_help && !line.is_empty() && !line.starts_with('#') {
+                options.push(line);
+            }
+        }
+        let expected = "\
+config ARM_P2M_RUST
+	bool \"Stage-2 translation (p2m, mem_access) in Rust (UNSUPPORTED)\" if UNSUPPORTED
+	depends on ARM_64 && !MPU
+config ARM_P2M_RUST_SET_ACCESS_MULTI
+	bool \"Set the accesses of many pages in one hypercall\"
+	default y
+	depends on ARM_P2M_RUST && (MEM_ACCESS || VM_EVENT)
+config P2M_SELFTEST
+	bool \"Self-test of the p2m\" if EXPERT
+	depends on ARM_64 && !MPU && (MEM_ACCESS || VM_EVENT)
+config P2M_BENCH
+	bool \"Benchmark of the p2m\" if EXPERT
+	depends on ARM_64 && !MPU && (MEM_ACCESS || VM_EVENT)
+config ARM_P2M_DUMP
+	bool \"Debug key that dumps stage 2\"
+	depends on ARM_P2M_RUST
+config ALTP2M
+	bool \"Alternate views of a guest's memory (altp2m)\" if EXPERT
+	depends on ARM_P2M_RUST && (MEM_ACCESS || VM_EVENT)
+config ALTP2M_NR
+	def_bool $(success,grep -q nr_altp2m $(srctree)/include/xen/sched.h)
+	depends on ALTP2M";
+        assert_eq!(options.join("\n"), expected);
+        // Xen's own tests of random configurations have no Rust.
+        let random = added("xen/tools/kconfig/allrandom.config")?;
+        assert!(random.contains(&"CONFIG_ARM_P2M_RUST=n".to_owned()));
+        Ok(())
     }
 }

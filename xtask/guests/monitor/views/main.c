@@ -34,7 +34,15 @@ static void views_linux(unsigned long length)
     switch_to(views[0]);
     // To the end of the program it is in the view; then all is switched off under it.
     nap(2000);
+    for ( unsigned int cpu = 0; cpu < 2; cpu++ )
+        expect(view_of(cpu) == views[0], "vCPU %u is in view %u and not in %u", cpu, view_of(cpu), views[0]);
     set_enabled(false);
+    // monitor_close would answer what has come meanwhile, and say nothing.
+    while ( monitor_next(&monitor, &event, 1000) == 1 )
+    {
+        expect(false, "an event of reason %u for frame %lx at the end", event.reason, event.u.mem_access.gfn);
+        monitor_answer(&monitor, &event);
+    }
     value("switches", switches);
 }
 

@@ -9,7 +9,6 @@
 #include "views.h"
 #include <xenforeignmemory.h>
 
-unsigned long wrong;
 
 static xenforeignmemory_handle *memory;
 static struct orders *orders;

@@ -66,8 +66,7 @@ int first_begin(struct monitor *m, uint16_t *view);
 int first_next(struct monitor *m, uint16_t view, uint64_t *frame, int milliseconds);
 int first_end(struct monitor *m);
 
-/* What is not as it must be is counted, and the first told. */
-extern unsigned long wrong;
+/* What is not as it must be is counted (wrong), and the first told. */
 bool expect(bool good, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* raw.c: HVMOP_altp2m as it is, with what libxc would never pass. */

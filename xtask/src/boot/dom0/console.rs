@@ -9,15 +9,20 @@ use anyhow::{Context, Result};
 /// What Xen puts before each of its lines.
 const XEN: &str = "(XEN) ";
 
-/// Words that mean that nothing good will follow.
+/// Words that mean that nothing good will follow. Of an oops of dom0's only the line with "Internal error: " and what
+/// comes after it is urgent enough for the console (`dmesg -n 1`); libxc's own "Internal error" ends its line.
 const FATAL: &[&str] = &[
     "Xen BUG at",
     "Panic on CPU",
     "Kernel panic - not syncing",
+    "Internal error: ",
     "Assertion '",
     "Unable to handle kernel",
     "kernel BUG at",
 ];
+
+/// What Xen says when something is not as it should be and it goes on all the same.
+const WARNING: &str = "Xen WARN at";
 
 /// Everything the serial line printed.
 #[derive(Clone, Debug, Default)]
@@ -118,6 +123,12 @@ impl Console {
             .iter()
             .map(String::as_str)
             .find(|line| is_fatal(line))
+    }
+
+    /// The first line that should not be there in a boot in which all went well: of a crash, or of a warning of Xen's,
+    /// after which it goes on. No boot has one that is known.
+    pub(crate) fn alarm(&self) -> Option<&str> {
+        self.fatal().or_else(|| self.find(WARNING))
     }
 
     /// The steps dom0 went through.
@@ -250,9 +261,23 @@ mod tests {
             "(XEN) Panic on CPU 0:",
             "[ 1.0] Kernel panic - not syncing: Attempted to kill init!",
             "(XEN) Assertion 'x' failed at common/page_alloc.c:1",
+            "[   61.0] Internal error: Oops: 0000000096000004 [#1] SMP",
         ] {
             assert!(Console::parse(line).fatal().is_some(), "{line}");
+            assert!(Console::parse(line).alarm().is_some(), "{line}");
         }
-        assert_eq!(Console::parse(LOG).fatal(), None);
+        assert_eq!(Console::parse(LOG).alarm(), None);
+        let libxc = "xc: error: Failed to enable vm_event\n (16 = Device or resource busy): Internal error\n";
+        assert_eq!(Console::parse(libxc).alarm(), None);
+    }
+
+    #[test]
+    fn a_warning_of_xen_s_is_no_crash_and_is_told_all_the_same() {
+        let warned = Console::parse("(XEN) Xen WARN at arch/arm/mmu/pt.c:26\r\n");
+        assert_eq!(warned.fatal(), None);
+        assert_eq!(
+            warned.alarm(),
+            Some("(XEN) Xen WARN at arch/arm/mmu/pt.c:26")
+        );
     }
 }

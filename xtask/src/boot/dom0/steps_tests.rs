@@ -2,8 +2,10 @@
 //! Each check passes on what a good boot printed, and fails on each thing that can be wrong.
 
 use super::{
-    debug_keys, exit_code, guest_console, guest_create, guest_destroy, xen_access, xl_list,
+    debug_keys, exit_code, guest_console, guest_create, guest_destroy, memory_back, xen_access,
+    xl_list, ALL,
 };
+use crate::base::version::Version;
 use crate::boot::dom0::console::StepRun;
 
 fn run(rc: i32, values: &[(&str, &str)], output: &str) -> StepRun {
@@ -69,6 +71,7 @@ fn access_events_are_counted_and_the_guest_lives_on() {
             ("events", events),
             ("ticks_watched", "9"),
             ("ticks_after", after),
+            ("xen_access_rc", "0"),
         ]
     };
     assert!(xen_access(&run(0, &values("12", "11"), output)).is_ok());
@@ -76,6 +79,39 @@ fn access_events_are_counted_and_the_guest_lives_on() {
     assert!(xen_access(&run(0, &values("12", "9"), output)).is_err());
     assert!(xen_access(&run(0, &values("12", "11"), "xenaccess init\n")).is_err());
     assert!(xen_access(&run(0, &[], output)).is_err());
+    let mut failed = values("12", "11");
+    failed[3].1 = "1";
+    assert!(xen_access(&run(0, &failed, output)).is_err());
+    assert!(xen_access(&run(0, &failed[..3], output)).is_err());
+}
+
+#[test]
+fn what_fails_since_a_release_counts_before_it() {
+    let uncounted = |minor| -> Vec<&str> {
+        let steps = ALL.iter().map(|step| step.on(Version { major: 4, minor }));
+        steps.filter(|s| !s.counts).map(|s| s.name).collect()
+    };
+    assert!(uncounted(17).is_empty());
+    for minor in [18, 20] {
+        assert_eq!(uncounted(minor), ["test-paging-mempool", "test-resource"]);
+    }
+}
+
+#[test]
+fn pages_that_are_freed_and_still_somebodys_are_noticed() {
+    let judged = |after| {
+        memory_back(&run(
+            0,
+            &[("pages_before", "90"), ("pages_after", after)],
+            "",
+        ))
+    };
+    for good in ["88", "90", "92"] {
+        assert!(judged(good).is_ok(), "{good}");
+    }
+    for bad in ["87", "93", "154"] {
+        assert!(judged(bad).is_err(), "{bad}");
+    }
 }
 
 #[test]
@@ -85,6 +121,8 @@ fn memory_must_come_back() {
     assert!(guest_destroy(&run(0, &values("3003"), list)).is_ok());
     assert!(guest_destroy(&run(0, &values("2939"), list)).is_ok());
     assert!(guest_destroy(&run(0, &values("2938"), list)).is_err());
+    assert!(guest_destroy(&run(0, &values("3005"), list)).is_ok());
+    assert!(guest_destroy(&run(0, &values("3006"), list)).is_err());
     let still = format!("{list}guest    1   256\n");
     assert!(guest_destroy(&run(0, &values("3003"), &still)).is_err());
 }

@@ -12,6 +12,8 @@ pub(in crate::e2e) struct Seen {
     pub(in crate::e2e) same: Vec<(String, String)>,
     /// What may differ for the reason that the scenario names, and for no other.
     pub(in crate::e2e) excused: Vec<(String, String)>,
+    /// What the reason that the scenario names lets be less with the C, and never more.
+    pub(in crate::e2e) less_in_c: Vec<(String, u64)>,
 }
 
 impl Seen {
@@ -24,7 +26,7 @@ impl Seen {
         Ok(Self {
             text,
             same,
-            excused: Vec::new(),
+            ..Self::default()
         })
     }
 }
@@ -110,6 +112,9 @@ pub(in crate::e2e) fn compare(scenario: &Scenario, c: &Result1, rust: &Result1) 
         let keys = different(&c.same, &rust.same);
         return Verdict::Fail(format!("not equal: {keys}"));
     }
+    if let Some(more) = more_in_c(&c.less_in_c, &rust.less_in_c) {
+        return Verdict::Fail(more);
+    }
     if c.excused == rust.excused {
         return Verdict::Pass;
     }
@@ -120,6 +125,19 @@ pub(in crate::e2e) fn compare(scenario: &Scenario, c: &Result1, rust: &Result1) 
             different(&c.excused, &rust.excused)
         )),
     }
+}
+
+/// The first number that is more with the C, or is no number of both.
+fn more_in_c(c: &[(String, u64)], rust: &[(String, u64)]) -> Option<String> {
+    if c.len() != rust.len() {
+        return Some(format!("{} and {} numbers", c.len(), rust.len()));
+    }
+    let mut pairs = c.iter().zip(rust);
+    let ((c_key, c), (rust_key, rust)) =
+        pairs.find(|((c_key, c), (rust_key, rust))| c_key != rust_key || c > rust)?;
+    Some(format!(
+        "{c_key} is {c} with C, {rust_key} {rust} with Rust"
+    ))
 }
 
 /// The pairs that differ, told in full.
@@ -171,7 +189,33 @@ pub(in crate::e2e) mod tests {
             text: String::new(),
             same: vec![("same".to_owned(), same.to_owned())],
             excused: vec![("excused".to_owned(), excused.to_owned())],
+            ..Seen::default()
         })
+    }
+
+    #[test]
+    fn what_may_be_less_in_the_c_may_not_be_more() {
+        let scenario = Scenario {
+            name: "x",
+            title: "x",
+            script: "",
+            judge: |_| Ok(Seen::default()),
+            difference: Some("B12"),
+        };
+        let with = |numbers: &[(&str, u64)]| {
+            let less_in_c = numbers.iter().map(|&(key, n)| (key.to_owned(), n));
+            Ok(Seen {
+                less_in_c: less_in_c.collect(),
+                ..Seen::default()
+            })
+        };
+        let rust = with(&[("2M", 5), ("4K", 7)]);
+        let passed = |numbers| compare(&scenario, &with(numbers), &rust).passed();
+        assert!(passed(&[("2M", 5), ("4K", 7)]));
+        assert!(passed(&[("2M", 5), ("4K", 6)]));
+        assert!(!passed(&[("2M", 6), ("4K", 6)]));
+        assert!(!passed(&[("2M", 5), ("1G", 7)]));
+        assert!(!passed(&[("2M", 5)]));
     }
 
     #[test]

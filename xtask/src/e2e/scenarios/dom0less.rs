@@ -23,7 +23,11 @@ fn dom0less(run: &StepRun) -> Result<Seen, String> {
         return Err("a guest is left after it was destroyed".to_owned());
     }
     let shown = |key| -> Result<String, String> {
-        let text = value(run, key)?.replace('_', " ").replace(',', ", ");
+        let dump = value(run, key)?;
+        if !dump.contains("4K_mappings:") {
+            return Err(format!("no mappings shown in {key}: {dump}"));
+        }
+        let text = dump.replace('_', " ").replace(',', ", ");
         let text = text.replace(" mappings", "").replace(" (shattered 0)", "");
         Ok(text.trim_matches([',', ' ']).to_owned())
     };
@@ -43,8 +47,12 @@ mod tests {
     #[test]
     fn both_see_and_both_go() {
         let good = "@@value sees_1=5ead0002\n@@value sees_2=5ead0001\n@@value left=0\n\
-                    @@value pages_1=1\n@@value pages_2=1\n@@value tables_1=x\n@@value tables_2=x";
+                    @@value pages_1=1\n@@value pages_2=1\n@@value tables_1=4K_mappings:_9,\n\
+                    @@value tables_2=4K_mappings:_8,";
         assert!(dom0less(&run(0, good)).is_ok());
+        for shown in ["4K_mappings:_9,", "4K_mappings:_8,"] {
+            assert!(dom0less(&run(0, &good.replace(shown, ""))).is_err());
+        }
         assert!(dom0less(&run(0, &good.replace("5ead0002", "0"))).is_err());
         assert!(dom0less(&run(0, &good.replace("left=0", "left=1"))).is_err());
         assert!(dom0less(&run(0, "")).is_err());

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Each access with each act, by a guest: what docs/mem_access.md says, for the C and for the Rust.
 
+use std::ops::Range;
+
 use super::document::{Table, TEXT};
 use crate::boot::dom0::console::StepRun;
 use crate::e2e::scenario::{ended_well, scenario, value, Scenario, Seen};
@@ -94,6 +96,76 @@ const ACTS: [Act; 13] = [
     ),
 ];
 
+impl Act {
+    /// Is the guest to execute what is at the address?
+    fn is_fetch(self) -> bool {
+        self.name == "fetch" || self.name == "WALK_BY_FETCH"
+    }
+}
+
+/// Where the guest's image is, with its code and its own tables (guest.lds).
+const IMAGE: Range<u64> = 0x4000_0000..0x4020_0000;
+
+/// What start.S writes to TCR_EL1, and what table.c adds where the walker can write.
+const TCR: u64 = (1 << 32) | (3 << 12) | (1 << 10) | (1 << 8) | (1 << 23) | 25;
+const TCR_HA: u64 = 1 << 39;
+
+/// EL1 with its own stack, in AArch64, all exceptions masked; the other bits are flags.
+const MODE_BITS: u64 = 0x3DF;
+const MODE: u64 = 0x3C5;
+
+/// The registers of an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Registers {
+    pc: u64,
+    cpsr: u64,
+    ttbr0: u64,
+    ttbr1: u64,
+    ttbcr: u64,
+}
+
+impl Registers {
+    /// These five, in this order, and nothing else.
+    fn read(text: &str) -> Option<Self> {
+        let mut fields = text.split(',');
+        let mut next = |name: &str| {
+            let number = fields.next()?.strip_prefix(name)?.strip_prefix('=')?;
+            u64::from_str_radix(number, 16).ok()
+        };
+        let registers = Self {
+            pc: next("pc")?,
+            cpsr: next("cpsr")?,
+            ttbr0: next("ttbr0")?,
+            ttbr1: next("ttbr1")?,
+            ttbcr: next("ttbcr")?,
+        };
+        fields.next().is_none().then_some(registers)
+    }
+
+    /// Are they those of the guest, where it does this?
+    fn are_the_guests(&self, act: Act, walker_writes: bool) -> bool {
+        let pc_is_there = if act.is_fetch() {
+            self.pc == u64::from(act.address)
+        } else {
+            IMAGE.contains(&self.pc)
+        };
+        let tcr = TCR | if walker_writes { TCR_HA } else { 0 };
+        pc_is_there
+            && self.cpsr & MODE_BITS == MODE
+            && IMAGE.contains(&self.ttbr0)
+            && self.ttbcr == tcr
+    }
+}
+
+/// Of an event of a walk the kind and the offset, in which the C differs, and all the rest, in which it does not.
+fn kind_and_rest(event: &str) -> (String, String) {
+    let (kind, others) = event.split_once(',').unwrap_or((event, ""));
+    let (offset, rest): (Vec<&str>, Vec<&str>) = others
+        .split(',')
+        .partition(|field| field.starts_with("offset="));
+    (format!("{kind},{}", offset.join(",")), rest.join(","))
+}
+
 /// Cache maintenance, which needs no permission where the guest runs, and so has no column.
 const FROM_EL1: &str = "";
 
@@ -111,6 +183,7 @@ fn table(run: &StepRun) -> Result<Seen, String> {
     let document = Document::read(TEXT)?;
     let mut seen = Seen::default();
     let mut wrong = Vec::new();
+    let mut tables = None;
     let mut number = 0;
     for access in ACCESSES {
         for mut act in ACTS {
@@ -136,11 +209,26 @@ fn table(run: &StepRun) -> Result<Seen, String> {
             if run.values.contains_key(&format!("{key}.again")) {
                 wrong.push(format!("{key} faults twice"));
             }
-            let pair = (key, format!("{is} {rc}"));
-            if expected.differs {
-                seen.excused.push(pair);
+            if let Some(text) = expected.registers(is) {
+                let registers = Registers::read(text);
+                let of_tables = registers.map(|r| (r.ttbr0, r.ttbr1, r.ttbcr));
+                let first = *tables.get_or_insert(of_tables);
+                let theirs = registers.is_some_and(|r| r.are_the_guests(act, walker_writes));
+                if !theirs || of_tables != first {
+                    wrong.push(format!(
+                        "{key}: these are not the guest's registers: {text}"
+                    ));
+                }
+            }
+            let answer = format!("{is} {rc}");
+            if !expected.differs {
+                seen.same.push((key, answer));
+            } else if expected.is_event_in_both {
+                let (kind, rest) = kind_and_rest(&answer);
+                seen.excused.push((key.clone(), kind));
+                seen.same.push((key, rest));
             } else {
-                seen.same.push(pair);
+                seen.excused.push((key, answer));
             }
             number += 1;
         }
@@ -178,6 +266,8 @@ struct Expected {
     rc: &'static str,
     /// C and Rust are not the same here.
     differs: bool,
+    /// There is an event with both.
+    is_event_in_both: bool,
 }
 
 impl Expected {
@@ -189,7 +279,18 @@ impl Expected {
         };
         rc == self.rc && as_said
     }
+
+    /// The registers in what the monitor printed, where that is an event as it should be.
+    fn registers<'a>(&self, is: &'a str) -> Option<&'a str> {
+        if self.ends.is_empty() {
+            return None;
+        }
+        is.strip_prefix(&self.begins)?.strip_suffix(&self.ends)
+    }
 }
+
+/// What a cell of the document says where there is no event.
+const NO_EVENTS: [&str; 4] = ["-", "-EFAULT", "faults for ever", "rw"];
 
 impl Document {
     fn read(text: &str) -> Result<Self, String> {
@@ -244,13 +345,15 @@ impl Document {
             ends,
             rc,
             differs: c != rust || (is_walk && is_event),
+            is_event_in_both: ![c, rust].iter().any(|cell| NO_EVENTS.contains(cell)),
         })
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{table, Document, Expected, ACCESSES, ACTS, TEXT, WALK_WRITES};
+    use super::{table, Document, Expected, ACCESSES, ACTS, TABLE, TEXT, WALK_WRITES};
+    use crate::e2e::scenario::compare;
     use crate::e2e::scenario::tests::run;
 
     /// What a run prints that is as the document says.
@@ -271,7 +374,16 @@ mod tests {
                 let Expected {
                     begins, ends, rc, ..
                 } = document.expected(access, act, is_c)?;
-                let registers = if ends.is_empty() { "" } else { "pc=40008000" };
+                let pc = if act.is_fetch() {
+                    act.address
+                } else {
+                    0x4000_8000
+                };
+                let registers = if ends.is_empty() {
+                    String::new()
+                } else {
+                    format!("pc={pc:x},cpsr=800007c5,ttbr0=40012000,ttbr1=0,ttbcr=100803519")
+                };
                 lines.push(format!("@@value {access}.{name}={begins}{registers}{ends}"));
                 if rc != "0" {
                     lines.push(format!("@@value sees_{number}={rc}"));
@@ -308,6 +420,54 @@ mod tests {
                 }
             }
         }
+        Ok(())
+    }
+
+    #[test]
+    fn the_registers_of_each_event_must_be_the_guests() -> Result<(), String> {
+        for is_c in [false, true] {
+            let lines = good(is_c)?;
+            for (i, line) in lines.iter().enumerate() {
+                let Some((_, registers)) = line.split_once(",pc=") else {
+                    continue;
+                };
+                let pc = registers.split(',').next().unwrap_or_default();
+                for (from, to) in [
+                    (format!("pc={pc}"), "pc=0".to_owned()),
+                    (format!("pc={pc}"), "pc=ffff800000081234".to_owned()),
+                    ("cpsr=800007c5".to_owned(), "cpsr=800007c4".to_owned()),
+                    ("ttbr0=40012000".to_owned(), "ttbr0=40013000".to_owned()),
+                    ("ttbr1=0".to_owned(), "ttbr1=40012000".to_owned()),
+                    ("ttbcr=100803519".to_owned(), "ttbcr=100803510".to_owned()),
+                    (",ttbcr=100803519".to_owned(), String::new()),
+                ] {
+                    let spoilt = line.replace(&from, &to);
+                    assert_ne!(spoilt, *line);
+                    let mut planted = lines.clone();
+                    planted.splice(i..=i, [spoilt.clone()]);
+                    let judged = table(&run(0, &planted.join("\n")));
+                    assert!(judged.is_err(), "{spoilt}");
+                }
+            }
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_walk_differs_from_the_cs_in_kind_and_offset_only() -> Result<(), String> {
+        let judged = |lines: &[String]| table(&run(0, &lines.join("\n")));
+        let (c, rust) = (judged(&good(true)?), judged(&good(false)?));
+        assert!(compare(&TABLE, &c, &rust).passed());
+        let mut planted = good(true)?;
+        for line in &mut planted {
+            if line.contains("n.WALK_BY_WRITE=W") {
+                // Of the guest's code, and not where the guest with the Rust was.
+                *line = line.replace("pc=40008000", "pc=40008004");
+            }
+        }
+        assert_ne!(planted, good(true)?);
+        assert!(judged(&planted).is_ok());
+        assert!(!compare(&TABLE, &judged(&planted), &rust).passed());
         Ok(())
     }
 
