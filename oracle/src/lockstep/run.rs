@@ -28,6 +28,8 @@ const FULL: usize = 300;
 pub(crate) struct Tally {
     /// Operations that agreed.
     pub(crate) operations: u64,
+    /// How many of each kind were carried out, by name.
+    pub(crate) kinds: BTreeMap<&'static str, u64>,
     /// Rules of the model that the C broke, and the Rust did not.
     pub(crate) rules: BTreeMap<&'static str, u64>,
 }
@@ -61,8 +63,8 @@ struct Pair<'t> {
 /// Runs the operations, the first of which is [`Kind::Boot`].
 pub(crate) fn run(machine: Machine, ops: &[Op], tally: &mut Tally) -> Result<(), Box<Mismatch>> {
     let boot = ops.first().filter(|op| op.kind == Kind::Boot);
-    let [speculate, vmid16, shares, pool, news, ..] = boot.map_or([0; 6], |op| op.args);
-    let config = machine.config([speculate, vmid16, shares, news].map(|is| is != 0));
+    let [speculate, vmid16, shares, pool, news, ranges] = boot.map_or([0; 6], |op| op.args);
+    let config = machine.config([speculate, vmid16, shares, news, ranges].map(|is| is != 0));
     xen_c::reset();
     p2m_rs::xen::globals::reset_for_test();
     // The C breaks rules that it never heard of.
@@ -185,6 +187,9 @@ impl Pair<'_> {
         // The model's census takes long: once more, of the empty domains.
         let compared = compared.and_then(|()| if last { self.rules(true) } else { Ok(()) });
         self.tally.operations += 1;
+        // Only in a domain that dies is there anything to relinquish.
+        let is_idle = op.kind == Kind::Relinquish && answers.0.is_empty();
+        *self.tally.kinds.entry(op.kind.name()).or_default() += u64::from(!is_idle);
         compared.map_err(|difference| mismatch(at, difference, answers))
     }
 
@@ -195,7 +200,7 @@ impl Pair<'_> {
 
     /// Compares everything, however old.
     fn whole(&mut self, answers: &(Outcome, Outcome)) -> Result<(), Difference> {
-        let root = self.machine.config([false; 4]).root();
+        let root = self.machine.config([false; 5]).root();
         self.trees = (0..DOMAINS)
             .map(|d| Trees::of(&self.rust, &self.c, d, root))
             .collect();

@@ -44,6 +44,7 @@ pub fn episode(machine: Machine, seed: u64, episode: u64) -> Vec<Op> {
             pool,
             // Each page of each block is followed then: most of the time would go there.
             g.rng.one_in(64).into(),
+            g.rng.one_in(2).into(),
         ],
     )];
     let begin = g.rng.below(LENGTH / 2);

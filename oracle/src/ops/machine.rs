@@ -74,7 +74,7 @@ impl Machine {
 
     /// For the harness, with what an episode adds.
     #[must_use]
-    pub fn config(self, [at_speculate, vmid16, shares, news]: [bool; 4]) -> Config {
+    pub fn config(self, [at_speculate, vmid16, shares, news, ranges]: [bool; 5]) -> Config {
         Config {
             release: release(),
             ipa_bits: self.ipa_bits,
@@ -82,6 +82,7 @@ impl Machine {
             iommu: self.iommu,
             iommu_shares_tables: shares && self.iommu != Iommu::Off,
             at_speculate,
+            tlb_range: ranges,
             log_capacity: 0,
             // With tables of its own an IOMMU takes no notice of valid bits.
             watch_iommu_news: news && shares,
@@ -99,7 +100,7 @@ impl Machine {
     /// The first guest frame that the root has no entry for.
     #[must_use]
     pub fn gfn_limit(self) -> u64 {
-        self.config([false; 4]).gfn_limit()
+        self.config([false; 5]).gfn_limit()
     }
 }
 

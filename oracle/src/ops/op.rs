@@ -30,7 +30,7 @@ macro_rules! operations {
 
 operations! {
     /// First of all: the machine and the guest's pool.
-    Boot "boot" ["at_speculate", "vmid16", "shares", "pool", "news"];
+    Boot "boot" ["at_speculate", "vmid16", "shares", "pool", "news", "ranges"];
     /// Fail the n-th allocation of the next operation.
     Fail "fail" ["alloc"];
     /// Answer yes at the k-th preemption check of the next operation, or of each call of a loop:
@@ -134,6 +134,15 @@ pub struct Op {
     pub kind: Kind,
     /// With what; unused ones are 0.
     pub args: [u64; ARGS],
+}
+
+impl Kind {
+    /// Its name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        let found = KINDS.iter().find(|(kind, ..)| *kind == self);
+        found.map_or("?", |(_, name, _)| name)
+    }
 }
 
 impl Op {

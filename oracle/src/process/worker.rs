@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! The process that has both implementations in it.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 // The Rust exports are reached through their C symbols.
@@ -12,7 +13,7 @@ use crate::lockstep::compare::Difference;
 use crate::lockstep::run::{run, Mismatch, Tally};
 use crate::ops::generate;
 use crate::ops::machine::Machine;
-use crate::ops::op::Op;
+use crate::ops::op::{Kind, Op, KINDS};
 use crate::sides::xen_c;
 
 /// Runs episodes; says on stdout where it is and what came of it.
@@ -35,20 +36,32 @@ pub fn work(machine: Machine, seed: u64, episodes: u64) -> Result<(), String> {
         .filter(|(fix, _)| !not_needed.contains(&fix.id))
         .map(|(fix, count)| format!("{}:{count}", fix.id))
         .collect();
-    let rules: Vec<String> = tally
-        .rules
-        .iter()
-        .map(|(rule, count)| format!("{rule}:{count}"))
-        .collect();
     println!(
-        "done operations={} fixes={} rules={} mended={} without={}",
+        "done operations={} kinds={} fixes={} rules={} mended={} without={}",
         tally.operations,
+        listed(&all_kinds(&tally.kinds)),
         fixes.join(","),
-        rules.join(","),
+        listed(&tally.rules),
         env!("ORACLE_NOT_NEEDED"),
         env!("ORACLE_WITHOUT"),
     );
     Ok(())
+}
+
+/// Those, too, of which there was none.
+fn all_kinds(done: &BTreeMap<&'static str, u64>) -> BTreeMap<&'static str, u64> {
+    let prepares = |kind| matches!(kind, Kind::Boot | Kind::Fail | Kind::Preempt);
+    KINDS
+        .iter()
+        .filter(|(kind, ..)| !prepares(*kind))
+        .map(|(_, name, _)| (*name, done.get(name).copied().unwrap_or_default()))
+        .collect()
+}
+
+/// `B1:3,B2:0`.
+fn listed(counts: &BTreeMap<&'static str, u64>) -> String {
+    let each = counts.iter().map(|(name, count)| format!("{name}:{count}"));
+    each.collect::<Vec<_>>().join(",")
 }
 
 /// Carries one list out.

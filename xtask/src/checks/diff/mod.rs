@@ -117,12 +117,15 @@ fn all_machines(
 fn report(names: &[String], results: &BTreeMap<usize, Outcome>, compilers: String) -> bool {
     let mut rows = Vec::new();
     let mut used: BTreeMap<String, u64> = BTreeMap::new();
+    let mut done: BTreeMap<String, u64> = BTreeMap::new();
     let mut operations = 0;
     for (name, outcome) in names.iter().zip(results.values()) {
         let agreed = outcome.operations();
         operations += agreed;
-        for (fix, count) in outcome.counts("fixes") {
-            *used.entry(fix).or_default() += count;
+        for (list, all) in [("fixes", &mut used), ("kinds", &mut done)] {
+            for (name, count) in outcome.counts(list) {
+                *all.entry(name).or_default() += count;
+            }
         }
         rows.push(Row::of(
             name,
@@ -140,7 +143,9 @@ fn report(names: &[String], results: &BTreeMap<usize, Outcome>, compilers: Strin
     rows.push(Row::info("operations that agree", operations.to_string()));
     // A part of the machines need not meet all.
     let everywhere = machines(&[]).is_ok_and(|all| all.len() == names.len());
-    rows.push(uses(&used, if everywhere { operations } else { 0 }));
+    let met = if everywhere { operations } else { 0 };
+    rows.push(all_met("operations, by kind", &done, met));
+    rows.push(all_met("differences on purpose, by use", &used, met));
     for (list, name) in [
         ("mended", "mended in this Xen's C already"),
         ("without", "edits of the C left out"),
@@ -153,19 +158,19 @@ fn report(names: &[String], results: &BTreeMap<usize, Outcome>, compilers: Strin
     table::conclude("The Rust and Xen's C", &rows)
 }
 
-/// So many operations come to each difference that there is, on all machines together: the rarest was met
-/// seven times in 500,000.
+/// So many operations on all machines together are of each kind, and come to each difference that there is: the
+/// rarest was met seven times in 500,000.
 const ENOUGH: u64 = 5_000_000;
 
-/// How often each difference was met. One that is never met is one that nothing shows to be there.
-fn uses(used: &BTreeMap<String, u64>, operations: u64) -> Row {
+/// How often each was met. What is never met is not compared, and a difference that is never met is one that nothing
+/// shows to be there.
+fn all_met(name: &str, used: &BTreeMap<String, u64>, operations: u64) -> Row {
     let never: Vec<&str> = used
         .iter()
         .filter(|(_, count)| **count == 0)
         .map(|(fix, _)| fix.as_str())
         .collect();
     let each: Vec<String> = used.iter().map(|(fix, n)| format!("{fix} {n}")).collect();
-    let name = "differences on purpose, by use";
     if operations < ENOUGH || never.is_empty() {
         return Row::info(name, each.join(", "));
     }
@@ -177,13 +182,13 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::oracle::Outcome;
-    use super::{machines, uses, ENOUGH};
+    use super::{all_met, machines, ENOUGH};
     use crate::base::table::all_passed;
 
     #[test]
-    fn a_difference_that_no_operation_meets_is_refused_where_there_are_enough() {
+    fn what_no_operation_meets_is_refused_where_there_are_enough() {
         let used = |count| BTreeMap::from([("B1".to_owned(), 7), ("B3".to_owned(), count)]);
-        let fails = |count, operations| !all_passed(&[uses(&used(count), operations)]);
+        let fails = |count, operations| !all_passed(&[all_met("x", &used(count), operations)]);
         assert!(fails(0, ENOUGH));
         assert!(!fails(0, ENOUGH - 1) && !fails(1, ENOUGH));
     }
