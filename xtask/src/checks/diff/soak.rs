@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! The comparison on the host for a thousand times a million operations: `cargo xtask soak`.
 //!
-//! Slice N is what `cargo xtask diff --host --ops 1000000 --seed N` does, so that each can be repeated alone. All take
-//! two processors some eight hours, in as many turns as one likes: a slice that agreed is recorded at once in
+//! Slice N is what `cargo xtask diff --host --ops 1000000 --seed N` does, so that each can be repeated alone at its commit. All
+//! take two processors some eight hours, in as many turns as one likes: a slice that agreed is recorded at once in
 //! `docs/soak.tsv`, with the commit, the C and the compilers, and is not run again. `docs/agreement.md` shows
 //! the record.
 
@@ -209,8 +209,8 @@ impl Record {
             "{}\n{total} operations agree, in {} of {SLICES} slices of a million. Both p2ms are in one process, on a \
              machine that\nchecks what they do, with failing allocations and preemption; a slice is divided among 36 \
              machines (six sizes of\nguest addresses, three kinds of IOMMU, without and with mem_access). Slice N is \
-             repeated by\n`cargo xtask diff --host --ops 1000000 --seed N`; `cargo xtask soak` runs those that are still \
-             missing, and adds them.\n\n\
+             repeated, at its\ncommit, by `cargo xtask diff --host --ops 1000000 --seed N`; `cargo xtask soak` runs those \
+             that are still missing, and\nadds them.\n\n\
              | slices | operations | commit | C of Xen | compilers |\n|---|---|---|---|---|\n",
             agreement::HOST,
             self.slices()
