@@ -244,7 +244,7 @@ fn of_blocks_side_by_side_only_those_of_the_range_are_forgotten() {
 }
 
 #[test]
-fn ranges_that_wrap_are_none_of_a_views() {
+fn a_range_that_wraps_changes_nothing_of_a_view() {
     let (v, n) = scene();
     assert_eq!(v.set_access(n, PAGES, P2mAccess::R), Ok(()));
     assert_eq!(v.remap(n, PAGES + 1, PAGES + 2), Ok(()));
@@ -256,7 +256,15 @@ fn ranges_that_wrap_are_none_of_a_views() {
         assert_eq!(rc, errno::EINVAL, "{gfn:#x}");
     }
     assert_eq!(v.access(n, PAGES), Some(P2mAccess::R));
-    // From a source on: the view is emptied before the range is refused.
+    v.w.check();
+}
+
+/// It is refused when the view has been emptied.
+#[test]
+fn a_range_that_begins_at_a_source_and_wraps_empties_the_view() {
+    let (v, n) = scene();
+    assert_eq!(v.set_access(n, PAGES, P2mAccess::R), Ok(()));
+    assert_eq!(v.remap(n, PAGES + 1, PAGES + 2), Ok(()));
     let rc = v.d.set_entry(PAGES + 2, u64::MAX, INVALID, 0, access::RWX);
     assert_eq!(rc, errno::EINVAL);
     assert_eq!(v.access(n, PAGES), Some(P2mAccess::Rwx));

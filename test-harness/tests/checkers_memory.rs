@@ -321,6 +321,69 @@ fn p4_a_table_that_maps_what_the_block_did_is_no_news() {
     w.destroy(owner);
 }
 
+/// A page that is met for the first time when a large block is in pieces was what the block said, but only if
+/// the block was there when the lock was taken.
+#[test]
+fn p6_a_large_block_that_comes_and_goes_under_one_lock_is_a_stranger() {
+    let w = world(Config {
+        ipa_bits: 48,
+        ..behind(Iommu::Coherent)
+    });
+    let d = guest(&w, 0);
+    assert_eq!(d.insert(G1, G1, ram(0), p2mt::RAM_RW), 0);
+    let (place, block) = (slot(&w, d, G1, 1), w.entry(d, G1, 1));
+    assert_eq!(d.insert(G1 + 5, 1, ram(0), p2mt::RAM_RW), 0);
+    let (pieces, part) = (w.entry(d, G1, 1), slot(&w, d, G1 + 6, 3));
+    let word = w.entry(d, G1 + 6, 3);
+    let told = |flags| {
+        sys::arch::dsb_sy();
+        xen!(xs_iommu_iotlb_flush(d.pointer(), G1, G1, flags));
+    };
+    let (added, modified) = (sys::XS_IOMMU_FLUSHF_added, sys::XS_IOMMU_FLUSHF_modified);
+    let goes = |slot| {
+        store(slot, 0);
+        d.flush();
+        told(modified);
+    };
+    let comes = |slot, entry| {
+        store(slot, entry);
+        told(added);
+    };
+    let said = |call: &dyn Fn()| {
+        let mut said = broken(&w, || d.write_locked(call));
+        // Statistics and references do not follow what is done by hand.
+        said.retain(|rule| rule.starts_with('P'));
+        said
+    };
+    let replaced = || {
+        store(place, 0);
+        d.flush();
+        store(place, pieces);
+        told(added | modified);
+        goes(part);
+        comes(part, word + 0x5000);
+    };
+    // The pieces are to map what the block maps.
+    said(&|| {
+        goes(slot(&w, d, G1 + 5, 3));
+        comes(slot(&w, d, G1 + 5, 3), word - 0x1000);
+    });
+    said(&|| goes(place));
+    said(&|| comes(place, block));
+    assert_eq!(said(&replaced), [""; 0], "the block's page, then another");
+    said(&|| goes(place));
+    assert_eq!(
+        said(&|| {
+            comes(part, word);
+            comes(place, block);
+            replaced();
+        }),
+        ["P6"],
+        "nothing, then the block's page, then another"
+    );
+    w.abandon();
+}
+
 /// An IOTLB may hold the old page beside the one that takes its place, if it is flushed only once that is
 /// there.
 #[test]

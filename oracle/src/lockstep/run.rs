@@ -55,7 +55,9 @@ struct Pair<'t> {
     last: usize,
     /// Number of the first of the operations that end all domains.
     end: usize,
-    /// References may be nobody's: a range that is mapped in part leaves some to its caller.
+    /// References may be nobody's: what is refused, or is mapped in part, leaves some to its caller.
+    /// (Most episodes have such an operation. What one side has lost and the other has not is found by the
+    /// comparison of all references.)
     has_left_over: bool,
     tally: &'t mut Tally,
 }
@@ -125,9 +127,10 @@ impl Pair<'_> {
 
     fn step(&mut self, at: usize, op: &Op) -> Result<(), Box<Mismatch>> {
         if at == self.end {
-            // While the domains still have all that they were given.
+            // While the domains still have all that they were given, after the operation before.
+            let before = at.saturating_sub(1);
             self.rules(true)
-                .map_err(|difference| mismatch(at, difference, Default::default()))?;
+                .map_err(|difference| mismatch(before, difference, Default::default()))?;
         }
         match op.kind {
             Kind::Fail => {

@@ -7,10 +7,11 @@
 //! something in the host p2m, which was there before there were views. What was *set* in a view is
 //! never dropped: it would be lost silently. A level-3 table of a view can be dropped if each of its
 //! entries is empty or what the next copy would be: the host's frame at the same guest frame, with the
-//! view's default access. A table of a higher level can be dropped if no entry of it is a table: a block
-//! is always a copy, for only pages have an access of their own or another frame. Otherwise a guest
-//! would fill its pool with these, which maps and unmaps single pages all over its address space, or
-//! single blocks.
+//! view's default access. A table of a higher level can be dropped once it is empty: else a guest that
+//! maps and unmaps single pages all over its address space would fill its pool with these. One with
+//! blocks stays, though these are mere copies, too. There may be few of them, and all of the guest in
+//! them: a call that took them would leave the guest fewer tables than it needs, and its next fault would
+//! crash it.
 //!
 //! **The guest gets on.** One instruction of a guest may need the page that it lies in, two pages
 //! of data, and the tables of its own stage 1 for these three, four each: 15 pages in 15 tables,
@@ -18,7 +19,7 @@
 //! what its own faults drop. ([`ENOUGH`] is one more: the table that the present
 //! fault needs.) So then nothing is gained, and it is crashed as if there were no
 //! copies at all. Who can be told -ENOMEM tries again after any table ([`super::room`]).
-//! That is a promise for one vCPU, and for the tables that these 15 are mapped by. Where a pool is so
+//! That is a promise for one vCPU, and for tables of level 3. Where a pool is so
 //! small that it cannot hold what the instructions of several vCPUs need together, or the tables above
 //! 15 pages that are far apart, they may drop each other's tables for a long time: at the cost of that
 //! guest alone, since each search has its bound, and it comes only after the tables of the one before
@@ -37,9 +38,10 @@ use super::fill::FoundLeaf;
 use super::tables::drop_table;
 use crate::p2m::lock::{ReadView, WriteView};
 use crate::p2m::views::{Number, ViewRead};
-use crate::table::{Entry, Table};
+use crate::table::Table;
 use crate::types::addr::Gfn;
 use crate::types::level::{Level, TableIndex, ENTRIES};
+use crate::types::pte::Kind;
 use crate::xen::cpu;
 use crate::xen::globals::root_level;
 
@@ -155,7 +157,7 @@ fn drop_in(write: &mut WriteView<'_>, number: Number, search: &mut Search, other
 
 /// Looks at the table of the view in which the walk to `*at` ends, and advances `*at` beyond what needs
 /// no other look: all of a table of level 3, or the entries of a higher one before the next that is a
-/// table. Returns the table if it can be dropped.
+/// table, blocks among them. Returns the table if it can be dropped.
 fn look(host: &ReadView, view: ViewRead<'_>, at: &mut Gfn, search: &mut Search) -> Option<Found> {
     let gfn = *at;
     let Some(table) = Table::last(view.tables(), gfn) else {
@@ -170,21 +172,23 @@ fn look(host: &ReadView, view: ViewRead<'_>, at: &mut Gfn, search: &mut Search) 
         *at = first.add(Level::L2.pages());
         return only_copies(host, view, table, first, search).then_some(Found { first, level });
     }
-    // The first of them ends the walk, so it is no table.
-    let mut passed = 1;
-    let mut index = level.index(gfn).advanced(1);
+    let (mut passed, mut empty) = (0, 0);
+    let mut index = Some(level.index(gfn));
     while let Some(here) = index {
-        if let Entry::Table(_) = table.entry(here) {
-            break;
+        match table.load(here).kind(level) {
+            Kind::Table(_) => break,
+            Kind::Leaf => {}
+            Kind::Empty => empty += 1,
         }
         passed += 1;
         index = here.advanced(1);
     }
     search.has_read(passed);
     let first = level.start(gfn);
+    // One at least: the first of them ends the walk, so it is no table.
     *at = first.add(passed << level.order());
-    let has_no_table = passed == ENTRIES as u64 && level != root_level();
-    has_no_table.then_some(Found { first, level })
+    let is_empty = empty == ENTRIES as u64 && level != root_level();
+    is_empty.then_some(Found { first, level })
 }
 
 /// Whether each entry of a table of level 3, whose first frame is `first`, is empty or what the next copy

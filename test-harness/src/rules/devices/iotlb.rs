@@ -106,6 +106,10 @@ impl State {
             return;
         }
         if !pte::is_table(entry, level) {
+            // One that has come under this lock was not there before: its first frame is watched.
+            if self.iotlb.met.contains_key(&(domain, gfn)) {
+                return;
+            }
             self.iotlb.large.push(Large {
                 domain,
                 gfns: gfn..gfn + (1 << order),
