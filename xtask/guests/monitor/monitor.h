@@ -14,7 +14,7 @@
 /* main.c */
 extern struct monitor monitor;
 
-/* Events that came, and what was not as it must be. Told also where the domain has gone. */
+/* Of sequence, share and ring: events that came, and what was not as it must be. Told also where the domain has gone. */
 extern unsigned long seen, wrong;
 void die(const char *what);
 void value(const char *name, unsigned long number);

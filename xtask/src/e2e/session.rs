@@ -262,10 +262,10 @@ pub(super) fn run(paths: &Paths, progress: Progress, plan: &Plan, p2m: P2m) -> R
 
 /// Was it the p2m that was asked for, did dom0 come to its end, and nothing crash?
 fn end(console: &Console, ended: &Ended, asked: P2m) -> Result<String, String> {
-    report::linked(console, asked)?;
     if let Some(line) = console.alarm() {
         return Err(line.to_owned());
     }
+    report::linked(console, asked)?;
     match ended {
         Ended::ByItself { success: true } if console.find("@@all-done").is_some() => {
             Ok("no crash, powered off".to_owned())

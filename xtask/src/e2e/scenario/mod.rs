@@ -2,6 +2,7 @@
 //! What a scenario is, and how its runs on the C and on the Rust p2m are compared.
 
 use crate::boot::dom0::console::StepRun;
+use crate::boot::dom0::steps::DOM0_TABLES;
 
 /// What one run showed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -12,7 +13,8 @@ pub(in crate::e2e) struct Seen {
     pub(in crate::e2e) same: Vec<(String, String)>,
     /// What may differ for the reason that the scenario names, and for no other.
     pub(in crate::e2e) excused: Vec<(String, String)>,
-    /// What the reason that the scenario names lets be less with the C, and never more.
+    /// What the reason that the scenario names lets be less with the C; not more, but for what dom0 happens to have
+    /// mapped at that moment.
     pub(in crate::e2e) less_in_c: Vec<(String, u64)>,
 }
 
@@ -133,8 +135,8 @@ fn more_in_c(c: &[(String, u64)], rust: &[(String, u64)]) -> Option<String> {
         return Some(format!("{} and {} numbers", c.len(), rust.len()));
     }
     let mut pairs = c.iter().zip(rust);
-    let ((c_key, c), (rust_key, rust)) =
-        pairs.find(|((c_key, c), (rust_key, rust))| c_key != rust_key || c > rust)?;
+    let ((c_key, c), (rust_key, rust)) = pairs
+        .find(|((c_key, c), (rust_key, rust))| c_key != rust_key || *c > rust + DOM0_TABLES)?;
     Some(format!(
         "{c_key} is {c} with C, {rust_key} {rust} with Rust"
     ))
@@ -213,7 +215,8 @@ pub(in crate::e2e) mod tests {
         let passed = |numbers| compare(&scenario, &with(numbers), &rust).passed();
         assert!(passed(&[("2M", 5), ("4K", 7)]));
         assert!(passed(&[("2M", 5), ("4K", 6)]));
-        assert!(!passed(&[("2M", 6), ("4K", 6)]));
+        assert!(passed(&[("2M", 7), ("4K", 9)]));
+        assert!(!passed(&[("2M", 8), ("4K", 6)]));
         assert!(!passed(&[("2M", 5), ("1G", 7)]));
         assert!(!passed(&[("2M", 5)]));
     }

@@ -131,8 +131,8 @@ fn busy(run: &StepRun) -> Result<Seen, String> {
     }
     number_is(run, "splits", SPLITS, "blocks were split")?;
     let split = run.number("split")?;
-    // One write for each block at the most (docs/e2e.md): the device writes to each once in a batch, and a break is
-    // shorter than a batch.
+    // One for each block on average at the most: the device writes to each once in a batch, and a break is shorter
+    // than a batch.
     if split > SPLITS {
         return Err(format!("{split} writes were lost to {SPLITS} splits"));
     }
