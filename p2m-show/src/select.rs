@@ -2,6 +2,7 @@
 //! Which dumps of which domains are meant: a log may have several.
 
 use std::collections::BTreeSet;
+use std::num::NonZeroUsize;
 
 use crate::dump::{Dump, Error, Found};
 
@@ -11,7 +12,7 @@ pub struct Place {
     /// The file.
     pub file: String,
     /// Which of a domain's dumps, from 1 on; the last one if it is not said.
-    pub number: Option<usize>,
+    pub number: Option<NonZeroUsize>,
 }
 
 impl Place {
@@ -32,27 +33,48 @@ impl Place {
     pub fn parse(text: &str) -> Result<Self, String> {
         let number = text
             .rsplit_once('@')
-            .and_then(|(file, number)| Some((file, number.parse().ok()?)));
-        match number {
-            Some((_, 0)) => Err(format!("{text}: the first dump of a domain has number 1")),
-            Some((file, number)) => Ok(Self {
+            .and_then(|(file, number)| Some((file, number.parse::<usize>().ok()?)));
+        let Some((file, number)) = number else {
+            return Ok(Self::last(text));
+        };
+        match NonZeroUsize::new(number) {
+            None => Err(format!("{text}: the first dump of a domain has number 1")),
+            number => Ok(Self {
                 file: file.to_owned(),
-                number: Some(number),
+                number,
             }),
-            None => Ok(Self::last(text)),
         }
+    }
+
+    /// Which of so many dumps of a domain it is, from 0 on; there may be no such one.
+    fn index(&self, all: usize) -> Option<usize> {
+        match self.number {
+            Some(number) => Some(number.get() - 1),
+            None => all.checked_sub(1),
+        }
+    }
+
+    /// The domains that have such a dump. If none has, it is said of one.
+    fn domains(&self, dumps: &[Found]) -> Result<BTreeSet<u16>, String> {
+        let mut all = domains(dumps);
+        if let Some(&first) = all.first() {
+            // Others may have fewer.
+            all.retain(|&domain| {
+                let found = of_domain(dumps, domain);
+                self.index(found.len())
+                    .is_some_and(|index| index < found.len())
+            });
+            if all.is_empty() {
+                self.of(dumps, first)?;
+            }
+        }
+        Ok(all)
     }
 
     /// The dump of a domain. What is wrong with others does no harm.
     fn of<'d>(&self, dumps: &'d [Found], domain: u16) -> Result<&'d Dump, String> {
-        let all: Vec<&Found> = dumps
-            .iter()
-            .filter(|found| found.domain == domain)
-            .collect();
-        let found = match self.number {
-            Some(number) => all.get(number - 1),
-            None => all.last(),
-        };
+        let all = of_domain(dumps, domain);
+        let found = self.index(all.len()).and_then(|index| all.get(index));
         let file = &self.file;
         match (found, self.number, all.len()) {
             (Some(found), ..) => {
@@ -87,6 +109,11 @@ impl Place {
     }
 }
 
+fn of_domain(dumps: &[Found], domain: u16) -> Vec<&Found> {
+    let all = dumps.iter();
+    all.filter(|found| found.domain == domain).collect()
+}
+
 fn domains(dumps: &[Found]) -> BTreeSet<u16> {
     dumps.iter().map(|found| found.domain).collect()
 }
@@ -106,61 +133,59 @@ pub fn one<'d>(
     dumps: &'d [Found],
     domain: Option<u16>,
 ) -> Result<Vec<&'d Dump>, String> {
-    if let Some(domain) = domain {
-        return Ok(vec![place.of(dumps, domain)?]);
-    }
-    let number = place.number.unwrap_or(1);
-    let has_it = |domain: &u16| {
-        let all = dumps.iter().filter(|found| found.domain == *domain);
-        all.count() >= number
+    let domains = match domain {
+        Some(domain) => [domain].into(),
+        None => place.domains(dumps)?,
     };
-    let mut all = domains(dumps);
-    match (all.iter().any(has_it), all.first().copied()) {
-        // Other domains may have fewer.
-        (true, _) => all.retain(has_it),
-        // All have: it is said of one.
-        (false, first) => all = first.into_iter().collect(),
-    }
-    all.into_iter()
-        .map(|domain| place.of(dumps, domain))
-        .collect()
+    let all = domains.into_iter();
+    all.map(|domain| place.of(dumps, domain)).collect()
 }
 
 /// The pairs to compare: the dumps of each domain that both have, or the only one of each.
 ///
 /// # Errors
 ///
-/// As for [`one`].
+/// As for [`one`], or that there is nothing to compare; a sentence.
 pub fn two<'d>(
     (before, after): (&Place, &Place),
     (old, new): (&'d [Found], &'d [Found]),
     domain: Option<u16>,
 ) -> Result<Vec<(&'d Dump, &'d Dump)>, String> {
-    if let Some(domain) = domain {
-        return Ok(vec![(before.of(old, domain)?, after.of(new, domain)?)]);
-    }
-    let (olds, news) = (one(before, old, None)?, one(after, new, None)?);
-    let pairs: Vec<_> = olds
-        .iter()
-        .filter_map(|&old| {
-            let same = news.iter().find(|new| new.domain == old.domain);
-            same.map(|&new| (old, new))
-        })
-        .collect();
+    let (olds, news) = match domain {
+        Some(domain) => ([domain].into(), [domain].into()),
+        None => (before.domains(old)?, after.domains(new)?),
+    };
+    // What only one of them has is no matter, even if it is damaged.
+    let both: Vec<u16> = olds.intersection(&news).copied().collect();
+    let Some(first) = both.first() else {
+        let (mut olds, mut news) = (olds.into_iter(), news.into_iter());
+        return match (olds.next(), olds.next(), news.next(), news.next()) {
+            (Some(a), None, Some(b), None) => Ok(vec![(before.of(old, a)?, after.of(new, b)?)]),
+            _ => Err(format!(
+                "no domain is in both: {} has {}, {} has {}",
+                before.file,
+                names(old),
+                after.file,
+                names(new)
+            )),
+        };
+    };
     // A log may have one dump of some domains only, which is the first one and the last.
-    let is_another =
-        |(old, new): &(&Dump, &Dump)| before.file != after.file || old.lines != new.lines;
-    let others: Vec<_> = pairs.iter().copied().filter(is_another).collect();
-    match (pairs.is_empty(), olds.as_slice(), news.as_slice()) {
-        (false, ..) if !others.is_empty() => Ok(others),
-        (true, [old], [new]) => Ok(vec![(*old, *new)]),
-        (true, ..) => Err(format!(
-            "no domain is in both: {} has {}, {} has {}",
-            before.file,
-            names(old),
-            after.file,
-            names(new)
-        )),
-        _ => Ok(pairs),
+    let is_another = |domain: &&u16| {
+        let which = |place: &Place, dumps| place.index(of_domain(dumps, **domain).len());
+        before.file != after.file || which(before, old) != which(after, new)
+    };
+    let others: Vec<u16> = both.iter().filter(is_another).copied().collect();
+    if others.is_empty() {
+        // Or there is none at all.
+        before.of(old, *first)?;
+        return Err(format!(
+            "both are the same dump of d{first} in {}",
+            before.file
+        ));
     }
+    let pairs = others.into_iter();
+    pairs
+        .map(|domain| Ok((before.of(old, domain)?, after.of(new, domain)?)))
+        .collect()
 }

@@ -185,6 +185,58 @@ fn a_summary_adds_up() {
     assert_eq!((summary.pieces, summary.largest_piece), (2, MIB2 + 100));
 }
 
+/// Where a run that does not say its machine frames touches another one, they may be one piece.
+#[test]
+fn pieces_are_counted_where_they_surely_are_apart() {
+    let said = |gfn, pages| -> Run { (gfn, 0x1000 + gfn, pages, 0, RAM, "rwx") };
+    let not_said = |gfn, pages| -> Run { (gfn, u64::MAX, pages, 0, RAM, "rx") };
+    let other = |gfn, pages| -> Run { (gfn, u64::MAX, pages, 0, RAM, "r") };
+    let device = |gfn, pages| -> Run { (gfn, 0x1000 + gfn, pages, 0, "mmio_direct_dev", "rwx") };
+    let cases: [(&[Run], u64); 9] = [
+        (&[not_said(0, 8)], 2),
+        (&[said(0, 8), not_said(8, 8)], 2),
+        (&[said(0, 8), not_said(9, 8)], 3),
+        (&[not_said(0, 8), said(8, 8)], 2),
+        (&[not_said(0, 8), said(9, 8)], 3),
+        (&[said(0, 8), not_said(8, 8), said(16, 8)], 2),
+        (&[not_said(0, 8), other(8, 8)], 3),
+        (&[not_said(0, 8), other(9, 8)], 4),
+        (&[not_said(0, 8), device(8, 8), said(16, 8)], 3),
+    ];
+    for (runs, pieces) in cases {
+        let summary = Summary::of(&dump(runs));
+        assert_eq!(
+            (summary.pieces, summary.more_pieces),
+            (pieces, true),
+            "{runs:?}"
+        );
+    }
+}
+
+/// The rest of a run that does not say its machine frames may be where they do not follow each other.
+#[test]
+fn a_run_that_a_comparison_cuts_may_be_one_piece() {
+    let whole = dump(&[(0, u64::MAX, 2 * MIB2, 0, RAM, "rwx")]);
+    for (end, wanted) in [
+        (MIB2, (1, vec![State::Unknown])),
+        (MIB2 + 8, (1, vec![State::Unknown; 2])),
+        (2 * MIB2, (2, vec![State::Unknown; 2])),
+        (3 * MIB2, (2, vec![State::Unknown; 2])),
+    ] {
+        let summary = Summary::of(&whole.until(end));
+        let states = summary.spans.iter().map(|span| span.state).collect();
+        assert_eq!((summary.pieces, states), wanted, "{end:#x}");
+    }
+    // It touches what is said to be elsewhere, or not.
+    let second = dump(&[
+        (0, 0x1000, 8, 0, RAM, "rwx"),
+        (8, u64::MAX, 8, 0, RAM, "rwx"),
+        (32, u64::MAX, 8, 0, RAM, "rwx"),
+    ]);
+    let pieces = [9, 16, 33, 40].map(|end| Summary::of(&second.until(end)).pieces);
+    assert_eq!(pieces, [1, 2, 3, 4]);
+}
+
 /// The root is not of the pool, at whichever level it is.
 #[test]
 fn tables_that_are_not_the_root_are_taken_from_the_pool() {
@@ -479,6 +531,15 @@ fn what_a_dump_left_out_is_not_compared() {
         let picture = svg::draw(&subject, svg::Theme::Auto);
         assert!(picture.contains("compared below 0x8000: the rest is not in both dumps"));
     }
+    // Nothing is said of what is not compared.
+    let same = draw(
+        &Subject::two(&more, &dump_without(&[first], (1, 8))),
+        Colours::None,
+    );
+    let said = "No difference in how anything below 0x8000 is mapped.";
+    assert!(same.contains(said), "{same}");
+    let picture = svg::draw(&Subject::two(&part, &part), svg::Theme::Auto);
+    assert!(picture.contains(said));
     // What is left out has no pages: it is compared.
     let empty = dump_without(&[first], (3, 0));
     assert_eq!(empty.unknown_from, None);
@@ -499,10 +560,18 @@ fn what_is_known_of_a_part_is_not_said_of_all() {
     assert!(whole.contains("Restricted      2 MiB (67 % of what is mapped): r-x 2 MiB"));
     assert!(text.contains("Could go        \u{2265} 1 table once a restriction is lifted"));
     // It may be that what is left out is the rest of this span.
-    assert!(text.contains("\u{2265} 2 spans of 2 MiB: 1 restricted alike, 1 whose machine frames"));
+    assert!(text.contains("\u{2265} 2 spans of 2 MiB: 1 restricted alike, 1 of which the dump"));
     assert!(whole.contains("2 spans of 2 MiB: 1 restricted alike, 1 with holes"));
     assert!(text.contains("RAM in \u{2265} 1 piece, largest 3 MiB"));
     assert!(text.contains("Left out        7 runs from 0x300000 on (6 MiB):"));
+    let row = text
+        .lines()
+        .find(|line| line.starts_with("          0x0 "))
+        .unwrap();
+    assert!(
+        row.ends_with("   \u{2265} 2      \u{2265} 0    \u{2265} 2 MiB"),
+        "{text}"
+    );
     let picture = svg::draw(&Subject::one(&part), svg::Theme::Auto);
     assert!(picture.contains("not shown: 7 runs from 0x300000 on (6 MiB)"));
     assert!(picture.contains(">\u{2265} 2 MiB</text>") && picture.contains(">67 %</text>"));
@@ -544,7 +613,21 @@ fn a_span_is_unknown_if_its_machine_frames_are_not_said() {
     let text = draw(&Subject::one(&subject), Colours::None);
     assert!(text.contains("Could go        \u{2265} 1 table of level 3 (4 KiB)"));
     let picture = svg::draw(&Subject::one(&subject), svg::Theme::Auto);
-    assert!(picture.contains(">\u{2265} 1</text>"));
+    // In the number at the head, in the words below it and beside each row: 1 of 3 tables.
+    assert_eq!(
+        picture.matches(">\u{2265} 1</text>").count(),
+        2,
+        "{picture}"
+    );
+    assert!(picture.contains(">for \u{2265} 1 one block would do</text>"));
+    let row = text
+        .lines()
+        .find(|line| line.starts_with("          0x0 "))
+        .unwrap();
+    assert!(row.ends_with("     3      \u{2265} 1          -"), "{text}");
+    let alike = dump(&[begin, (4 * MIB2, 0x1000, MIB2, 0, RAM, "rx")]);
+    let picture = svg::draw(&Subject::one(&alike), svg::Theme::Auto);
+    assert!(picture.contains(">\u{2265} 1 more once lifted</text>"));
     // A GiB of which not all is said may be one block; a run that is all of it is not.
     let gib = |runs: &[Run]| {
         let summary = Summary::of(&dump(runs));

@@ -94,6 +94,117 @@ fn a_dump_is_found_in_a_log() {
     }
 }
 
+/// Who looks at a dump may type a part of it, or have lines of it printed on the same console.
+#[test]
+fn lines_of_a_whole_dump_that_are_typed_or_printed_once_more_do_no_harm() {
+    let lines = |which: &[usize]| -> String {
+        let lines = which.iter().map(|&n| format!("{}\n", LINES[n]));
+        lines.collect()
+    };
+    let once_more = [
+        "~ # grep \"p2m-dump: d1 0 begin \" before.log\n".to_owned(),
+        "~ # grep 'p2m-dump: d1 7 end ' before.log\n".to_owned(),
+        "~ # grep 'p2m-dump: d1 3 map gfn' before.log\n".to_owned(),
+        // What these print, `xl dmesg | tail`, and both.
+        lines(&[0]),
+        lines(&[0, 0]),
+        lines(&[3]),
+        lines(&[5, 6, 7]),
+        lines(&[0, 5, 6, 7]),
+        lines(&[7, 0]),
+    ];
+    // The second dump has an end of its own.
+    let second = text()
+        .replace("access=rx", "access=n")
+        .replace("pool=1024", "pool=9");
+    for lines in &once_more {
+        // After a dump, between two, in the middle of the second one.
+        let after = read(&(text() + lines)).unwrap();
+        assert_eq!(after.len(), 1, "{lines}");
+        let begun = second.lines().next().unwrap().len() + 1;
+        for at in [
+            0,
+            begun,
+            second.find("(XEN) p2m-dump: d1 4").unwrap(),
+            second.len(),
+        ] {
+            let (before, rest) = second.split_at(at);
+            let log = text() + before + lines + rest;
+            let dumps = read(&log).unwrap_or_else(|error| panic!("{error}\n{log}"));
+            let found: Vec<_> = dumps
+                .iter()
+                .map(|dump| dump.runs[2].mapping.access.name())
+                .collect();
+            assert_eq!(found, ["rx", "n"], "{log}");
+        }
+    }
+    // A dump that says the same as the one before is one.
+    assert_eq!(read(&(text() + &text())).unwrap().len(), 2);
+    // Before there is a whole dump, a line that is printed once more is not known to be one.
+    assert!(read(&(lines(&[0, 1, 1]) + &lines(&[2, 3, 4, 5, 6, 7]))).is_err());
+}
+
+/// Even if all lines that are there say what those of an earlier dump do.
+#[test]
+fn a_second_dump_that_lost_lines_is_refused_where_it_did() {
+    let without = |number: usize| -> String {
+        let lines = LINES.iter().enumerate().filter(|(n, _)| *n != number);
+        lines.map(|(_, line)| format!("(XEN) {line}\n")).collect()
+    };
+    for rest in [String::new(), text()] {
+        let found = find(&(text() + &without(3) + &rest)).unwrap();
+        let said = found[1].dump.as_ref().unwrap_err().to_string();
+        assert_eq!(
+            said,
+            "line 12: this is line 4 of the dump of d1, but it was line 3's turn: lines were lost or damaged"
+        );
+        assert_eq!(found.len(), if rest.is_empty() { 2 } else { 3 });
+        let found = find(&(text() + &without(7) + &rest)).unwrap();
+        assert!(found[1]
+            .dump
+            .as_ref()
+            .unwrap_err()
+            .to_string()
+            .contains("has no end"));
+    }
+    // It begins where another one that says the same so far should end.
+    let cut: String = text()
+        .lines()
+        .take(3)
+        .map(|line| format!("{line}\n"))
+        .collect();
+    let said = read(&(text() + &cut + &text())).unwrap_err().to_string();
+    assert_eq!(
+        said,
+        "line 12: a dump of d1 begins, but the one that began at line 9 has no end"
+    );
+    // What follows the next one's beginning is not of it.
+    let restricted = without(1).replace("default=rwx", "default=r");
+    let found = find(&(text() + &restricted + &text())).unwrap();
+    let defaults: Vec<_> = found
+        .iter()
+        .map(|found| found.dump.as_ref().map(|dump| dump.shape.default.name()))
+        .collect();
+    assert!(
+        matches!(defaults[..], [Ok("rwx"), Err(_), Ok("rwx")]),
+        "{defaults:?}"
+    );
+    // Its first map line is lost, and another line says something else.
+    let changed = without(1).replace("access=rx", "access=n");
+    let said = read(&(text() + &changed)).unwrap_err().to_string();
+    assert_eq!(
+        said,
+        "line 11: this is line 3 of the dump of d1, but it was line 1's turn: lines were lost or damaged"
+    );
+}
+
+#[test]
+fn a_line_of_many_marks_is_read_at_once() {
+    let begun = std::time::Instant::now();
+    assert!(find(&"p2m-dump: ".repeat(50_000)).is_err());
+    assert!(begun.elapsed().as_secs() < 10);
+}
+
 #[test]
 fn fields_that_a_later_xen_adds_do_no_harm() {
     let later = text()
@@ -212,12 +323,12 @@ fn a_log_that_cannot_be_read_is_told_by_its_line() {
         (
             "gfn=0x40000 ",
             "gfn=0x3000 ",
-            "line 3: frame 0x3000 comes after frame 0x3010, which was mapped before",
+            "line 3: frame 0x3000 comes after frame 0x3010, which an earlier line has",
         ),
         (
             "gfn=0x40000 ",
             "gfn=0x3010 ",
-            "line 3: frame 0x3010 comes after frame 0x3010, which was mapped before",
+            "line 3: frame 0x3010 comes after frame 0x3010, which an earlier line has",
         ),
         (
             "access=rx valid=no",
@@ -233,6 +344,17 @@ fn a_log_that_cannot_be_read_is_told_by_its_line() {
             "gfn=0x40400",
             "gfn=0x40401",
             "line 5: 0x400 pages from frame 0x40401 on are not what tables of level 3 span",
+        ),
+        (
+            "gfn=0x40400",
+            "gfn=0x40200",
+            "line 5: frame 0x40200 comes after frame 0x40201, which an earlier line has",
+        ),
+        // The map line that comes after a line of empty tables.
+        (
+            "p2m-dump: d1 1 map gfn=0x3001 mfn=0x8000 pages=0x10 order=0 type=mmio_direct_dev access=rwx valid=yes",
+            "p2m-dump: d1 1 empty gfn=0x40000 pages=0x200 level=3",
+            "line 3: frame 0x40000 comes after frame 0x401ff, which an earlier line has",
         ),
         (
             "pages=0x400",
@@ -269,9 +391,15 @@ fn a_log_that_cannot_be_read_is_told_by_its_line() {
             "line 8: the lines of the dump map so many pages: 0x0 (1G), 0x200 (2M), 0x12 (4K), and 0x10 \
              are left out; but its end says: 0x0 (1G), 0x100 (2M), 0x122 (4K)",
         ),
+        // As many as the end counts, but of no run.
         (
-            "left-out-pages=0x0",
-            "left-out-pages=0x9",
+            "pages-4k=0x12 left-out=0 left-out-pages=0x0",
+            "pages-4k=0x1b left-out=0 left-out-pages=0x9",
+            "line 8: no run is left out, but 0x9 pages are",
+        ),
+        (
+            "left-out=0 left-out-pages=0x0",
+            "left-out=1 left-out-pages=0x9",
             "line 8: the lines of the dump map so many pages: 0x0 (1G), 0x200 (2M), 0x12 (4K), and 0x9 \
              are left out; but its end says: 0x0 (1G), 0x200 (2M), 0x12 (4K)",
         ),
@@ -329,6 +457,9 @@ fn lines_that_are_missing_are_noticed() {
         "line 8: a dump of d1 begins, but the one that began at line 1 has no end"
     );
     assert!(said("(XEN) nothing\n").starts_with("there is no dump in it"));
+    assert!(
+        said("~ # grep p2m-dump: x\n").starts_with("there is no dump in it, nor a line of one (")
+    );
     // An end that is printed once more is no dump; one that was not seen before is.
     let other_end = LINES[7].replace("dying=0", "dying=1");
     assert!(said(&format!("{}{other_end}\n", text())).starts_with("line 9: this is line 7 of a"));
@@ -363,6 +494,7 @@ fn a_dump_that_no_machine_can_have_is_refused_at_once() {
                 &format!("mfn=0x0 pages={pages:#x} "),
             )
             .replace("pages-4k=0x12", &format!("pages-4k={:#x}", pages + 16))
+            .replace("gfn=0x40400", "gfn=0xf80000000")
     };
     assert!(read(&huge(2)).is_ok());
     let said = |text: &str| read(text).unwrap_err().to_string();
@@ -451,6 +583,9 @@ fn a_damaged_dump_hides_no_other() {
     assert!(choose(&log, "log@1", None)
         .unwrap_err()
         .starts_with("log, line 1: this is line 3 of a"));
+    // Its end may be printed once more, like that of a whole one.
+    let log = bad.clone() + LINES[7] + "\n" + &text();
+    assert_eq!(choose(&log, "log@2", None), Ok(vec![(1, 10)]));
     assert_eq!(
         choose(&bad, "log", None),
         Err("log, line 3: `order=8` is none of 0, 9 and 18 (it is the only dump of d1)".to_owned())
@@ -514,8 +649,20 @@ fn dumps_are_chosen_by_domain_and_number() {
         pairs.iter().map(|(old, _)| old.domain).collect::<Vec<_>>(),
         [1]
     );
-    let same = two((&last, &last), (&dumps, &dumps), None).unwrap();
-    assert_eq!(same.len(), 2);
+    // Nothing with itself, whichever way it is named.
+    for (old, domain, said) in [
+        ("log", None, "d1 in log"),
+        ("log@2", None, "d1 in log"),
+        ("log@1", Some(7), "d7 in log"),
+        ("log", Some(1), "d1 in log"),
+    ] {
+        let both = two((&place(old), &last), (&dumps, &dumps), domain);
+        assert_eq!(
+            both,
+            Err(format!("both are the same dump of {said}")),
+            "{old}"
+        );
+    }
     // Of two files with one domain each, whatever their numbers are.
     let (a, b) = (find(&text()).unwrap(), find(&other).unwrap());
     assert_eq!(two((&first, &last), (&a, &b), None).unwrap()[0].1.domain, 7);
@@ -525,6 +672,26 @@ fn dumps_are_chosen_by_domain_and_number() {
         said.unwrap_err(),
         "no domain is in both: a has d1, d7, b has d2"
     );
+}
+
+/// What only one of two logs has is not compared, whatever it is like.
+#[test]
+fn a_damaged_dump_of_another_domain_is_no_matter() {
+    let d7 = |text: &str| text.replace(" d1 ", " d7 ");
+    let damaged = d7(&text()).replace("order=9", "order=8");
+    let (old, new) = (find(&(text() + &damaged)).unwrap(), find(&text()).unwrap());
+    let (a, b) = (Place::last("a"), Place::last("b"));
+    let domains = |found: Result<Vec<(&Dump, &Dump)>, String>| -> Vec<u16> {
+        let pairs = found.unwrap();
+        pairs.iter().map(|(old, _)| old.domain).collect()
+    };
+    assert_eq!(domains(two((&a, &b), (&old, &new), None)), [1]);
+    assert_eq!(domains(two((&b, &a), (&new, &old), None)), [1]);
+    // Nor is the only one of a log, which is not compared with itself.
+    let log = find(&(text() + &damaged + &text())).unwrap();
+    let first = Place::parse("a@1").unwrap();
+    assert_eq!(domains(two((&first, &a), (&log, &log), None)), [1]);
+    assert!(two((&a, &b), (&old, &old), None).is_err());
 }
 
 #[test]
@@ -629,12 +796,16 @@ fn a_page_is_named_after_its_domains() {
     );
     let dying = with("dying=0 format", "dying=1 format");
     assert_eq!(
+        title(&Subject::two(new, &dying)),
+        "Stage 2 of d1, which is being destroyed, beside that of d7"
+    );
+    assert_eq!(
         title(&Subject::one(&dying)),
         "Stage 2 of d1, which is being destroyed"
     );
     assert_eq!(
         title(&Subject::two(old, &dying)),
-        "Stage 2 of d1: what has changed, which is being destroyed"
+        "Stage 2 of d1, which is being destroyed: what has changed"
     );
 }
 
@@ -647,7 +818,8 @@ fn a_page_says_how_much_was_left_out() {
     let text = drawn(&Subject::one(&dump));
     let said = "Left out        3 runs from 0x40800000 on (256 KiB): a dump is as long as";
     assert!(text.contains(said), "{text}");
-    let said = "not shown: 3 runs from 0x40800000 on (256 KiB)";
+    // There is no room for it beside what else is said.
+    let said = ">not shown: 3 runs from 0x40800000 on (256 KiB)</text>";
     assert!(picture(&Subject::one(&dump)).contains(said));
 }
 

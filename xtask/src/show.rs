@@ -291,6 +291,10 @@ mod tests {
             )
         );
         assert!(scene.draw(&["damaged.log@1"]).is_ok());
+        assert_eq!(
+            said(&["b/console.log@1", "b/console.log"]),
+            format!("both are the same dump of d1 in {folder}/b/console.log")
+        );
         assert!(said(&["none.log"]).starts_with(&format!("{folder}/none.log: there is no dump")));
         let args = ShowArgs {
             svg: Some(scene.folder.path().join("one.svg")),

@@ -20,20 +20,19 @@ pub(super) struct Line<'t> {
 }
 
 /// What a line of a log has of a dump. Others may have the mark, too: commands that were typed on
-/// the console, say. So a domain, the number of a line and a kind of line must follow it; a line
-/// of a dump that was damaged so much is noticed by its number, which is missing then. Xen may have
-/// begun in the middle of such a line, so the last mark that has them counts.
+/// the console, say. So a domain, the number of a line, a kind of line and a field must follow it;
+/// a line of a dump that was damaged so much is noticed by its number, which is missing then. Xen
+/// may have begun in the middle of such a line, so the last mark that has them counts.
 pub(super) fn find(line: &str) -> Option<Line<'_>> {
-    line.rmatch_indices(MARK).find_map(|(at, mark)| {
-        let before = line.get(..at)?;
+    let guests = guests(line).unwrap_or(line.len());
+    let mut marks = line.rmatch_indices(MARK).filter(|&(at, _)| at < guests);
+    marks.find_map(|(at, mark)| {
         let text = line.get(at + mark.len()..)?;
-        if is_of_a_guest(before) {
-            return None;
-        }
         let mut words = text.split_ascii_whitespace();
         let domain = words.next()?.strip_prefix('d')?.parse().ok()?;
         let number = words.next()?.parse().ok()?;
         let kind = words.next().filter(|word| KINDS.contains(word))?;
+        words.next().filter(|word| word.contains('='))?;
         let (text, fields) = match text.split_once(';') {
             Some((text, _)) => (text, fields(text)),
             None => (text, Err(CUT.to_owned())),
@@ -50,16 +49,21 @@ pub(super) fn find(line: &str) -> Option<Line<'_>> {
 
 const CUT: &str = "the rest of this line of a dump is missing, with the semicolon at its end";
 
-/// Whether a guest has printed what follows `before`: Xen puts `(d1) ` before what it prints for
-/// one, and `DOM1: ` before what it prints for one that has a UART of Xen's. What is Xen's own is
-/// never behind these.
-fn is_of_a_guest(before: &str) -> bool {
-    [("(d", ") "), ("DOM", ": ")].iter().any(|(open, close)| {
-        before.split(open).skip(1).any(|rest| {
+/// Where of a line what a guest has printed begins: Xen puts `(d1) ` before what it prints for one,
+/// and `DOM1: ` before what it prints for one that has a UART of Xen's. What is Xen's own is never
+/// behind these.
+fn guests(line: &str) -> Option<usize> {
+    let first = |(open, close): (&str, &str)| {
+        line.match_indices(open).find_map(|(at, open)| {
+            let rest = line.get(at + open.len()..)?;
             let end = rest.trim_start_matches(|c: char| c.is_ascii_digit());
-            end.len() < rest.len() && end.starts_with(close)
+            (end.len() < rest.len() && end.starts_with(close)).then_some(at)
         })
-    })
+    };
+    [("(d", ") "), ("DOM", ": ")]
+        .into_iter()
+        .filter_map(first)
+        .min()
 }
 
 /// The fields of a line, after its domain, its number and its kind.

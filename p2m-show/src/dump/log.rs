@@ -61,8 +61,8 @@ pub fn find(text: &str) -> Result<Vec<Found>, Error> {
     }
     let found = log.end();
     if found.is_empty() {
-        let what = "there is no dump in it: no line has \"p2m-dump:\" (press debug key D in a Xen \
-                    with CONFIG_ARM_P2M_DUMP=y)";
+        let what = "there is no dump in it, nor a line of one (press debug key D in a Xen with \
+                    CONFIG_ARM_P2M_DUMP=y)";
         return Err(Error {
             line: 0,
             what: what.to_owned(),
@@ -73,53 +73,93 @@ pub fn find(text: &str) -> Result<Vec<Found>, Error> {
 
 /// What was read of a log.
 #[derive(Default)]
-struct Log {
+struct Log<'t> {
     found: Vec<Found>,
     /// Of each domain the dump whose end is still to come; or what is wrong with it, while its
     /// other lines come.
-    begun: BTreeMap<u16, Result<Reading, Error>>,
-    /// The last lines of the dumps that were found.
-    ends: BTreeSet<String>,
+    begun: BTreeMap<u16, Result<Reading<'t>, Error>>,
+    /// The same of dumps of which there is no more than a `begin` that a whole dump has had: it is
+    /// that line, printed once more, if the next one does not follow.
+    again: BTreeMap<u16, Reading<'t>>,
+    /// The lines of the dumps that are whole, and the last ones of those that are not. Who looks at
+    /// them may have them printed once more.
+    seen: BTreeSet<&'t str>,
 }
 
-impl Log {
+impl<'t> Log<'t> {
     /// Takes a line in.
-    fn take(&mut self, line: &Line<'_>, at: usize) {
+    fn take(&mut self, line: &Line<'t>, at: usize) {
         let domain = line.domain;
         let error = |what| Error { line: at, what };
+        let is_seen = self.seen.contains(line.text);
         if line.kind == "begin" {
-            if let Some(before) = self.begun.remove(&domain) {
-                let dump = before.and_then(|before| {
-                    Err(error(format!(
-                        "a dump of d{domain} begins, but the one that began at line {} has no end",
-                        before.dump.lines.0
-                    )))
-                });
-                self.found.push(Found { domain, dump });
+            match begin(line, at).map_err(error) {
+                Ok(reading) if is_seen => {
+                    self.again.insert(domain, reading);
+                }
+                begun => self.begin(domain, begun, at),
             }
-            self.begun.insert(domain, begin(line, at).map_err(error));
             return;
         }
-        let begun = match self.begun.remove(&domain) {
-            Some(begun) => begun,
-            // Who waits for the end of a dump may have it printed once more: with `grep`, say.
-            None if self.ends.contains(line.text) => return,
-            None => Err(error(format!(
-                "this is line {} of a dump of d{domain} whose beginning is not in this file (if \
-                 it was Xen's ring that is too small, boot Xen with a larger conring_size=)",
-                line.number
-            ))),
+        let is_next = match self.begun.get(&domain) {
+            Some(Ok(reading)) => line.number == reading.next && reading.passed_over.is_none(),
+            _ => false,
         };
+        if line.number == 1 && !is_next {
+            if let Some(reading) = self.again.remove(&domain) {
+                let at = reading.dump.lines.0;
+                self.begin(domain, Ok(reading), at);
+            }
+        }
+        let mut begun = match self.begun.remove(&domain) {
+            Some(begun) => begun,
+            None if is_seen => return,
+            None => Err(error(match self.again.remove(&domain) {
+                Some(reading) => reading.not_its_turn(line),
+                None => format!(
+                    "this is line {} of a dump of d{domain} whose beginning is not in this file (if \
+                     it was Xen's ring that is too small, boot Xen with a larger conring_size=)",
+                    line.number
+                ),
+            })),
+        };
+        if let Ok(reading) = &mut begun {
+            if is_seen && line.number != reading.next {
+                let what = reading.not_its_turn(line);
+                reading.passed_over.get_or_insert(error(what));
+                self.begun.insert(domain, begun);
+                return;
+            }
+        }
         let read = begun.and_then(|mut reading| {
             reading.step(line, at).map_err(error)?;
             Ok(reading)
         });
+        self.again.remove(&domain);
         if line.kind == "end" {
-            self.ends.insert(line.text.to_owned());
-            let dump = read.map(|reading| reading.dump);
+            self.seen.insert(line.text);
+            let dump = read.map(|reading| {
+                self.seen.extend(reading.texts);
+                reading.dump
+            });
             self.found.push(Found { domain, dump });
         } else {
             self.begun.insert(domain, read);
+        }
+    }
+
+    /// A dump begins; line `at` says so.
+    fn begin(&mut self, domain: u16, begun: Result<Reading<'t>, Error>, at: usize) {
+        self.again.remove(&domain);
+        if let Some(before) = self.begun.insert(domain, begun) {
+            let dump = before.and_then(|before| {
+                let what = format!(
+                    "a dump of d{domain} begins, but the one that began at line {} has no end",
+                    before.dump.lines.0
+                );
+                Err(before.passed_over.unwrap_or(Error { line: at, what }))
+            });
+            self.found.push(Found { domain, dump });
         }
     }
 
@@ -129,10 +169,10 @@ impl Log {
         all.extend(self.begun.into_iter().map(|(domain, begun)| Found {
             domain,
             dump: begun.and_then(|reading| {
-                Err(Error {
+                Err(reading.passed_over.unwrap_or(Error {
                     line: reading.dump.lines.0,
                     what: format!("the dump of d{domain} that begins here has no end"),
-                })
+                }))
             }),
         }));
         all
@@ -140,16 +180,23 @@ impl Log {
 }
 
 /// A dump whose end is still to come.
-struct Reading {
+struct Reading<'t> {
     dump: Dump,
+    /// Its lines.
+    texts: Vec<&'t str>,
     /// The number of the next line.
     next: u64,
+    /// The first frame after those that the lines say something of: they rise from line to line.
+    end: u64,
+    /// What is wrong with the dump if the next line does not come: a line came whose turn it was
+    /// not, and which a whole dump has had.
+    passed_over: Option<Error>,
     /// Which of the lines before the last one were seen.
     tables: bool,
     history: bool,
 }
 
-fn begin(line: &Line<'_>, at: usize) -> Result<Reading, String> {
+fn begin<'t>(line: &Line<'t>, at: usize) -> Result<Reading<'t>, String> {
     let format = line.number("format")?;
     if format != FORMAT {
         return Err(format!(
@@ -175,11 +222,15 @@ fn begin(line: &Line<'_>, at: usize) -> Result<Reading, String> {
         pages: [0; 3],
         left_out: (0, 0),
         unknown_from: None,
+        is_cut: false,
         dying: false,
     };
     Ok(Reading {
         dump,
+        texts: vec![line.text],
         next: 1,
+        end: 0,
+        passed_over: None,
         tables: false,
         history: false,
     })
@@ -227,17 +278,23 @@ fn shape(line: &Line<'_>) -> Result<Shape, String> {
     Ok(shape)
 }
 
-impl Reading {
+impl<'t> Reading<'t> {
+    fn not_its_turn(&self, line: &Line<'_>) -> String {
+        format!(
+            "this is line {} of the dump of d{}, but it was line {}'s turn: lines were lost or \
+             damaged",
+            line.number, line.domain, self.next
+        )
+    }
+
     /// Takes a line in that is not the first one.
-    fn step(&mut self, line: &Line<'_>, at: usize) -> Result<(), String> {
+    fn step(&mut self, line: &Line<'t>, at: usize) -> Result<(), String> {
         if line.number != self.next {
-            return Err(format!(
-                "this is line {} of the dump of d{}, but it was line {}'s turn: lines were lost or \
-                 damaged",
-                line.number, line.domain, self.next
-            ));
+            return Err(self.not_its_turn(line));
         }
         self.next += 1;
+        self.texts.push(line.text);
+        self.passed_over = None;
         match line.kind {
             "map" => self.map(line),
             "empty" => self.empty(line),
@@ -247,8 +304,9 @@ impl Reading {
         }
     }
 
-    /// The first frame and how many there are: some, and none beyond what the root spans.
-    fn range(&self, line: &Line<'_>) -> Result<(u64, u64), String> {
+    /// The first frame and how many there are: some, none that an earlier line has, and none beyond
+    /// what the root spans.
+    fn range(&mut self, line: &Line<'_>) -> Result<(u64, u64), String> {
         let (gfn, pages) = (line.frames("gfn")?, line.frames("pages")?);
         if pages == 0 || gfn + pages > self.dump.shape.frames() {
             return Err(format!(
@@ -256,6 +314,13 @@ impl Reading {
                 self.dump.shape.frames()
             ));
         }
+        if gfn < self.end {
+            return Err(format!(
+                "frame {gfn:#x} comes after frame {:#x}, which an earlier line has",
+                self.end - 1
+            ));
+        }
+        self.end = gfn + pages;
         Ok((gfn, pages))
     }
 
@@ -268,13 +333,6 @@ impl Reading {
             access: line.access("access")?,
             valid: line.valid("valid")?,
         };
-        let end = self.dump.runs.last().map_or(0, Run::end);
-        if gfn < end {
-            return Err(format!(
-                "frame {gfn:#x} comes after frame {:#x}, which was mapped before",
-                end - 1
-            ));
-        }
         self.dump.runs.push(Run {
             gfn,
             pages,
@@ -331,11 +389,12 @@ impl Reading {
             *pages = line.frames(name)?;
         }
         dump.left_out = (line.frames("left-out")?, line.frames("left-out-pages")?);
+        if let (0, pages @ 1..) = dump.left_out {
+            return Err(format!("no run is left out, but {pages:#x} pages are"));
+        }
         dump.dying = line.flag("dying")?;
-        let end = dump.runs.last().map_or(0, Run::end);
-        let empty_end = dump.empty.last().map_or(0, |empty| empty.gfn + empty.pages);
         // What is left out comes after all that was printed.
-        dump.unknown_from = (dump.left_out.1 > 0).then_some(end.max(empty_end));
+        dump.unknown_from = (dump.left_out.1 > 0).then_some(self.end);
         counts::pages(dump)?;
         counts::empty_tables(dump)?;
         counts::tables(dump)

@@ -36,6 +36,8 @@ pub struct Dump {
     pub left_out: (u64, u64),
     /// If pages were left out: of this frame and those after it nothing is known.
     pub unknown_from: Option<u64>,
+    /// Whether the last run is only the beginning of one: the dump goes on, but is not looked at.
+    pub is_cut: bool,
     /// Whether the domain was being destroyed at the end.
     pub dying: bool,
 }
@@ -152,6 +154,14 @@ impl EmptyTables {
 }
 
 impl Dump {
+    /// All runs; and of each whether its machine frames are not said and, somewhere in it, do not
+    /// follow each other. Of one that was cut it may be the rest in which they do not.
+    pub(crate) fn runs_and_breaks(&self) -> impl Iterator<Item = (&Run, bool)> {
+        let cut = self.runs.len().checked_sub(1).filter(|_| self.is_cut);
+        let runs = self.runs.iter().enumerate();
+        runs.map(move |(n, run)| (run, run.mapping.mfn.is_none() && Some(n) != cut))
+    }
+
     /// The runs that lie in `from .. to`, cut to it.
     pub fn within(&self, from: u64, to: u64) -> impl Iterator<Item = Run> + '_ {
         let first = self.runs.partition_point(|run| run.end() <= from);
@@ -166,8 +176,11 @@ impl Dump {
     #[must_use]
     pub fn until(&self, end: u64) -> Self {
         let empty = self.empty.iter().filter(|empty| empty.gfn < end);
+        let is_cut = |run: &Run| run.gfn < end && end < run.end();
         Self {
             runs: self.within(0, end).collect(),
+            is_cut: self.runs.iter().any(is_cut)
+                || self.is_cut && self.runs.last().is_some_and(|run| run.end() <= end),
             empty: empty
                 .map(|empty| EmptyTables {
                     pages: empty.pages.min(end - empty.gfn),

@@ -62,8 +62,9 @@ impl Looking {
         }
     }
 
-    /// Looks at `part`, which is what the span has of `run`.
-    fn take(&mut self, part: &Run, run: &Run) {
+    /// Looks at `part`, which is what the span has of `run`, and whether its machine frames surely
+    /// do not follow each other.
+    fn take(&mut self, part: &Run, run: &Run, breaks: bool) {
         self.pages += part.pages;
         match part.mapping.mfn {
             Some(mfn) => {
@@ -74,7 +75,7 @@ impl Looking {
                 self.block = block;
             }
             // The run's do not follow each other; but it may be elsewhere that they do not.
-            None if part.pages < run.pages => self.all_said = false,
+            None if part.pages < run.pages || !breaks => self.all_said = false,
             None => self.in_order = false,
         }
         let mapping = run.mapping;
@@ -115,10 +116,9 @@ pub fn spans(dump: &Dump) -> Vec<Span> {
     let mut all = Vec::new();
     let mut looking: Option<Looking> = None;
     let pages = dump
-        .runs
-        .iter()
-        .filter(|run| run.mapping.size == Size::Kib4);
-    for run in pages {
+        .runs_and_breaks()
+        .filter(|(run, _)| run.mapping.size == Size::Kib4);
+    for (run, breaks) in pages {
         let mut at = run.gfn;
         while at < run.end() {
             let end = (at / MIB2 + 1) * MIB2;
@@ -129,7 +129,7 @@ pub fn spans(dump: &Dump) -> Vec<Span> {
                 all.push(before.end(dump.unknown_from));
             }
             let span = looking.get_or_insert_with(|| Looking::begin(&part));
-            span.take(&part, run);
+            span.take(&part, run, breaks);
             at = end;
         }
     }

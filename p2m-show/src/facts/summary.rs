@@ -66,9 +66,11 @@ impl Summary {
             more_pieces: is_part,
             largest_piece: 0,
         };
-        // The first frames and the length.
+        // The first frames and the length, and the first guest frame after RAM.
         let mut piece: Option<(u64, u64, u64)> = None;
-        for run in &dump.runs {
+        let mut end = None;
+        let mut is_said = true;
+        for (run, breaks) in dump.runs_and_breaks() {
             let mapping = run.mapping;
             *all.by_kind.entry(mapping.ty.kind()).or_default() += run.pages;
             if mapping.access.is_restricted() {
@@ -80,16 +82,19 @@ impl Summary {
             if !matches!(mapping.ty.kind(), Kind::Ram | Kind::RamRo) {
                 continue;
             }
+            let touches = end.replace(run.end()) == Some(run.gfn);
+            let was_said = std::mem::replace(&mut is_said, mapping.mfn.is_some());
             let Some(first) = mapping.mfn else {
-                // Two at least.
-                all.pieces += 2;
+                // It may go on with the piece before.
+                all.pieces += u64::from(!touches) + u64::from(breaks);
                 all.more_pieces = true;
                 piece = None;
                 continue;
             };
             let longer =
                 piece.filter(|&(gfn, mfn, pages)| (gfn + pages, mfn + pages) == (run.gfn, first));
-            all.pieces += u64::from(longer.is_none());
+            let may_go_on = longer.is_some() || touches && !was_said;
+            all.pieces += u64::from(!may_go_on);
             let (gfn, mfn, before) = longer.unwrap_or((run.gfn, first, 0));
             piece = Some((gfn, mfn, before + run.pages));
             all.largest_piece = all.largest_piece.max(before + run.pages);

@@ -47,6 +47,10 @@ pub(super) struct Used {
     pub(super) could_go: u64,
     /// What mem_access restricts, in pages.
     pub(super) restricted: u64,
+    /// There may be more of it, since it goes on where the dump says nothing.
+    pub(super) is_part: bool,
+    /// There may be more tables that could go: the dump does not say enough of all.
+    pub(super) more_could_go: bool,
     /// What has changed, in pages.
     pub(super) changed: u64,
     /// Tables that there were before.
@@ -225,12 +229,16 @@ fn row(subject: &Subject<'_>, from: u64, to: u64, alike: u64) -> Used {
         .skip(first)
         .take_while(|change| change.gfn < to);
     let empty = self::empty(&subject.dump, from, to);
+    let unknown = subject.dump.unknown_from;
+    let is_part = unknown.is_some_and(|unknown| unknown < to);
     Used {
         gfn: from,
         alike,
         tables: spans.len() as u64 + empty,
         could_go: needless.count() as u64 + empty,
         restricted: restricted.map(|run| run.pages).sum(),
+        is_part,
+        more_could_go: is_part || spans.iter().any(|span| span.state == State::Unknown),
         changed: changes.map(|change| change.pages_within(from, to)).sum(),
         tables_before: subject.before.as_ref().map_or(0, |before| {
             before.summary.spans_within(from, to).len() as u64 + self::empty(&before.dump, from, to)

@@ -16,17 +16,15 @@ pub(super) fn title(subject: &Subject<'_>) -> String {
     } else {
         ""
     };
-    let what = match &subject.before {
-        None => format!("Stage 2 of d{}", dump.domain),
-        Some(before) if before.dump.domain == dump.domain => {
-            format!("Stage 2 of d{}: what has changed", dump.domain)
+    let of = format!("Stage 2 of d{}{dying}", dump.domain);
+    match &subject.before {
+        None => of,
+        Some(before) if before.dump.domain == dump.domain => of + ": what has changed",
+        Some(before) => {
+            let comma = if dump.dying { "," } else { "" };
+            format!("{of}{comma} beside that of d{}", before.dump.domain)
         }
-        Some(before) => format!(
-            "Stage 2 of d{} beside that of d{}",
-            dump.domain, before.dump.domain
-        ),
-    };
-    what + dying
+    }
 }
 
 /// What a change is called.
@@ -55,7 +53,7 @@ pub(super) fn change(kind: Sort, outcome: Outcome) -> String {
     }
 }
 
-/// What is to be said beside the map.
+/// What is to be said above the map.
 pub(super) fn remarks(subject: &Subject<'_>) -> Vec<String> {
     let mut all = Vec::new();
     if subject.summary.not_valid > 0 {
@@ -251,7 +249,10 @@ fn could_go(summary: &Summary) -> String {
         (needless, gibs) => {
             let gibs = match gibs {
                 0 => String::new(),
-                gibs => format!(", and then {} of level 2", count(gibs)),
+                gibs => {
+                    let gibs = at_least(summary.more_could_go, count(gibs));
+                    format!(", and then {gibs} of level 2")
+                }
             };
             all.push(format!(
                 "{} of level 3 ({}), where one block of 2 MiB would do{gibs}",
@@ -297,7 +298,7 @@ fn in_pages(summary: &Summary) -> String {
             summary.count(|s| s == State::Scattered),
         ),
         (
-            "whose machine frames the dump does not say",
+            "of which the dump does not say all",
             summary.count(|s| s == State::Unknown),
         ),
     ];

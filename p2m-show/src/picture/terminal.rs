@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use super::rows::{Row, Rows, Used};
 use super::slots::{slot, Outcome, Slot, EIGHTHS};
 use super::subject::Subject;
-use super::units::{bytes, count, counted, difference, last_byte};
+use super::units::{at_least_or, bytes, count, counted, difference, last_byte};
 use super::{says, transitions};
 use crate::dump::values::Kind;
 use crate::dump::{Access, Size};
@@ -152,7 +152,7 @@ pub fn draw(subject: &Subject<'_>, colours: Colours) -> String {
     let changed = transitions::list(subject);
     if subject.before.is_some() {
         let _ = match changed.is_empty() {
-            true => writeln!(out, "\n{}", transitions::NONE),
+            true => writeln!(out, "\n{}", transitions::none(subject)),
             false => writeln!(out, "\nWhat has changed:"),
         };
         for [sort, size, what, place] in changed {
@@ -208,10 +208,9 @@ fn heading(subject: &Subject<'_>) -> &'static str {
 
 /// The numbers beside a row.
 fn numbers(subject: &Subject<'_>, row: &Used) -> String {
-    let or_none = |number: u64, text: String| if number == 0 { "-".to_owned() } else { text };
     if subject.before.is_some() {
         let tables = difference(row.tables_before, row.tables);
-        let changed = or_none(row.changed, bytes(row.changed));
+        let changed = at_least_or("-", false, row.changed, bytes(row.changed));
         return format!(
             "{:>8} {changed:>9}",
             tables.unwrap_or_else(|| "-".to_owned())
@@ -219,9 +218,9 @@ fn numbers(subject: &Subject<'_>, row: &Used) -> String {
     }
     format!(
         "{:>6} {:>8} {:>10}",
-        or_none(row.tables, count(row.tables)),
-        or_none(row.could_go, count(row.could_go)),
-        or_none(row.restricted, bytes(row.restricted))
+        at_least_or("-", row.is_part, row.tables, count(row.tables)),
+        at_least_or("-", row.more_could_go, row.could_go, count(row.could_go)),
+        at_least_or("-", row.is_part, row.restricted, bytes(row.restricted))
     )
 }
 

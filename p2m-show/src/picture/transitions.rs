@@ -11,7 +11,13 @@ use crate::facts::groups;
 const MOST: usize = 12;
 
 /// What is said if the list is empty.
-pub(super) const NONE: &str = "No difference in how anything is mapped.";
+pub(super) fn none(subject: &Subject<'_>) -> String {
+    let below = match subject.dump.unknown_from {
+        Some(end) => format!(" below {:#x}", end << 12),
+        None => String::new(),
+    };
+    format!("No difference in how anything{below} is mapped.")
+}
 
 /// The list of changes: what, how much, from what to what, where.
 pub(super) fn list(subject: &Subject<'_>) -> Vec<[String; 4]> {

@@ -62,6 +62,14 @@ pub(super) fn at_least(is_part: bool, text: String) -> String {
     }
 }
 
+/// `≥ 12`, `12`, or nothing for none at all.
+pub(super) fn at_least_or(none: &str, is_part: bool, number: u64, text: String) -> String {
+    match (is_part, number) {
+        (false, 0) => none.to_owned(),
+        _ => at_least(is_part, text),
+    }
+}
+
 /// `+12`, `−3`, or nothing for no difference.
 pub(super) fn difference(before: u64, after: u64) -> Option<String> {
     match after.abs_diff(before) {

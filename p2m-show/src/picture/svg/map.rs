@@ -12,7 +12,7 @@ use crate::picture::rows::{Row, Rows, Used, SLOTS};
 use crate::picture::says;
 use crate::picture::slots::{marks, Mark};
 use crate::picture::subject::Subject;
-use crate::picture::units::{bytes, count, difference, last_byte};
+use crate::picture::units::{at_least_or, bytes, count, difference, last_byte};
 
 /// Where the columns of numbers end.
 const COLUMNS: [f64; 3] = [832.0, 892.0, WIDTH - MARGIN];
@@ -33,10 +33,17 @@ pub(super) fn draw(
         slot: MAP / float(SLOTS),
     };
     let mut seen = BTreeSet::new();
+    // There is room for one remark beside the scale.
+    let mut remarks = says::remarks(subject).into_iter();
+    let mut first = vec![format!("{} a row", bytes(rows.pages))];
+    first.extend(remarks.next());
+    svg.text("muted small", LEFT, y, Anchor::Start, &first.join(" · "));
+    let mut y = y;
+    for remark in remarks {
+        y += 16.0;
+        svg.text("muted small", LEFT, y, Anchor::Start, &remark);
+    }
     svg.text("muted small", LEFT - 10.0, y, Anchor::End, "guest address");
-    let mut remarks = vec![format!("{} a row", bytes(rows.pages))];
-    remarks.extend(says::remarks(subject));
-    svg.text("muted small", LEFT, y, Anchor::Start, &remarks.join(" · "));
     let headings: &[&str] = match subject.before {
         None => &["tables", "could go", "restricted"],
         Some(_) => &["tables", "", "changed"],
@@ -129,17 +136,16 @@ fn draw_row(
     if subject.before.is_none() {
         draw_marks(svg, subject, rows, row, scale, y, seen);
     }
-    let or_none = |number: u64, text: String| if number == 0 { "–".to_owned() } else { text };
     let numbers = match subject.before {
         None => [
-            or_none(row.tables, count(row.tables)),
-            or_none(row.could_go, count(row.could_go)),
-            or_none(row.restricted, bytes(row.restricted)),
+            at_least_or("–", row.is_part, row.tables, count(row.tables)),
+            at_least_or("–", row.more_could_go, row.could_go, count(row.could_go)),
+            at_least_or("–", row.is_part, row.restricted, bytes(row.restricted)),
         ],
         Some(_) => [
             difference(row.tables_before, row.tables).unwrap_or_else(|| "–".to_owned()),
             String::new(),
-            or_none(row.changed, bytes(row.changed)),
+            at_least_or("–", false, row.changed, bytes(row.changed)),
         ],
     };
     for (number, x) in numbers.iter().zip(COLUMNS) {

@@ -60,10 +60,10 @@ fn list(svg: &mut Svg, subject: &Subject<'_>, y: f64) -> f64 {
     let changes = transitions::list(subject);
     let mut y = y + 24.0;
     let heading = match changes.is_empty() {
-        true => transitions::NONE,
-        false => "What has changed, in all",
+        true => transitions::none(subject),
+        false => "What has changed, in all".to_owned(),
     };
-    svg.text("ink strong", MARGIN, y, Anchor::Start, heading);
+    svg.text("ink strong", MARGIN, y, Anchor::Start, &heading);
     for [sort, size, what, place] in changes {
         y += 21.0;
         svg.text("ink", MARGIN, y, Anchor::Start, &sort);

@@ -191,7 +191,7 @@ fn could_go(subject: &Subject<'_>) -> Tile {
     if summary.needless_once_lifted() > 0 {
         others.push(format!(
             "{} more once lifted",
-            count(summary.needless_once_lifted())
+            said(summary, summary.needless_once_lifted())
         ));
     }
     Tile {
@@ -203,7 +203,7 @@ fn could_go(subject: &Subject<'_>) -> Tile {
         lines: [
             format!(
                 "for {} one block would do",
-                count(summary.needless() + summary.gib_blocks)
+                said(summary, summary.needless() + summary.gib_blocks)
             ),
             others.join(", "),
         ],
