@@ -140,8 +140,12 @@ impl Kind {
     /// Its name.
     #[must_use]
     pub fn name(self) -> &'static str {
+        self.names().0
+    }
+
+    fn names(self) -> (&'static str, &'static [&'static str]) {
         let found = KINDS.iter().find(|(kind, ..)| *kind == self);
-        found.map_or("?", |(_, name, _)| name)
+        found.map_or(("?", &[]), |(_, name, args)| (name, args))
     }
 }
 
@@ -156,21 +160,16 @@ impl Op {
         Self { kind, args }
     }
 
-    fn names(&self) -> (&'static str, &'static [&'static str]) {
-        let found = KINDS.iter().find(|(kind, ..)| *kind == self.kind);
-        found.map_or(("?", &[]), |(_, name, args)| (name, args))
-    }
-
     /// The name of argument `n`.
     #[must_use]
     pub fn argument_name(&self, n: usize) -> &'static str {
-        self.names().1.get(n).copied().unwrap_or_default()
+        self.kind.names().1.get(n).copied().unwrap_or_default()
     }
 }
 
 impl fmt::Display for Op {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (name, args) = self.names();
+        let (name, args) = self.kind.names();
         f.write_str(name)?;
         for (name, value) in args.iter().zip(self.args) {
             write!(f, " {name}={value:#x}")?;

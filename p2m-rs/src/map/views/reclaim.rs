@@ -2,16 +2,15 @@
 //! Dropping what views have merely copied, and tables in which they map nothing, once table pages run
 //! out.
 //!
-//! Nobody must be refused a table because of what was copied before, and can be copied again: no
+//! Nobody must be refused a table because of pages that were copied before, and can be copied again: no
 //! guest that comes to a page, no monitor that sets something in a view, and nobody who maps
 //! something in the host p2m, which was there before there were views. What was *set* in a view is
 //! never dropped: it would be lost silently. A level-3 table of a view can be dropped if each of its
 //! entries is empty or what the next copy would be: the host's frame at the same guest frame, with the
 //! view's default access. A table of a higher level can be dropped once it is empty: else a guest that
-//! maps and unmaps single pages all over its address space would fill its pool with these. One with
-//! blocks stays, though these are mere copies, too. There may be few of them, and all of the guest in
-//! them: a call that took them would leave the guest fewer tables than it needs, and its next fault would
-//! crash it.
+//! maps and unmaps single pages all over its address space would fill its pool with these. A table with
+//! blocks stays, though a block is a mere copy, too: a guest may run in the blocks of a few tables, and
+//! if a call took these, fewer tables than a guest needs would be left, and its next fault would crash it.
 //!
 //! **The guest gets on.** One instruction of a guest may need the page that it lies in, two pages
 //! of data, and the tables of its own stage 1 for these three, four each: 15 pages in 15 tables,
@@ -185,8 +184,8 @@ fn look(host: &ReadView, view: ViewRead<'_>, at: &mut Gfn, search: &mut Search) 
     }
     search.has_read(passed);
     let first = level.start(gfn);
-    // One at least: the first of them ends the walk, so it is no table.
-    *at = first.add(passed << level.order());
+    // The first of them ends the walk, so it is no table. If it were, the search would still end.
+    *at = first.add(passed.max(1) << level.order());
     let is_empty = empty == ENTRIES as u64 && level != root_level();
     is_empty.then_some(Found { first, level })
 }

@@ -2,8 +2,8 @@
 //! Room for a table, once the pool has no page left: what is tried, and in which order.
 //!
 //! First empty tables of the host p2m go ([`crate::table::sweep`]): nobody misses them. Views of the guest's
-//! memory (altp2m) take their tables from the same pool. So if there is no empty table, what views have
-//! merely copied is dropped ([`super::reclaim`]). That holds for whoever needs a table, in the host p2m
+//! memory (altp2m) take their tables from the same pool. So if there is no empty table, pages that views
+//! have merely copied are dropped ([`super::reclaim`]). That holds for whoever needs a table, in the host p2m
 //! or in a view.
 
 #[cfg(config_altp2m)]
