@@ -42,8 +42,8 @@ pub fn episode(machine: Machine, seed: u64, episode: u64) -> Vec<Op> {
             g.rng.one_in(4).into(),
             u64::from(!g.rng.one_in(4)),
             pool,
-            // Each page of each block is followed then: most of the time would go there.
-            g.rng.one_in(64).into(),
+            // Each page of each block is followed then, and the episode takes up to fifty times as long.
+            g.rng.one_in(256).into(),
             g.rng.one_in(2).into(),
         ],
     )];
