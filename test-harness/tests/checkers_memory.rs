@@ -242,6 +242,38 @@ fn r1_a_reference_too_many_or_too_few_is_found() {
 }
 
 #[test]
+fn a_caller_that_was_refused_gives_back_what_no_mapping_owns_and_nothing_else() {
+    let w = plain();
+    let (d, owner) = (guest(&w, 0), guest(&w, 1));
+    let frame = ram(1);
+    assert_eq!(d.map_foreign(owner, 5, frame + 1), 0);
+    w.take_references(frame, 3);
+    w.give_back_references(frame, 3);
+    assert_eq!(w.references_of(&[frame, frame + 1, frame + 2]), [1, 2, 1]);
+    w.check();
+    // A reference too few is not made good, and one of another frame stays.
+    xen!(put_page(xen!(xs_mfn_to_page(frame + 1))));
+    w.take_references(frame + 4, 1);
+    w.give_back_references(frame, 3);
+    assert_eq!(w.references_of(&[frame + 1, frame + 4]), [1, 2]);
+    assert_eq!(w.violations()[0].rule, "R1");
+    w.take_references(frame + 1, 1);
+    xen!(put_page(xen!(xs_mfn_to_page(frame + 4))));
+    w.check();
+}
+
+#[test]
+fn an_owner_gives_a_frame_up_once() {
+    let w = plain();
+    let (d, owner) = (guest(&w, 0), guest(&w, 1));
+    assert_eq!(d.map_foreign(owner, 5, ram(1)), 0);
+    w.owner_frees(ram(1));
+    w.owner_frees(ram(1));
+    assert_eq!(w.references(ram(1)), 1);
+    w.check();
+}
+
+#[test]
 fn p4_an_iommu_is_told_of_each_change_as_what_it_is() {
     use sys::{XS_IOMMU_FLUSHF_added as ADDED, XS_IOMMU_FLUSHF_modified as MODIFIED};
     let w = world(Config {

@@ -32,48 +32,56 @@ pub(crate) fn named_frame(side: &Side, op: &Op) -> u64 {
     }
 }
 
-/// Whether the operation brings references, which what it maps owns then.
-pub(crate) fn brings_references(op: &Op) -> bool {
-    matches!(
-        op.kind,
-        Kind::Insert | Kind::MapRegions | Kind::SetEntry | Kind::AddEntry
-    ) && p2mt::is_foreign(op.args[4] as u32)
-}
-
-/// Takes the references that a caller holds when it maps pages of a foreign type.
-fn with_references(r: Request<'_>, t: u64, mfn: u64, nr: u64) {
-    if p2mt::is_foreign(t as u32) {
-        r.side.world.take_references(mfn, nr);
+/// What maps pages, and returns 0 or an error. The caller brings the references that foreign mappings own, and
+/// keeps none of those that are not mapped in the end.
+fn with_references(
+    r: Request<'_>,
+    t: u64,
+    mfn: u64,
+    nr: u64,
+    map: impl FnOnce() -> i32,
+) -> Outcome {
+    let world = &r.side.world;
+    let owns = p2mt::is_foreign(t as u32);
+    if owns {
+        world.take_references(mfn, nr);
     }
+    let rc = map();
+    if owns && rc != 0 {
+        world.give_back_references(mfn, nr);
+    }
+    returned(rc)
 }
 
 pub(super) fn insert(r: Request<'_>) -> Outcome {
     let [gfn, nr, mfn, t, _] = r.args();
-    with_references(r, t, mfn, nr);
-    returned(call!(
-        r.exports(),
-        p2m_insert_mapping(r.domain(), gfn, nr, mfn, t as u32)
-    ))
+    with_references(r, t, mfn, nr, || {
+        call!(
+            r.exports(),
+            p2m_insert_mapping(r.domain(), gfn, nr, mfn, t as u32)
+        )
+    })
 }
 
 pub(super) fn map_regions(r: Request<'_>) -> Outcome {
     let [gfn, nr, mfn, t, _] = r.args();
-    with_references(r, t, mfn, nr);
-    returned(call!(
-        r.exports(),
-        map_regions_p2mt(r.domain(), gfn, nr, mfn, t as u32)
-    ))
+    with_references(r, t, mfn, nr, || {
+        call!(
+            r.exports(),
+            map_regions_p2mt(r.domain(), gfn, nr, mfn, t as u32)
+        )
+    })
 }
 
 pub(super) fn set_entry(r: Request<'_>) -> Outcome {
     let [gfn, nr, mfn, t, access] = r.args();
-    with_references(r, t, mfn, nr);
-    returned(r.write_locked(|| {
+    let set = || {
         call!(
             r.exports(),
             p2m_set_entry(r.p2m(), gfn, nr, mfn, t as u32, access as u32)
         )
-    }))
+    };
+    with_references(r, t, mfn, nr, || r.write_locked(set))
 }
 
 pub(super) fn clear_entry(r: Request<'_>) -> Outcome {
@@ -88,11 +96,12 @@ pub(super) fn clear_entry(r: Request<'_>) -> Outcome {
 
 pub(super) fn add_entry(r: Request<'_>) -> Outcome {
     let [gfn, mfn, order, t, _] = r.args();
-    with_references(r, t, mfn, 1 << order);
-    returned(call!(
-        r.exports(),
-        guest_physmap_add_entry(r.domain(), gfn, mfn, order, t as u32)
-    ))
+    with_references(r, t, mfn, 1 << order, || {
+        call!(
+            r.exports(),
+            guest_physmap_add_entry(r.domain(), gfn, mfn, order, t as u32)
+        )
+    })
 }
 
 pub(super) fn map_mmio(r: Request<'_>) -> Outcome {

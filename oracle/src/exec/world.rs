@@ -14,7 +14,7 @@ pub(super) fn saturate(r: Request<'_>) -> Outcome {
 
 pub(super) fn owner_frees(r: Request<'_>) -> Outcome {
     let [mfn, ..] = r.op.args;
-    if r.side.world.references(mfn) > 0 && (ram(0)..ram(3)).contains(&mfn) {
+    if (ram(0)..ram(3)).contains(&mfn) {
         r.side.world.owner_frees(mfn);
     }
     Vec::new()

@@ -55,10 +55,6 @@ struct Pair<'t> {
     last: usize,
     /// Number of the first of the operations that end all domains.
     end: usize,
-    /// References may be nobody's: what is refused, or is mapped in part, leaves some to its caller.
-    /// (Most episodes have such an operation. What one side has lost and the other has not is found by the
-    /// comparison of all references.)
-    has_left_over: bool,
     tally: &'t mut Tally,
 }
 
@@ -88,7 +84,6 @@ pub(crate) fn run(machine: Machine, ops: &[Op], tally: &mut Tally) -> Result<(),
         prepared: Prepared::default(),
         last: ops.len().saturating_sub(1),
         end: end_of_life(ops),
-        has_left_over: false,
         tally,
     };
     let result = pair.boot(pool).and_then(|()| {
@@ -171,7 +166,6 @@ impl Pair<'_> {
             outcome
         };
         let answers = (on(&self.rust), on(&self.c));
-        self.has_left_over |= mapping::brings_references(op) && !succeeded(&answers.0);
         let now = reach.as_ref().map(|r| self.rust.world.neighbours(r));
         if let Some(changed) = others.zip(now).and_then(|(a, b)| a.first_difference(&b)) {
             let difference = Difference {
@@ -285,9 +279,6 @@ impl Pair<'_> {
         }
         let new = rust.iter().find(|broken| {
             let excused = match broken.rule {
-                "R1" => self.has_left_over,
-                // Some operations map a foreign page without the reference that a caller brings.
-                "R0" => c.iter().any(|other| other.rule == broken.rule),
                 // Without shared tables no IOMMU walks them.
                 "P3" => !self.shared,
                 _ => false,
@@ -303,13 +294,6 @@ impl Pair<'_> {
             }),
         }
     }
-}
-
-/// Whether all that an operation called returned 0.
-fn succeeded(outcome: &Outcome) -> bool {
-    outcome
-        .iter()
-        .all(|(what, value)| *what != "return" || *value == 0)
 }
 
 /// Where operations begin that do nothing but destroy domains: to the end.

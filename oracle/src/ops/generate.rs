@@ -156,7 +156,10 @@ impl Generator {
                 let d = self.rng.of(&[0, 0, d]);
                 Op::new(Kind::XenHeap, &[d, gfn, mfn])
             }
-            _ if self.rng.one_in(8) => Op::new(Kind::Sparse, &[d, gfn, self.rng.below(6), mfn]),
+            _ if self.rng.one_in(8) => {
+                let (count, mfn) = (self.rng.below(6), self.memory(d, 1));
+                Op::new(Kind::Sparse, &[d, gfn, count, mfn])
+            }
             _ => Op::new(Kind::Insert, &[d, gfn, nr, mfn, t]),
         }
     }

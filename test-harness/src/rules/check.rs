@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use super::ledger::Owning;
 use super::tree::Visitor;
 use super::State;
 use crate::ground::event::Mfn;
@@ -18,15 +19,13 @@ use crate::ground::pte;
 struct Census {
     mappings: [u64; 4],
     tables: Vec<Mfn>,
-    foreign: Vec<(Mfn, u32)>,
+    owning: Owning,
 }
 
 impl Visitor for Census {
-    fn leaf(&mut self, _gfn: u64, level: u32, entry: u64) {
+    fn leaf(&mut self, gfn: u64, level: u32, entry: u64) {
         self.mappings[level as usize] += 1;
-        if pte::is_foreign(entry) {
-            self.foreign.push((pte::mfn(entry), pte::order(level)));
-        }
+        self.owning.leaf(gfn, level, entry);
     }
 
     fn table(&mut self, mfn: Mfn, _level: u32) {
@@ -45,24 +44,20 @@ impl State {
         }
         self.check_vmids();
         self.check_view_structures();
-        let mut foreign: BTreeMap<Mfn, u64> = BTreeMap::new();
+        let mut owning = Owning::default();
         let mut pooled = HashSet::new();
         for i in 0..self.domains.domains.len() {
             let d = Domain(self.domains.domains[i].pointer);
             self.check_pool_left(d);
             let mut census = Census::default();
             self.visit(d.address(), &mut census);
-            for &(mfn, order) in &census.foreign {
-                for frame in mfn..mfn + (1 << order) {
-                    *foreign.entry(frame).or_default() += 1;
-                }
-            }
+            owning.append(&mut census.owning);
             if !self.domains.domains[i].gone && d.p2m_is_initialised() {
                 let of_views = self.check_views(d, &mut pooled);
                 self.check_domain(d, &census, &mut pooled, of_views);
             }
         }
-        self.check_ledger(&foreign);
+        self.check_ledger(&owning);
     }
 
     fn check_domain(
@@ -145,28 +140,6 @@ impl State {
         }
         if d.need_flush() {
             self.broken("T3", format!("{name}: a TLB flush is still owed"));
-        }
-    }
-
-    fn check_ledger(&mut self, foreign: &BTreeMap<Mfn, u64>) {
-        let expected = |mfn: Mfn, released: bool| {
-            let mapped = foreign.get(&mfn).copied().unwrap_or(0);
-            u64::from(!released) + mapped
-        };
-        let wrong = self
-            .frames
-            .ram()
-            .map(|(mfn, f)| (mfn, u64::from(f.refs), expected(mfn, f.released)))
-            .filter(|&(_, refs, expected)| refs != expected);
-        let (many, first) = wrong.fold((0, None), |(many, first), one| {
-            (many + 1, Some(first.map_or(one, |first| one.min(first))))
-        });
-        if let Some((mfn, refs, expected)) = first {
-            let what = format!(
-                "frame {mfn:#x} has {refs} references, its owner and mappings hold {expected} \
-                 ({many} frames are wrong)"
-            );
-            self.broken("R1", what);
         }
     }
 }

@@ -10,6 +10,7 @@ mod agreement;
 mod check;
 mod cleaning;
 mod devices;
+mod ledger;
 mod pool;
 mod tables;
 mod tlb;

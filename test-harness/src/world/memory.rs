@@ -56,10 +56,19 @@ impl World {
         self.locked(|m| (mfn..mfn + count).for_each(|f| m.frames.frame(f).refs += 1));
     }
 
-    /// The owner gives the frame up: its own reference goes.
+    /// Drops those of them that no mapping owns, as a caller does that was refused, or whose range was mapped in
+    /// part.
+    pub fn give_back_references(&self, mfn: Mfn, count: u64) {
+        self.locked(|m| m.give_back(&(mfn..mfn + count)));
+    }
+
+    /// The owner gives the frame up: its own reference goes, of which there is one (`PGC_allocated`).
     pub fn owner_frees(&self, mfn: Mfn) {
         self.locked(|m| {
             let frame = m.frames.frame(mfn);
+            if frame.released {
+                return;
+            }
             frame.refs -= 1;
             frame.released = true;
             if frame.refs == 0 {
