@@ -92,6 +92,11 @@ bool xs_is_xen_heap_page(const struct page_info *pg)
     return is_xen_heap_page(pg);
 }
 
+bool xs_page_is_owned_by(const struct page_info *pg, const struct domain *d)
+{
+    return page_get_owner(pg) == d;
+}
+
 /* put_page() for those of @nr frames from @mfn on that have a page. */
 void xs_put_pages(unsigned long mfn, unsigned long nr)
 {

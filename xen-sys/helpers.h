@@ -63,6 +63,7 @@ mfn_t xs_page_to_mfn(const struct page_info *pg);
 struct page_info *xs_page_of(mfn_t mfn);
 struct page_info *xs_get_page_at(mfn_t mfn, const struct domain *d);
 bool xs_is_xen_heap_page(const struct page_info *pg);
+bool xs_page_is_owned_by(const struct page_info *pg, const struct domain *d);
 void xs_put_pages(unsigned long mfn, unsigned long nr);
 unsigned long xs_before_xen_heap(unsigned long mfn, unsigned long nr);
 void xs_page_set_xenheap_gfn(struct page_info *pg, gfn_t gfn);

@@ -52,13 +52,15 @@ void oracle_table_walk(struct npfec *npfec, xenmem_access_t xma)
 
 void oracle_forget_gfn(struct page_info *page)
 {
-    if ( !get_page(page, oracle_domain) )
-    {
+    bool has_reference = get_page(page, oracle_domain);
+
+    if ( has_reference || (xs_page_is_owned_by(page, oracle_domain) &&
+                           !oracle_domain->is_dying) )
+        page_set_xenheap_gfn(page, INVALID_GFN);
+    else
         oracle_excused(FIX_M2P);
-        return;
-    }
-    page_set_xenheap_gfn(page, INVALID_GFN);
-    put_page(page);
+    if ( has_reference )
+        put_page(page);
 }
 
 /*

@@ -41,6 +41,7 @@ unsigned long xs_page_to_mfn(const struct page_info *pg);
 #define page_to_maddr(pg) mfn_to_maddr(page_to_mfn(pg))
 unsigned long xs_before_xen_heap(unsigned long mfn, unsigned long nr);
 #define is_xen_heap_mfn(mfn) (!xs_before_xen_heap(mfn_x(mfn), 1))
+bool xs_page_is_owned_by(const struct page_info *pg, const struct domain *d);
 void xs_page_set_xenheap_gfn(struct page_info *pg, unsigned long gfn);
 #define page_set_xenheap_gfn(pg, gfn) xs_page_set_xenheap_gfn(pg, gfn_x(gfn))
 struct domain *page_get_owner_and_reference(struct page_info *page);

@@ -49,7 +49,7 @@
 //! | R2 | pool = free pages + tables in use |
 //! | R4 | the statistics count the tree |
 //! | R5 | each table is reachable once and listed, and no view is lost; nobody touches a free page of the heap or of a pool |
-//! | R6 | a page's M2P is written only by who holds a reference to the page |
+//! | R6 | a page's M2P is written only by who holds a reference to the page, or the p2m lock of the living domain that owns it |
 //! | W1 | what can be preempted looks for it every so many entries and pages |
 //! | W2 | each call ends |
 //! | A1 | values have the meaning that they claim |

@@ -134,6 +134,20 @@ fn r6_the_m2p_is_written_with_a_reference() {
 }
 
 #[test]
+fn r6_or_by_its_living_owners_p2m() {
+    let w = plain();
+    let (d, other) = (guest(&w, 0), guest(&w, 1));
+    w.xenheap(ram(9), 1, d);
+    w.owner_frees(ram(9));
+    let page = xen!(xs_mfn_to_page(ram(9)));
+    let write = |of: Domain| of.write_locked(|| xen!(xs_page_set_xenheap_gfn(page, 7)));
+    assert_eq!(broken(&w, || write(d)), NONE);
+    assert_eq!(broken(&w, || write(other)), ["R6"]);
+    d.set_dying_state(1);
+    assert_eq!(broken(&w, || write(d)), ["R6"]);
+}
+
+#[test]
 fn a1_a_monitor_is_told_nothing_but_the_event() {
     let (w, d) = with_a_page();
     let v = w.vcpu(d);

@@ -51,6 +51,31 @@ fn a_frame_that_is_being_freed_is_not_touched() {
     w.check();
 }
 
+/// A guest may give a page of Xen's heap up that Xen goes on using, such as the one that `XENMAPSPACE_shared_info` maps
+/// (`XENMEM_decrease_reservation`): then it has no reference, and is the guest's until the domain is destroyed.
+#[test]
+fn a_living_domains_own_page_that_was_given_up_is_forgotten_where_it_was_mapped_again() {
+    for unmap in [
+        |d: Domain| assert_eq!(d.insert(5, 1, ram(0), p2mt::RAM_RW), 0),
+        |d: Domain| assert_eq!(d.remove_page(5, ram(9), 0), 0),
+    ] {
+        let w = plain();
+        let d = guest(&w, 0);
+        w.xenheap(ram(9), 1, d);
+        w.owner_frees(ram(9));
+        w.set_xenheap_gfn(ram(9), 5);
+        assert_eq!(d.insert(5, 1, ram(9), p2mt::RAM_RW), 0);
+        unmap(d);
+        assert_eq!(
+            w.xenheap_gfn(ram(9)),
+            Some(INVALID),
+            "can be mapped once more"
+        );
+        assert_eq!(w.references(ram(9)), 0);
+        w.check();
+    }
+}
+
 /// What is done to a domain, to which frame.
 type Way = (&'static str, fn(Domain, u64));
 

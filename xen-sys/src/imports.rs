@@ -80,6 +80,8 @@ imports! {
     safe fn xs_page_of(mfn: mfn_t) -> Option<&'static Opaque<page_info>>;
     /// Safe: reads a word of the frame table's entry.
     safe fn xs_is_xen_heap_page(pg: &Opaque<page_info>) -> bool;
+    /// Safe: as above. What the word says of a page that is not allocated is no domain.
+    safe fn xs_page_is_owned_by(pg: &Opaque<page_info>, d: &Opaque<domain>) -> bool;
     /// # Safety
     /// The caller owns a reference to each of these pages, and gives it up.
     unsafe fn xs_put_pages(mfn: c_ulong, nr: c_ulong);

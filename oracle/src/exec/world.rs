@@ -3,7 +3,7 @@
 
 use super::outcome::Outcome;
 use super::request::Request;
-use crate::ops::machine::ram;
+use crate::ops::machine::{ram, XENHEAP, XENHEAP_FRAMES};
 
 /// From now on nobody gets a reference to a frame, or again.
 pub(super) fn saturate(r: Request<'_>) -> Outcome {
@@ -14,7 +14,7 @@ pub(super) fn saturate(r: Request<'_>) -> Outcome {
 
 pub(super) fn owner_frees(r: Request<'_>) -> Outcome {
     let [mfn, ..] = r.op.args;
-    if (ram(0)..ram(3)).contains(&mfn) {
+    if (ram(0)..ram(3)).contains(&mfn) || (XENHEAP..XENHEAP + XENHEAP_FRAMES).contains(&mfn) {
         r.side.world.owner_frees(mfn);
     }
     Vec::new()

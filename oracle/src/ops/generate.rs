@@ -147,11 +147,15 @@ impl Generator {
             31..=37 => {
                 let owner = (d + 1 + self.rng.below(2)) % 3;
                 let from = if self.rng.one_in(12) { d } else { owner };
-                let mfn = self.memory(from, 1);
+                let mfn = if self.rng.one_in(16) {
+                    self.heap_page()
+                } else {
+                    self.memory(from, 1)
+                };
                 Op::new(Kind::Foreign, &[d, owner, gfn, mfn])
             }
             38 => {
-                let mfn = XENHEAP + self.rng.below(XENHEAP_FRAMES);
+                let mfn = self.heap_page();
                 // Of domain 0; another may have tables that still name it.
                 let d = self.rng.of(&[0, 0, d]);
                 Op::new(Kind::XenHeap, &[d, gfn, mfn])
@@ -365,6 +369,20 @@ impl Generator {
         }
     }
 
+    /// A page of Xen's heap.
+    fn heap_page(&mut self) -> u64 {
+        XENHEAP + self.rng.below(XENHEAP_FRAMES)
+    }
+
+    /// A page of the domain's memory, or of Xen's heap.
+    fn page(&mut self, d: u64) -> u64 {
+        if self.rng.one_in(6) {
+            self.heap_page()
+        } else {
+            self.memory(d, 1)
+        }
+    }
+
     fn rare(&mut self, d: u64) -> Op {
         match self.rng.below(64) {
             0..=7 => Op::new(Kind::Flush, &[d]),
@@ -374,11 +392,11 @@ impl Generator {
                 Op::new(Kind::Pool, &[d.min(1), bytes + odd])
             }
             24 => Op::new(Kind::Vmids, &[]),
-            25..=31 => Op::new(
-                Kind::Saturate,
-                &[self.memory(d, 1), u64::from(self.rng.one_in(3))],
-            ),
-            32..=34 => Op::new(Kind::OwnerFrees, &[self.memory(d, 1)]),
+            25..=31 => {
+                let mfn = self.page(d);
+                Op::new(Kind::Saturate, &[mfn, u64::from(self.rng.one_in(3))])
+            }
+            32..=34 => Op::new(Kind::OwnerFrees, &[self.page(d)]),
             35..=37 => {
                 let mfn = self.mmio(1);
                 Op::new(Kind::Permit, &[d, mfn, 8])

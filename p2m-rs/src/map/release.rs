@@ -161,17 +161,11 @@ impl<'v> Released<'v> {
         }
     }
 
-    /// Erases the recorded guest frame of `page`, if the domain owns the page. A reference
-    /// keeps that so meanwhile. The tables of a dying domain still map frames that were
-    /// freed, which may have become another domain's shared page, or be in use by the heap.
+    /// Erases the recorded guest frame of `page`, if the domain owns the page.
     #[inline(never)]
     fn forget_xenheap_gfn(&self, page: Page) {
-        let domain = self.write.p2m().domain();
-        if let Some(reference) = domain.and_then(|domain| page.get(domain)) {
-            // With the reference held, whether it is a page of the heap cannot change.
-            if page.is_of_xen_heap() {
-                reference.forget_xenheap_gfn();
-            }
+        if let Some(domain) = self.write.p2m().domain() {
+            page.forget_xenheap_gfn(domain);
         }
     }
 }

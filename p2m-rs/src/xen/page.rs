@@ -3,6 +3,7 @@
 //! them.
 
 use core::ptr::NonNull;
+use core::sync::atomic::{fence, Ordering};
 
 use xen_sys as sys;
 use xen_sys::Opaque;
@@ -98,6 +99,27 @@ impl Page {
         (!owner.is_null()).then(|| (PageRef(self), owner == domain.c().as_ptr()))
     }
 
+    /// Forgets at which guest frame `domain` has this page of Xen's heap mapped (`page_set_xenheap_gfn(page,
+    /// INVALID_GFN)`), if the page is such a one, and the domain's.
+    ///
+    /// The tables of a dying domain still map frames that were freed, which may have become another domain's shared
+    /// page, or be in use by the heap: there a reference keeps the page what it is meanwhile. There is none to be had
+    /// of a page that the guest has given up (`XENMEM_decrease_reservation`), such as the one that
+    /// `XENMAPSPACE_shared_info` maps. But Xen goes on using that for the domain, and frees it when the domain is
+    /// gone; and before a living domain's page is freed it is unmapped.
+    pub(crate) fn forget_xenheap_gfn(self, domain: &Domain) {
+        let reference = self.get(domain);
+        let is_of_xen_heap = self.is_of_xen_heap();
+        // What has become a page of the heap was freed before, and before that the domain began to die: whoever
+        // sees the former must see the latter.
+        fence(Ordering::Acquire);
+        let is_kept = || sys::xs_page_is_owned_by(self.0, domain.c()) && !domain.is_dying();
+        if is_of_xen_heap && (reference.is_some() || is_kept()) {
+            // SAFETY: the page is allocated, as above; the update is a cmpxchg.
+            unsafe { sys::xs_page_set_xenheap_gfn(self.0, Gfn::to_c(None)) };
+        }
+    }
+
     /// Fills the page with zeroes and cleans it to memory.
     ///
     /// # Safety
@@ -146,14 +168,6 @@ impl PageRef {
     /// Hands the reference over to C.
     pub fn into_raw(self) -> *mut sys::page_info {
         core::mem::ManuallyDrop::new(self).0 .0.as_ptr()
-    }
-
-    /// Forgets at which guest frame this page of Xen's heap is mapped
-    /// (`page_set_xenheap_gfn(page, INVALID_GFN)`).
-    pub(crate) fn forget_xenheap_gfn(&self) {
-        // SAFETY: the page is allocated, for there is a reference to it; the update
-        // is a cmpxchg.
-        unsafe { sys::xs_page_set_xenheap_gfn(self.0 .0, Gfn::to_c(None)) };
     }
 
     /// Takes over a reference that somebody else held.

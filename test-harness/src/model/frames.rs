@@ -225,6 +225,14 @@ impl Frames {
         is_xen_heap
     }
 
+    /// The last reference to a frame is gone: it is nobody's. But a page of Xen's heap is not freed by that, and
+    /// stays its owner's (`free_domheap_pages`).
+    pub(crate) fn is_given_up(&mut self, mfn: Mfn) {
+        if self.xenheap(mfn).is_none() {
+            self.frame(mfn).owner = None;
+        }
+    }
+
     /// Frames from `first` on, `nr` at most, before the first Xen heap page.
     pub(crate) fn before_xenheap(&self, first: Mfn, nr: u64) -> u64 {
         let inside = |r: &&Region| r.xenheap && r.start < first + nr && first < r.end;

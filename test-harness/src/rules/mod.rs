@@ -7,10 +7,9 @@
 #![forbid(unsafe_code)]
 
 mod agreement;
-mod check;
+mod census;
 mod cleaning;
 mod devices;
-mod ledger;
 mod pool;
 mod tables;
 mod tlb;

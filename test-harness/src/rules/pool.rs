@@ -33,6 +33,13 @@ impl State {
         }
     }
 
+    /// Whether the CPU holds the p2m lock of a domain that is not dying for writing.
+    pub(crate) fn changes_its_living_p2m(&self, cpu: usize, domain: usize) -> bool {
+        let record = self.domains.by_address(domain);
+        let lives = record.is_some_and(|record| !Domain(record.pointer).is_dying());
+        lives && self.locks.holds_for_write(lock_of(domain), cpu)
+    }
+
     /// `spin_lock_init()`.
     pub(crate) fn init_spin(&mut self, lock: usize) {
         self.locks.init_spin(lock);

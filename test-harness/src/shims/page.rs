@@ -58,19 +58,29 @@ extern "C" fn xs_is_xen_heap_page(pg: *const page_info) -> bool {
 }
 
 #[unsafe(no_mangle)]
+extern "C" fn xs_page_is_owned_by(pg: *const page_info, d: *const domain) -> bool {
+    with(|m, _| {
+        let mfn = m.frame_of(pg, "page_get_owner()");
+        mfn.is_some_and(|mfn| m.frames.frame(mfn).owner == Some(d.addr()))
+    })
+}
+
+#[unsafe(no_mangle)]
 extern "C" fn xs_before_xen_heap(first: u64, nr: u64) -> u64 {
     with(|m, _| m.frames.before_xenheap(first, nr))
 }
 
 #[unsafe(no_mangle)]
 extern "C" fn xs_page_set_xenheap_gfn(pg: *mut page_info, gfn: gfn_t) {
-    with(|m, _| {
+    with(|m, cpu| {
         let Some(mfn) = m.frame_of(pg, "page_set_xenheap_gfn()") else {
             return;
         };
-        // Without a reference the frame may be freed, and another's, meanwhile.
+        // Without a reference the frame may be freed, and another's, meanwhile; but what Xen's heap has for a domain
+        // it keeps as long as that lives.
         let frame = m.frames.frame(mfn);
-        if frame.refs <= u32::from(!frame.released) {
+        let (has_reference, owner) = (frame.refs > u32::from(!frame.released), frame.owner);
+        if !has_reference && !owner.is_some_and(|owner| m.changes_its_living_p2m(cpu, owner)) {
             m.broken(
                 "R6",
                 format!("the M2P of frame {mfn:#x} is written without a reference to it"),
@@ -357,7 +367,7 @@ extern "C" fn put_page(page: *mut page_info) {
         }
         frame.refs -= 1;
         if frame.refs == 0 {
-            frame.owner = None;
+            m.frames.is_given_up(mfn);
             m.must_be_in_alloc_context(cpu, "put_page() of the last reference");
         }
     });

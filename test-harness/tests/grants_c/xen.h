@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the patch's lines for mm.c need of Xen, on a host. The test gives the
- * functions; the numbers are compared with those of the harness.
+ * What the patch's lines for mm.c and iommu_helpers.c need of Xen, on a host. The
+ * test gives the functions; the numbers are compared with those of the harness.
  */
 #include <errno.h>
 #include <stdbool.h>
@@ -17,11 +17,15 @@ typedef unsigned long gfn_t, mfn_t;
 
 /* asm/p2m.h, public/memory.h */
 typedef unsigned int p2m_type_t, p2m_access_t;
-enum { p2m_invalid = 0, p2m_grant_map_rw = 8, p2m_grant_map_ro = 9 };
+enum { p2m_invalid = 0, p2m_grant_map_rw = 8, p2m_grant_map_ro = 9,
+       p2m_iommu_map_rw = 10 };
 enum { p2m_access_rwx = 7 };
 
 struct domain;
-struct p2m_domain;
+struct p2m_domain {
+    unsigned char before[DEFAULT_ACCESS_AT];
+    p2m_access_t default_access;
+};
 
 struct p2m_domain *(*test_p2m_get_hostp2m)(struct domain *d);
 void (*test_p2m_write_lock)(struct p2m_domain *p2m);
@@ -31,12 +35,15 @@ mfn_t (*test_p2m_get_entry)(struct p2m_domain *p2m, gfn_t gfn, p2m_type_t *t,
                             bool *valid);
 int (*test_p2m_set_entry)(struct p2m_domain *p2m, gfn_t gfn, unsigned long nr,
                           mfn_t mfn, p2m_type_t t, p2m_access_t a);
+int (*test_unmap_regions_p2mt)(struct domain *d, gfn_t gfn, unsigned long nr,
+                               mfn_t mfn);
 
 #define p2m_get_hostp2m test_p2m_get_hostp2m
 #define p2m_write_lock test_p2m_write_lock
 #define p2m_write_unlock test_p2m_write_unlock
 #define p2m_get_entry test_p2m_get_entry
 #define p2m_set_entry test_p2m_set_entry
+#define unmap_regions_p2mt test_unmap_regions_p2mt
 
 static inline bool mfn_eq(mfn_t x, mfn_t y)
 {
@@ -44,5 +51,6 @@ static inline bool mfn_eq(mfn_t x, mfn_t y)
 }
 
 const unsigned int test_numbers[] = {
-    p2m_invalid, p2m_grant_map_rw, p2m_grant_map_ro, p2m_access_rwx,
+    p2m_invalid, p2m_grant_map_rw, p2m_grant_map_ro, p2m_iommu_map_rw,
+    p2m_access_rwx, EBUSY,
 };

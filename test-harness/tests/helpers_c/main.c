@@ -536,6 +536,9 @@ static void wrappers(void)
     HOLDS(xs_is_xen_heap_page(&page), "is");
     page.xenheap = false;
     HOLDS(!xs_is_xen_heap_page(&page), "is not");
+    page.owner = &the_domain;
+    HOLDS(xs_page_is_owned_by(&page, &the_domain), "its owner");
+    HOLDS(!xs_page_is_owned_by(&page, NULL), "somebody else");
     HOLDS(xs_page_list_empty(&head), "empty");
 }
 

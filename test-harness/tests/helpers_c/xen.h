@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#define page_get_owner(pg) ((pg)->owner)
 #define always_inline inline __attribute__((__always_inline__))
 #define noreturn __attribute__((__noreturn__))
 #define unlikely(x) (x)

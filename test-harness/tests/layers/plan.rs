@@ -58,6 +58,11 @@ pub(crate) const PLANS: &[Plan] = &[
                 folder: "rules/devices",
                 reason: "the rules are more than a folder's files, and all are about the one state",
             },
+            Extension {
+                name: "State",
+                folder: "rules/census",
+                reason: "as for devices",
+            },
         ],
     },
     Plan {

@@ -8,11 +8,11 @@
 use std::collections::{BTreeMap, HashSet};
 
 use super::ledger::Owning;
-use super::tree::Visitor;
-use super::State;
 use crate::ground::event::Mfn;
 use crate::ground::handles::Domain;
 use crate::ground::pte;
+use crate::rules::tree::Visitor;
+use crate::rules::State;
 
 /// What the tree of one domain holds.
 #[derive(Default)]

@@ -4,11 +4,11 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use super::tree::Visitor;
-use super::State;
 use crate::ground::event::Mfn;
 use crate::ground::handles::Domain;
 use crate::ground::pte;
+use crate::rules::tree::Visitor;
+use crate::rules::State;
 
 /// Leaves that own a reference to each of their frames: the first of these, and the order.
 #[derive(Default)]
@@ -86,7 +86,7 @@ impl State {
             if u64::from(frame.refs) > expected {
                 frame.refs = expected as u32;
                 if frame.refs == 0 {
-                    frame.owner = None;
+                    self.frames.is_given_up(mfn);
                 }
             }
         }

@@ -2,16 +2,20 @@
 //! A grant's reference of a page is dropped when mm.c says that the grant's mapping has gone
 //! (`replace_grant_host_mapping`); it is the guest that says where that mapping is. The patch's lines
 //! for mm.c compare what is mapped there with the grant. Here these lines are taken out of the patch,
-//! compiled (`grants_c/`), and run over the Rust, with all rules of the machine.
+//! compiled (`calls.c`), and run over the Rust, with all rules of the machine. [`dma`] has those for
+//! the 1:1 mappings of grants.
 //!
 //! The C compiler is the one that links Rust programs: `cc`.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)] // a test may stop on the spot
 
+#[path = "../common/mod.rs"]
 mod common;
+mod dma;
 
 use std::ffi::{c_int, c_uint, c_ulong};
 use std::fs;
+use std::mem::offset_of;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::path::Path;
 use std::process::Command;
@@ -26,50 +30,86 @@ use xen_sys::{domain, p2m_domain};
 const HERE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/grants_c");
 const PATCHES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../patches/xen");
 
+const MM_C: &str = "xen/arch/arm/mm.c";
+const IOMMU_HELPERS_C: &str = "xen/drivers/passthrough/arm/iommu_helpers.c";
+
+/// Between the two while they are one text.
+const APART: &str = "/* --- */\n";
+
 /// `GNTMAP_readonly`.
 const READ_ONLY: u32 = 1 << 2;
 
-/// What the patch adds to mm.c before the function that unmaps a grant. After that there is only the end of
-/// the macro by which the function calls it.
-fn added() -> String {
+/// What the patch adds to a file before `function`, where it shadows a function of the p2m's. (Behind that, mm.c has the
+/// end of that only.)
+fn added(file: &str) -> String {
     let patches = fs::read_dir(PATCHES).unwrap();
     let texts = patches.map(|patch| fs::read_to_string(patch.unwrap().path()).unwrap());
-    let of_mm_c = |text: String| Some(text.split_once("+++ b/xen/arch/arm/mm.c\n")?.1.to_owned());
-    let mut found = texts.filter_map(of_mm_c);
-    let text = found.next().expect("a patch changes mm.c");
+    let part = |text: String| {
+        let (_, part) = text.split_once(&format!("+++ b/{file}\n"))?;
+        Some(part.split("\ndiff --git").next().unwrap().to_owned())
+    };
+    let mut found = texts.filter_map(part);
+    let text = found.next().expect("a patch changes the file");
     assert_eq!(found.next(), None, "another one does, too");
     let lines = text.lines().filter_map(|line| line.strip_prefix('+'));
     let lines: Vec<_> = lines.collect();
     let end = lines.iter().rposition(|line| *line == "#endif").unwrap();
-    assert_eq!(
-        lines[end + 1..].concat(),
-        "#undef guest_physmap_remove_page"
-    );
+    let rest = lines[end + 1..].concat();
+    assert!(["", "#undef guest_physmap_remove_page"].contains(&rest.as_str()));
     lines[..=end].join("\n") + "\n"
 }
 
 type Unmap = unsafe extern "C" fn(*mut domain, c_ulong, c_ulong, c_uint) -> c_int;
+type AddForDma = unsafe extern "C" fn(*mut domain, c_ulong, c_ulong, c_uint, c_uint) -> c_int;
+
+/// What the patch makes of three calls.
+#[derive(Clone, Copy)]
+struct Calls {
+    /// `guest_physmap_remove_page` in `replace_grant_host_mapping`.
+    unmap: Unmap,
+    /// `guest_physmap_add_entry` in `arm_iommu_map_page`.
+    add_for_dma: AddForDma,
+    /// `guest_physmap_remove_page` in `arm_iommu_unmap_page`.
+    remove_for_dma: Unmap,
+}
 
 /// The C, changed by `edit`.
-fn compile(name: &str, edit: impl Fn(&str) -> String) -> Unmap {
+fn compile(name: &str, edit: impl Fn(&str) -> String) -> Calls {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("grants_c");
     let folder = folder.join(name);
     fs::create_dir_all(&folder).unwrap();
-    fs::write(folder.join("added.c"), edit(&added())).unwrap();
+    let all = [MM_C, IOMMU_HELPERS_C].map(added);
+    let edited = edit(&all.join(APART));
+    for (name, text) in ["mm.c", "iommu_helpers.c"].iter().zip(edited.split(APART)) {
+        fs::write(folder.join(name), text).unwrap();
+    }
     for file in ["xen.h", "calls.c"] {
         fs::copy(Path::new(HERE).join(file), folder.join(file)).unwrap();
     }
     let compiled = Command::new("cc")
         .current_dir(&folder)
         .args(["-std=gnu99", "-O1", "-Wall", "-shared", "-fPIC"])
+        .arg(format!(
+            "-DDEFAULT_ACCESS_AT={}",
+            offset_of!(p2m_domain, default_access)
+        ))
         .args(["calls.c", "-o", "library.so"])
         .output()
         .expect("cc, which links Rust programs as well");
     let errors = String::from_utf8_lossy(&compiled.stderr).into_owned();
     assert!(compiled.status.success(), "{errors}");
     let it = Loaded::new(&folder.join("library.so"));
-    let numbers = it.find("test_numbers").cast::<[u32; 4]>();
-    let ours = [p2mt::INVALID, p2mt::GRANT_RW, p2mt::GRANT_RO, access::RWX];
+    let numbers = it.find("test_numbers").cast::<[u32; 6]>();
+    let types = [p2mt::GRANT_RW, p2mt::GRANT_RO, p2mt::IOMMU_RW];
+    let [rw, ro, iommu] = types;
+    let ours = [
+        p2mt::INVALID,
+        rw,
+        ro,
+        iommu,
+        access::RWX,
+        errno::EBUSY.unsigned_abs(),
+    ];
     // SAFETY: a constant of xen.h.
     assert_eq!(unsafe { *numbers }, ours, "xen.h is not the harness's ABI");
     it.set("p2m_get_hostp2m", hostp2m as *const ());
@@ -77,8 +117,18 @@ fn compile(name: &str, edit: impl Fn(&str) -> String) -> Unmap {
     it.set("p2m_write_unlock", symbols::p2m_write_unlock as *const ());
     it.set("p2m_get_entry", symbols::p2m_get_entry as *const ());
     it.set("p2m_set_entry", symbols::p2m_set_entry as *const ());
-    // SAFETY: as it is in calls.c.
-    unsafe { it.function("test_unmap") }
+    it.set(
+        "unmap_regions_p2mt",
+        symbols::unmap_regions_p2mt as *const (),
+    );
+    Calls {
+        // SAFETY: as it is in calls.c.
+        unmap: unsafe { it.function("test_unmap") },
+        // SAFETY: as above.
+        add_for_dma: unsafe { it.function("test_add_for_dma") },
+        // SAFETY: as above.
+        remove_for_dma: unsafe { it.function("test_remove_for_dma") },
+    }
 }
 
 extern "C" fn hostp2m(d: *mut domain) -> *mut p2m_domain {
@@ -94,15 +144,15 @@ extern "C" fn write_lock(p2m: *mut p2m_domain) {
 }
 
 /// The C as the patch has it.
-fn as_it_is() -> Unmap {
-    static IT: OnceLock<Unmap> = OnceLock::new();
+fn as_it_is() -> Calls {
+    static IT: OnceLock<Calls> = OnceLock::new();
     *IT.get_or_init(|| compile("as_it_is", str::to_owned))
 }
 
-fn unmap(w: &World, c: Unmap, d: Domain, gfn: u64, mfn: u64, flags: u32) -> i32 {
+fn unmap(w: &World, c: Calls, d: Domain, gfn: u64, mfn: u64, flags: u32) -> i32 {
     // SAFETY: a domain of the machine.
     w.as_call("replace_grant_host_mapping", || unsafe {
-        c(d.pointer(), gfn, mfn, flags)
+        (c.unmap)(d.pointer(), gfn, mfn, flags)
     })
 }
 
@@ -124,7 +174,7 @@ fn mapped(w: &World, mfn: u64, p2m_type: u32) -> Domain {
 
 /// Each type that may be mapped there, each right of the grant, each frame: only the grant's own
 /// mapping is unmapped.
-fn only_its_own_mapping(c: Unmap) {
+fn only_its_own_mapping(c: Calls) {
     for there in p2mt::RAM_RW..=p2mt::IOMMU_RO {
         for flags in [0, READ_ONLY] {
             for (named, mfn) in [("its frame", FRAME), ("another", FRAME + 1)] {
@@ -158,7 +208,7 @@ fn a_grant_unmaps_its_own_mapping_and_nothing_else() {
 }
 
 /// The look and the removal are one: no other CPU comes between.
-fn one_lock(c: Unmap) {
+fn one_lock(c: Calls) {
     let w = plain();
     let d = mapped(&w, FRAME, p2mt::GRANT_RW);
     assert_eq!(unmap(&w, c, d, THERE, FRAME, 0), 0);
@@ -400,7 +450,10 @@ const FAULTS: [(&str, &str); 8] = [
     ),
     (": p2m_grant_map_rw;", ": p2m_grant_map_ro;"),
     ("int rc = -EILSEQ;", "int rc = 0;"),
-    ("        rc = p2m_set_entry(", "        p2m_set_entry("),
+    (
+        "        rc = p2m_set_entry(p2m, gfn, 1, INVALID_MFN",
+        "        p2m_set_entry(p2m, gfn, 1, INVALID_MFN",
+    ),
     (
         "    p2m_write_lock(p2m);\n\n    if",
         "    p2m_write_lock(p2m);\n    p2m_write_unlock(p2m);\n    p2m_write_lock(p2m);\n    if",
@@ -410,14 +463,19 @@ const FAULTS: [(&str, &str); 8] = [
 #[test]
 fn each_planted_fault_is_noticed() {
     for (n, (from, to)) in FAULTS.into_iter().enumerate() {
-        let c = compile(&format!("fault_{n}"), |text| {
-            assert_eq!(text.matches(from).count(), 1, "{from}");
-            text.replace(from, to)
-        });
+        let c = with_fault(&format!("fault_{n}"), from, to);
         let passes = catch_unwind(AssertUnwindSafe(|| {
             only_its_own_mapping(c);
             one_lock(c);
         }));
         assert!(passes.is_err(), "nothing notices {from:?} as {to:?}");
     }
+}
+
+/// The C with one mistake.
+fn with_fault(name: &str, from: &str, to: &str) -> Calls {
+    compile(name, |text| {
+        assert_eq!(text.matches(from).count(), 1, "{from}");
+        text.replace(from, to)
+    })
 }
