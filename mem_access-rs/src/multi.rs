@@ -15,7 +15,7 @@
 #![forbid(unsafe_code)]
 
 use p2m_rs::map::fast_path::set_access;
-use p2m_rs::map::lookup::end_of_ipa_space;
+use p2m_rs::map::lookup::end_of_root;
 use p2m_rs::map::set_access::Restart;
 use p2m_rs::p2m::guest_copy::GuestArray;
 use p2m_rs::p2m::lock::WriteView;
@@ -59,7 +59,7 @@ pub struct List {
 ///
 /// [`Errno::EINVAL`] if there is no such view. Otherwise of the first element that cannot be
 /// set; those before it are set, those after it are not. [`Errno::EFAULT`] if it cannot be read,
-/// [`Errno::EINVAL`] if its access is none or its frame is beyond the IPA space (INVALID_GFN is no
+/// [`Errno::EINVAL`] if its access is none or its frame is beyond the root (INVALID_GFN is no
 /// frame either, and does not mean the default access here), or what
 /// [`p2m_rs::map::set_access::set_access`] returns.
 pub fn set(cx: &mut Unlocked<'_>, p2m: &P2m, list: List) -> Result<Progress> {
@@ -97,7 +97,7 @@ pub fn set(cx: &mut Unlocked<'_>, p2m: &P2m, list: List) -> Result<Progress> {
 
 /// Sets the accesses of some frames, in order; there is an access for each.
 fn set_copied(write: &mut WriteView<'_>, mut gfns: &[u64], mut accesses: &[u8]) -> Result {
-    let end = end_of_ipa_space();
+    let end = end_of_root();
     while let (Some(&gfn), Some(&raw)) = (gfns.first(), accesses.first()) {
         let access = XenmemAccess::from_c(raw.into()).ok_or(Errno::EINVAL)?;
         let access = access.or_default(|| write.default_access());

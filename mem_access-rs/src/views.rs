@@ -7,7 +7,7 @@
 //! the view's default, where x86 says -ESRCH.
 #![forbid(unsafe_code)]
 
-use p2m_rs::map::lookup::end_of_ipa_space;
+use p2m_rs::map::lookup::end_of_root;
 use p2m_rs::map::views::{access_of, set_accesses};
 use p2m_rs::p2m::lock::{ReadView, WriteView};
 use p2m_rs::p2m::token::Unlocked;
@@ -86,7 +86,7 @@ pub(crate) fn set_copied(
 ) -> Result {
     let number = existing(write, number)?;
     let default = write.default_access();
-    let end = end_of_ipa_space();
+    let end = end_of_root();
     let pages = gfns.iter().zip(accesses).map(|(&gfn, &raw)| {
         let access = XenmemAccess::from_c(raw.into()).ok_or(Errno::EINVAL)?;
         let gfn = Some(Gfn::new(gfn)).filter(|&gfn| gfn < end);

@@ -113,6 +113,31 @@ fn a_range_that_wraps_does_not_come_round_to_frame_0() {
     });
 }
 
+/// A level-0 root has entries for 48 bits, and one of level 1 for 39, whatever the guest's addresses have.
+#[test]
+fn a_fault_beyond_the_addresses_that_the_mmu_translates_is_not_resolved_whatever_is_mapped_there() {
+    for config in machines() {
+        let (w, d) = scene(config);
+        let end = 1 << (config.ipa_bits - 12);
+        let beyond = [end, config.gfn_limit() - 1];
+        for gfn in [5, end - 1].into_iter().chain(beyond) {
+            let is_within = gfn < end;
+            let has_entry = gfn < config.gfn_limit();
+            let expected = if has_entry { 0 } else { errno::EINVAL };
+            assert_eq!(d.insert(gfn, 1, ram(0), p2mt::RAM_RW), expected);
+            assert_eq!(d.resolve(gfn), is_within, "{config:?} {gfn:#x}");
+        }
+        // The same where valid bits are clear, and for any number of faults.
+        d.creation_finished();
+        for gfn in [5, end - 1].into_iter().chain(beyond) {
+            for _ in 0..3 {
+                assert_eq!(d.resolve(gfn), gfn < end, "{config:?} {gfn:#x}");
+            }
+        }
+        w.check();
+    }
+}
+
 #[test]
 fn an_access_that_is_none_is_refused_and_the_default_is_the_default() {
     changes_nothing(|d, _| {

@@ -128,7 +128,7 @@ pub extern "C" fn p2m_pod_decrease_reservation(
 }
 
 /// Maps `nr` frames with the domain's default access: 0, -EINVAL for what no mapping can have or a
-/// range beyond the IPA space, -ENOMEM if the domain is dying or there is no page for a table.
+/// range beyond the root, -ENOMEM if the domain is dying or there is no page for a table.
 #[no_mangle]
 pub extern "C" fn p2m_insert_mapping(
     d: CalledUnlocked<'_, &Domain>,
@@ -152,7 +152,7 @@ pub extern "C" fn map_regions_p2mt(
     to_c(insert(d, gfn, nr, mfn, p2mt))
 }
 
-/// Unmaps `nr` frames that map `mfn` and what follows it: 0, -EINVAL beyond the IPA space, -ENOMEM if
+/// Unmaps `nr` frames that map `mfn` and what follows it: 0, -EINVAL beyond the root, -ENOMEM if
 /// there is no page for a table, -EILSEQ if something else is mapped, or an IOMMU driver's error.
 #[no_mangle]
 pub extern "C" fn unmap_regions_p2mt(

@@ -35,6 +35,7 @@ use crate::table::Table;
 use crate::types::addr::Gfn;
 use crate::types::level::{Level, TableIndex, ENTRIES};
 use crate::xen::domain::Domain;
+use crate::xen::globals::is_translated;
 #[cfg(config_altp2m)]
 use crate::{
     map::views::{fill, with_room},
@@ -66,7 +67,8 @@ pub(crate) fn invalidate_root(cx: &mut Unlocked<'_>, p2m: &P2m) {
 
 /// `p2m_resolve_translation_fault`: returns whether the guest may try again, because the
 /// mapping is valid now, or was valid already (another vCPU's fault was resolved before, or
-/// another CPU had broken an entry for a moment). One fault sets the valid bits of all entries
+/// another CPU had broken an entry for a moment). It may not where the MMU translates no such
+/// address, whatever is mapped there (B24). One fault sets the valid bits of all entries
 /// of the walk. (C restores one level per fault, so that a touched page costs as many faults as
 /// there are levels.)
 pub(crate) fn resolve(cx: &mut Unlocked<'_>, p2m: &P2m, gfn: Gfn) -> bool {
@@ -80,9 +82,9 @@ pub(crate) fn resolve(cx: &mut Unlocked<'_>, p2m: &P2m, gfn: Gfn) -> bool {
 #[inline(always)]
 fn resolve_in_host(cx: &mut Unlocked<'_>, p2m: &P2m, gfn: Gfn) -> bool {
     if let Ok(is_mapped) = as_hardware_sees(&p2m.read(cx), gfn) {
-        return is_mapped;
+        return is_mapped && is_translated(gfn);
     }
-    validate(&p2m.write(cx), gfn)
+    validate(&p2m.write(cx), gfn) && is_translated(gfn)
 }
 
 /// The view that the current vCPU is in, if it is one of this p2m.

@@ -146,7 +146,7 @@ fn relinquish_step(
     gfn: Gfn,
 ) -> (Gfn, Outcome) {
     let Some(table) = Table::last(write, gfn) else {
-        // Nothing is mapped beyond the IPA space.
+        // Nothing is mapped beyond the root.
         return (write.max_mapped_gfn().add(1), Ok(()));
     };
     let level = table.level();

@@ -40,7 +40,7 @@ use crate::xen::target::Target;
 /// # Errors
 ///
 /// [`Errno::ENOMEM`] for a dying domain (XSA-410) or if there is no page for a table, also
-/// after tables were freed ([`super::views`]); [`Errno::EINVAL`] beyond the IPA space. On
+/// after tables were freed ([`super::views`]); [`Errno::EINVAL`] beyond the root. On
 /// an error a prefix of the range may be mapped.
 //
 // No error tells of a mapping that was there. Callers count on that: `xenmem_add_to_physmap_one`

@@ -240,8 +240,8 @@ pub(crate) fn hole_beyond_max(view: &ReadView, gfn: Gfn) -> Option<Level> {
     (gfn > max).then(|| block_above(gfn, max).max(root_level()))
 }
 
-/// The first frame that the root has no entry for, since it is beyond the IPA space.
-pub fn end_of_ipa_space() -> Gfn {
+/// The first frame beyond the root: it has no entry for it. (That may be more than the IPA space.)
+pub fn end_of_root() -> Gfn {
     Gfn::new(root_pages() << root_page_order().load(Relaxed))
 }
 

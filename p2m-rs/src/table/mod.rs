@@ -138,7 +138,7 @@ pub enum Entry<'v> {
 
 impl<'v> Table<'v> {
     /// The root page that holds the entry for `gfn` (`p2m_get_root_pointer`);
-    /// `None` if the frame is beyond the IPA space, or if there is no root
+    /// `None` if the frame is beyond the root, or if there is no root
     /// (`p2m_init` was never called for the domain).
     #[inline(always)]
     pub fn root(view: &'v ReadView, gfn: Gfn) -> Option<Self> {

@@ -37,7 +37,7 @@ pub(crate) struct Walk<'v> {
 }
 
 impl<'v> Walk<'v> {
-    /// A walk at the root page that holds the entry for `gfn`; `None` beyond the IPA space,
+    /// A walk at the root page that holds the entry for `gfn`; `None` beyond the root,
     /// or if there is no root.
     #[inline(always)]
     pub(crate) fn from_root(view: &'v ReadView, gfn: Gfn) -> Option<Self> {
@@ -56,7 +56,7 @@ impl<'v> Walk<'v> {
     }
 
     /// A walk towards `gfn`, at the table of `level`, or at the last table above that level if
-    /// it does not exist. `None` beyond the IPA space.
+    /// it does not exist. `None` beyond the root.
     #[inline(always)]
     pub(crate) fn towards(view: &'v ReadView, gfn: Gfn, level: Level) -> Option<Self> {
         let mut walk = Self::from_root(view, gfn)?;
@@ -131,13 +131,13 @@ impl<'v> Walk<'v> {
 
 impl<'v> Table<'v> {
     /// The table of `level` on the walk to `gfn`, or the last table above that level if it does
-    /// not exist. `None` beyond the IPA space.
+    /// not exist. `None` beyond the root.
     #[inline(never)]
     pub(crate) fn towards(view: &'v ReadView, gfn: Gfn, level: Level) -> Option<Self> {
         Walk::towards(view, gfn, level).map(|walk| walk.table())
     }
 
-    /// The table whose entry ends the walk to `gfn`. `None` beyond the IPA space.
+    /// The table whose entry ends the walk to `gfn`. `None` beyond the root.
     pub(crate) fn last(view: &'v ReadView, gfn: Gfn) -> Option<Self> {
         Self::towards(view, gfn, Level::L3)
     }

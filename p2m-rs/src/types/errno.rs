@@ -67,7 +67,7 @@ pub enum Failure {
     /// The IOTLB flush failed, so devices may still reach what was mapped
     /// before. The tables have changed.
     Iommu(Errno),
-    /// The request cannot be granted: a dying domain, a frame beyond the IPA space, no such view.
+    /// The request cannot be granted: a dying domain, a frame beyond the root, no such view.
     Refused(Errno),
 }
 

@@ -12,7 +12,7 @@ use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 
 use xen_sys as sys;
 
-use crate::types::addr::Mfn;
+use crate::types::addr::{Gfn, Mfn, PAGE_SHIFT};
 use crate::types::level::Level;
 use crate::xen::vmid_pool::{VmidPool, MAX_VMID_8_BIT};
 
@@ -110,6 +110,12 @@ std::thread_local! {
 #[cfg(not(target_os = "none"))]
 pub fn reset_for_test() {
     STORAGE.set(Storage::new());
+}
+
+/// Whether the MMU translates the frame's address. The root may have entries for more than the IPA space (a level-0
+/// table is one for 48 bits, whatever `p2m_ipa_bits` is), and VTCR_EL2.T0SZ refuses the rest.
+pub(crate) fn is_translated(gfn: Gfn) -> bool {
+    gfn.raw() >> (p2m_ipa_bits().load(Relaxed) - PAGE_SHIFT) == 0
 }
 
 /// What C and drivers see of what `setup_virt_paging` has decided: `p2m_ipa_bits`,

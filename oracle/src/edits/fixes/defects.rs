@@ -429,4 +429,22 @@ int p2m_set_entry(struct p2m_domain *p2m,"#,
             ]),
         ],
     },
+    Fix {
+        id: "B24",
+        what: "a fault beyond the addresses that the MMU translates is not resolved",
+        edits: &[Edit(&[replace(
+            "
+    return resolved;
+}",
+            "
+    if ( resolved && gfn_x(gfn) >> (p2m_ipa_bits - PAGE_SHIFT) )
+    {
+        oracle_excused(FIX_B24);
+        return false;
+    }
+
+    return resolved;
+}",
+        )])],
+    },
 ];
