@@ -139,8 +139,9 @@ void xs_mock_dsb_nsh(void);
 #define dsb(domain) xs_mock_dsb_##domain()
 #define ALTERNATIVE(oldinstr, newinstr, feature) ""
 bool xs_has_at_speculate(void);
+bool xs_found_at_speculate(void);
 #define cpus_have_const_cap(cap) xs_has_at_speculate()
-#define cpus_have_cap(cap) xs_has_at_speculate()
+#define cpus_have_cap(cap) xs_found_at_speculate()
 uint64_t xs_mock_read_vttbr_el2(void);
 void xs_mock_write_vttbr_el2(uint64_t value);
 void xs_mock_write_vtcr_el2(uint64_t value);

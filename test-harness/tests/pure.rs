@@ -11,6 +11,7 @@ use p2m_rs::types::errno::Errno;
 use p2m_rs::types::level::{Level, TableIndex};
 use p2m_rs::types::p2m_type::P2mType;
 use p2m_rs::types::pte::{Kind, Pte};
+use p2m_rs::types::vttbr::Vttbr;
 use proptest::prelude::*;
 
 const LEVELS: [Level; 4] = [Level::L0, Level::L1, Level::L2, Level::L3];
@@ -210,6 +211,26 @@ fn only_permissions_may_differ_without_a_break() {
 
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn vttbr_el2_holds_a_root_of_36_bits_and_a_vmid_of_16(
+        root in 0u64..1 << 36, other in 0u64..1 << 36, vmid in 1u16.., number in 0u64..16
+    ) {
+        // The tables of a root lie one behind the other, and as many are aligned.
+        let root = root & !15;
+        let vttbr = Vttbr::new(Mfn::new(root), vmid);
+        prop_assert_eq!(vttbr.bits(), u64::from(vmid) << 48 | root << 12);
+        prop_assert_eq!(Vttbr::from_bits(vttbr.bits()), vttbr);
+        prop_assert_eq!(vttbr.root(), Some(Mfn::new(root)));
+        let pointer = vttbr.root_pointer(number).unwrap();
+        prop_assert_eq!(pointer >> 12 & ((1 << 36) - 1), root + number);
+        let moved = vttbr.with_root(Mfn::new(other));
+        prop_assert_eq!(moved, Vttbr::new(Mfn::new(other), vmid));
+        prop_assert!(moved.has_vmid_of(vttbr));
+        prop_assert!(!Vttbr::new(Mfn::new(root), vmid ^ 1).has_vmid_of(vttbr));
+        prop_assert_eq!(Vttbr::NONE.root(), None);
+        prop_assert_eq!(Vttbr::NONE.root_pointer(number), None);
+    }
 
     #[test]
     fn a_frame_is_found_again_by_its_index_at_each_level(gfn in 0u64..1 << 36) {

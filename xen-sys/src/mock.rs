@@ -254,6 +254,7 @@ unsafe extern "C" {
     pub safe fn xs_is_idle_vcpu(v: &Opaque<vcpu>) -> bool;
     pub safe fn xs_is_iommu_enabled(d: &Opaque<domain>) -> bool;
     pub safe fn xs_has_at_speculate() -> bool;
+    pub safe fn xs_found_at_speculate() -> bool;
     pub safe fn xs_local_irq_save() -> u64;
     pub fn xs_local_irq_restore(flags: u64);
     pub safe fn xs_flush_guest_stage1_tlb_local();
@@ -278,8 +279,7 @@ model! {
     is_hardware_domain = xs_is_hardware_domain: (d: &Opaque<domain>) -> bool;
     is_idle_vcpu = xs_is_idle_vcpu: (v: &Opaque<vcpu>) -> bool;
     is_iommu_enabled = xs_is_iommu_enabled: (d: &Opaque<domain>) -> bool;
-    found_at_speculate = xs_has_at_speculate: () -> bool;
-    /// The model has nothing to patch.
+    found_at_speculate = xs_found_at_speculate: () -> bool;
     has_at_speculate = xs_has_at_speculate: () -> bool;
     map_domain_page = xs_map_domain_page: (mfn: mfn_t) -> *mut u64;
 }

@@ -82,6 +82,9 @@ pub(crate) struct Cpus {
     pub(crate) preempt_checks: u64,
     /// AT is answered by what TLBs may still hold, where there is such a thing.
     pub(crate) stale_translations: bool,
+    /// `apply_alternatives_all()` was called: after `setup_virt_paging()`. Until then
+    /// `cpus_have_const_cap()` says no.
+    pub(crate) alternatives: bool,
 }
 
 impl Default for Cpus {
@@ -92,6 +95,7 @@ impl Default for Cpus {
             waiting: Waiting::Softirq,
             preempt_checks: 0,
             stale_translations: false,
+            alternatives: false,
         }
     }
 }

@@ -74,6 +74,17 @@ impl State {
         }
     }
 
+    /// VTTBR_EL2 is written. On CPUs with the AT speculation erratum, which may walk these tables at any time, there
+    /// are always some.
+    pub(crate) fn check_root_loaded(&mut self, cpu: usize, vttbr: u64) {
+        if self.config.at_speculate && vttbr & 0x0000_FFFF_FFFF_FFFE == 0 {
+            self.broken(
+                "A1",
+                format!("CPU {cpu} loads {vttbr:#x} into VTTBR_EL2: page 0 is no table"),
+            );
+        }
+    }
+
     /// A guest traps to EL2: whatever was waited for before, its accesses since
     /// then may have begun walks that are still in flight (rule T10).
     pub(crate) fn guest_traps(&mut self, cpu: usize) {

@@ -59,6 +59,7 @@ extern "C" fn xs_mock_write_vttbr_el2(value: u64) {
         m.noted_rule(broken);
         let broken = m.cpus.write_vttbr(cpu, value);
         m.noted_rule(broken);
+        m.check_root_loaded(cpu, value);
         m.event(
             cpu,
             Event::WriteRegister {
@@ -281,6 +282,11 @@ extern "C" fn xs_flush_all_guests_tlb_local() {
 
 #[unsafe(no_mangle)]
 extern "C" fn xs_has_at_speculate() -> bool {
+    with(|m, _| m.config.at_speculate && m.cpus.alternatives)
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn xs_found_at_speculate() -> bool {
     with(|m, _| m.config.at_speculate)
 }
 

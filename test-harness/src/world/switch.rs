@@ -12,11 +12,13 @@ impl World {
     }
 
     /// Runs a `setup_virt_paging()`. While Xen boots there is no guest whose VTTBR_EL2 would
-    /// be foreign; at the end, what stands there is each CPU's own.
+    /// be foreign; at the end, what stands there is each CPU's own. After that Xen patches its alternatives.
     pub fn boot_with(&self, setup: impl FnOnce()) {
+        self.locked(|m| m.cpus.alternatives = false);
         self.switching_all(true);
         setup();
         self.switching_all(false);
+        self.locked(|m| m.cpus.alternatives = true);
     }
 
     /// A CPU comes up: the notifier of CPU_STARTING sets it up, interrupts off.

@@ -225,15 +225,16 @@ impl State {
         }
         if modified {
             self.iotlb_cache_flush(domain, gfns);
-            let watched = (domain, gfns.start)..(domain, gfns.end);
-            let watched = self.iotlb.met.range(watched).map(|(&(_, gfn), _)| gfn);
-            let broken: Vec<u64> = watched
-                .filter(|&gfn| self.iommu_find(domain, gfn).is_none())
-                .collect();
-            for gfn in broken {
-                let met = self.iotlb.met.get_mut(&(domain, gfn));
-                met.into_iter().for_each(|met| met.was_cut_off = true);
-            }
+        }
+        // Xen's drivers flush the whole domain, whatever range and flags they are given.
+        let watched = self.iotlb.met.range((domain, 0)..=(domain, u64::MAX));
+        let broken: Vec<u64> = watched
+            .map(|(&(_, gfn), _)| gfn)
+            .filter(|&gfn| self.iommu_find(domain, gfn).is_none())
+            .collect();
+        for gfn in broken {
+            let met = self.iotlb.met.get_mut(&(domain, gfn));
+            met.into_iter().for_each(|met| met.was_cut_off = true);
         }
         if done && modified && !self.iotlb.reachable.is_empty() {
             let before = std::mem::take(&mut self.iotlb.reachable);

@@ -29,6 +29,7 @@ pub fn run(w: World, config: Config, ops: &[Op]) {
         pages: BTreeMap::new(),
         default_access: access::RWX,
         limit: config.gfn_limit(),
+        ipa_bits: config.ipa_bits,
         listens: false,
         required: false,
         crashes: 0,
