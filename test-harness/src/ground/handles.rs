@@ -2,7 +2,7 @@
 //! Names for domains and vCPUs: the fields of their C structures that tests and checkers read, and the
 //! few that the rest of Xen writes; and what gives a pointer to a function of Xen's that takes a reference.
 
-use xen_sys::{domain, p2m_domain, p2m_view, p2m_views, page_info, vcpu, Opaque};
+use xen_sys::{domain, p2m_domain, p2m_view, p2m_views, page_info, vcpu, vm_event_domain, Opaque};
 
 /// A domain of a [`World`](crate::World); valid as long as the world is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,6 +103,8 @@ impl Domain {
 
     write!(/// All views of the domain.
         set_views: *mut p2m_views = arch.p2m.views);
+    write!(/// `d->vm_event_monitor`.
+        set_monitor: *mut vm_event_domain = vm_event_monitor);
     write!(/// `domain_shutdown()` was called, or not.
         set_shutting_down: bool = is_shutting_down);
     write!(/// `domain_kill()` has begun, or not.

@@ -27,7 +27,8 @@ pub(crate) struct Devices {
     /// `printk_ratelimit()` says no.
     pub(crate) printk_limited: bool,
     pub(crate) monitor_requests: Vec<MonitorRequest>,
-    pub(crate) undef_injected: u32,
+    /// Of each the address of the registers, and the syndrome.
+    pub(crate) undef_injected: Vec<(usize, u64)>,
     /// Guests are 32-bit ones, to whom no external abort can be injected.
     pub(crate) guest_is_32_bit: bool,
     /// Guests are at EL0 when they trap, and else at EL1.

@@ -82,7 +82,7 @@ pub(crate) struct Domains {
     /// The structures of views, and of all views of a domain.
     pub(crate) views: Vec<*mut p2m_view>,
     pub(crate) all_views: Vec<*mut p2m_views>,
-    /// The ring structures that `vm_event_monitor` points to.
+    /// The ring structure of each domain, to which `vm_event_monitor` points as long as a monitor listens.
     pub(crate) rings: Vec<*mut vm_event_domain>,
 }
 
@@ -186,12 +186,12 @@ pub fn poison_p2m(p2m: &mut p2m_domain) {
 
 /// A `struct domain` as `alloc_domain_struct()` leaves it: all zeroes. DOMID_IO
 /// stays so.
-pub(crate) fn new_domain(id: u16, monitor: *mut vm_event_domain) -> Box<domain> {
+pub(crate) fn new_domain(id: u16) -> Box<domain> {
     Box::new(domain {
         domain_id: id,
         is_dying: 0,
         is_shutting_down: false,
-        vm_event_monitor: monitor,
+        vm_event_monitor: std::ptr::null_mut(),
         arch: arch_domain {
             p2m: new_p2m(),
             paging: paging_domain::default(),

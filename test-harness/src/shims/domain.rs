@@ -50,9 +50,11 @@ extern "C" fn xs_ioreq_mapcache_invalidate(d: *mut domain) {
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn xs_inject_undef_exception(_regs: *mut cpu_user_regs, _hsr: hsr) {
+extern "C" fn xs_inject_undef_exception(regs: *mut cpu_user_regs, hsr: hsr) {
     with(|m, cpu| {
-        m.devices.undef_injected += 1;
+        // SAFETY: a union of one number.
+        let syndrome = unsafe { hsr.bits };
+        m.devices.undef_injected.push((regs.addr(), syndrome));
         m.event(cpu, Event::InjectUndef);
     });
 }

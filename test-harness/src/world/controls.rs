@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! What a test may turn on the machine, and what it may read off.
 
+use std::ptr::{null_mut, without_provenance_mut};
 use std::time::Duration;
+
+use xen_sys::cpu_user_regs;
 
 use super::{attach, World};
 use crate::ground::abi::{access, errno};
@@ -186,11 +189,13 @@ impl World {
         });
     }
 
-    /// Turns a monitor's ring on or off.
+    /// A monitor is connected, or goes. A domain without one has no ring (`vm_event_disable()` frees it).
     pub fn monitor_listens(&self, d: Domain, listens: bool) {
         self.locked(|m| {
-            if let Some(record) = m.domains.by_address_mut(d.address()) {
+            let mut all = m.domains.domains.iter_mut().zip(&m.domains.rings);
+            if let Some((record, ring)) = all.find(|(record, _)| record.pointer == d.0) {
                 record.ring = listens;
+                d.set_monitor(if listens { *ring } else { null_mut() });
             }
         });
     }
@@ -226,7 +231,17 @@ impl World {
     /// Undefined instruction exceptions injected so far.
     #[must_use]
     pub fn undef_injected(&self) -> u32 {
-        self.locked(|m| m.devices.undef_injected)
+        self.locked(|m| m.devices.undef_injected.len() as u32)
+    }
+
+    /// Of each the registers that were named, and the syndrome.
+    #[must_use]
+    pub fn undef_arguments(&self) -> Vec<(*mut cpu_user_regs, u64)> {
+        self.locked(|m| {
+            let all = m.devices.undef_injected.iter();
+            all.map(|&(regs, syndrome)| (without_provenance_mut(regs), syndrome))
+                .collect()
+        })
     }
 
     /// Runs `body` in an interrupt of this CPU: one of a device, with interrupts on, or from another CPU,

@@ -118,7 +118,7 @@ impl World {
 
     fn make_domain(&self, id: u16, hardware: bool) -> Domain {
         let ring = Box::into_raw(Box::new(vm_event_domain::default()));
-        let pointer = Box::into_raw(new_domain(id, ring));
+        let pointer = Box::into_raw(new_domain(id));
         let state = &mut *self.machine.lock();
         state.domains.rings.push(ring);
         state.domains.domains.push(DomainRecord {
