@@ -11,6 +11,9 @@ use crate::sides::side::{Side, VCPUS};
 /// Number of the hardware domain, whose tables come from the heap.
 const HARDWARE: u64 = 2;
 
+/// A domain whose successor gets so many pages gets some itself, when it has given its own back.
+const REFILLED: u64 = 2;
+
 /// What `domain_relinquish_resources()` and `arch_domain_destroy()` do, with
 /// every continuation; then a new domain in the same place.
 pub(super) fn destroy(r: Request<'_>) -> Outcome {
@@ -30,6 +33,11 @@ pub(super) fn destroy(r: Request<'_>) -> Outcome {
     outcome.extend(prepared.through(side, || call!(f, p2m_teardown(ptr))));
     prepared.again(side);
     outcome.extend(prepared.through(side, || call!(f, p2m_teardown_allocation(ptr))));
+    if pool == REFILLED {
+        // A domctl may still name it, as long as somebody has one of its pages.
+        let rc = call!(f, arch_set_paging_mempool_size(ptr, 5 << 12));
+        outcome.push(("a pool for a dying domain", word(rc)));
+    }
     call!(f, p2m_final_teardown(ptr));
     // For a domain that never was.
     call!(f, p2m_final_teardown(ptr));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Questions to the p2m, which change no mapping.
 
-use std::ptr::null;
+use std::ptr::{null, null_mut};
 
 use test_harness::symbols::GuestHandle;
 
@@ -13,14 +13,21 @@ use crate::sides::exports::call;
 pub(super) fn get_entry(r: Request<'_>) -> Outcome {
     let [gfn, ..] = r.args();
     let (mut t, mut access, mut order, mut valid) = (99, 99, 99, true);
-    let mfn = r.side.read_locked(r.op.args[0], || {
-        call!(
+    let (mfn, alone) = r.side.read_locked(r.op.args[0], || {
+        let mfn = call!(
             r.exports(),
             p2m_get_entry(r.p2m(), gfn, &mut t, &mut access, &mut order, &mut valid)
-        )
+        );
+        // Who asks for the frame alone.
+        let alone = call!(
+            r.exports(),
+            p2m_get_entry(r.p2m(), gfn, null_mut(), null_mut(), null_mut(), null_mut())
+        );
+        (mfn, alone)
     });
     vec![
         ("mfn", mfn),
+        ("mfn alone", alone),
         ("type", t.into()),
         ("access", access.into()),
         ("order", order.into()),
@@ -33,7 +40,13 @@ pub(super) fn lookup(r: Request<'_>) -> Outcome {
     let mut t = 99;
     let mfn = call!(r.exports(), p2m_lookup(r.domain(), gfn, &mut t));
     let again = call!(r.exports(), gfn_to_mfn(r.domain(), gfn));
-    vec![("mfn", mfn), ("type", t.into()), ("gfn_to_mfn", again)]
+    let alone = call!(r.exports(), p2m_lookup(r.domain(), gfn, null_mut()));
+    vec![
+        ("mfn", mfn),
+        ("type", t.into()),
+        ("gfn_to_mfn", again),
+        ("mfn alone", alone),
+    ]
 }
 
 pub(super) fn page_from_gfn(r: Request<'_>) -> Outcome {
@@ -41,7 +54,13 @@ pub(super) fn page_from_gfn(r: Request<'_>) -> Outcome {
     let mut t = 99;
     let page = call!(r.exports(), p2m_get_page_from_gfn(r.domain(), gfn, &mut t));
     let (mfn, references) = r.side.page(page);
+    let alone = call!(
+        r.exports(),
+        p2m_get_page_from_gfn(r.domain(), gfn, null_mut())
+    );
+    let (alone, _) = r.side.page(alone);
     vec![
+        ("page alone", alone),
         ("page", mfn),
         ("references", references),
         ("type", t.into()),

@@ -119,7 +119,11 @@ impl Generator {
             11..=13 => (nr, self.mmio(nr), 3 + self.rng.below(3)),
             14 => self.foreign(nr, other),
             15..=16 => (nr, self.memory(other, nr), 8 + self.rng.below(2)),
-            17 => (nr, self.memory(d, nr), 10 + self.rng.below(2)),
+            // Of another domain's frames, as the grant table makes them, and of its own.
+            17 => {
+                let owner = self.rng.of(&[d, other]);
+                (nr, self.memory(owner, nr), 10 + self.rng.below(2))
+            }
             _ => (nr.min(4), self.memory(d, 1), 1),
         }
     }

@@ -136,6 +136,10 @@ impl Generator {
             16..=18 => Op::new(Kind::MapRegions, &[d, gfn, nr, mfn, t]),
             19..=21 => Op::new(Kind::MapMmio, &[d, gfn, nr, self.mmio(nr)]),
             22 => Op::new(Kind::MapDev, &[d, gfn, self.mmio(1)]),
+            // As libxl populates a guest, with gigabytes.
+            23 if !self.pages_only && self.rng.one_in(16) => {
+                Op::new(Kind::AddEntry, &[d, gfn & !(G1 - 1), ram(d), 18, 1])
+            }
             23..=27 => {
                 let order = self.order();
                 Op::new(Kind::AddEntry, &[d, gfn, mfn, order, t])
@@ -389,7 +393,9 @@ impl Generator {
             8..=23 => {
                 let bytes = self.rng.of(&[0, 4, 10, 40, 64, 64, 90]) << 12;
                 let odd = u64::from(self.rng.one_in(16));
-                Op::new(Kind::Pool, &[d.min(1), bytes + odd])
+                // A domctl may name any domain, and the hardware domain's tables are not from its pool.
+                let d = if self.rng.one_in(8) { d } else { d.min(1) };
+                Op::new(Kind::Pool, &[d, bytes + odd])
             }
             24 => Op::new(Kind::Vmids, &[]),
             25..=31 => {

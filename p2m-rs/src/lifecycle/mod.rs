@@ -240,7 +240,8 @@ pub(crate) unsafe fn final_teardown(cx: &mut Unlocked<'_>, unshared: UnsharedDom
     }
     debug_assert!(p2m.has_no_table_pages());
     // No preemption here, but neither are there many pages: `domain_kill` has emptied the pool, or
-    // the domain's creation failed, and there are those of `release::pages_for_creation`.
+    // the domain's creation failed, and there are those of `release::pages_for_creation`. (Or a
+    // toolstack has given the dying domain pages again: K5.)
     while allocation::teardown(domain) == Err(Errno::ERESTART) {}
     debug_assert!(domain.lock_pool().is_empty());
 
