@@ -86,13 +86,7 @@ impl<'v> Released<'v> {
     /// must not be foreign: foreign references are dropped page by page.
     pub(crate) fn add_parts(&mut self, part: Pte, count: u64) {
         debug_assert!(!part.is_foreign());
-        self.count += count;
-        if part.is_ram() {
-            self.any_ram = true;
-            if self.level == Level::L3 {
-                self.forget_xenheap_gfns(part.mfn(), count);
-            }
-        }
+        self.note_run(part.is_ram(), part.mfn(), count);
     }
 
     /// Adds a mapping without references.
@@ -115,11 +109,17 @@ impl<'v> Released<'v> {
     /// Adds a mapping, but keeps its references.
     #[inline]
     fn note(&mut self, leaf: &RemovedLeaf<'_>) {
-        self.count += leaf.count();
-        if leaf.is_ram() {
+        self.note_run(leaf.is_ram(), leaf.mfn(), leaf.count());
+    }
+
+    /// The same of `count` mappings, of `mfn` and the frames after it.
+    #[inline(never)]
+    fn note_run(&mut self, is_ram: bool, mfn: Mfn, count: u64) {
+        self.count += count;
+        if is_ram {
             self.any_ram = true;
             if self.level == Level::L3 {
-                self.forget_xenheap_gfns(leaf.mfn(), leaf.count());
+                self.forget_xenheap_gfns(mfn, count);
             }
         }
     }
@@ -139,12 +139,12 @@ impl<'v> Released<'v> {
         self.count += 1;
         self.any_ram |= leaf.is_ram();
         if self.any_ram && page.is_of_xen_heap() {
-            self.forget_xenheap_gfn(page);
+            self.forget_xenheap_gfns(leaf.mfn(), 1);
         }
     }
 
     /// Erases the recorded guest frame (M2P) of the pages of Xen's heap among `pages` pages
-    /// from `mfn` on.
+    /// from `mfn` on, which the domain owns.
     #[inline(never)]
     fn forget_xenheap_gfns(&self, mut mfn: Mfn, mut pages: u64) {
         while pages > 0 {
@@ -153,19 +153,11 @@ impl<'v> Released<'v> {
                 return;
             }
             mfn = mfn.add(skipped);
-            if let Some(page) = Page::of(mfn) {
-                self.forget_xenheap_gfn(page);
+            if let Some((page, domain)) = Page::of(mfn).zip(self.write.p2m().domain()) {
+                page.forget_xenheap_gfn(domain);
             }
             mfn = mfn.add(1);
             pages -= skipped + 1;
-        }
-    }
-
-    /// Erases the recorded guest frame of `page`, if the domain owns the page.
-    #[inline(never)]
-    fn forget_xenheap_gfn(&self, page: Page) {
-        if let Some(domain) = self.write.p2m().domain() {
-            page.forget_xenheap_gfn(domain);
         }
     }
 }
