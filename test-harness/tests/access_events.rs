@@ -37,7 +37,11 @@ fn scene(w: &World, a: u32) -> Domain {
     let d = guest(w, 0);
     let v = w.vcpu(d);
     assert_eq!(d.insert(GFN, 1, ram(0), p2mt::RAM_RW), 0);
+    // A neighbour is restricted, so that mem_access is in use with each of the accesses.
+    assert_eq!(d.insert(GFN + 1, 1, ram(0) + 2, p2mt::RAM_RW), 0);
+    assert_eq!(d.set_access(GFN + 1, 1, 0, access::N), 0);
     assert_eq!(d.set_access(GFN, 1, 0, a), 0);
+    assert!(d.mem_access_enabled());
     w.run(0, v);
     d
 }
@@ -149,12 +153,42 @@ fn the_event_says_what_is_known_of_the_virtual_address() {
 
 #[test]
 fn a_monitor_that_fails_crashes_the_domain() {
-    let w = plain();
-    let d = scene(&w, access::N);
-    w.monitor_listens(d, true);
-    w.monitor_answers(-1);
-    assert!(!w.mem_access_check(GPA, GLA, npfec { bits: READ }));
-    assert_eq!(w.fate(d).0, 1);
+    for (a, fault, _, violation) in faults() {
+        for is_in_view in [false, true] {
+            let w = plain();
+            let d = scene(&w, a);
+            if is_in_view {
+                judged_in_a_view(&w, d, a);
+            }
+            w.monitor_listens(d, true);
+            w.monitor_answers(-1);
+            let what = format!("access {a} fault {fault:#b}, in a view: {is_in_view}");
+            let handled = !w.mem_access_check(GPA, GLA, npfec { bits: fault });
+            assert_eq!(handled, violation, "{what}");
+            // Exactly where an event is sent to it.
+            let converts = a == access::RX2RW && fault & WRITE != 0;
+            let crashed = u32::from(violation && !converts);
+            assert_eq!(w.fate(d).0, crashed, "{what}");
+            w.check();
+        }
+    }
+}
+
+/// From now on a vCPU runs that is in a view, in which the page has that access; the host p2m does not
+/// restrict it.
+fn judged_in_a_view(w: &World, d: Domain, a: u32) {
+    assert_eq!(d.set_access(GFN, 1, 0, access::RWX), 0);
+    w.allow_views(d);
+    assert_eq!(d.use_views(true), 0);
+    let n = d.create_view(access::RWX).unwrap();
+    assert_eq!(d.set_access_in_view(n, GFN, a), 0);
+    let v = w.vcpu(d);
+    w.run(0, w.toolstack(0));
+    assert_eq!(v.switch_view(n), 0);
+    w.run(0, v);
+    // The guest has used the page, so that the view maps it.
+    assert!(d.resolve(GFN));
+    assert_eq!(d.access_in_view(n, GFN), (0, a));
 }
 
 #[test]

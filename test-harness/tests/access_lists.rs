@@ -106,8 +106,10 @@ impl Scene {
             pointer: std::ptr::without_provenance(gva as usize),
         };
         let (d, gfns, accesses) = (self.d.pointer(), array(gfns), array(accesses));
-        // SAFETY: the domain is alive; the arrays are addresses of a guest's.
-        let rc = unsafe { p2m_set_mem_access_multi(d, gfns, accesses, nr, start, mask, view) };
+        let rc = self.w.as_call("p2m_set_mem_access_multi", || {
+            // SAFETY: the domain is alive; the arrays are addresses of a guest's.
+            unsafe { p2m_set_mem_access_multi(d, gfns, accesses, nr, start, mask, view) }
+        });
         self.w.check();
         rc
     }

@@ -21,6 +21,10 @@ fn a_monitor_is_asked_whether_or_not_it_is_required() {
                 let v = w.vcpu(d);
                 assert_eq!(d.insert(4, 3, ram(0), p2mt::RAM_RW), 0);
                 assert_eq!(d.set_access(4, 3, 0, a), 0);
+                // Another page is restricted, so that mem_access is in use with each of them.
+                assert_eq!(d.insert(9, 1, ram(0) + 9, p2mt::RAM_RW), 0);
+                assert_eq!(d.set_access(9, 1, 0, access::N), 0);
+                assert!(d.mem_access_enabled());
                 d.set_access_required(required);
                 w.monitor_listens(d, listens);
                 w.run(0, v);

@@ -47,9 +47,20 @@ fn only_the_current_vcpus_addresses_are_looked_up() {
     assert!(v
         .page_from_gva(GVA, true)
         .is_some_and(|p| p.put() == ram(0)));
-    w.run(0, w.vcpu(d));
+    // The one that runs has another of the domain's pages at the same address.
+    let other = w.vcpu(d);
+    let entry = Stage1Entry {
+        gfn: GFN + 1,
+        writable: true,
+    };
+    w.stage1_map(other, GVA, entry);
+    assert_eq!(d.insert(GFN + 1, 1, ram(0) + 1, p2mt::RAM_RW), 0);
+    w.run(0, other);
     has_no_page(&w, d, v, GVA);
-    assert_eq!(w.references(ram(0)), 1);
+    assert_eq!(w.references_of(&[ram(0), ram(0) + 1]), [1, 1]);
+    assert!(other
+        .page_from_gva(GVA, true)
+        .is_some_and(|p| p.put() == ram(0) + 1));
 }
 
 #[test]

@@ -199,6 +199,7 @@ fn an_event_is_no_abort() {
             let bits = wants | OWN;
             assert!(w.permission_fault(GPA, GLA, npfec { bits }), "type {ty}");
             assert_eq!(w.monitor_requests().len(), 1, "type {ty}");
+            assert_eq!(w.aborts_injected(), [0; 0], "type {ty}");
         }
     }
 }

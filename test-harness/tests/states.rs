@@ -123,6 +123,7 @@ fn all_of_that_is_done_for_a_living_domain() {
 fn what_is_read_is_read_whatever_becomes_of_the_domain() {
     for state in [0, DYING, DEAD] {
         let (w, d, _) = scene();
+        d.creation_finished();
         d.set_dying_state(state);
         w.clear_events();
         assert_eq!(d.lookup(5), (Some(ram(0)), p2mt::RAM_RW));
@@ -130,7 +131,11 @@ fn what_is_read_is_read_whatever_becomes_of_the_domain() {
         assert_eq!((page.unwrap().put(), t), (ram(0) + M2 + 1, p2mt::RAM_RW));
         assert_eq!(d.access(5), (0, access::RWX));
         assert_eq!(d.cache_flush(0, u64::MAX).0, 0);
+        // The valid bits on the way to the page.
+        let valid = || [1, 2, 3].map(|level| w.entry(d, 5, level) & 1);
+        assert_eq!(valid(), [0, 1, 1], "state {state}");
         assert!(d.resolve(5));
+        assert_eq!(valid(), [1; 3], "state {state}");
     }
 }
 

@@ -91,7 +91,8 @@ fn played(act: Act, a: u32, listener: Listener, instruction: u32) -> Outcome {
         Act::CacheByVa => (may(R), W, false, CM),
         Act::InvalidateByVa => (may(W), W, false, CM),
         Act::AtThrough => (may(R), W, true, CM),
-        // It is a walk of stage 1 only: the page is never reached.
+        // It is a walk of stage 1 only: the page is never reached. The machine has no instruction to play,
+        // so this column's cells are compared with what is said here, and show nothing of the code.
         Act::AtToIt => (true, 0, false, 0),
         Act::CopyFrom | Act::CopyTo | Act::CopyThrough => (true, 0, false, 0),
     };
