@@ -5,8 +5,10 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)] // a test may stop on the spot
 
 mod common;
+use common::by_hand::xen;
 use common::{access, errno, guest, p2mt, plain, ram, world, G1, M2, SIZES};
 use test_harness::{Config, Event, Preempt, Stage1Entry, INVALID};
+use xen_sys as sys;
 
 /// Copies to a guest address ignored what the guest may write.
 #[test]
@@ -370,6 +372,22 @@ fn xsa_473_the_reference_to_a_foreign_page_is_taken_under_the_lock() {
 /// A foreign page whose owner is giving it up ended in an assertion.
 #[test]
 fn xsa_473_a_foreign_page_without_an_owner_is_no_page() {
+    let w = plain();
+    let d = guest(&w, 0);
+    let page = xen!(alloc_domheap_pages(std::ptr::null_mut(), 0, 0));
+    let mfn = xen!(xs_page_to_mfn(page));
+    w.take_references(mfn, 1);
+    assert_eq!(d.insert(5, 1, mfn, p2mt::FOREIGN_RW), 0);
+    assert_eq!(d.page_from_gfn(5), (None, p2mt::FOREIGN_RW));
+    assert_eq!(w.references(mfn), 1);
+    assert_eq!(d.remove(5, 1, mfn), 0);
+    assert_eq!(w.references(mfn), 0);
+    w.check();
+}
+
+/// Nor is it one if it has an owner, whose count of references is full.
+#[test]
+fn xsa_473_a_foreign_page_of_which_no_reference_can_be_had_is_no_page() {
     let w = plain();
     let (d, owner) = (guest(&w, 0), guest(&w, 1));
     assert_eq!(d.map_foreign(owner, 5, ram(1)), 0);

@@ -7,6 +7,9 @@ use common::{access, errno, guest, machines, p2mt, plain, ram, world, M2};
 use test_harness::symbols as c;
 use test_harness::{Config, Domain, World, INVALID};
 
+/// A frame that is no memory.
+const DEVICE: u64 = 0x9000;
+
 /// A call of an exported function.
 macro_rules! call {
     ($name:ident($($argument:expr),* $(,)?)) => {{
@@ -91,11 +94,30 @@ fn an_order_that_no_range_has_is_refused() {
             ));
             assert_eq!(rc, errno::EINVAL, "order {order}");
         }
-        for order in [52, 63, 64, u32::MAX] {
-            let rc = call!(guest_physmap_remove_page(d.pointer(), 0, ram(0), order));
-            assert!(rc < 0, "order {order}");
+        // A page of the domain's, no frame at all, and one of a device's.
+        for mfn in [ram(0), INVALID, DEVICE] {
+            for order in [52, 63, 64, u32::MAX] {
+                let rc = call!(guest_physmap_remove_page(d.pointer(), 0, mfn, order));
+                assert_eq!(rc, errno::EINVAL, "{mfn:#x}, order {order}");
+            }
         }
     });
+    // Where no page is mapped, none is compared with what the caller names.
+    for config in machines() {
+        let w = world(config);
+        let d = guest(&w, 0);
+        assert_eq!(d.insert(0, 3, DEVICE, p2mt::MMIO_DEV), 0);
+        let before = (w.dump(d), d.max_mapped(), d.mapping_stats());
+        for mfn in [ram(0), INVALID, DEVICE] {
+            for order in [52, 63, 64, u32::MAX] {
+                let rc = call!(guest_physmap_remove_page(d.pointer(), 0, mfn, order));
+                assert_eq!(rc, errno::EINVAL, "{mfn:#x}, order {order}");
+            }
+        }
+        let after = (w.dump(d), d.max_mapped(), d.mapping_stats());
+        assert_eq!(after, before, "{config:?}");
+        w.check();
+    }
 }
 
 #[test]

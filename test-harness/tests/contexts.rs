@@ -8,7 +8,7 @@ mod common;
 
 use common::{guest, p2mt, plain, ram, world};
 use test_harness::symbols as c;
-use test_harness::{Config, Event};
+use test_harness::{Config, Event, Register};
 
 /// A call of an exported function.
 macro_rules! call {
@@ -168,7 +168,16 @@ fn vmids_are_given_taken_back_and_started_anew() {
     call!(p2m_free_vmid(d.pointer()));
     assert_eq!(call!(p2m_alloc_vmid(other.pointer())), 0);
     assert_eq!((next.vmid(), other.vmid()), (1, 2));
+    // 0 is nobody's, and those of living domains stay theirs.
     call!(p2m_vmid_allocator_init());
+    let third = w.raw_domain(false);
+    assert_eq!(call!(p2m_alloc_vmid(third.pointer())), 0);
+    assert_eq!(third.vmid(), 3);
+    // Before Xen has set anything up, 0 is free.
+    p2m_rs::xen::globals::reset_for_test();
+    call!(p2m_vmid_allocator_init());
+    assert_eq!(call!(p2m_alloc_vmid(d.pointer())), 0);
+    assert_eq!(d.vmid(), 1);
 }
 
 /// The register's field has all sixteen bits.
@@ -276,18 +285,24 @@ fn with_the_speculation_erratum_no_half_switched_context_translates() {
     assert_eq!(empty >> 48, 0, "VMID 0");
     let d = guest(&w, 0);
     assert_eq!(d.insert(5, 1, ram(0), p2mt::RAM_RW), 0);
-    let v = w.vcpu(d);
-    w.run(0, v);
+    let other = guest(&w, 1);
+    w.run(0, w.vcpu(d));
+    w.run(1, w.vcpu(other));
     assert_eq!(w.registers(0).0, d.vttbr());
-    // A flush from another CPU: that VMID, but the empty root.
+    // A flush from the CPU of another guest: that VMID, but the empty root, and back.
     w.clear_events();
     w.on_cpu(1, || assert_eq!(d.remove(5, 1, ram(0)), 0));
-    let root = 0x0000_FFFF_FFFF_F000;
-    for (cpu, event) in w.events() {
-        if let Event::WriteRegister { value, .. } = event {
-            assert_eq!((cpu, value & root), (1, empty & root));
-        }
-    }
+    let written: Vec<_> = w
+        .events()
+        .into_iter()
+        .filter_map(|(cpu, event)| match event {
+            Event::WriteRegister { register, value } => Some((cpu, register, value)),
+            _ => None,
+        })
+        .collect();
+    let for_the_flush = u64::from(d.vmid()) << 48 | empty;
+    let expected = [for_the_flush, other.vttbr()].map(|value| (1, Register::Vttbr, value));
+    assert_eq!(written, expected);
     w.check();
 }
 

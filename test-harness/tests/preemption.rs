@@ -198,7 +198,7 @@ fn sizing_the_pool_stops_only_for_a_caller_that_wants_to_know() {
 
 #[test]
 fn the_pools_end_can_stop_at_any_page() {
-    both(
+    let checks = both(
         || {
             let w = plain();
             let d = w.domain(7);
@@ -208,6 +208,7 @@ fn the_pools_end_can_stop_at_any_page() {
         |_, d| d.teardown_pool() == 0,
         |w, d| (d.pool_pages(), w.heap_in_use()),
     );
+    assert_eq!(checks, 7);
 }
 
 #[test]

@@ -90,24 +90,10 @@ fn each_event_has_its_line() {
         ),
         (Event::TlbiVmidLocal { vmid: 3 }, "tlbi-vmid-local vmid=3"),
         (Event::TlbiAllLocal, "tlbi-all-local"),
-        (
-            Event::WriteRegister {
-                register: Register::Vttbr,
-                value: 0x1_0000_0000_0080,
-            },
-            "write-register register=vttbr value=0x1000000000080",
-        ),
         (Event::IrqSave, "irq-save"),
         (
             Event::IrqRestore { enabled: true },
             "irq-restore enabled=yes",
-        ),
-        (
-            Event::Lock {
-                lock: 0xff,
-                op: LockOp::WriteUnlock,
-            },
-            "lock lock=0xff op=write-unlock",
         ),
         (
             Event::Alloc {
@@ -144,13 +130,6 @@ fn each_event_has_its_line() {
             },
             "iommu-flush gfn=0x1 nr=2 flags=0x3 rc=-5",
         ),
-        (
-            Event::PreemptCheck {
-                check: PreemptCheck::General,
-                answer: false,
-            },
-            "preempt-check check=general answer=no",
-        ),
         (Event::DoSoftirq, "do-softirq"),
         (Event::PendingSoftirqs, "pending-softirqs"),
         (Event::GuestWalk { gva: 0x4000 }, "guest-walk gva=0x4000"),
@@ -173,6 +152,46 @@ fn each_event_has_its_line() {
     ];
     for (event, line) in &lines {
         assert_eq!(Line { cpu: 2, event }.to_string(), format!("2 {line}"));
+    }
+    let says = |event: &Event, line: String| {
+        assert_eq!(Line { cpu: 7, event }.to_string(), format!("7 {line}"));
+    };
+    for (register, name) in [
+        (Register::Vttbr, "vttbr"),
+        (Register::Vtcr, "vtcr"),
+        (Register::Hcr, "hcr"),
+        (Register::Sctlr, "sctlr"),
+    ] {
+        let value = 0x1_0000_0000_0080;
+        says(
+            &Event::WriteRegister { register, value },
+            format!("write-register register={name} value=0x1000000000080"),
+        );
+    }
+    for (op, name) in [
+        (LockOp::Read, "read"),
+        (LockOp::ReadUnlock, "read-unlock"),
+        (LockOp::Write, "write"),
+        (LockOp::WriteUnlock, "write-unlock"),
+        (LockOp::Spin, "spin"),
+        (LockOp::SpinUnlock, "spin-unlock"),
+    ] {
+        says(
+            &Event::Lock { lock: 0xff, op },
+            format!("lock lock=0xff op={name}"),
+        );
+    }
+    for (check, name) in [
+        (PreemptCheck::Softirq, "softirq"),
+        (PreemptCheck::Hypercall, "hypercall"),
+        (PreemptCheck::General, "general"),
+    ] {
+        for (answer, word) in [(false, "no"), (true, "yes")] {
+            says(
+                &Event::PreemptCheck { check, answer },
+                format!("preempt-check check={name} answer={word}"),
+            );
+        }
     }
 }
 
