@@ -42,8 +42,8 @@ pub(crate) struct Cpu {
     pub(crate) leaving: usize,
     /// Walks of the guest's translation may be in flight.
     pub(crate) walks: bool,
-    /// The last translation by both stages failed, and was done without the lock.
-    pub(crate) failed_unlocked: bool,
+    /// The address of the last translation by both stages, if it failed, and was done without the lock.
+    pub(crate) failed_unlocked: Option<u64>,
     /// A translation by stage 1 alone failed, which proves nothing, and nothing has answered since.
     pub(crate) stage1_unanswered: bool,
     /// An ISB has come after the last lock that was taken or released.

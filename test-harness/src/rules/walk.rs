@@ -23,7 +23,13 @@ impl State {
     /// Before a translation by both stages. Under the lock it says what the tables say. Without
     /// it the tables must be the host p2m's, the answer may be an old one, and a failure, which
     /// an entry in the middle of break-before-make may be the reason of, is no answer.
-    pub(crate) fn translation_begins(&mut self, cpu: usize) -> Trust {
+    pub(crate) fn translation_begins(&mut self, cpu: usize, va: u64) -> Trust {
+        if self.cpus.cpus[cpu]
+            .failed_unlocked
+            .is_some_and(|failed| failed != va)
+        {
+            self.check_not_given_up(cpu, "the translation of another address");
+        }
         let current = self.domains.vcpu(self.cpus.cpus[cpu].current);
         let domain = current.and_then(|v| self.domains.by_address(v.domain));
         let lock = domain.map(|d| d.lock_address());
@@ -43,16 +49,17 @@ impl State {
     }
 
     /// After it.
-    pub(crate) fn translation_ends(&mut self, cpu: usize, trust: Trust, failed: bool) {
-        self.cpus.cpus[cpu].failed_unlocked = failed && trust == Trust::Success;
+    pub(crate) fn translation_ends(&mut self, cpu: usize, va: u64, trust: Trust, failed: bool) {
+        let is_no_answer = failed && trust == Trust::Success;
+        self.cpus.cpus[cpu].failed_unlocked = is_no_answer.then_some(va);
     }
 
-    /// What comes after a translation that failed without the lock, other than another one. (In an
+    /// What comes after a translation that failed without the lock, other than another one of that address. (In an
     /// interrupt no lock can be taken, and no answer is one.)
     pub(crate) fn check_not_given_up(&mut self, cpu: usize, what: &str) {
         let c = &mut self.cpus.cpus[cpu];
         let is_interrupt = c.in_irq || c.in_ipi;
-        if std::mem::take(&mut c.failed_unlocked) && !is_interrupt {
+        if c.failed_unlocked.take().is_some() && !is_interrupt {
             self.broken(
                 "L4",
                 format!(
@@ -72,7 +79,7 @@ impl State {
         let is_locked = domain.is_some_and(|d| self.locks.holds(d.lock_address(), cpu));
         let c = &mut self.cpus.cpus[cpu];
         // What it says of stage 2 is not relied on.
-        c.failed_unlocked = false;
+        c.failed_unlocked = None;
         c.stage1_unanswered = failed && !(is_locked && c.synchronized);
     }
 

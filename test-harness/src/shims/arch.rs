@@ -319,9 +319,9 @@ fn translate(
 }
 
 fn both_stages(va: vaddr_t, flags: c_uint) -> Option<u64> {
-    let trust = with(State::translation_begins);
+    let trust = with(|m, cpu| m.translation_begins(cpu, va));
     let translated = translate(va, flags, State::at_stage12);
-    with(|m, cpu| m.translation_ends(cpu, trust, translated.is_none()));
+    with(|m, cpu| m.translation_ends(cpu, va, trust, translated.is_none()));
     translated
 }
 
