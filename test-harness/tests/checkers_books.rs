@@ -134,7 +134,7 @@ fn r6_the_m2p_is_written_with_a_reference() {
 }
 
 #[test]
-fn r6_or_by_its_living_owners_p2m() {
+fn r6_or_under_the_p2m_lock_of_the_living_domain_that_owns_the_page() {
     let w = plain();
     let (d, other) = (guest(&w, 0), guest(&w, 1));
     w.xenheap(ram(9), 1, d);

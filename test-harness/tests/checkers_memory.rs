@@ -251,6 +251,13 @@ fn a_caller_that_was_refused_gives_back_what_no_mapping_owns_and_nothing_else() 
     w.give_back_references(frame, 3);
     assert_eq!(w.references_of(&[frame, frame + 1, frame + 2]), [1, 2, 1]);
     w.check();
+    // Of two that are too many it brought one.
+    w.take_references(frame, 1);
+    w.take_references(frame, 1);
+    w.give_back_references(frame, 1);
+    assert_eq!(w.references(frame), 2);
+    assert_eq!(w.violations()[0].rule, "R1");
+    xen!(put_page(xen!(xs_mfn_to_page(frame))));
     // A reference too few is not made good, and one of another frame stays.
     xen!(put_page(xen!(xs_mfn_to_page(frame + 1))));
     w.take_references(frame + 4, 1);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Pages that are mapped, and unmapped.
 
+use std::ptr::null_mut;
+
 use test_harness::abi::{access, p2mt};
 
 use super::outcome::{word, Outcome};
@@ -47,10 +49,14 @@ fn with_references(
         world.take_references(mfn, nr);
     }
     let rc = map();
+    let mut outcome = returned(rc);
     if owns && rc != 0 {
+        // Compared as they are, before.
+        let left = (mfn..mfn + nr).map(|frame| world.references(frame)).sum();
+        outcome.push(("references", left));
         world.give_back_references(mfn, nr);
     }
-    returned(rc)
+    outcome
 }
 
 pub(super) fn insert(r: Request<'_>) -> Outcome {
@@ -92,6 +98,35 @@ pub(super) fn clear_entry(r: Request<'_>) -> Outcome {
             p2m_set_entry(r.p2m(), gfn, nr, u64::MAX, p2mt::INVALID, access::RWX)
         )
     }))
+}
+
+/// Several calls under a lock that the caller holds: a flush that one owes is the next one's, or the unlock's.
+pub(super) fn move_entry(r: Request<'_>) -> Outcome {
+    let [gfn, to, ..] = r.args();
+    let set = |gfn, mfn, t| {
+        call!(
+            r.exports(),
+            p2m_set_entry(r.p2m(), gfn, 1, mfn, t, access::RWX)
+        )
+    };
+    r.write_locked(|| {
+        let mut t = 99;
+        let (no_access, no_order, no_bit) = (null_mut(), null_mut(), null_mut());
+        let mfn = call!(
+            r.exports(),
+            p2m_get_entry(r.p2m(), gfn, &mut t, no_access, no_order, no_bit)
+        );
+        let removed = set(gfn, u64::MAX, p2mt::INVALID);
+        // The reference that a foreign mapping owned has gone with it.
+        let is_moved = removed == 0 && mfn != u64::MAX && !p2mt::is_foreign(t);
+        let rc = if is_moved { set(to, mfn, t) } else { 0 };
+        vec![
+            ("mfn", mfn),
+            ("type", t.into()),
+            ("removed", word(removed)),
+            ("return", word(rc)),
+        ]
+    })
 }
 
 pub(super) fn add_entry(r: Request<'_>) -> Outcome {

@@ -37,6 +37,7 @@ pub(crate) fn step(r: Request<'_>) -> Outcome {
         Kind::MapDev => mapping::map_dev(r),
         Kind::AddEntry => mapping::add_entry(r),
         Kind::SetEntry => mapping::set_entry(r),
+        Kind::MoveEntry => mapping::move_entry(r),
         Kind::ClearEntry => mapping::clear_entry(r),
         Kind::Sparse => mapping::sparse(r),
         Kind::Foreign => mapping::foreign(r),

@@ -43,6 +43,8 @@ pub(crate) fn of(side: &Side, op: &Op) -> Option<Reach> {
         | Kind::Preempt
         // May come round to frame 0.
         | Kind::Sparse
+        // In two places.
+        | Kind::MoveEntry
         | Kind::Relinquish
         | Kind::Destroy
         | Kind::Vmids => return None,

@@ -43,7 +43,7 @@ pub fn episode(machine: Machine, seed: u64, episode: u64) -> Vec<Op> {
             u64::from(!g.rng.one_in(4)),
             pool,
             // Each page of each block is followed then, and the episode takes up to fifty times as long.
-            g.rng.one_in(256).into(),
+            g.rng.one_in(128).into(),
             g.rng.one_in(2).into(),
         ],
     )];
@@ -144,7 +144,8 @@ impl Generator {
                 let order = self.order();
                 Op::new(Kind::AddEntry, &[d, gfn, mfn, order, t])
             }
-            28..=30 => {
+            28 => Op::new(Kind::MoveEntry, &[d, self.gfn(), gfn]),
+            29..=30 => {
                 let access = self.set_access_value(accesses());
                 Op::new(Kind::SetEntry, &[d, gfn, nr, mfn, t, access])
             }

@@ -50,6 +50,8 @@ operations! {
     SetEntry "set_entry" ["d", "gfn", "nr", "mfn", "type", "access"];
     /// `p2m_set_entry` with INVALID_MFN.
     ClearEntry "clear_entry" ["d", "gfn", "nr"];
+    /// Under one write lock: `p2m_get_entry`, `p2m_set_entry` with INVALID_MFN, and `p2m_set_entry` elsewhere.
+    MoveEntry "move_entry" ["d", "gfn", "to"];
     /// One page in each of many 2 MiB regions.
     Sparse "sparse" ["d", "gfn", "count", "mfn"];
     /// `set_foreign_p2m_entry`.

@@ -113,7 +113,8 @@ pub fn reset_for_test() {
 }
 
 /// Whether the MMU translates the frame's address. The root may have entries for more than the IPA space (a level-0
-/// table is one for 48 bits, whatever `p2m_ipa_bits` is), and VTCR_EL2.T0SZ refuses the rest.
+/// table has entries for 48 bits, one of level 1 for 39, whatever `p2m_ipa_bits` is), and VTCR_EL2.T0SZ refuses the
+/// rest.
 pub(crate) fn is_translated(gfn: Gfn) -> bool {
     gfn.raw() >> (p2m_ipa_bits().load(Relaxed) - PAGE_SHIFT) == 0
 }

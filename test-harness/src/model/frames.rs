@@ -227,7 +227,7 @@ impl Frames {
 
     /// The last reference to a frame is gone: it is nobody's. But a page of Xen's heap is not freed by that, and
     /// stays its owner's (`free_domheap_pages`).
-    pub(crate) fn is_given_up(&mut self, mfn: Mfn) {
+    pub(crate) fn last_reference_goes(&mut self, mfn: Mfn) {
         if self.xenheap(mfn).is_none() {
             self.frame(mfn).owner = None;
         }

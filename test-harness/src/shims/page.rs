@@ -367,7 +367,7 @@ extern "C" fn put_page(page: *mut page_info) {
         }
         frame.refs -= 1;
         if frame.refs == 0 {
-            m.frames.is_given_up(mfn);
+            m.frames.last_reference_goes(mfn);
             m.must_be_in_alloc_context(cpu, "put_page() of the last reference");
         }
     });

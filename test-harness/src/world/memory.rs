@@ -72,7 +72,7 @@ impl World {
             frame.refs -= 1;
             frame.released = true;
             if frame.refs == 0 {
-                m.frames.is_given_up(mfn);
+                m.frames.last_reference_goes(mfn);
             }
         });
     }

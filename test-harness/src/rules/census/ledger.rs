@@ -72,7 +72,7 @@ impl State {
     }
 
     /// What a caller does that brought a reference to each of these frames, and was told that they were not all
-    /// mapped: it drops those that no mapping owns.
+    /// mapped: it drops those that no mapping owns, and no more than it brought.
     pub(crate) fn give_back(&mut self, mfns: &Range<Mfn>) {
         let mut owning = Owning::default();
         for i in 0..self.domains.domains.len() {
@@ -84,9 +84,9 @@ impl State {
             let frame = self.frames.frame(mfn);
             let expected = expected(owned.get(&mfn), frame.released);
             if u64::from(frame.refs) > expected {
-                frame.refs = expected as u32;
+                frame.refs -= 1;
                 if frame.refs == 0 {
-                    self.frames.is_given_up(mfn);
+                    self.frames.last_reference_goes(mfn);
                 }
             }
         }
