@@ -82,7 +82,11 @@ pub(crate) fn resolve(cx: &mut Unlocked<'_>, p2m: &P2m, gfn: Gfn) -> bool {
 #[inline(always)]
 fn resolve_in_host(cx: &mut Unlocked<'_>, p2m: &P2m, gfn: Gfn) -> bool {
     let seen = as_hardware_sees(&p2m.read(cx), gfn).ok();
-    seen.unwrap_or_else(|| validate(&p2m.write(cx), gfn)) && is_translated(gfn)
+    let is_mapped = match seen {
+        Some(is_mapped) => is_mapped,
+        None => validate(&p2m.write(cx), gfn),
+    };
+    is_mapped && is_translated(gfn)
 }
 
 /// The view that the current vCPU is in, if it is one of this p2m.
