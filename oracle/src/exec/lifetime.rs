@@ -11,7 +11,7 @@ use crate::sides::side::{Side, VCPUS};
 /// Number of the hardware domain, whose tables come from the heap.
 const HARDWARE: u64 = 2;
 
-/// A domain whose successor gets so many pages gets some itself, when it has given its own back.
+/// Where the next domain gets a pool of so many pages, the dying one is given a pool again after its teardown.
 const REFILLED: u64 = 2;
 
 /// What `domain_relinquish_resources()` and `arch_domain_destroy()` do, with

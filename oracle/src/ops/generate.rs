@@ -42,7 +42,7 @@ pub fn episode(machine: Machine, seed: u64, episode: u64) -> Vec<Op> {
             g.rng.one_in(4).into(),
             u64::from(!g.rng.one_in(4)),
             pool,
-            // Each page of each block is followed then, and the episode takes up to fifty times as long.
+            // Whether what the IOMMU is told is followed, page by page: that takes up to fifty times as long.
             g.rng.one_in(128).into(),
             g.rng.one_in(2).into(),
         ],
