@@ -524,22 +524,33 @@ fn p6_a_device_meets_what_was_mapped_or_what_will_be() {
         xen!(xs_iommu_iotlb_flush(d.pointer(), 5, 1, flags));
     };
     // One after the other, each with its break and its flushes.
+    let replaced = |word: u64| {
+        store(page, 0);
+        d.flush();
+        told(sys::XS_IOMMU_FLUSHF_modified);
+        store(page, word);
+        told(sys::XS_IOMMU_FLUSHF_added);
+    };
     let becomes = |words: &[u64]| {
         broken(&w, || {
-            d.write_locked(|| {
-                for &word in words {
-                    store(page, 0);
-                    d.flush();
-                    told(sys::XS_IOMMU_FLUSHF_modified);
-                    store(page, word);
-                    told(sys::XS_IOMMU_FLUSHF_added);
-                }
-            });
+            d.write_locked(|| words.iter().for_each(|&word| replaced(word)));
         })
     };
     let other = word + 0x1000;
     assert_eq!(becomes(&[other]), [""; 0]);
     assert_eq!(becomes(&[word + 0x2000, word]), ["P6"]);
+    // Two calls under one lock, each of which changes the page.
+    let two_calls = || {
+        broken(&w, || {
+            d.write_locked(|| {
+                for word in [word + 0x2000, word] {
+                    replaced(word);
+                    w.call_is_over(d);
+                }
+            });
+        })
+    };
+    assert_eq!(two_calls(), [""; 0]);
     // Refused in between: for other rights, and for nothing at all.
     let read_only = word & !test_harness::pte::WRITE;
     assert_eq!(becomes(&[read_only]), ["P6"]);

@@ -104,10 +104,12 @@ pub(super) fn clear_entry(r: Request<'_>) -> Outcome {
 pub(super) fn move_entry(r: Request<'_>) -> Outcome {
     let [gfn, to, ..] = r.args();
     let set = |gfn, mfn, t| {
-        call!(
+        let rc = call!(
             r.exports(),
             p2m_set_entry(r.p2m(), gfn, 1, mfn, t, access::RWX)
-        )
+        );
+        r.side.world.call_is_over(r.side.d(r.op.args[0]));
+        rc
     };
     r.write_locked(|| {
         let mut t = 99;

@@ -82,6 +82,15 @@ impl World {
         body()
     }
 
+    /// A call has returned and its caller keeps the write lock: what devices have met and been told of is looked at
+    /// as when the lock is dropped (rules P4 and P6), so that the next call's changes are judged on their own.
+    pub fn call_is_over(&self, d: Domain) {
+        self.locked(|m| {
+            m.check_told(d.pointer().addr());
+            m.check_met(d.pointer().addr());
+        });
+    }
+
     /// The most table entries, and the most pages, that a function which can be
     /// preempted went through between two looks.
     #[must_use]
