@@ -21,7 +21,7 @@
 //! parts are there. And what is mapped in the end is within its reach: no valid bit is
 //! clear.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use super::tlb::PERMISSIONS;
@@ -153,6 +153,8 @@ pub(crate) struct Iotlb {
     pub(crate) untold: BTreeMap<(usize, u64), Option<u64>>,
     /// By the same, what devices have met.
     pub(crate) met: BTreeMap<(usize, u64), Met>,
+    /// Those of `met` where nothing is mapped, and the IOTLB was not flushed since.
+    pub(crate) unmapped: BTreeSet<(usize, u64)>,
     /// Large leaves that are gone, the oldest first.
     pub(crate) large: Vec<Large>,
     /// How many frames were out of reach for a moment although their mapping stays.

@@ -71,7 +71,6 @@ impl State {
                 self.note_large(table.domain, old, table.level, first);
             }
             for gfn in changed.iter().flat_map(some_of) {
-                let is = self.iommu_find(table.domain, gfn);
                 if !self.iotlb.met.contains_key(&(table.domain, gfn)) {
                     let below = || self.walk_from(old, table.level, gfn);
                     let before = self.found_large(table.domain, gfn);
@@ -84,9 +83,8 @@ impl State {
                     };
                     self.iotlb.met.insert((table.domain, gfn), met);
                 }
-                let met = self.iotlb.met.get_mut(&(table.domain, gfn));
-                met.into_iter().for_each(|met| met.since.push(is));
             }
+            self.meet_again(table.domain, &changed);
         }
         for gfn in changed.into_iter().flatten() {
             let key = (table.domain, gfn);
@@ -95,6 +93,33 @@ impl State {
                 let was = seen.then(below).flatten().map(|found| found.page);
                 self.iotlb.untold.insert(key, was);
             }
+        }
+    }
+
+    /// What devices come to now at the frames of `changed` that they have met.
+    fn meet_again(&mut self, domain: usize, changed: &[Range<u64>]) {
+        let met = |gfns: &Range<u64>| {
+            self.iotlb
+                .met
+                .range((domain, gfns.start)..(domain, gfns.end))
+        };
+        let mut met: Vec<u64> = changed
+            .iter()
+            .flat_map(met)
+            .map(|(&(_, gfn), _)| gfn)
+            .collect();
+        // What was mapped and what is may be the same frames.
+        met.sort_unstable();
+        met.dedup();
+        for gfn in met {
+            let is = self.iommu_find(domain, gfn);
+            if is.is_none() {
+                self.iotlb.unmapped.insert((domain, gfn));
+            } else {
+                self.iotlb.unmapped.remove(&(domain, gfn));
+            }
+            let met = self.iotlb.met.get_mut(&(domain, gfn));
+            met.into_iter().for_each(|met| met.since.push(is));
         }
     }
 
@@ -227,13 +252,12 @@ impl State {
             self.iotlb_cache_flush(domain, gfns);
         }
         // Xen's drivers flush the whole domain, whatever range and flags they are given.
-        let watched = self.iotlb.met.range((domain, 0)..=(domain, u64::MAX));
-        let broken: Vec<u64> = watched
-            .map(|(&(_, gfn), _)| gfn)
-            .filter(|&gfn| self.iommu_find(domain, gfn).is_none())
-            .collect();
-        for gfn in broken {
-            let met = self.iotlb.met.get_mut(&(domain, gfn));
+        let mut unmapped = self.iotlb.unmapped.split_off(&(domain, 0));
+        self.iotlb
+            .unmapped
+            .append(&mut unmapped.split_off(&(domain + 1, 0)));
+        for key in unmapped {
+            let met = self.iotlb.met.get_mut(&key);
             met.into_iter().for_each(|met| met.was_cut_off = true);
         }
         if done && modified && !self.iotlb.reachable.is_empty() {
@@ -278,6 +302,7 @@ impl State {
         let mut mine = met.split_off(&(domain, 0));
         met.append(&mut mine.split_off(&(domain + 1, 0)));
         self.iotlb.met = met;
+        self.iotlb.unmapped.retain(|&(of, _)| of != domain);
         self.iotlb.large.retain(|large| large.domain != domain);
         if self.is_gone(domain) {
             return;
