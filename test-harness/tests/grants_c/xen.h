@@ -13,6 +13,8 @@
 #define GNTMAP_readonly (1U << 2)
 
 typedef unsigned long gfn_t, mfn_t;
+#define gfn_x(gfn) (gfn)
+#define _mfn(n) (n)
 #define INVALID_MFN (~0UL)
 
 /* asm/p2m.h, public/memory.h */
@@ -20,6 +22,8 @@ typedef unsigned int p2m_type_t, p2m_access_t;
 enum { p2m_invalid = 0, p2m_grant_map_rw = 8, p2m_grant_map_ro = 9,
        p2m_iommu_map_rw = 10 };
 enum { p2m_access_rwx = 7 };
+
+#define p2m_is_any_ram(t) ((1U << (t)) & ANY_RAM)
 
 struct domain;
 struct p2m_domain {
