@@ -150,6 +150,31 @@ fn with_an_empty_pool_the_pages_before_have_the_access() {
     }
 }
 
+/// Each call looks at a part of the tables, and all of them together at all.
+#[test]
+fn an_enomem_is_final_after_a_call_for_each_64_pages_of_the_pool_and_two() {
+    const TABLES: u64 = 500;
+    for empty in [None, Some(3), Some(TABLES / 2), Some(TABLES - 7)] {
+        let w = plain();
+        let d = w.domain(TABLES + 1);
+        w.ram(ram(0), G1 << 4, d);
+        assert_eq!(d.insert(GFN, M2, ram(0), p2mt::RAM_RW), 0);
+        // One page in each, at its very end.
+        let at = |n: u64| GFN + (n + 2) * M2 - 1;
+        for n in 0..TABLES {
+            assert_eq!(d.insert(at(n), 1, ram(0) + at(n), p2mt::RAM_RW), 0);
+        }
+        assert_eq!(w.free_pool_pages(d), 0);
+        if let Some(n) = empty {
+            assert_eq!(d.remove(at(n), 1, ram(0) + at(n)), 0);
+        }
+        let calls = (TABLES + 1) / 64 + 2;
+        let rc = (0..calls).map(|_| d.set_access(GFN, 1, 0, access::R));
+        let last = rc.skip_while(|&rc| rc != 0).next();
+        assert_eq!(last, empty.map(|_| 0), "{empty:?}");
+    }
+}
+
 #[test]
 fn what_others_map_of_the_guest_goes_past_a_restriction() {
     let w = plain();
