@@ -169,9 +169,8 @@ fn an_enomem_is_final_after_a_call_for_each_64_pages_of_the_pool_and_two() {
             assert_eq!(d.remove(at(n), 1, ram(0) + at(n)), 0);
         }
         let calls = (TABLES + 1) / 64 + 2;
-        let rc = (0..calls).map(|_| d.set_access(GFN, 1, 0, access::R));
-        let last = rc.skip_while(|&rc| rc != 0).next();
-        assert_eq!(last, empty.map(|_| 0), "{empty:?}");
+        let mut rcs = (0..calls).map(|_| d.set_access(GFN, 1, 0, access::R));
+        assert_eq!(rcs.any(|rc| rc == 0), empty.is_some(), "{empty:?}");
     }
 }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Views of a guest's memory: what is copied, what is forgotten, and what an adversary tries. Tests
 //! that begin with a letter and a number are named after the list of abuses in docs/altp2m.md.
+
+#![cfg(config_altp2m)]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)] // a test may stop on the spot
 
 mod common;

@@ -2,6 +2,7 @@
 //! `p2m_set_mem_access()` of a range of pages in a view: which pages it sets, and where it goes on
 //! after it was preempted. Lists of pages are in access_lists.rs.
 
+#![cfg(config_altp2m)]
 mod common;
 
 use common::views::Viewed;

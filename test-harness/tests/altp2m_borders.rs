@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Views where blocks end: pages of blocks that are shown elsewhere, the window (the range from a
 //! view's lowest source to its highest), and the end of the address space.
+
+#![cfg(config_altp2m)]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)] // a test may stop on the spot
 
 mod common;

@@ -7,6 +7,8 @@
 //! the guest's tables, as the host maps them, allow the access, and the page is RAM of the
 //! domain's own that is not read-only if it is to be written. What the view says plays no part, and
 //! nothing that the view says changes.
+
+#![cfg(config_altp2m)]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)] // a test may stop on the spot
 
 mod common;

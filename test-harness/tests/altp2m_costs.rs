@@ -3,6 +3,8 @@
 //! that docs/altp2m.md says so. As in costs.rs, the numbers are exact and worked out by hand.
 //!
 //! A machine with a level-0 root, no IOMMU, no TLB invalidation by range.
+
+#![cfg(config_altp2m)]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)] // a test may stop on the spot
 
 mod common;

@@ -2,6 +2,8 @@
 //! The end of a domain, or of a view, while vCPUs are in views: while a CPU still has the view's
 //! tables loaded, while a vCPU was told another view and has not run since, and while answers and
 //! faults are on their way.
+
+#![cfg(config_altp2m)]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)] // a test may stop on the spot
 
 mod common;

@@ -2,6 +2,7 @@
 //! What a change does to a view it does to the frames concerned, whichever way they came into the
 //! view, and to no others.
 
+#![cfg(config_altp2m)]
 mod common;
 
 use common::views::{ipa, Viewed};

@@ -4,6 +4,8 @@
 //! Most of it is one comparison: what becomes of an access with a restriction in a view is what
 //! becomes of it with that restriction in the host p2m and a vCPU in no view, and what the other
 //! tables of the domain say plays no part in it and stays as it is.
+
+#![cfg(config_altp2m)]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)] // a test may stop on the spot
 
 mod common;

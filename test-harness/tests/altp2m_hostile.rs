@@ -2,6 +2,8 @@
 //! What a guest in a view tries against the rest of the machine: its own TLB maintenance, set/way
 //! operations, numbers of views, and work for Xen. The names are those of the list in
 //! docs/altp2m.md.
+
+#![cfg(config_altp2m)]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)] // a test may stop on the spot
 
 mod common;

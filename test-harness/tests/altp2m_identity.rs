@@ -5,6 +5,8 @@
 //! same IOTLB flushes. `common/identity.rs` has the operations, and says what is left out.
 //!
 //! `XEN_P2M_IDENTITY_OPS` sets the number of operations of all machines together.
+
+#![cfg(config_altp2m)]
 #![allow(clippy::unwrap_used)] // a test may stop on the spot
 
 mod common;

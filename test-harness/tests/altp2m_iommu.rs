@@ -3,6 +3,8 @@
 //! the host p2m maps; an IOMMU is told what changes in the host p2m, and nothing of what changes in
 //! views; and where an IOMMU reads memory past the caches, the entries of the host p2m are cleaned,
 //! and those of views are not.
+
+#![cfg(config_altp2m)]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)] // a test may stop on the spot
 
 mod common;

@@ -3,6 +3,8 @@
 //! block, whether the view's block is split or the host's, and what is left of a copied block once the
 //! host changes one page of it.
 //! Where blocks and the address space end is tested in altp2m_borders.rs.
+
+#![cfg(config_altp2m)]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)] // a test may stop on the spot
 
 mod common;

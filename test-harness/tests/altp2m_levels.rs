@@ -2,6 +2,8 @@
 //! Faults in a view, by where the walk ends and by what is mapped there: a translation fault at each
 //! level copies, and is no event; a refusal by a leaf of each size is judged by that leaf; and what is
 //! copied has the rights that its type and the view's default allow.
+
+#![cfg(config_altp2m)]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)] // a test may stop on the spot
 
 mod common;

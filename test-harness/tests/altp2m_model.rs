@@ -4,6 +4,8 @@
 //! read is compared.
 //!
 //! `PROPTEST_CASES` sets the number of sequences.
+
+#![cfg(config_altp2m)]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)] // a test may stop on the spot
 
 mod common;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! A pool that has no page left, in a domain with views (A10): what views have merely copied gives
 //! way to whatever needs a table, and what was set in a view never does.
+
+#![cfg(config_altp2m)]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)] // a test may stop on the spot
 
 mod common;

@@ -2,6 +2,7 @@
 //! Which tables of views give way once the pool is empty (A10): those of each view in its turn, and empty
 //! ones of each level. What gives way at all is in `altp2m_pool.rs`.
 
+#![cfg(config_altp2m)]
 mod common;
 
 use common::views::{ipa, Viewed};

@@ -2,6 +2,8 @@
 //! A call on views that is refused changes nothing. Each call is made with each of its errors; each
 //! word of the tables of the host p2m and of all views, and all else that a call could change, is
 //! compared before and after.
+
+#![cfg(config_altp2m)]
 #![allow(clippy::unwrap_used)] // a test may stop on the spot
 
 mod common;

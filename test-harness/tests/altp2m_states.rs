@@ -2,6 +2,8 @@
 //! What becomes of a domain's views, by the calls of altp2m.c: whether the domain uses any, which
 //! vCPUs may enter them, and their end. Tests that begin with a letter and a number are named
 //! after the list of abuses in docs/altp2m.md.
+
+#![cfg(config_altp2m)]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)] // a test may stop on the spot
 
 mod common;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! The machine's rules for views, each broken once by hand.
 
+#![cfg(config_altp2m)]
+
 mod common;
 
 use common::by_hand::{broken, slot, store, xen};

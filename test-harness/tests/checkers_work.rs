@@ -2,6 +2,8 @@
 //! The machine's rules for bounded work and for VMIDs, each broken once by
 //! hand; and how near the p2m comes to the bounds.
 
+// Views have locks and steps of their own.
+#![cfg(config_altp2m)]
 #![allow(clippy::cast_possible_truncation)] // numbers of the ABI
 
 mod common;

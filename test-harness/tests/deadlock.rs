@@ -180,6 +180,7 @@ fn an_interrupt_takes_no_lock_for_the_stack_of_a_guest() {
 }
 
 /// The debug key that prints a guest's stack may come while the guest is in a view.
+#[cfg(config_altp2m)]
 #[test]
 fn an_interrupt_takes_no_lock_for_the_stack_of_a_guest_in_a_view() {
     for of_device in [false, true] {

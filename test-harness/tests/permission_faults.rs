@@ -7,9 +7,10 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)] // a test may stop on the spot
 
 mod common;
-use common::{access, guest, p2mt, plain, ram};
-use test_harness::{Domain, World};
-use xen_sys::npfec;
+use common::{access, guest, p2mt, plain, ram, world};
+use test_harness::config::XEN_4_20;
+use test_harness::{Config, Domain, World};
+use xen_sys::{npfec, Facts};
 
 const GFN: u64 = 0x1000;
 const GPA: u64 = GFN << 12 | 0x123;
@@ -124,6 +125,35 @@ fn what_the_type_forbids_ends_in_an_abort_and_nothing_else_does() {
                 assert_eq!(w.monitor_requests(), [], "{what}");
                 assert_eq!(w.fate(d).0, 0, "{what}");
             }
+        }
+    }
+}
+
+/// Arm's default: no function of mem_access is there to be asked.
+#[test]
+fn in_a_xen_without_mem_access_the_type_alone_decides() {
+    for (ty, writable, executable) in TYPES {
+        for (wants, bits) in [READ, WRITE, FETCH]
+            .map(|wants| (wants, wants | OWN))
+            .into_iter()
+            .chain([(READ, READ | WALK)])
+        {
+            let w = world(Config {
+                release: Facts {
+                    mem_access: false,
+                    ..XEN_4_20
+                },
+                ..Config::default()
+            });
+            let _d = scene(&w, ty);
+            let by_walker = bits & WALK == WALK;
+            let allowed = allows(writable, executable, wants);
+            let expected = if allowed && !(by_walker && ty == p2mt::MMIO_DEV) {
+                End::Through(0)
+            } else {
+                End::Abort(1)
+            };
+            assert_eq!(does(&w, bits, wants), expected, "type {ty}, {bits:#b}");
         }
     }
 }

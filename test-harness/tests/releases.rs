@@ -159,6 +159,30 @@ fn the_default_access_is_one_above_the_last_access_of_the_release() {
     }
 }
 
+/// The same for views, of which each is made with a default access of its own.
+#[cfg(config_altp2m)]
+#[test]
+fn a_view_may_be_made_with_the_default_access_of_the_host_in_each_release() {
+    for (release, default) in [(XEN_4_17, 10), (XEN_4_18, 10), (XEN_4_20, 11)] {
+        let w = of(release);
+        let d = guest(&w, 0);
+        assert_eq!(d.insert(0, 4, ram(0), p2mt::RAM_RW), 0);
+        assert_eq!(d.set_access(u64::MAX, 1, 0, access::RX), 0);
+        w.allow_views(d);
+        assert_eq!(d.use_views(true), 0);
+        let n = d.create_view(default).unwrap();
+        assert_eq!(d.access_in_view(n, 0), (0, access::RX), "{release:?}");
+        let other = d.create_view(access::R).unwrap();
+        assert_eq!(d.set_access_in_view(other, 0, default), 0);
+        assert_eq!(d.access_in_view(other, 0), (0, access::RX), "{release:?}");
+        let einval = i64::from(errno::EINVAL);
+        assert_eq!(d.set_access_in_view(other, 1, default + 1), einval);
+        assert_eq!(d.access_in_view(other, 1), (0, access::R));
+        assert_eq!(d.create_view(default + 1), Err(errno::EINVAL));
+        w.check();
+    }
+}
+
 #[test]
 fn an_access_that_the_release_does_not_have_is_refused() {
     for release in RELEASES {

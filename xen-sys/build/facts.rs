@@ -292,11 +292,9 @@ impl Facts {
     pub(crate) fn constants(&self) -> String {
         let is = |cfg: &str| self.has(cfg);
         format!(
-            "/// mem_access.c's functions are part of the image.\n\
-             pub const MEM_ACCESS: bool = {};\n\
-             /// The tree's.\n\
-             const FACTS: Facts = Facts {{ creation_maps: {}, root_is_cleared_apart: {}, r_pw: {}, \
-             set_access_multi: {} }};\n",
+            "/// The tree's.\n\
+             const FACTS: Facts = Facts {{ mem_access: {}, creation_maps: {}, \
+             root_is_cleared_apart: {}, r_pw: {}, set_access_multi: {} }};\n",
             is(MEM_ACCESS),
             is("teardown_bool"),
             is("declared_p2m_clear_root_pages"),

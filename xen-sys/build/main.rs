@@ -15,7 +15,8 @@
 //! clang's view of the headers: types and values; functions), `gcc_layout.rs` (the compiler's
 //! own view of the fields that Rust touches; `layout.rs` asserts that both agree), `facts.rs`
 //! (what differs between releases of Xen, [`facts`]) and `libxen_helpers.a`.
-//! For any other target nothing is done: the mock is plain Rust.
+//! For any other target nothing is built: the mock is plain Rust. There, `XEN_P2M_HOST_WITHOUT` may name
+//! an option that the host tests are to do without (`ALTP2M`), since the hypervisor's code is another one then.
 //!
 //! What the crates that depend on this one have to compile for this tree they read as cfgs
 //! from `DEP_XEN_CFG`, and all that there can be from `DEP_XEN_CFG_KNOWN`: the forms of
@@ -36,6 +37,9 @@ use bindings::Bindings;
 use compiler::Compiler;
 use facts::Facts;
 
+/// The variable that says what the host's code is to do without.
+const HOST_WITHOUT: &str = "XEN_P2M_HOST_WITHOUT";
+
 fn main() {
     println!("cargo:rerun-if-changed=build");
     println!("cargo:rerun-if-changed=helpers.c");
@@ -49,21 +53,22 @@ fn main() {
         "XEN_P2M_CC",
         "XEN_P2M_AR",
         "XEN_P2M_CFLAGS",
+        HOST_WITHOUT,
     ] {
         println!("cargo:rerun-if-env-changed={name}");
     }
     let known = facts::all_cfgs().join(" ");
-    let cfgs = if env::var("CARGO_CFG_TARGET_OS").as_deref() == Ok("none") {
-        match bind_tree() {
-            Ok(facts) => facts.cfgs().join(" "),
-            Err(message) => {
-                eprintln!("xen-sys: {message}");
-                std::process::exit(1);
-            }
-        }
+    let found = if env::var("CARGO_CFG_TARGET_OS").as_deref() == Ok("none") {
+        bind_tree().map(|facts| facts.cfgs())
     } else {
-        // On the host there is every form of every prototype, and mem_access.
-        known.clone()
+        host_cfgs()
+    };
+    let cfgs = match found {
+        Ok(cfgs) => cfgs.join(" "),
+        Err(message) => {
+            eprintln!("xen-sys: {message}");
+            std::process::exit(1);
+        }
     };
     println!("cargo:rustc-check-cfg=cfg({})", rwlock::IN_LINE);
     for own in [facts::MEM_ACCESS, facts::ALTP2M] {
@@ -74,6 +79,22 @@ fn main() {
     }
     println!("cargo:cfg={cfgs}");
     println!("cargo:cfg_known={known}");
+}
+
+/// What there is on the host: every form of every prototype, and every option but the one that the environment
+/// leaves out.
+fn host_cfgs() -> Result<Vec<&'static str>, String> {
+    let mut cfgs = facts::all_cfgs();
+    match env::var(HOST_WITHOUT).unwrap_or_default().as_str() {
+        "" => {}
+        "ALTP2M" => cfgs.retain(|&cfg| cfg != facts::ALTP2M),
+        other => {
+            return Err(format!(
+                "{HOST_WITHOUT} is {other:?}: only ALTP2M can be left out"
+            ))
+        }
+    }
+    Ok(cfgs)
 }
 
 /// Everything that depends on the Xen tree; returns what was found out about it.

@@ -9,6 +9,8 @@
 /// What is so in one release.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Facts {
+    /// mem_access.c's functions are part of the image. Without (Arm's default) nothing may call them.
+    pub mem_access: bool,
     /// `domain_create()` maps pages (the GICv2's CPU interface), and may fail after that: so
     /// `p2m_init()` puts pages into the pool, `p2m_final_teardown()` frees the tables that are
     /// there, and `p2m_teardown()` is told whether it may be preempted. Up to 4.17
@@ -39,7 +41,3 @@ pub fn facts() -> Facts {
 
 #[cfg(target_os = "none")]
 include!(concat!(env!("OUT_DIR"), "/facts.rs"));
-
-/// There is everything on the host.
-#[cfg(not(target_os = "none"))]
-pub const MEM_ACCESS: bool = true;

@@ -109,6 +109,7 @@ fn release() -> Facts {
     // Each frame number that is made up asks for the machine's limits.
     static RELEASE: OnceLock<Facts> = OnceLock::new();
     *RELEASE.get_or_init(|| Facts {
+        mem_access: true,
         creation_maps: facts::hold("teardown_bool"),
         root_is_cleared_apart: facts::hold("declared_p2m_clear_root_pages"),
         r_pw: facts::hold("access_r_pw"),

@@ -12,6 +12,7 @@ use crate::xen::console;
 use crate::xen::cpu;
 use crate::xen::domain::Domain;
 use crate::xen::page::{Page, PageRef};
+use crate::xen::release::has_mem_access;
 use crate::xen::vcpu::Vcpu;
 
 /// What the guest's own tables say of an address.
@@ -80,7 +81,7 @@ pub fn mem_access_check_and_get_page(
     flags: Gv2mFlags,
     vcpu: &Vcpu,
 ) -> Option<PageRef> {
-    if !sys::facts::MEM_ACCESS {
+    if !has_mem_access() {
         return None;
     }
     // SAFETY: no p2m lock is held.
@@ -93,7 +94,7 @@ pub fn mem_access_check_and_get_page(
 /// lifted the restriction (`p2m_mem_access_check`, which answers the other way round). Reached
 /// through its C symbol, as above.
 pub fn mem_access_check(_cx: &mut Unlocked<'_>, ipa: Ipa, gva: Gva, npfec: sys::npfec) -> bool {
-    if !sys::facts::MEM_ACCESS {
+    if !has_mem_access() {
         return false;
     }
     // SAFETY: no p2m lock is held.

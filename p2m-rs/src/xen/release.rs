@@ -31,6 +31,12 @@ pub(crate) fn teardown_clears_root() -> bool {
     !facts().root_is_cleared_apart || final_teardown_frees_tables()
 }
 
+/// Whether mem_access is part of the hypervisor. Not a release's but a configuration's, and without it there are
+/// no functions of it to call.
+pub(crate) fn has_mem_access() -> bool {
+    facts().mem_access
+}
+
 /// Whether `p2m_set_mem_access_multi` does what it says. The C of every release answers
 /// -EOPNOTSUPP.
 pub fn has_set_access_multi() -> bool {

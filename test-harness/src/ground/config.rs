@@ -7,6 +7,7 @@ use xen_sys::Facts;
 
 /// Xen 4.17.
 pub const XEN_4_17: Facts = Facts {
+    mem_access: true,
     creation_maps: true,
     root_is_cleared_apart: false,
     r_pw: false,

@@ -24,6 +24,8 @@ pub(crate) struct Devices {
     pub(crate) iommu_failures: u64,
     /// The error that `monitor_traps()` answers; else what Xen's does.
     pub(crate) monitor_rc: i32,
+    /// The monitor goes away once `vm_event_check_ring()` has answered.
+    pub(crate) monitor_leaves: bool,
     /// `printk_ratelimit()` says no.
     pub(crate) printk_limited: bool,
     pub(crate) monitor_requests: Vec<MonitorRequest>,

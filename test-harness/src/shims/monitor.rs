@@ -18,8 +18,15 @@ use crate::rules::State;
 #[unsafe(no_mangle)]
 extern "C" fn vm_event_check_ring(ved: *mut vm_event_domain) -> bool {
     with(|m, _| {
-        let listens = m.domains.rings.iter().position(|r| r.addr() == ved.addr());
-        listens.is_some_and(|i| m.domains.domains[i].ring)
+        let asked = m.domains.rings.iter().position(|r| r.addr() == ved.addr());
+        let Some(domain) = asked.map(|i| &mut m.domains.domains[i]) else {
+            return false;
+        };
+        let listens = domain.ring;
+        if std::mem::take(&mut m.devices.monitor_leaves) {
+            domain.ring = false;
+        }
+        listens
     })
 }
 

@@ -125,6 +125,11 @@ impl World {
         self.locked(|m| m.devices.printk_limited = limited);
     }
 
+    /// The monitor goes away once Xen has asked whether there is one.
+    pub fn monitor_leaves_once_asked(&self) {
+        self.locked(|m| m.devices.monitor_leaves = true);
+    }
+
     /// The error that `monitor_traps()` answers from now on; 0 for none, and then
     /// it answers as Xen's does.
     pub fn monitor_answers(&self, rc: i32) {

@@ -5,6 +5,7 @@
 //!
 //! The C compiler is the one that links Rust programs: `cc`.
 
+#![cfg(config_altp2m)]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -15,6 +15,7 @@ mod copies;
 mod explorer;
 mod scenes;
 mod stage;
+#[cfg(config_altp2m)]
 mod views;
 
 use explorer::{explore, Search};
@@ -122,6 +123,7 @@ fn one_refused_write_and_one_replacement_agree_in_every_schedule() {
 }
 
 /// All schedules of two CPUs of which one runs a vCPU in a view.
+#[cfg(config_altp2m)]
 macro_rules! in_a_view {
     ($($name:ident: $scene:ident;)*) => { $(
         #[test]
@@ -131,6 +133,7 @@ macro_rules! in_a_view {
     )* };
 }
 
+#[cfg(config_altp2m)]
 in_a_view! {
     a_view_never_copies_what_is_unmapped: fill_and_unmap;
     a_view_copies_what_was_mapped_or_what_will_be: fill_and_replace;
@@ -170,6 +173,10 @@ scenes! {
     scenes::foreign_pages => four_cpus_share_a_page, long_four_cpus_share_a_page;
     scenes::pool => four_cpus_use_one_pool, long_four_cpus_use_one_pool;
     scenes::births_and_deaths => domains_come_and_go, long_domains_come_and_go;
+}
+
+#[cfg(config_altp2m)]
+scenes! {
     views::views => four_cpus_use_two_views, long_four_cpus_use_two_views;
     views::traps_in_a_view => three_vcpus_of_a_view_trap, long_three_vcpus_of_a_view_trap;
 }

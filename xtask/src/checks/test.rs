@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Every check of the project, in the order of what is quick to fail.
 
+use std::ffi::OsStr;
 use std::process::{Command, Stdio};
 
 use anyhow::Result;
@@ -35,11 +36,11 @@ const HOST_OPS: u64 = 10_000_000;
 /// Operations of the short comparison inside Xen, and of all CPUs at once.
 const XEN_OPS: u64 = 20_000;
 
-/// What `target/` grows to, in MiB, and a little more: 9 GiB where Debian's own Rust is tried in two releases.
-const ROOM: u64 = 10 * 1024;
+/// What `target/` grows to, in MiB, and a little more: 10 GiB where Debian's own Rust is tried in two releases.
+const ROOM: u64 = 11 * 1024;
 
 /// The same of what needs no Xen.
-const ROOM_OF_HOST: u64 = 4 * 1024;
+const ROOM_OF_HOST: u64 = 5 * 1024;
 
 /// Runs the checks and prints the table; true when all passed.
 pub(crate) fn run(paths: &Paths, progress: Progress, args: &TestArgs) -> bool {
@@ -57,8 +58,9 @@ pub(crate) fn run(paths: &Paths, progress: Progress, args: &TestArgs) -> bool {
         ("lints", lints(cargo_version())),
         ("host tests", vec!["test", "--workspace"]),
     ] {
-        rows.add([cargo(paths, progress, name, &args)]);
+        rows.add([cargo(paths, progress, name, &args, &[])]);
     }
+    rows.add([without_views(paths, progress)]);
     rows.add(dependencies::run(paths, progress));
     if !args.host {
         let (xen, judged) = on_the_image(paths, progress);
@@ -118,12 +120,37 @@ fn cargo_version() -> Option<Version> {
     Version::find_in(&command::output(Command::new(program).arg("--version")).ok()?)
 }
 
+/// The host tests with the code of Arm's default, where there are no views: it asks less, flushes in another way,
+/// and takes other branches. It is built beside the other.
+fn without_views(paths: &Paths, progress: Progress) -> Row {
+    let target = paths.target().join("without-altp2m");
+    cargo(
+        paths,
+        progress,
+        "host tests without views",
+        &["test", "--package", "test-harness"],
+        &[
+            ("XEN_P2M_HOST_WITHOUT", "ALTP2M".as_ref()),
+            ("CARGO_TARGET_DIR", target.as_os_str()),
+            // What fails there is looked at in a build by hand; this one is smaller by half.
+            ("CARGO_PROFILE_DEV_DEBUG", "none".as_ref()),
+        ],
+    )
+}
+
 /// Runs the same cargo that runs this tool; its output goes to the terminal.
-fn cargo(paths: &Paths, progress: Progress, name: &str, args: &[&str]) -> Row {
+fn cargo(
+    paths: &Paths,
+    progress: Progress,
+    name: &str,
+    args: &[&str],
+    environment: &[(&str, &OsStr)],
+) -> Row {
     let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut cargo = Command::new(program);
     cargo
         .args(args)
+        .envs(environment.iter().copied())
         .current_dir(paths.root())
         .stdin(Stdio::null());
     let shown = command::shown(&cargo);
