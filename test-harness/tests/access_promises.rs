@@ -150,6 +150,27 @@ fn with_an_empty_pool_the_pages_before_have_the_access() {
     }
 }
 
+#[test]
+fn what_has_become_a_block_again_needs_a_page_of_the_pool_the_next_time() {
+    let w = plain();
+    let d = with(&w, M2);
+    assert_eq!(d.set_access(GFN, 64, 0, access::R), 0);
+    assert_eq!(d.set_access(GFN, 64, 0, access::RWX), 0);
+    assert!(w.free_pool_pages(d) > 0);
+    // The guest takes what is left, for pages that are far apart.
+    for at in (1..).map(|n| GFN + n * M2) {
+        if w.free_pool_pages(d) == 0 {
+            break;
+        }
+        assert_eq!(d.insert(at, 1, ram(0) + at % G1, p2mt::RAM_RW), 0);
+    }
+    assert_eq!(d.set_access(GFN, 64, 0, access::R), errno::ENOMEM.into());
+    assert_eq!(d.access(GFN), (0, access::RWX));
+    assert_eq!(d.set_pool(w.mempool_size(d) / 4096 + 1), 0);
+    assert_eq!(d.set_access(GFN, 64, 0, access::R), 0);
+    assert_eq!(d.access(GFN + 63), (0, access::R));
+}
+
 /// Each call looks at a part of the tables, and all of them together at all.
 #[test]
 fn an_enomem_is_final_after_a_call_for_each_64_pages_of_the_pool_and_two() {
