@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Passes on with what the host's code is built (`xen-sys/build/main.rs`): there are no tests of views where there
-//! are no views.
+//! Passes on the cfgs that the host's code is built with (`xen-sys/build/main.rs`): where there are no views, there
+//! are no tests of views.
 
 fn main() {
     for cfg in cfgs("DEP_XEN_CFG_KNOWN") {

@@ -551,6 +551,25 @@ fn p6_a_device_meets_what_was_mapped_or_what_will_be() {
         })
     };
     assert_eq!(two_calls(), [""; 0]);
+    // What one call does is judged at its end, though the lock is kept.
+    let one_call = |change: &dyn Fn()| {
+        broken(&w, || {
+            d.write_locked(|| {
+                change();
+                w.call_is_over(d);
+                replaced(word);
+            });
+        })
+    };
+    assert_eq!(
+        one_call(&|| [word + 0x2000, word].into_iter().for_each(replaced)),
+        ["P6"]
+    );
+    let untold = || {
+        store(page, 0);
+        d.flush();
+    };
+    assert_eq!(one_call(&untold), ["P4"]);
     // Refused in between: for other rights, and for nothing at all.
     let read_only = word & !test_harness::pte::WRITE;
     assert_eq!(becomes(&[read_only]), ["P6"]);

@@ -145,15 +145,24 @@ fn in_a_xen_without_mem_access_the_type_alone_decides() {
                 },
                 ..Config::default()
             });
-            let _d = scene(&w, ty);
+            let d = scene(&w, ty);
             let by_walker = bits & WALK == WALK;
             let allowed = allows(writable, executable, wants);
-            let expected = if allowed && !(by_walker && ty == p2mt::MMIO_DEV) {
-                End::Through(0)
-            } else {
+            let allowed = allowed && !(by_walker && ty == p2mt::MMIO_DEV);
+            let ends = |through| if allowed { through } else { End::Abort(1) };
+            let what = format!("type {ty}, {bits:#b}");
+            assert_eq!(does(&w, bits, wants), ends(End::Through(0)), "{what}");
+            // Nobody could restrict the page there. If it is, nobody is asked.
+            assert_eq!(d.set_access(GFN, 1, 0, access::N), 0);
+            w.monitor_listens(d, true);
+            let writes_table = by_walker && !writable;
+            let ends = if writes_table {
                 End::Abort(1)
+            } else {
+                ends(End::Spins)
             };
-            assert_eq!(does(&w, bits, wants), expected, "type {ty}, {bits:#b}");
+            assert_eq!(does(&w, bits, wants), ends, "{what}");
+            assert_eq!(w.monitor_requests(), [], "{what}");
         }
     }
 }

@@ -19,6 +19,13 @@ macro_rules! call {
     }};
 }
 
+/// Whole files of tests are left out where there are no views: only where that was asked for.
+#[test]
+fn there_are_views_unless_they_were_left_out() {
+    let left_out = option_env!("XEN_P2M_HOST_WITHOUT") == Some("ALTP2M");
+    assert_eq!(cfg!(config_altp2m), !left_out);
+}
+
 #[test]
 fn relinquishing_a_domain_that_is_not_dying_is_a_bug() {
     let w = plain();

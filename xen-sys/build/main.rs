@@ -16,7 +16,7 @@
 //! own view of the fields that Rust touches; `layout.rs` asserts that both agree), `facts.rs`
 //! (what differs between releases of Xen, [`facts`]) and `libxen_helpers.a`.
 //! For any other target nothing is built: the mock is plain Rust. There, `XEN_P2M_HOST_WITHOUT` may name
-//! an option that the host tests are to do without (`ALTP2M`), since the hypervisor's code is another one then.
+//! an option that the host tests are to do without (`ALTP2M`), since the p2m's code differs without it.
 //!
 //! What the crates that depend on this one have to compile for this tree they read as cfgs
 //! from `DEP_XEN_CFG`, and all that there can be from `DEP_XEN_CFG_KNOWN`: the forms of

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What the C of one release of Xen does otherwise than that of another, where the
-//! prototypes do not say it.
+//! What the C of one release or configuration of Xen does otherwise than that of another, where
+//! the prototypes do not say it.
 //!
 //! In the hypervisor the build script has asked the tree's headers (`build/facts.rs`), and
 //! these are constants. On the host each machine of the test harness stands for the release
 //! that it is told to, so that one build of the tests has all of them.
 
-/// What is so in one release.
+/// What is so in one of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Facts {
     /// mem_access.c's functions are part of the image. Without (Arm's default) nothing may call them.

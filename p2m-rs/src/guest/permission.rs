@@ -27,10 +27,11 @@
 //! Only the type decides between the last two. What mem_access forbids is no reason for an
 //! abort, even where it was forbidden only after mem_access was asked: the guest tries again,
 //! faults again, and then there is an event. And a type that forbids the access *now* is reason
-//! enough, even where it was another page that was refused: the next try would be refused too. (By the
-//! guest's own tables, if another of its vCPUs has just put a read-only grant at that address and maps it so:
-//! then the abort comes in place of a stage-1 fault. AT could tell the two apart. But where AT has no answer,
-//! in tables that a monitor restricts or for rights that EL0 has and EL1 has not, the guest would fault for ever.)
+//! enough, even where it was another page that was refused: the next try would be refused too.
+//! (It may be the guest's own tables that would refuse it: if another of its vCPUs has just mapped a
+//! read-only grant at that address, and for reading only. The abort then comes in place of a stage-1 fault.
+//! AT could tell the two apart. But where AT has no answer, in tables that a monitor restricts or for rights
+//! that EL0 has and EL1 has not, the guest would fault for ever.)
 //!
 //! **Cache maintenance by address** says in its syndrome that it wrote (ISS.WnR is 1 if ISS.CM is;
 //! DDI 0487K, D19.2.37). From EL0 (DC and IC by VA) it needs the permission to read. The C takes

@@ -32,7 +32,8 @@ pub(crate) fn teardown_clears_root() -> bool {
 }
 
 /// Whether mem_access is part of the hypervisor. Not a release's but a configuration's, and without it there are
-/// no functions of it to call.
+/// no functions of it to call: the linker would miss them, if this were not known where it is asked.
+#[inline(always)]
 pub(crate) fn has_mem_access() -> bool {
     facts().mem_access
 }

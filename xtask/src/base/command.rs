@@ -12,7 +12,8 @@ use anyhow::{bail, Context, Result};
 const TAIL: usize = 15;
 
 /// What the outer `cargo xtask` sets for its own use, and which would lead another cargo, rustc or
-/// make astray (a rustup shim's choice of toolchain, its library path, a job server).
+/// make astray (a rustup shim's choice of toolchain, its library path, a job server, what host tests are to do
+/// without).
 const OUTER: &[&str] = &[
     "CARGO",
     "CARGO_ENCODED_RUSTFLAGS",
@@ -33,6 +34,7 @@ const OUTER: &[&str] = &[
     "RUSTFLAGS",
     "RUSTUP_TOOLCHAIN",
     "RUST_RECURSION_COUNT",
+    "XEN_P2M_HOST_WITHOUT",
 ];
 
 /// A command without the outer cargo's environment, without input, speaking plain English.
