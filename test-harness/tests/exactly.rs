@@ -142,6 +142,19 @@ fn a_page_is_given_for_the_types_that_are_memory() {
     let _ = owner;
 }
 
+/// Nobody can map it so. If it is, debug builds stop.
+#[cfg(not(debug_assertions))]
+#[test]
+fn a_domains_own_page_that_is_mapped_as_foreign_is_not_given_out() {
+    let w = plain();
+    let d = guest(&w, 0);
+    w.take_references(ram(0), 1);
+    assert_eq!(d.insert(5, 1, ram(0), p2mt::FOREIGN_RW), 0);
+    let before = w.references(ram(0));
+    assert!(d.page_from_gfn(5).0.is_none());
+    assert_eq!(w.references(ram(0)), before);
+}
+
 /// Other bits of HCR_EL2 are Xen's, from its early boot.
 #[test]
 fn turning_stage_2_on_leaves_the_rest_of_hcr_el2() {

@@ -101,6 +101,46 @@ fn instructions(file: &str) -> BTreeMap<String, String> {
     found
 }
 
+/// What helpers.h calls `XS_x` is Xen's `x`, so that the name that the code reads is the number that it gets: the
+/// host's constants are the mock's own. The others are put together, or have a name that Xen's are not alike in.
+#[test]
+fn a_constant_has_the_name_that_xen_gives_it() {
+    let path = format!("{}/../xen-sys/helpers.h", env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read_to_string(path).unwrap();
+    let lists = text.split("enum xs_const").skip(1);
+    let lists = lists.map(|list| list.split_once('{').unwrap().1.split_once('}').unwrap().0);
+    let code = |list: &str| {
+        let lines = list.lines().filter(|line| !line.starts_with('#'));
+        lines.collect::<Vec<_>>().join(" ")
+    };
+    let all = lists.map(code).collect::<Vec<_>>().join(",");
+    let constants: BTreeMap<String, String> = all
+        .split(',')
+        .filter_map(|constant| constant.split_once('='))
+        .map(|(ours, xens)| {
+            let words: Vec<&str> = xens.split_whitespace().collect();
+            (ours.trim().to_owned(), words.join(" "))
+        })
+        .collect();
+    assert_eq!(all.matches("XS_").count(), constants.len());
+    assert!(constants.len() > 25, "{constants:?}");
+    let others = [
+        ("XS_SCTLR_M_C", "SCTLR_Axx_ELx_C | SCTLR_Axx_ELx_M"),
+        ("XS_CDF_iommu", "XEN_DOMCTL_CDF_iommu"),
+        ("XS_QR_BIAS", "_QR_BIAS"),
+        ("XS_QW_WMASK", "_QW_WMASK"),
+        (
+            "XS_VTCR_BASE",
+            "VTCR_RES1 | VTCR_SH0_IS | VTCR_ORGN0_WBWA | VTCR_IRGN0_WBWA | VTCR_TG0_4K",
+        ),
+    ];
+    for (ours, xens) in constants {
+        let other = others.iter().find(|(name, _)| *name == ours);
+        let expected = other.map_or(ours.strip_prefix("XS_").unwrap(), |(_, xens)| xens);
+        assert_eq!(xens, expected, "{ours}");
+    }
+}
+
 #[test]
 fn the_instructions_are_these() {
     const OPTIONS: &str = "options(nostack, preserves_flags)";

@@ -51,6 +51,9 @@ same_value! {
 
     PAGE_SHIFT => XS_PAGE_SHIFT;
 
+    // As `gva_to_ipa` has them: one that reads has no bit set.
+    1 => XS_GV2M_WRITE;
+
     // Bits of registers, as the Arm ARM numbers them. helpers.h puts some of them together, and no guest
     // on an emulated machine would show that one was left out. First RES1, and for the walks of stage 2:
     // inner shareable, and outer and inner write-back, write-allocate. (TG0 is 0 for 4 KiB.)

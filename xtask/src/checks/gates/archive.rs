@@ -95,7 +95,7 @@ impl Archive {
     pub(super) fn no_fp_register(&self) -> Result<Result<String, String>> {
         let shown = image::binutil("objdump", &["-d", "--no-show-raw-insn"], &self.path)?;
         let mut count = 0;
-        for (name, lines) in members(&shown).filter(|(name, _)| is_rust(name)) {
+        for (name, lines) in members(&shown).filter(|(name, _)| is_rust(name) || is_helpers(name)) {
             for line in lines {
                 let Some(instruction) = instruction(line) else {
                     continue;
