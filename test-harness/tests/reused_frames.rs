@@ -6,8 +6,8 @@
 
 mod common;
 
-use common::{guest, p2mt, plain, ram, M2};
-use test_harness::{Domain, World, INVALID};
+use common::{count, guest, p2mt, plain, ram, M2};
+use test_harness::{Domain, Event, World, INVALID};
 
 /// Where the new owner sees its page.
 const SEEN_AT: u64 = 0x7777;
@@ -65,12 +65,15 @@ fn a_living_domains_own_page_that_was_given_up_is_forgotten_where_it_was_mapped_
         w.owner_frees(ram(9));
         w.set_xenheap_gfn(ram(9), 5);
         assert_eq!(d.insert(5, 1, ram(9), p2mt::RAM_RW), 0);
+        w.clear_events();
         unmap(d);
         assert_eq!(
             w.xenheap_gfn(ram(9)),
             Some(INVALID),
             "can be mapped once more"
         );
+        // Between what says that it is a page of the heap, and what says that the domain lives.
+        assert_eq!(count(&w, |event| *event == Event::DmbIshld), 1);
         assert_eq!(w.references(ram(9)), 0);
         w.check();
     }

@@ -58,6 +58,7 @@ fn each_event_has_its_line() {
         (Event::DsbIshst, "dsb-ishst"),
         (Event::DsbIsh, "dsb-ish"),
         (Event::DsbNsh, "dsb-nsh"),
+        (Event::DmbIshld, "dmb-ishld"),
         (
             Event::TlbiVmid {
                 vmid: 3,

@@ -144,7 +144,7 @@ fn a_constant_has_the_name_that_xen_gives_it() {
 #[test]
 fn the_instructions_are_these() {
     const OPTIONS: &str = "options(nostack, preserves_flags)";
-    let expected: [(&str, String); 13] = [
+    let expected: [(&str, String); 14] = [
         (
             "$read",
             "concat!(\"mrs {}, \", $name), out(reg) value, options(nomem, nostack, preserves_flags)"
@@ -159,6 +159,7 @@ fn the_instructions_are_these() {
         ("dsb_ishst", format!("\"dsb ishst\", {OPTIONS}")),
         ("dsb_ish", format!("\"dsb ish\", {OPTIONS}")),
         ("dsb_nsh", format!("\"dsb nsh\", {OPTIONS}")),
+        ("dmb_ishld", format!("\"dmb ishld\", {OPTIONS}")),
         (
             "local_irq_save",
             format!("\"mrs {{}}, daif\", \"msr daifset, #2\", out(reg) flags, {OPTIONS}"),
@@ -201,6 +202,27 @@ fn the_instructions_are_these() {
         BTreeMap::new(),
         "instructions that nobody has looked at"
     );
+}
+
+/// What the compiler makes of an ordinary access it may also make twice, or in two halves.
+#[test]
+fn a_single_entry_is_read_and_written_as_an_atomic() {
+    let path = format!("{}/../xen-sys/src/arch.rs", env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read_to_string(path).unwrap();
+    for (function, body) in [
+        (
+            "pub unsafe fn pte_load(",
+            "AtomicU64::from_ptr(entry.cast_mut()) }.load(Ordering::Relaxed)\n}",
+        ),
+        (
+            "pub unsafe fn pte_store(",
+            "AtomicU64::from_ptr(entry) }.store(value, Ordering::Relaxed);\n}",
+        ),
+    ] {
+        let (_, rest) = text.split_once(function).unwrap();
+        let (here, _) = rest.split_once("pub unsafe fn").unwrap_or((rest, ""));
+        assert!(here.contains(body), "{function}");
+    }
 }
 
 /// Xen finds the entry of `.altinstructions` by its layout alone, so nothing but the text says

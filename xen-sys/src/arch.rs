@@ -100,6 +100,13 @@ pub fn dsb_nsh() {
     unsafe { asm!("dsb nsh", options(nostack, preserves_flags)) };
 }
 
+/// DMB ISHLD: what is loaded later was not read before what was loaded earlier (`smp_rmb()`).
+#[inline(always)]
+pub fn dmb_ishld() {
+    // SAFETY: as for `isb`.
+    unsafe { asm!("dmb ishld", options(nostack, preserves_flags)) };
+}
+
 /// `local_irq_save()`: masks interrupts on this CPU; returns what they were.
 ///
 /// Safe: a CPU whose interrupts stay masked is deaf, and harms nobody's memory.

@@ -87,12 +87,13 @@ const _: () = {
     let _: fn() -> DirectMap = DirectMap::get;
     let _: fn(DirectMap) -> bool = DirectMap::has_hole;
     let _: fn(DirectMap, u64) -> *mut u64 = DirectMap::page_of_entry;
-    let _: [fn(); 5] = [
+    let _: [fn(); 6] = [
         arch::isb,
         arch::dsb_sy,
         arch::dsb_ishst,
         arch::dsb_ish,
         arch::dsb_nsh,
+        arch::dmb_ishld,
     ];
     let _: [fn() -> u64; 4] = [
         arch::read_vttbr_el2,

@@ -396,6 +396,7 @@ pub mod arch {
         safe fn xs_mock_dsb_ishst();
         safe fn xs_mock_dsb_ish();
         safe fn xs_mock_dsb_nsh();
+        safe fn xs_mock_dmb_ishld();
         fn xs_mock_pte_load(entry: *const u64) -> u64;
         fn xs_mock_pte_store(entry: *mut u64, value: u64);
     }
@@ -409,6 +410,7 @@ pub mod arch {
         dsb_ishst = xs_mock_dsb_ishst: ();
         dsb_ish = xs_mock_dsb_ish: ();
         dsb_nsh = xs_mock_dsb_nsh: ();
+        dmb_ishld = xs_mock_dmb_ishld: ();
         local_irq_save = xs_local_irq_save: () -> u64;
         flush_stage1_local = xs_flush_guest_stage1_tlb_local: ();
     }

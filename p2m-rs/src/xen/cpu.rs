@@ -94,6 +94,11 @@ pub(crate) fn wait_for_walks() {
     arch::dsb_nsh();
 }
 
+/// What is read later is not older than what was read before (`smp_rmb`).
+pub(crate) fn loads_are_in_order() {
+    arch::dmb_ishld();
+}
+
 /// Whether CPUs have the AT speculation erratum (`cpus_have_const_cap`); no, until
 /// alternatives are patched, which is before a guest runs.
 #[inline]

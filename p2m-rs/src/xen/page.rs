@@ -3,12 +3,12 @@
 //! them.
 
 use core::ptr::NonNull;
-use core::sync::atomic::{fence, Ordering};
 
 use xen_sys as sys;
 use xen_sys::Opaque;
 
 use crate::types::addr::{Gfn, Mfn};
+use crate::xen::cpu;
 use crate::xen::domain::Domain;
 use crate::xen::vcpu::NoGuest;
 
@@ -112,7 +112,7 @@ impl Page {
         let is_of_xen_heap = self.is_of_xen_heap();
         // What has become a page of the heap was freed before, and before that the domain began to die: whoever
         // sees the former must see the latter.
-        fence(Ordering::Acquire);
+        cpu::loads_are_in_order();
         let is_kept = || sys::xs_page_is_owned_by(self.0, domain.c()) && !domain.is_dying();
         if is_of_xen_heap && (reference.is_some() || is_kept()) {
             // SAFETY: the page is allocated, as above; the update is a cmpxchg.

@@ -46,6 +46,7 @@ pub enum Event {
     DsbIshst,
     DsbIsh,
     DsbNsh,
+    DmbIshld,
     /// TLBI VMALLS12E1IS: all of the VMID in VTTBR_EL2, every CPU.
     TlbiVmid {
         vmid: u16,

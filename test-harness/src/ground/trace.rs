@@ -113,6 +113,7 @@ impl fmt::Display for Line<'_> {
             Event::DsbIshst => f.write_str("dsb-ishst"),
             Event::DsbIsh => f.write_str("dsb-ish"),
             Event::DsbNsh => f.write_str("dsb-nsh"),
+            Event::DmbIshld => f.write_str("dmb-ishld"),
             Event::TlbiVmid { vmid, irqs_on } => {
                 write!(f, "tlbi-vmid vmid={vmid} irqs-on={}", Flag(irqs_on))
             }

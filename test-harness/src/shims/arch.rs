@@ -105,6 +105,12 @@ extern "C" fn xs_mock_dsb_nsh() {
     });
 }
 
+/// This machine's CPUs read in the order of the program.
+#[unsafe(no_mangle)]
+extern "C" fn xs_mock_dmb_ishld() {
+    with(|m, cpu| m.event(cpu, Event::DmbIshld));
+}
+
 #[unsafe(no_mangle)]
 extern "C" fn xs_mock_dsb_ishst() {
     with(|m, cpu| {

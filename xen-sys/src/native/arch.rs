@@ -74,7 +74,7 @@ macro_rules! for_the_compiler_alone {
     )*};
 }
 
-for_the_compiler_alone! { isb dsb_sy dsb_ishst dsb_ish dsb_nsh flush_stage1_local }
+for_the_compiler_alone! { isb dsb_sy dsb_ishst dsb_ish dsb_nsh dmb_ishld flush_stage1_local }
 
 /// Loads a translation table entry, single-copy atomically.
 ///
