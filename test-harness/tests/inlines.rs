@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! `xen-sys/src/inlines.rs`, Xen's inlines: only the hypervisor compiles them. Here they read variables and structures
-//! of this file's. That Xen has what they read where they look for it, the compiler and the linker see.
+//! of this file. That Xen has what they read where they look for it, the compiler and the linker see.
 
 #![allow(non_camel_case_types, non_upper_case_globals)] // C's names
 

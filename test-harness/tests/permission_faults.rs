@@ -156,12 +156,12 @@ fn in_a_xen_without_mem_access_the_type_alone_decides() {
             assert_eq!(d.set_access(GFN, 1, 0, access::N), 0);
             w.monitor_listens(d, true);
             let writes_table = by_walker && !writable;
-            let ends = if writes_table {
+            let expected = if writes_table {
                 End::Abort(1)
             } else {
                 ends(End::Spins)
             };
-            assert_eq!(does(&w, bits, wants), ends, "{what}");
+            assert_eq!(does(&w, bits, wants), expected, "{what}");
             assert_eq!(w.monitor_requests(), [], "{what}");
         }
     }

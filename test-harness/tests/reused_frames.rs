@@ -72,7 +72,8 @@ fn a_living_domains_own_page_that_was_given_up_is_forgotten_where_it_was_mapped_
             Some(INVALID),
             "can be mapped once more"
         );
-        // Between what says that it is a page of the heap, and what says that the domain lives.
+        // That there is a barrier is all that this machine sees. It must be between the look at the page and that at
+        // the domain (`forget_xenheap_gfn`).
         assert_eq!(count(&w, |event| *event == Event::DmbIshld), 1);
         assert_eq!(w.references(ram(9)), 0);
         w.check();

@@ -102,7 +102,7 @@ fn instructions(file: &str) -> BTreeMap<String, String> {
 }
 
 /// What helpers.h calls `XS_x` is Xen's `x`, so that the name that the code reads is the number that it gets: the
-/// host's constants are the mock's own. The others are put together, or have a name that Xen's are not alike in.
+/// host's constants are the mock's own. The others are put together, or Xen's name differs.
 #[test]
 fn a_constant_has_the_name_that_xen_gives_it() {
     let path = format!("{}/../xen-sys/helpers.h", env!("CARGO_MANIFEST_DIR"));
@@ -204,7 +204,7 @@ fn the_instructions_are_these() {
     );
 }
 
-/// What the compiler makes of an ordinary access it may also make twice, or in two halves.
+/// The compiler may make an ordinary access twice, or in two halves.
 #[test]
 fn a_single_entry_is_read_and_written_as_an_atomic() {
     let path = format!("{}/../xen-sys/src/arch.rs", env!("CARGO_MANIFEST_DIR"));

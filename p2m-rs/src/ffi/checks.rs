@@ -51,7 +51,7 @@ same_value! {
 
     PAGE_SHIFT => XS_PAGE_SHIFT;
 
-    // As `gva_to_ipa` has them: one that reads has no bit set.
+    // The flag of `gva_to_ipa` for a write; a read has none set.
     1 => XS_GV2M_WRITE;
 
     // Bits of registers, as the Arm ARM numbers them. helpers.h puts some of them together, and no guest

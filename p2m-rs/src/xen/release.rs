@@ -31,8 +31,9 @@ pub(crate) fn teardown_clears_root() -> bool {
     !facts().root_is_cleared_apart || final_teardown_frees_tables()
 }
 
-/// Whether mem_access is part of the hypervisor. Not a release's but a configuration's, and without it there are
-/// no functions of it to call: the linker would miss them, if this were not known where it is asked.
+/// Whether mem_access is part of the hypervisor: a fact of a configuration, not of a release. Without it there are
+/// no functions of it, and a call that the compiler could not remove would not link. So the answer must be a constant
+/// in the caller.
 #[inline(always)]
 pub(crate) fn has_mem_access() -> bool {
     facts().mem_access

@@ -11,9 +11,12 @@ use anyhow::{bail, Context, Result};
 /// How many of a log's last lines an error shows.
 const TAIL: usize = 15;
 
+/// What leaves an option out of the host's code (`xen-sys/build/main.rs`).
+pub(crate) const HOST_WITHOUT: &str = "XEN_P2M_HOST_WITHOUT";
+
 /// What the outer `cargo xtask` sets for its own use, and which would lead another cargo, rustc or
-/// make astray (a rustup shim's choice of toolchain, its library path, a job server, what host tests are to do
-/// without).
+/// make astray (a rustup shim's choice of toolchain, its library path, a job server); and what somebody has set for
+/// host tests by hand.
 const OUTER: &[&str] = &[
     "CARGO",
     "CARGO_ENCODED_RUSTFLAGS",
@@ -34,7 +37,7 @@ const OUTER: &[&str] = &[
     "RUSTFLAGS",
     "RUSTUP_TOOLCHAIN",
     "RUST_RECURSION_COUNT",
-    "XEN_P2M_HOST_WITHOUT",
+    HOST_WITHOUT,
 ];
 
 /// A command without the outer cargo's environment, without input, speaking plain English.

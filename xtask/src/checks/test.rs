@@ -122,11 +122,9 @@ fn cargo_version() -> Option<Version> {
     Version::find_in(&command::output(Command::new(program).arg("--version")).ok()?)
 }
 
-/// What leaves an option out of the host's code (`xen-sys/build/main.rs`).
-const HOST_WITHOUT: &str = "XEN_P2M_HOST_WITHOUT";
-
-/// The host tests with the code of Arm's default, in a release build: without views the p2m asks less, flushes in
-/// another way and takes other branches, and without assertions there is nothing before a mistake's consequences.
+/// The host tests without views, as in Arm's default, and without debug assertions and overflow checks, as in a
+/// release build: then the p2m asks less, flushes in another way and takes other branches, and nothing comes before a
+/// mistake's consequences.
 fn as_shipped(paths: &Paths, progress: Progress) -> Row {
     let target = paths.target().join("as-shipped");
     cargo(
@@ -135,7 +133,7 @@ fn as_shipped(paths: &Paths, progress: Progress) -> Row {
         "host tests, as shipped",
         &["test", "--package", "test-harness"],
         &[
-            (HOST_WITHOUT, "ALTP2M".as_ref()),
+            (command::HOST_WITHOUT, "ALTP2M".as_ref()),
             ("CARGO_PROFILE_DEV_DEBUG_ASSERTIONS", "false".as_ref()),
             ("CARGO_PROFILE_DEV_OVERFLOW_CHECKS", "false".as_ref()),
             // What fails there is looked at in a build by hand; this one is smaller by half.
@@ -157,7 +155,7 @@ fn cargo(
     let mut cargo = Command::new(program);
     cargo
         .args(args)
-        .env_remove(HOST_WITHOUT)
+        .env_remove(command::HOST_WITHOUT)
         .envs(environment.iter().copied())
         .current_dir(paths.root())
         .stdin(Stdio::null());

@@ -136,6 +136,7 @@ pub(in crate::checks) fn build(
     let target = paths.target().join("oracle");
     let mut cargo = Command::new(program);
     cargo
+        .env_remove(command::HOST_WITHOUT)
         .args([
             "build",
             "--quiet",

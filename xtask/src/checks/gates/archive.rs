@@ -100,7 +100,7 @@ impl Archive {
                 let Some(instruction) = instruction(line) else {
                     continue;
                 };
-                count += 1;
+                count += usize::from(is_rust(name));
                 if uses_fp(instruction) {
                     return Ok(Err(format!("{name}: {instruction}")));
                 }
@@ -108,7 +108,7 @@ impl Archive {
         }
         Ok(match count {
             0 => Err("the archive has no Rust instruction".to_owned()),
-            n => Ok(format!("{n} instructions")),
+            n => Ok(format!("{n} instructions, and those of helpers.c")),
         })
     }
 

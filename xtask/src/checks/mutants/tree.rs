@@ -88,6 +88,7 @@ impl Tree {
             tests.arg("--package").arg(package);
         }
         tests
+            .env_remove(command::HOST_WITHOUT)
             .args(&config.additional_cargo_test_args)
             .current_dir(&self.dir);
         command::logged(&mut tests, &paths.log("mutants"))?;
