@@ -26,6 +26,13 @@ fn there_are_views_unless_they_were_left_out() {
     assert_eq!(cfg!(config_altp2m), !left_out);
 }
 
+/// The same of what stops a mistake before its consequences.
+#[test]
+fn there_are_no_assertions_where_they_were_switched_off() {
+    let off = option_env!("CARGO_PROFILE_DEV_DEBUG_ASSERTIONS") == Some("false");
+    assert!(!off || !cfg!(debug_assertions));
+}
+
 #[test]
 fn relinquishing_a_domain_that_is_not_dying_is_a_bug() {
     let w = plain();

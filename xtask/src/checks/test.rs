@@ -156,6 +156,8 @@ fn cargo(
     cargo
         .args(args)
         .env_remove(command::HOST_WITHOUT)
+        // Somebody's own number of cases may be none.
+        .env_remove("PROPTEST_CASES")
         .envs(environment.iter().copied())
         .current_dir(paths.root())
         .stdin(Stdio::null());

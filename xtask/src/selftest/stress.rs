@@ -47,7 +47,9 @@ pub(super) fn run(paths: &Paths, progress: Progress, args: &DiffArgs) -> Result<
             machine::run(progress, &xen, &machine, request, &dir)
         });
         let result = match run {
-            Ok(run) => verdict(&run, args.ops).and_then(|said| with_views(&run, args, said)),
+            Ok(run) => {
+                verdict(&run, args.ops, args.smp).and_then(|said| with_views(&run, args, said))
+            }
             Err(error) => Err(format!("{error:#}")),
         };
         rows.push(Row::of(&xen.name, result));
@@ -69,7 +71,7 @@ fn with_views(run: &Run, args: &DiffArgs, said: String) -> Result<String, String
 }
 
 /// What held, or what did not.
-fn verdict(run: &Run, asked: u64) -> Result<String, String> {
+fn verdict(run: &Run, asked: u64, cpus: u32) -> Result<String, String> {
     if !run.failures.is_empty() {
         return Err(run.failures.join("\n"));
     }
@@ -80,6 +82,9 @@ fn verdict(run: &Run, asked: u64) -> Result<String, String> {
     // Only a walk that finds a mapping is held against what must be there.
     if run.stressed("hits").unwrap_or(0) == 0 {
         return Err(format!("no walk has found anything: {summary}"));
+    }
+    if run.stressed("cpus") != Some(cpus.into()) || run.stressed("failed") != Some(0) {
+        return Err(format!("not of {cpus} CPUs, or some failed: {summary}"));
     }
     let done = run.end.unwrap_or_default();
     if done != asked {
@@ -100,7 +105,7 @@ mod tests {
         (XEN) p2m-selftest: end ops=40 rounds=1\r\n";
 
     fn judged(text: &str) -> Result<String, String> {
-        verdict(&Run::of(&Console::parse(text)), 40)
+        verdict(&Run::of(&Console::parse(text)), 40, 4)
     }
 
     #[test]
@@ -110,6 +115,8 @@ mod tests {
         assert!(judged(&GOOD.replace("stress", "at")).is_err());
         assert!(judged(&GOOD.replace("hits 7", "hits 0")).is_err());
         assert!(judged(&GOOD.replace("hits 7 ", "")).is_err());
+        assert!(judged(&GOOD.replace("cpus 4", "cpus 1")).is_err());
+        assert!(judged(&GOOD.replace("failed 0", "failed 2")).is_err());
         assert!(judged(&GOOD.replace("end ops=40", "end ops=39")).is_err());
         let wrong =
             format!("{GOOD}(XEN) p2m-selftest: failed: a\r\n(XEN) p2m-selftest: failed: b\r\n");

@@ -97,7 +97,8 @@ fn all_machines(
                 let Some(name) = names.get(at) else { break };
                 let outcome = compare(oracle, name, seed, share, &dir, &meter);
                 if let Ok(mut results) = results.lock() {
-                    results.insert(at, outcome.unwrap_or_else(Outcome::broken));
+                    let outcome = outcome.unwrap_or_else(Outcome::broken);
+                    results.insert(at, outcome.of_at_least(share));
                 }
             });
         }
@@ -181,10 +182,11 @@ fn all_met(name: &str, used: &BTreeMap<String, u64>, operations: u64) -> Row {
         .map(|(fix, _)| fix.as_str())
         .collect();
     let each: Vec<String> = used.iter().map(|(fix, n)| format!("{fix} {n}")).collect();
-    if operations < ENOUGH || never.is_empty() {
+    if operations < ENOUGH || never.is_empty() && !used.is_empty() {
         return Row::info(name, each.join(", "));
     }
-    Row::of(name, Err(format!("never met: {}", never.join(", "))))
+    let all = if used.is_empty() { "all" } else { "" };
+    Row::of(name, Err(format!("never met: {all}{}", never.join(", "))))
 }
 
 #[cfg(test)]
@@ -207,6 +209,7 @@ mod tests {
         let fails = |count, operations| !all_passed(&[all_met("x", &used(count), operations)]);
         assert!(fails(0, ENOUGH));
         assert!(!fails(0, ENOUGH - 1) && !fails(1, ENOUGH));
+        assert!(!all_passed(&[all_met("x", &BTreeMap::new(), ENOUGH)]));
     }
 
     #[test]
@@ -218,6 +221,19 @@ mod tests {
         );
         assert!(machines(&["52".to_owned()]).is_err());
         Ok(())
+    }
+
+    #[test]
+    fn a_machine_agrees_in_all_that_was_asked() {
+        let said = |summary: &str| Outcome {
+            summary: summary.to_owned(),
+            passed: true,
+            ..Outcome::default()
+        };
+        assert!(said("operations=7 fixes=").of_at_least(7).passed);
+        assert!(!said("operations=6 fixes=").of_at_least(7).passed);
+        assert!(!said("operation=7 fixes=").of_at_least(7).passed);
+        assert!(!Outcome::default().of_at_least(0).passed);
     }
 
     #[test]

@@ -43,6 +43,16 @@ impl Outcome {
         found.unwrap_or_default()
     }
 
+    /// The same, which has not passed unless so many operations agreed: an episode is never left unfinished.
+    pub(super) fn of_at_least(mut self, asked: u64) -> Self {
+        let agreed = self.operations();
+        if self.passed && agreed < asked {
+            self.passed = false;
+            self.summary = format!("only {agreed} operations of {asked}: {}", self.summary);
+        }
+        self
+    }
+
     /// How many operations agreed.
     pub(in crate::checks) fn operations(&self) -> u64 {
         self.counts("operations").iter().map(|(_, n)| n).sum()

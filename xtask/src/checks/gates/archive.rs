@@ -36,10 +36,12 @@ impl Archive {
         };
         let rust = symbols(is_rust);
         ensure!(!rust.is_empty(), "{} has no Rust member", path.display());
+        let helpers = symbols(is_helpers);
+        ensure!(!helpers.is_empty(), "{} has no helpers.o", path.display());
         Ok(Self {
             path: path.to_path_buf(),
             rust,
-            helpers: symbols(is_helpers),
+            helpers,
         })
     }
 

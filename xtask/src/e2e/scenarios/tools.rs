@@ -17,6 +17,9 @@ pub(super) const DEBUG_KEY_Q: Scenario = scenario!(
 /// the same.
 fn as_it_is(run: &StepRun) -> Result<Seen, String> {
     let rc = run.rc.ok_or("did not end")?;
+    if [126, 127].contains(&rc) {
+        return Err(format!("exit code {rc}: there is no such program"));
+    }
     let said: Vec<&str> = run
         .lines
         .iter()
