@@ -12,8 +12,11 @@ use core::ffi::{c_int, c_uint, c_ulong, c_void};
 
 use crate::{
     cpu_user_regs, domain, gfn_t, hsr, mfn_t, paddr_t, page_info, page_list_head, rwlock_t,
-    spinlock_t, vaddr_t, vcpu, vm_event_domain, vm_event_st, Opaque,
+    spinlock_t, vaddr_t, vcpu, Opaque,
 };
+
+#[cfg(any(config_mem_access, not(target_os = "none")))]
+use crate::{vm_event_domain, vm_event_st};
 
 #[cfg(config_altp2m)]
 use crate::p2m_view;

@@ -11,6 +11,8 @@ use crate::{
 use core::mem::{offset_of, size_of};
 use static_assertions::{const_assert, const_assert_eq};
 
+// The oldest rustc takes what only a `const _` uses for unused.
+#[allow(dead_code)]
 mod gcc {
     include!(concat!(env!("OUT_DIR"), "/gcc_layout.rs"));
 }

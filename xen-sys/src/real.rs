@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! What bindgen read from the configured tree.
 
-// Generated text: C's names and C's habits, not ours to restyle.
+// Generated text: C's names and C's habits, not ours to restyle. (The oldest rustc does not know each
+// of these lints.)
 #[allow(
     improper_ctypes,
     missing_docs,
     non_camel_case_types,
     non_snake_case,
     non_upper_case_globals,
+    unknown_lints,
     unnecessary_transmutes,
     unreachable_pub,
     unsafe_op_in_unsafe_fn,
@@ -24,13 +26,16 @@ mod bindings {
 
 /// The headers' prototypes: of what is called, which [`crate::imports`] declares for use,
 /// and of what Rust defines.
-// As above.
+// As above; and `imports` has references where these have pointers, which the lint takes
+// for another function, and `same_prototype` compares.
 #[allow(
+    clashing_extern_declarations,
     improper_ctypes,
     missing_docs,
     non_camel_case_types,
     non_snake_case,
     non_upper_case_globals,
+    unknown_lints,
     unnecessary_transmutes,
     unreachable_pub,
     unsafe_op_in_unsafe_fn,

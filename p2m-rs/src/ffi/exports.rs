@@ -7,7 +7,9 @@ use super::{mmu_p2m, p2m};
 use crate::guest::{cache, context, fault, gva, permission};
 #[cfg(declared_p2m_dump_stage2)]
 use crate::lifecycle::stage2;
-use crate::lifecycle::{self, allocation, dump, setup, vmid};
+#[cfg(declared_p2m_alloc_vmid)]
+use crate::lifecycle::vmid;
+use crate::lifecycle::{self, allocation, dump, setup};
 use crate::map::{self, insert, lookup};
 use crate::p2m::lock::{WriteLockGivenUpByC, WriteLockedByC};
 

@@ -101,6 +101,7 @@ fn in_tree(paths: &Paths, progress: Progress) -> Result<String> {
     task.done();
     let task = progress.start("Building Xen with the Rust in its tree, without a network");
     let how = build.make(paths)?;
+    build::is_silent(&log)?;
     task.done();
     let same = compare(paths, &tree)?;
     clean(&tree)?;

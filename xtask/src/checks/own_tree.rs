@@ -147,7 +147,9 @@ fn build(paths: &Paths, progress: Progress, text: &Text) -> Result<BuiltXen> {
                 .env("MAKEFLAGS", format!("-j{}", build::jobs()))
                 .envs(toolchain.variables())
                 .envs(toolchain.env.iter().cloned());
-            command::logged(&mut shell, &log).with_context(|| format!("{file}: {line}"))?;
+            command::logged(&mut shell, &log)
+                .and_then(|()| build::is_silent(&log))
+                .with_context(|| format!("{file}: {line}"))?;
             task.done();
         }
         let config = files::read_text(&tree.join("xen/.config"))?;

@@ -318,6 +318,35 @@ fn tell_about_rust(make: &mut Command, paths: &Paths, tree: &str, toolchain: &To
         ));
 }
 
+/// What cargo says of a compiler's own source of `core`, and of a network that it tries once more.
+const NOT_OURS: [&str; 2] = [
+    "warning: the following packages contain code that will be rejected",
+    "warning: spurious network error",
+];
+
+/// Has a build, whose output is in `log`, nothing to complain of? Xen's C is built with `-Werror`, and Rust's
+/// compilers only say it, in the middle of all else.
+pub(crate) fn is_silent(log: &Path) -> Result<()> {
+    let said = files::read_text(log)?;
+    let all = complaints(&said);
+    if let Some(first) = all.first() {
+        bail!(
+            "the build has {} warnings, see {}; the first is\n    {first}",
+            all.len(),
+            log.display()
+        );
+    }
+    Ok(())
+}
+
+/// The first lines of all warnings.
+fn complaints(said: &str) -> Vec<&str> {
+    said.lines()
+        .filter(|line| line.starts_with("warning: "))
+        .filter(|line| !NOT_OURS.iter().any(|not| line.starts_with(not)))
+        .collect()
+}
+
 /// How many things make does at once.
 pub(crate) fn jobs() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
@@ -325,9 +354,25 @@ pub(crate) fn jobs() -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::{name, Chosen};
+    use super::{complaints, name, Chosen};
     use crate::base::cli::{BuildArgs, Extra, P2m, Patches};
     use crate::base::version::Version;
+
+    #[test]
+    fn a_compilers_warnings_are_found_in_what_a_build_says() {
+        let said = "  CC      lib/ctors.o
+   Compiling core v0.0.0 (/usr/lib/rustlib/src/rust/library/core)
+warning: unused import: `vcpu`
+  --> xen-sys/src/imports.rs:15:32
+warning: `xen-sys` (lib) generated 1 warning
+warning: the following packages contain code that will be rejected by a future version of Rust: core v0.0.0
+note: the lint that warns: here
+";
+        let found = complaints(said);
+        assert_eq!(found.len(), 2);
+        assert_eq!(found.first(), Some(&"warning: unused import: `vcpu`"));
+        assert!(complaints("    Finished `release` profile\n").is_empty());
+    }
 
     #[test]
     fn names_tell_configurations_apart() {
