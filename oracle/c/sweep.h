@@ -121,6 +121,8 @@ static bool oracle_sweep(struct p2m_domain *p2m)
         }
         if ( at > max )
         {
+            if ( wrapped )
+                break;
             at = 0;
             wrapped = true;
         }

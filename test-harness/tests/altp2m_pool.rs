@@ -176,7 +176,7 @@ fn with_settings(tables: u64) -> (Viewed, u16) {
 /// One of these takes a table that is not there: in the view, or in the host p2m.
 type Call = (&'static str, fn(&Viewed, u16) -> i32);
 
-fn calls() -> [Call; 5] {
+fn calls() -> [Call; 6] {
     [
         ("an access in the view", |v, n| {
             to_c(v.set_access(n, BLOCK + 40 * M2, P2mAccess::R))
@@ -190,6 +190,9 @@ fn calls() -> [Call; 5] {
         ("mappings of the host's", |v, _| {
             v.d.insert(BLOCK + 41 * M2 + 1, 2, ram(0) + 41, p2mt::RAM_RW)
         }),
+        ("a removal from a block of the host's", |v, _| {
+            v.d.remove(HOST_BLOCK + 1, 1, ram(0) + M2 + 1)
+        }),
         ("a restriction of the host's", |v, _| {
             v.d.set_access(HOST_BLOCK + 1, 1, 0, access::R)
                 .try_into()
@@ -202,7 +205,7 @@ fn to_c(result: Result<(), Errno>) -> i32 {
     result.map_or_else(Errno::to_c, |()| 0)
 }
 
-/// A block of the host's, which a restriction splits.
+/// A block of the host's, which a removal or a restriction splits.
 const HOST_BLOCK: u64 = 0x10_0000;
 
 /// Maps that block; the pool is empty afterwards, as it was.
@@ -460,6 +463,20 @@ fn a10_copies_give_way_where_empty_tables_are_too_few() {
     add_empty_tables(&v, 1);
     assert_eq!(v.read(0, 3 * G1), Some(ram(0) + 99));
     assert_eq!(v.w.fate(v.d).0, 0);
+    v.w.check();
+}
+
+/// A mapping that runs out of tables twice: it begins in a table that is there, goes on in an empty one, and then in
+/// those of copies. No page is left out.
+#[test]
+fn a10_a_mapping_goes_on_where_it_stopped_each_time_that_room_is_made() {
+    let (v, _) = with_tables(40);
+    add_empty_tables(&v, 1);
+    let (gfn, nr) = (BLOCK + 40 * M2 + 7, 3 * M2);
+    assert_eq!(v.d.insert(gfn, nr, ram(1), p2mt::RAM_RW), 0);
+    for page in 0..nr {
+        assert_eq!(v.d.lookup(gfn + page).0, Some(ram(1) + page), "{page}");
+    }
     v.w.check();
 }
 

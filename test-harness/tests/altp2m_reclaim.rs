@@ -6,10 +6,10 @@
 mod common;
 
 use common::views::{ipa, Viewed};
-use common::{p2mt, ram, G1, M2};
+use common::{count, p2mt, ram, G1, M2};
 use p2m_rs::types::access::P2mAccess;
 use p2m_rs::types::errno::Errno;
-use test_harness::Config;
+use test_harness::{Config, Event};
 
 /// The first of the blocks of 2 MiB.
 const BLOCK: u64 = 0x4000;
@@ -184,4 +184,69 @@ fn a10_copied_blocks_hide_no_copies_of_pages() {
         assert_eq!(v.w.fate(v.d).0, 0);
         v.w.check();
     }
+}
+
+/// A search ends with the table of a view's last page, also where that page is the table's last: of the table above it
+/// reads nothing more, which would be missing for the copies of another view. So a guest that has just enough copies
+/// goes on. (Two views, of which the first has one table. It is looked at twice, 549 entries each time; of the other
+/// one 34 and 515 for each table. So 62 tables of it can be looked at, and 60 if what is empty behind the first view's
+/// table was read as well.)
+#[test]
+fn a10_what_is_empty_behind_the_last_page_of_a_view_costs_no_copies_of_another() {
+    const SET: u64 = 45;
+    const TABLES: u64 = SET + 16;
+    for ipa_bits in [40, 48] {
+        let v = Viewed::on(Config {
+            ipa_bits,
+            ..Config::default()
+        });
+        assert_eq!(v.d.set_pool(256), 0);
+        // What is set is the last page of its table, so that all of it is looked at; what is copied is the first.
+        let page = |table: u64| {
+            let in_table = if table < SET { M2 - 1 } else { 0 };
+            BLOCK + table * M2 + in_table
+        };
+        for table in 0..=TABLES {
+            assert_eq!(v.d.insert(page(table), 1, ram(0) + table, p2mt::RAM_RW), 0);
+        }
+        let (first, n) = (v.create(), v.create());
+        assert!(first < n, "its turn comes first");
+        assert_eq!(v.set_access(first, page(0), P2mAccess::R), Ok(()));
+        v.vcpu_in(0, n);
+        for table in 0..SET {
+            assert_eq!(v.set_access(n, page(table), P2mAccess::R), Ok(()));
+        }
+        for table in SET..TABLES {
+            assert_eq!(v.read(0, page(table)), Some(ram(0) + table));
+        }
+        assert_eq!(v.d.set_pool(v.used()), 0);
+        let read = v.read(0, page(TABLES));
+        assert_eq!(v.w.fate(v.d).0, 0, "{ipa_bits}: domain_crash()");
+        assert_eq!(read, Some(ram(0) + TABLES), "{ipa_bits}");
+        v.w.check();
+    }
+}
+
+/// Entries that a call reads which finds no table, in a domain with a view in which that page of one table was set.
+fn reads_in_vain(in_table: u64) -> usize {
+    let v = Viewed::plain();
+    for gfn in [BLOCK + in_table, BLOCK + M2] {
+        assert_eq!(v.d.insert(gfn, 1, ram(0) + gfn, p2mt::RAM_RW), 0);
+    }
+    let n = v.create();
+    assert_eq!(v.set_access(n, BLOCK + in_table, P2mAccess::R), Ok(()));
+    assert_eq!(v.d.set_pool(v.used()), 0);
+    v.w.clear_events();
+    let refused = v.set_access(n, BLOCK + M2, P2mAccess::R);
+    assert_eq!(refused, Err(Errno::ENOMEM));
+    let reads = count(&v.w, |event| matches!(event, Event::PteLoad { .. }));
+    v.w.check();
+    reads
+}
+
+/// It reads the table up to that page, in two rounds, and nothing of the table above beyond it.
+#[test]
+fn a10_a_search_reads_nothing_behind_the_last_page_of_a_view() {
+    let (before, last) = (reads_in_vain(M2 - 3), reads_in_vain(M2 - 1));
+    assert!(last.abs_diff(before) < 64, "{last}, and {before}");
 }

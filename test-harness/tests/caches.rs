@@ -80,6 +80,20 @@ fn a_flush_gives_others_the_lock_at_each_check_though_no_softirq_is_pending() {
     w.check();
 }
 
+/// What is read and not cleaned is read again when the lock is taken next.
+#[test]
+fn a_flush_reads_few_more_entries_than_it_cleans_pages_under_the_lock() {
+    let (w, d, _) = scene();
+    // Pages, since the frames are not aligned: one run of 512.
+    assert_eq!(d.insert(M2, M2, ram(0) + 1, p2mt::RAM_RW), 0);
+    assert_eq!(d.cache_flush(0, u64::MAX), (0, 2 * M2));
+    assert_eq!(w.flushed_to_ram().len() as u64, M2);
+    // The two entries on the way to the table; then twice an entry, and the run of 51 that it begins. Of the second
+    // run the budget is enough for one page.
+    assert_eq!(w.most_work(), (2 + 2 * (1 + 51), 52));
+    w.check();
+}
+
 #[test]
 fn the_instruction_caches_follow_what_was_cleaned() {
     let (w, d, _) = scene();

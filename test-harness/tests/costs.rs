@@ -391,3 +391,66 @@ fn a_vcpu_that_follows_another_keeps_what_the_tlb_holds_of_stage_2() {
         "{tlbi:?}"
     );
 }
+
+/// All in one table: linked together.
+#[test]
+fn mapping_pages_into_neighbouring_new_tables_takes_two_barriers() {
+    let (w, d) = machine();
+    map(d, G1, 1, ram(0));
+    // Not aligned: pages. Three pointers, and their valid bits after one barrier.
+    assert_eq!(
+        cost(&w, d, || map(d, G1 + M2, 3 * M2, ram(0) + 1001)),
+        Cost {
+            barriers: 2,
+            tlbi: NO_TLBI,
+            stores: 3 * (512 + 2),
+            tables: 3
+        }
+    );
+}
+
+#[test]
+fn blocks_that_are_replaced_by_pages_are_broken_together() {
+    let (w, d) = machine();
+    map(d, G1, 3 * M2, ram(0) + 8 * M2);
+    // One flush for all three.
+    assert_eq!(
+        cost(&w, d, || map(d, G1, 3 * M2, ram(0) + 1001)),
+        Cost {
+            barriers: 1,
+            tlbi: ONE_IPA,
+            stores: 3 * (512 + 2),
+            tables: 3
+        }
+    );
+}
+
+/// By one instruction where a CPU has it (FEAT_TLBIRANGE); otherwise a few one by one, and many by the whole VMID.
+#[test]
+fn restricted_pages_are_invalidated_by_ipa_by_range_or_with_all_others() {
+    const RANGE: (usize, usize, usize) = (0, 0, 1);
+    for (tlb_range, pages, expected) in [
+        (true, 1, ONE_IPA),
+        (true, 2, RANGE),
+        (true, 512, RANGE),
+        (false, 1, ONE_IPA),
+        (false, 8, ONE_IPA),
+        (false, 9, WHOLE),
+        (false, 512, WHOLE),
+    ] {
+        let w = world(Config {
+            tlb_range,
+            ..Config::default()
+        });
+        let d = guest(&w, 0);
+        map(d, 5, 1, ram(0));
+        map(d, G1, M2, ram(0) + 1001);
+        assert_eq!(d.set_access(5, 1, 0, access::R), 0);
+        let restrict = || assert_eq!(d.set_access(G1, pages, 0, access::R), 0);
+        assert_eq!(
+            cost(&w, d, restrict).tlbi,
+            expected,
+            "{pages} pages, by range: {tlb_range}"
+        );
+    }
+}

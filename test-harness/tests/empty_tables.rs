@@ -7,7 +7,7 @@
 
 mod common;
 use common::{access, behind, count, errno, machines, p2mt, plain, ram, world, G1, IOMMUS, M2};
-use test_harness::{Config, Domain, Event, Preempt, Violation, Waiting, World};
+use test_harness::{Config, Domain, Event, Preempt, Violation, Waiting, World, INVALID};
 
 /// A guest whose tables may have so many pages.
 fn small(w: &World, pool: u64) -> Domain {
@@ -44,7 +44,8 @@ fn a_guest_that_balloons_sparsely_does_not_fill_its_pool_with_empty_tables() {
     }
 }
 
-/// Splitting a block needs a table as well: for a removal, and for a restriction.
+/// Splitting a block needs a table as well: for a removal, which cannot be asked for again and so finds one
+/// also where preemption is due, and for a restriction.
 #[test]
 fn a_split_gets_the_page_of_an_empty_table() {
     for iommu in IOMMUS {
@@ -59,10 +60,49 @@ fn a_split_gets_the_page_of_an_empty_table() {
                 assert_eq!(d.set_access(G1 + 9, 1, 0, access::R), 0);
                 assert_eq!(d.access(G1 + 9), (0, access::R));
             } else {
+                w.preempt(Preempt::Always);
                 assert_eq!(d.remove(G1 + 9, 1, ram(0) + 9), 0);
+                w.preempt(Preempt::Never);
                 assert_eq!(d.lookup(G1 + 9).0, None);
             }
             assert_eq!(d.lookup(G1 + 10).0, Some(ram(0) + 10));
+            w.check();
+            w.destroy(d);
+        }
+    }
+}
+
+/// A range over several tables goes on where it stopped for want of a page, wherever that was, and leaves no
+/// page out.
+#[test]
+fn a_range_goes_on_where_it_stopped_for_want_of_a_table() {
+    // From the end of one gigabyte into the next; no table begins with it.
+    let (gfn, nr) = (2 * G1 - 3 * M2 - 5, 6 * M2 + 10);
+    // The second gigabyte may be new, and its tables are built before anything points to them.
+    let cases = (0..=10).flat_map(|spare| [(spare, true), (spare, false)]);
+    for iommu in IOMMUS {
+        for (spare, is_new) in cases.clone() {
+            let w = world(behind(iommu));
+            let d = small(&w, 40);
+            // The table of tables is there of one or both, and empty tables that are enough for the rest.
+            assert_eq!(insert(d, G1), 0);
+            if !is_new {
+                assert_eq!(insert(d, 2 * G1 + 9 * M2), 0);
+            }
+            for n in 0..10 {
+                assert_eq!(insert(d, 5 * G1 + n * M2), 0);
+                assert_eq!(remove(d, 5 * G1 + n * M2), 0);
+            }
+            assert_eq!(d.set_pool(d.pool_pages() - w.free_pool_pages(d) + spare), 0);
+            assert_eq!(d.insert(gfn, nr, ram(7), p2mt::RAM_RW), 0);
+            for page in 0..nr {
+                assert_eq!(
+                    d.lookup(gfn + page).0,
+                    Some(ram(7) + page),
+                    "{spare}: {page}"
+                );
+            }
+            assert_eq!(w.snapshot(d).len() as u64, nr + if is_new { 1 } else { 2 });
             w.check();
             w.destroy(d);
         }
@@ -205,6 +245,33 @@ fn a_call_that_runs_out_of_tables_looks_at_some_and_the_next_goes_on() {
         assert_eq!(remove(d, G1 + 510 * M2), 0);
         calls_until_mapped(d, G1 + empty * M2 + 511);
     }
+    w.check();
+    w.destroy(d);
+}
+
+/// It begins where the last one ended, and goes round once: a step over tables that are not there any more may
+/// pass the place where it began and the end of the tables at once.
+#[test]
+fn a_search_goes_round_once() {
+    let w = world(Config {
+        log_capacity: 1 << 17,
+        ..Config::default()
+    });
+    let d = small(&w, 101);
+    for n in 0..100 {
+        assert_eq!(insert(d, G1 + n * M2 + 511), 0);
+    }
+    let finds_none = || assert_eq!(insert(d, G1 + 510 * M2), errno::ENOMEM);
+    finds_none();
+    let gone = d.set_entry(G1 + 10 * M2, 90 * M2, INVALID, 0, access::RWX);
+    assert_eq!(gone, 0);
+    assert_eq!(d.set_pool(d.pool_pages() - w.free_pool_pages(d)), 0);
+    // Ten tables, and the entries of those above them.
+    let read = reads(&w, finds_none);
+    assert!(
+        (10 * 512..13 * 512).contains(&read),
+        "{read} entries are read"
+    );
     w.check();
     w.destroy(d);
 }

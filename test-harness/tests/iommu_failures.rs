@@ -243,6 +243,41 @@ fn a_dying_domain_whose_iommu_fails_is_torn_down_and_keeps_what_devices_may_reac
     assert_eq!(seen, expected);
 }
 
+/// The page stays where it was, with other rights. A device may use it by the old ones, so what the old mapping owned
+/// is kept; what Xen knows of the new one stays as it is.
+#[test]
+fn a_failed_flush_of_new_rights_keeps_the_old_mappings_reference_and_nothing_else() {
+    let w = with_iommu(Iommu::Coherent, 40);
+    let (d, owner) = (guest(&w, 0), guest(&w, 1));
+    let restricted = |gfn| assert_eq!(d.set_access(gfn, 1, 0, access::R), 0);
+    assert_eq!(d.map_foreign(owner, 5, ram(1)), 0);
+    restricted(5);
+    w.fail_iommu(Some(1));
+    assert_eq!(d.map_foreign(owner, 5, ram(1)), 0);
+    assert_eq!(w.iommu_failures(), 1);
+    assert_eq!(
+        w.references(ram(1)),
+        3,
+        "the owner's, the old one's, the new one's"
+    );
+    assert_eq!(d.mapping_stats(), [0, 0, 0, 1]);
+    assert_eq!(d.remove(5, 1, ram(1)), 0);
+    assert_eq!(w.references(ram(1)), 2, "the owner's, the old one's");
+    w.forget_frame(ram(1));
+
+    w.xenheap(ram(9), 1, d);
+    w.owner_frees(ram(9));
+    w.set_xenheap_gfn(ram(9), 6);
+    assert_eq!(d.insert(6, 1, ram(9), p2mt::RAM_RW), 0);
+    restricted(6);
+    w.fail_iommu(Some(1));
+    assert_eq!(d.insert(6, 1, ram(9), p2mt::RAM_RW), 0);
+    assert_eq!(w.iommu_failures(), 2);
+    assert_eq!(w.xenheap_gfn(ram(9)), Some(6));
+    assert_eq!(d.mapping_stats(), [0, 0, 0, 1]);
+    w.check();
+}
+
 /// Nothing is mapped there any more, but the IOTLB may still hold what was.
 #[test]
 fn after_a_failed_flush_removing_the_hole_flushes_again() {

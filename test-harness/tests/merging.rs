@@ -290,3 +290,25 @@ fn gigabytes_that_fill_an_entry_of_level_0_stay_blocks_of_their_own() {
     assert_eq!(w.snapshot(d), before);
     w.check();
 }
+
+/// A call of less than 64 pages looks for nothing to put together, also where it goes on in another table, and whatever
+/// it skips there.
+#[test]
+fn a_short_request_that_goes_on_in_a_gigabyte_of_blocks_leaves_them_blocks() {
+    let w = plain();
+    let d = guest(&w, 0);
+    // The last pages of a gigabyte; then blocks that could be one, each mapped by a call of its own.
+    map(d, G1 - 30, 30, ram(0) + 1, p2mt::RAM_RW);
+    for gfn in (G1..2 * G1).step_by(512) {
+        map(d, gfn, M2, ram(0) + gfn, p2mt::RAM_RW);
+    }
+    let state = || (w.snapshot(d), w.free_pool_pages(d), d.mapping_stats());
+    let before = state();
+    assert_eq!(d.set_access(G1 - 30, 30, 0, access::R), 0);
+    assert_eq!(d.set_access(G1 - 30, 60, 0, access::RWX), 0);
+    assert_eq!(state(), before);
+    // They could be one: 64 pages are enough.
+    assert_eq!(d.set_access(G1, 64, 0, access::RWX), 0);
+    assert_eq!(w.snapshot(d).get(&G1).map(|leaf| leaf.order), Some(18));
+    w.check();
+}

@@ -473,6 +473,38 @@ fn what_is_not_what_the_caller_believes_stays_whatever_its_type() {
     }
 }
 
+/// Blocks that follow each other, one of another type, and pages: the whole range is compared, and each part at its own
+/// place.
+#[test]
+fn a_range_of_blocks_and_pages_is_what_the_caller_believes_or_stays() {
+    let parts = [
+        (M2, 2 * M2, 0, p2mt::RAM_RW),
+        (3 * M2, M2, 2 * M2, p2mt::RAM_RO),
+        (4 * M2, 3, 3 * M2, p2mt::RAM_RW),
+    ];
+    // None, or one of them maps other frames than those that follow.
+    for other in [None, Some(0), Some(1), Some(2)] {
+        let w = plain();
+        let d = guest(&w, 0);
+        for (at, (gfn, nr, offset, t)) in parts.into_iter().enumerate() {
+            let moved = if other == Some(at) { 8 * M2 } else { 0 };
+            assert_eq!(d.insert(gfn, nr, ram(0) + offset + moved, t), 0);
+        }
+        let before = w.snapshot(d);
+        assert_eq!(d.remove(M2, 3 * M2 + 3, ram(0) + 1), errno::EILSEQ);
+        assert_eq!(w.snapshot(d), before);
+        let rc = d.remove(M2, 3 * M2 + 3, ram(0));
+        if other.is_some() {
+            assert_eq!(rc, errno::EILSEQ, "{other:?}");
+            assert_eq!(w.snapshot(d), before);
+        } else {
+            assert_eq!(rc, 0);
+            assert!(w.snapshot(d).is_empty());
+        }
+        w.check();
+    }
+}
+
 #[test]
 fn a_foreign_page_that_is_none_is_refused() {
     let w = plain();

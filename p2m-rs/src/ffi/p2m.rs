@@ -153,7 +153,7 @@ pub extern "C" fn map_regions_p2mt(
 }
 
 /// Unmaps `nr` frames that map `mfn` and what follows it: 0, -EINVAL beyond the root, -ENOMEM if
-/// there is no page for a table, -EILSEQ if something else is mapped, or an IOMMU driver's error.
+/// the domain is dying or there is no page for a table, -EILSEQ if something else is mapped, or an IOMMU driver's error.
 #[no_mangle]
 pub extern "C" fn unmap_regions_p2mt(
     d: CalledUnlocked<'_, &Domain>,

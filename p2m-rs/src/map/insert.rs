@@ -13,7 +13,7 @@
 //! anything points to it, and so are the tables below it.
 //!
 //! Where another frame is mapped, the order is always the same: the old entry is removed; the TLB
-//! is flushed (now, or deferred to the unlock); the IOTLB is flushed; the new entry is written and
+//! is flushed, once for all entries of the table that wait for it; the IOTLB is flushed; the new entry is written and
 //! reported to the IOMMU; last, the references to pages are dropped. [`crate::table`] says
 //! when break-before-make is needed, and what is otherwise where a block is split.
 
@@ -381,14 +381,14 @@ pub(super) fn replace(
     let (removed, flushed) = table.replace(write, gfn, most, leaf, forgotten);
     let count = removed.count();
     count_and_note(write, level, gfn, count);
+    // If the flush failed, the new mapping exists and owns the caller's reference all the same
+    // (B11), but a device may still reach the old pages: their references are kept for ever.
     match flushed {
-        // The new mapping exists and owns the caller's reference (B11), but a device
-        // may still reach the old pages: keep their references for ever.
-        Err(_logged) => leak(write, removed),
-        Ok(flushed) if is_leaf && old.mfn() == leaf.mfn() => {
-            release_same_frame(write, removed, flushed);
+        flushed if is_leaf && old.mfn() == leaf.mfn() => {
+            release_same_frame(write, removed, flushed.ok());
         }
         Ok(flushed) => release(write, removed, flushed),
+        Err(_logged) => leak(write, removed),
     }
     count
 }

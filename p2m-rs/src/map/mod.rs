@@ -80,7 +80,8 @@ pub fn remove_mapping(
 ) -> Result {
     let mut write = p2m.write(cx);
     if write.has_views() {
-        // Before the views forget: a call that fails below must not change them either.
+        // Before the views forget: a call that names the wrong frame must not change them. (One
+        // that finds no page for a table has had them forget.)
         check_maps(&write, gfn, nr, mfn, holes)?;
     }
     let forgotten = forget(&mut write, gfn, nr);

@@ -3,7 +3,8 @@
 
 use crate::types::errno::{Failure, Outcome};
 
-/// How many pages of a range are done, and why the rest is not.
+/// How many pages of a range are done, and why the rest is not. With [`Failure::Iommu`] the pages
+/// whose IOTLB flush failed count as done: their entries have changed.
 #[must_use = "the rest of the range may have failed"]
 pub(crate) struct Progress {
     pub(crate) pages: u64,

@@ -35,14 +35,18 @@ fn release_table(write: &WriteView<'_>, table: RemovedTable<'_>, flushed: IotlbF
 }
 
 /// Releases a mapping that was replaced by another mapping of the same frame: its
-/// references are dropped (B3), but the page stays mapped at the same guest frame.
+/// references are dropped (B3), but the page stays mapped at the same guest frame. Without
+/// the IOTLB flush, a device may use the old rights, and the references are kept for ever.
 pub(crate) fn release_same_frame(
     write: &WriteView<'_>,
     removed: Removed<'_>,
-    flushed: IotlbFlushed,
+    flushed: Option<IotlbFlushed>,
 ) {
     if let Owned::Leaf(leaf) = removed.into_owned() {
         write.count_unmapped(leaf.level(), leaf.count());
+        let Some(flushed) = flushed else {
+            return;
+        };
         // If only permissions changed, the flush is still deferred. It must precede the
         // drop of a foreign page's reference (B15).
         if leaf.is_foreign() {

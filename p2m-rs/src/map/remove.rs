@@ -37,8 +37,9 @@ impl PartialUpdate for Hole {
 /// # Errors
 ///
 /// Those of [`super::insert::insert`]; a block that cannot be split stays whole
-/// (XSA-222). Also an error if the IOMMU may still reach what was unmapped; then no
-/// reference is dropped.
+/// (XSA-222). Also that of an IOTLB flush. Then the part of the range that it was for is
+/// unmapped and keeps its references for ever, as a device may still reach the pages; what
+/// comes before it was unmapped and released, and what comes after it stays mapped.
 pub fn remove(write: &mut WriteView<'_>, forgotten: Forgotten<'_>, gfn: Gfn, nr: u64) -> Result {
     write.refuse_if_dying()?;
     Ok(remove_any(write, forgotten, gfn, nr)?)

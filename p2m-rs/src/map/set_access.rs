@@ -37,7 +37,8 @@ use crate::xen::iommu::IotlbFlush;
 /// # Errors
 ///
 /// Those of [`crate::map::insert::insert`]; then the pages before the failing one have the
-/// access. Or those of the IOTLB flush; then the access is set.
+/// access. Or those of the IOTLB flush; then the pages that it was for have it as well, and
+/// those after them have not.
 #[inline(never)]
 pub fn set_access(
     write: &mut WriteView<'_>,
@@ -240,8 +241,8 @@ impl AccessChange {
                 && reached >= MERGE_FROM
                 && merge(write, &mut pending, table, index, gfn, position.entries);
             position.entries = Entries::Unknown;
-            // After a merge, check for preemption even at the end of the range: the table
-            // above may be merged next.
+            // After a merge, check for preemption even at the end of the range: the next merge
+            // comes after it. (The table above may be merged even if the answer is to stop.)
             let checks_preemption = merged || position.done < self.pages;
             if step != Step::On {
                 return Ok(step);

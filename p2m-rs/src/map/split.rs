@@ -44,7 +44,8 @@ pub(crate) enum When {
 
 /// Builds a table that replaces `block`, a block of `level`, with `update` applied to the
 /// `pages` pages from `start` on, or to a prefix of them if table pages run out; or, with
-/// [`When::After`], with an entry for each that can take the update. `None` if that prefix is empty.
+/// [`When::After`], with nothing changed yet, but with tables down to where the update fits. `None` if
+/// that prefix is empty.
 pub(crate) fn split_with<'w>(
     write: &'w WriteView<'_>,
     block: Pte,

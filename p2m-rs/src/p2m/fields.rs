@@ -16,7 +16,7 @@ use crate::types::owner::Owner;
 use crate::xen::domain::Domain;
 
 impl ReadView {
-    /// Highest guest frame that was ever mapped.
+    /// Highest guest frame that was ever mapped, 0 if none was.
     #[inline(always)]
     pub fn max_mapped_gfn(&self) -> Gfn {
         Gfn::new(self.p2m().c().field(MaxMappedGfn).load(Relaxed))

@@ -117,6 +117,10 @@ impl Sweep {
             look = false;
             at = self.next_table(table, at);
             if at > max {
+                // A step over holes may pass `start` and `max` at once.
+                if wrapped {
+                    break;
+                }
                 (at, wrapped) = (Gfn::new(0), true);
             }
         }

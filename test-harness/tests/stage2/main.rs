@@ -297,6 +297,22 @@ fn neighbouring_empty_tables_of_two_levels_are_two_runs() {
     );
 }
 
+/// As leaves are, or a guest that has given memory back takes a line for each table.
+#[test]
+fn neighbouring_empty_tables_of_one_level_are_one_run() {
+    let w = plain();
+    let d = guest(&w, 0);
+    for table in 1..4 {
+        assert_eq!(d.insert(table * M2 + 5, 1, ram(0), p2mt::RAM_RW), 0);
+        assert_eq!(d.remove(table * M2 + 5, 1, ram(0)), 0);
+    }
+    let dump = dumped(&w, d, 0);
+    same(&w, d, &dump);
+    assert_eq!(dump.empty_tables, 3);
+    let found = dump.empty.iter().map(|e| (e.gfn, e.pages, e.level));
+    assert_eq!(found.collect::<Vec<_>>(), [(M2, 3 * M2, 3)]);
+}
+
 #[test]
 fn the_shape_is_that_of_the_root() {
     for bits in SIZES {
