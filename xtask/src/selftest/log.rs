@@ -29,6 +29,10 @@ pub(crate) struct Run {
     pub(crate) stress: Option<String>,
     /// How much was done with views: what, and how often.
     pub(crate) views: Vec<(String, u64)>,
+    /// How often each kind of operation did what it is there for.
+    pub(crate) effects: Vec<(String, u64)>,
+    /// How many tables, and entries at each level, are in the hashes.
+    pub(crate) hashed: Vec<(String, u64)>,
     /// The words that tell of a crash.
     pub(crate) crash: Option<String>,
 }
@@ -87,15 +91,9 @@ impl Run {
             }
             ["failed:", what @ ..] => self.failures.push(what.join(" ")),
             ["stress", summary @ ..] => self.stress = Some(summary.join(" ")),
-            ["views", counts @ ..] => {
-                self.views = counts
-                    .chunks_exact(2)
-                    .filter_map(|pair| match pair {
-                        [what, times] => Some(((*what).to_owned(), times.parse().ok()?)),
-                        _ => None,
-                    })
-                    .collect();
-            }
+            ["views", counts @ ..] => self.views = pairs(counts),
+            ["effects", counts @ ..] => self.effects = pairs(counts),
+            ["hashed", counts @ ..] => self.hashed = pairs(counts),
             ["pte", entry @ ..] => self.entries.push(entry.join(" ")),
             ["free", before, "before", after, "after"] => {
                 self.free = before.parse().ok().zip(after.parse().ok());
@@ -149,6 +147,32 @@ impl Run {
             _ => Some("it did not come to its end".to_owned()),
         }
     }
+
+    /// Did it come to a good end, after all that was asked for, and with a hash there?
+    pub(crate) fn is_whole(&self, asked: u64) -> Result<(), String> {
+        if let Some(failure) = self.failure() {
+            return Err(failure);
+        }
+        let done = self.end.unwrap_or_default();
+        let hashed = self.hashes.last().map_or(0, |(at, _)| *at);
+        if done != asked || hashed != asked {
+            return Err(format!(
+                "{done} operations of {asked}, the last hash is of {hashed}"
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// What, and how often.
+fn pairs(words: &[&str]) -> Vec<(String, u64)> {
+    words
+        .chunks_exact(2)
+        .filter_map(|pair| match pair {
+            [what, times] => Some(((*what).to_owned(), times.parse().ok()?)),
+            _ => None,
+        })
+        .collect()
 }
 
 /// The operations between which two runs part: all before the first agree, and at the second they

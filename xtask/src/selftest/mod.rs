@@ -8,6 +8,7 @@
 pub(crate) mod agreement;
 mod cell;
 mod crash;
+mod effects;
 pub(crate) mod log;
 mod machine;
 mod stress;
@@ -139,7 +140,10 @@ fn compare(
                     "Xen's frame table leaves no hole out, or leaves one out".to_owned(),
                 ));
             }
-            return Ok(agreement(&c, &rust, args.ops));
+            return Ok(agreement(&c, &rust, args.ops).and_then(|said| {
+                effects::are_enough(&c, &rust, args.ops, pair.rust.release)?;
+                Ok(said)
+            }));
         };
         let to = to.unwrap_or(args.ops);
         let before = (c, rust);
@@ -188,19 +192,11 @@ fn both(
     })
 }
 
-/// The hashes agree; did each come to a good end, after all that was asked for, and with a hash there?
+/// The hashes agree; is each run whole?
 fn agreement(c: &Run, rust: &Run, asked: u64) -> Result<String, String> {
     for (name, run) in [("C", c), ("Rust", rust)] {
-        if let Some(failure) = run.failure() {
-            return Err(format!("{name}: {failure}"));
-        }
-        let done = run.end.unwrap_or_default();
-        let hashed = run.hashes.last().map_or(0, |(at, _)| *at);
-        if done != asked || hashed != asked {
-            return Err(format!(
-                "{name}: {done} operations of {asked}, the last hash is of {hashed}"
-            ));
-        }
+        run.is_whole(asked)
+            .map_err(|failure| format!("{name}: {failure}"))?;
     }
     let hash = c.hashes.last().map_or("", |(_, hash)| hash.as_str());
     Ok(format!(

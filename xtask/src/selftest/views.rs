@@ -33,7 +33,7 @@ pub(super) fn run(paths: &Paths, progress: Progress, args: &DiffArgs) -> Result<
         let ask = |ops, window| both(progress, &xen, &machine, args.seed, ops, window, &dir);
         let (without, with) = ask(args.ops, None)?;
         let Some((from, to)) = log::part(&without, &with) else {
-            return Ok(verdict(&without, &with));
+            return Ok(verdict(&without, &with, args.ops));
         };
         let to = to.unwrap_or(args.ops);
         let (without, with) = ask(to, Some((from, to)))?;
@@ -81,15 +81,14 @@ fn both(
     })
 }
 
-/// The hashes agree; did each come to a good end, and was something done?
-fn verdict(without: &Run, with: &Run) -> Result<String, String> {
+/// The hashes agree; is each run whole, and was something done with views?
+fn verdict(without: &Run, with: &Run, asked: u64) -> Result<String, String> {
     if !with.failures.is_empty() {
         return Err(with.failures.join("\n"));
     }
     for (name, run) in [(WITHOUT, without), (WITH, with)] {
-        if let Some(failure) = run.failure() {
-            return Err(format!("{name} views: {failure}"));
-        }
+        run.is_whole(asked)
+            .map_err(|failure| format!("{name} views: {failure}"))?;
     }
     Ok(format!(
         "{} operations, the same host p2m with and without views ({}), no page is lost",
@@ -144,15 +143,16 @@ mod tests {
     fn what_is_said_of_two_runs() {
         let without = run(WITHOUT);
         let with = format!("{WITHOUT}(XEN) p2m-selftest: views made 3 filled 9\r\n");
-        assert!(verdict(&without, &run(&with)).is_ok_and(|text| text.contains("filled 9")));
-        assert!(verdict(&without, &run(WITHOUT)).is_err());
-        assert!(verdict(&without, &run(&with.replace("made 3", "made 0"))).is_err());
-        assert!(verdict(&without, &run(&with.replace("100 after", "99 after"))).is_err());
+        let judged = |with: &str| verdict(&without, &run(with), 1024);
+        assert!(judged(&with).is_ok_and(|text| text.contains("filled 9")));
+        assert!(judged(WITHOUT).is_err());
+        assert!(judged(&with.replace("made 3", "made 0")).is_err());
+        assert!(judged(&with.replace("100 after", "99 after")).is_err());
+        assert!(judged(&with.replace("ops=1024", "ops=1023")).is_err());
+        assert!(judged(&with.replace("at 1024", "at 1023")).is_err());
+        assert!(verdict(&without, &run(&with), 1025).is_err());
         let wrong = format!("{with}(XEN) p2m-selftest: failed: view 2 is left\r\n");
-        assert_eq!(
-            verdict(&without, &run(&wrong)),
-            Err("view 2 is left".to_owned())
-        );
+        assert_eq!(judged(&wrong), Err("view 2 is left".to_owned()));
         let other = apart(&without, &run(&with.replace("resolved=1", "resolved=0")), 0);
         assert!(other.contains("with views: resolved=0"), "{other}");
         let ended = apart(&without, &run(""), 0);
