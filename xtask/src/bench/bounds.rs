@@ -172,6 +172,20 @@ pub(super) fn check(name: &str, rows: &[Counted]) -> Result<()> {
     Ok(())
 }
 
+/// Has each bound a row of those that were counted, when all were? A row by another name has none.
+pub(super) fn are_used(pairs: &[Pair]) -> Result<()> {
+    for start in BOUNDS.iter().flat_map(|bound| bound.rows) {
+        ensure!(
+            pairs
+                .iter()
+                .any(|pair| pair.name().starts_with(start) && HELD.total(&pair.rust).is_some()),
+            "no row whose name begins with {start} says how long the p2m lock was held: its bound in \
+             xtask/src/bench/bounds.rs was not looked at"
+        );
+    }
+    Ok(())
+}
+
 /// What they are, and what was counted.
 pub(super) fn text(pairs: &[Pair]) -> String {
     let mut text = String::new();
@@ -211,8 +225,9 @@ mod tests {
     use std::fs;
     use std::path::Path;
 
-    use super::{check, Bound, BOUNDS};
+    use super::{are_used, check, Bound, BOUNDS};
     use crate::bench::counts::Counted;
+    use crate::bench::report::Pair;
 
     fn held(name: &str, held: i64) -> Vec<Counted> {
         vec![Counted {
@@ -232,6 +247,28 @@ mod tests {
         let error = error.err().map(|error| error.to_string());
         assert!(error.is_some_and(|text| text.contains("512 entries × 6 + 300")));
         assert!(check("x", &held("map-1g-as-1g", i64::MAX)).is_ok());
+    }
+
+    #[test]
+    fn a_bound_without_a_row_is_an_error() {
+        let starts: Vec<&str> = BOUNDS
+            .iter()
+            .flat_map(|bound| bound.rows)
+            .copied()
+            .collect();
+        let pairs = |left_out: &str| -> Vec<Pair> {
+            let others = starts.iter().filter(|start| **start != left_out);
+            let rows = others.flat_map(|start| held(&format!("{start}1t"), 1));
+            rows.map(|row| Pair {
+                c: row.clone(),
+                rust: row,
+            })
+            .collect()
+        };
+        assert!(are_used(&pairs("")).is_ok());
+        for start in &starts {
+            assert!(are_used(&pairs(start)).is_err(), "{start}");
+        }
     }
 
     #[test]

@@ -95,6 +95,9 @@ pub(crate) fn run(paths: &Paths, progress: Progress, args: &BenchArgs) -> Result
     )?;
     // The floors are for this CPU's shape of the root.
     let published = only.is_none() && plugin.is_some() && args.cpu == "max";
+    if published {
+        bounds::are_used(&pairs)?;
+    }
     if published && args.source.is_default() {
         let own = rust.compilers()?;
         let short = compilers::short(&own).to_owned();

@@ -4,7 +4,7 @@
 //! `compiler_builtins` is in every Rust staticlib. Xen's own memcpy and company come first in the
 //! link, so no member of it is taken; the gate on orphan sections would show one.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::{ensure, Result};
@@ -58,15 +58,18 @@ impl Archive {
 
     /// The stack below each function that C calls.
     pub(super) fn stacks(&self) -> Result<Result<Stacks, String>> {
-        let names = self
-            .rust
-            .iter()
-            .filter(|symbol| symbol.kind == 'T')
-            .map(|symbol| symbol.name.clone())
-            .collect();
-        stack::measure(std::slice::from_ref(&self.path), &names, |member| {
+        let exported = self.rust.iter().filter(|symbol| symbol.kind == 'T');
+        // Functions that do the same may be one, with several names, of which the disassembly has the first.
+        let mut functions: BTreeMap<Option<u64>, BTreeSet<String>> = BTreeMap::new();
+        for Symbol { address, name, .. } in exported {
+            let names = functions.entry(*address).or_default();
+            names.insert(name.clone());
+        }
+        let names = functions.values().flatten().cloned().collect();
+        let stacks = stack::measure(std::slice::from_ref(&self.path), &names, |member| {
             is_rust(member) || is_helpers(member)
-        })
+        })?;
+        Ok(stacks.and_then(|stacks| stacks.of_all(functions.values())))
     }
 
     /// Functions in Rust, global and local.
@@ -132,15 +135,23 @@ impl Archive {
     /// Nothing unwinds in Xen.
     pub(super) fn no_eh_frame(&self) -> Result<Result<String, String>> {
         let shown = image::binutil("objdump", &["-h"], &self.path)?;
-        let found = members(&shown)
+        let lines = members(&shown)
             .filter(|(name, _)| is_rust(name))
-            .flat_map(|(_, lines)| lines)
-            .any(|line| line.contains(".eh_frame"));
-        Ok(if found {
-            Err("the Rust object has one".to_owned())
-        } else {
-            Ok("in the Rust object".to_owned())
-        })
+            .flat_map(|(_, lines)| lines);
+        Ok(unwound(lines))
+    }
+}
+
+/// Judges the list of a member's sections, which has one with its instructions.
+fn unwound<'a>(lines: impl Iterator<Item = &'a str>) -> Result<String, String> {
+    let names = lines.filter_map(|line| line.split_whitespace().nth(1));
+    let sections: Vec<&str> = names.filter(|name| name.starts_with('.')).collect();
+    if sections.iter().any(|name| name.starts_with(".eh_frame")) {
+        Err("the Rust object has one".to_owned())
+    } else if sections.contains(&".text") {
+        Ok("in the Rust object".to_owned())
+    } else {
+        Err("objdump lists no .text of the Rust object".to_owned())
     }
 }
 
@@ -212,7 +223,7 @@ fn is_fp_register(word: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{heading, instruction, uses_fp};
+    use super::{heading, instruction, unwound, uses_fp};
 
     #[test]
     fn fp_registers_are_seen_in_every_place() {
@@ -242,6 +253,14 @@ mod tests {
         ] {
             assert!(!uses_fp(line), "{line}");
         }
+    }
+
+    #[test]
+    fn sections_of_an_object_without_unwinding() {
+        let text = "  0 .text         0000924c  0000000000000000";
+        assert!(unwound([text].into_iter()).is_ok());
+        assert!(unwound([text, "  4 .eh_frame  00000100"].into_iter()).is_err());
+        assert!(unwound(["Sections:"].into_iter()).is_err());
     }
 
     #[test]

@@ -14,7 +14,7 @@ mod stack;
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{ensure, Result};
 
 use crate::base::files;
 use crate::base::paths::Paths;
@@ -227,6 +227,12 @@ fn not_linked(xen: &BuiltXen) -> Result<Result<String, String>> {
             continue;
         }
         let text = crate::base::files::read_text(&list)?;
+        ensure!(
+            text.split_whitespace()
+                .any(|word| word.ends_with(".o") && !word.ends_with("built_in.o")),
+            "{} names no object",
+            list.display()
+        );
         linked.extend(
             objects
                 .iter()
@@ -270,16 +276,27 @@ fn inside_text(functions: &BTreeSet<String>, linked: &[Symbol]) -> Result<String
 /// Sections that Xen's linker script does not name end up behind _etext or behind _end.
 fn no_orphans(syms: &Path) -> Result<Result<String, String>> {
     let shown = image::binutil("objdump", &["-h"], syms)?;
-    let orphans: Vec<&str> = shown
+    Ok(orphans(&shown))
+}
+
+/// Judges objdump's list.
+fn orphans(shown: &str) -> Result<String, String> {
+    let names = shown
         .lines()
-        .filter_map(|line| line.split_whitespace().nth(1))
+        .filter_map(|line| line.split_whitespace().nth(1));
+    let sections: Vec<&str> = names.filter(|name| name.starts_with('.')).collect();
+    let orphans: Vec<&str> = sections
+        .iter()
+        .copied()
         .filter(|name| is_orphan(name))
         .collect();
-    Ok(if orphans.is_empty() {
+    if !sections.contains(&".text") {
+        Err("objdump lists no .text".to_owned())
+    } else if orphans.is_empty() {
         Ok("no .text.*, .got*, .eh_frame* in the image".to_owned())
     } else {
         Err(orphans.join(", "))
-    })
+    }
 }
 
 fn is_orphan(section: &str) -> bool {
@@ -310,7 +327,7 @@ fn short_symbols(names: &[String]) -> Result<String, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{inside_text, is_orphan, same_exports, short_symbols, Symbol};
+    use super::{inside_text, is_orphan, orphans, same_exports, short_symbols, Symbol};
     use std::collections::BTreeSet;
 
     fn set(names: &[&str]) -> BTreeSet<(char, String)> {
@@ -347,6 +364,10 @@ mod tests {
     fn sections_that_the_script_does_not_know() {
         assert!(is_orphan(".text.p2m_init") && is_orphan(".got.plt"));
         assert!(!is_orphan(".text") && !is_orphan(".init.text"));
+        let text = "Idx Name          Size\n  0 .text         0007da74";
+        assert!(orphans(text).is_ok());
+        assert!(orphans(&format!("{text}\n 9 .got.plt 18")).is_err());
+        assert!(orphans("").is_err());
     }
 
     #[test]

@@ -62,6 +62,21 @@ pub(super) struct Stacks {
     recursive: usize,
 }
 
+impl Stacks {
+    /// Itself, if each of these functions was measured, by one of its names.
+    pub(super) fn of_all<'a>(
+        self,
+        mut functions: impl Iterator<Item = &'a BTreeSet<String>>,
+    ) -> Result<Self, String> {
+        let all = self.all.iter();
+        let measured: BTreeSet<&String> = all.filter_map(|deepest| deepest.chain.first()).collect();
+        match functions.find(|names| names.iter().all(|name| !measured.contains(name))) {
+            None => Ok(self),
+            Some(names) => Err(format!("the stack below {names:?} is not known")),
+        }
+    }
+}
+
 /// Measures the functions called `names` in some objects, of which `wanted` says which count.
 pub(super) fn measure(
     objects: &[PathBuf],
