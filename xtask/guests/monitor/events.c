@@ -72,6 +72,27 @@ static void monitor_free(struct monitor *m)
     errno = error;
 }
 
+// The ring's frame needs up to three tables, or one for the block that it is in. A guest can have emptied its pool of
+// pages for them, and libxc calls that EBUSY as well. So the pool gets as many, once.
+static void *enable(struct monitor *m, uint32_t *port)
+{
+    uint64_t pool;
+    void *page;
+
+    if ( !nobody_is_connected(m) || clear_place(m) || make_room(m) )
+        return NULL;
+    page = xc_monitor_enable(m->xc, m->domain, port);
+    if ( page || errno != EBUSY || !nobody_is_connected(m) )
+        return page;
+    if ( xc_get_paging_mempool_size(m->xc, m->domain, &pool) ||
+         xc_set_paging_mempool_size(m->xc, m->domain, pool + 3 * XC_PAGE_SIZE) || clear_place(m) || make_room(m) )
+    {
+        errno = EBUSY;
+        return NULL;
+    }
+    return xc_monitor_enable(m->xc, m->domain, port);
+}
+
 // EBUSY: another monitor is connected, or one died without xc_monitor_disable. EINVAL: the domain is being destroyed.
 int monitor_open(struct monitor *m, uint32_t domain)
 {
@@ -89,8 +110,7 @@ int monitor_open(struct monitor *m, uint32_t domain)
         monitor_free(m);
         return -1;
     }
-    if ( nobody_is_connected(m) && clear_place(m) == 0 && make_room(m) == 0 )
-        m->page = xc_monitor_enable(m->xc, domain, &remote);
+    m->page = enable(m, &remote);
     if ( m->page )
     {
         SHARED_RING_INIT((vm_event_sring_t *)m->page);
@@ -192,7 +212,7 @@ static int answer_all(struct monitor *m, int milliseconds)
     {
         int rc = monitor_next(m, &event, milliseconds);
 
-        // A signal is no silence.
+        // A signal is no silence. (Any other error is: what was in the ring was taken before there could be one.)
         if ( rc != 1 && !(rc < 0 && errno == EINTR) )
             break;
         if ( rc == 1 )

@@ -55,12 +55,16 @@ unsigned long seconds(void)
     return (unsigned long)now.tv_sec;
 }
 
+// XEN_DOMINF_dying is set when all has been freed. Accesses cannot be read from the beginning on.
 bool is_alive(void)
 {
     xc_domaininfo_t info;
+    xenmem_access_t access;
 
     return xc_domain_getinfolist(monitor.xc, monitor.domain, 1, &info) == 1 &&
-           info.domain == monitor.domain && !(info.flags & XEN_DOMINF_dying);
+           info.domain == monitor.domain && !(info.flags & XEN_DOMINF_dying) &&
+           (xc_get_mem_access(monitor.xc, monitor.domain, ~0ull, &access) == 0 ||
+            (errno != EINVAL && errno != ESRCH));
 }
 
 // A call fails when the domain has gone meanwhile: that is no fault of the monitor's. What it has seen until then

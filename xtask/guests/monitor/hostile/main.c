@@ -102,9 +102,15 @@ static void end(unsigned int worker)
     kills++;
 }
 
+// XEN_DOMINF_dying is set when all has been freed. Accesses cannot be read from the beginning on. Keeps errno.
 static bool lives(xc_interface *xc, xc_domaininfo_t *info)
 {
-    return xc_domain_getinfolist(xc, target, 1, info) == 1 && info->domain == target &&
+    xenmem_access_t access;
+    int error = errno;
+    bool is_dying = xc_get_mem_access(xc, target, ~0ull, &access) && errno == EINVAL;
+
+    errno = error;
+    return xc_domain_getinfolist(xc, target, 1, info) == 1 && info->domain == target && !is_dying &&
            !(info->flags & (XEN_DOMINF_dying | XEN_DOMINF_shutdown));
 }
 
@@ -122,7 +128,6 @@ static void recover(xc_interface *xc)
     if ( xc_monitor_privileged_call(xc, target, false) && errno != EEXIST && lives(xc, &info) )
         wrong_is("privileged calls are switched off", errno);
     xc_domain_set_access_required(xc, target, 0);
-    xc_set_paging_mempool_size(xc, target, 16UL << 20);
     connected = monitor_open(&monitor, target) == 0;
     if ( !connected )
         printf("hostile: monitor_open: %s\n", strerror(errno));
