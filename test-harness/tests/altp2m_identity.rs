@@ -2,7 +2,7 @@
 //! A domain whose vCPUs sit in fresh views behaves as one without views: the same operations of
 //! toolstack, neighbours, devices and guest, once so and once so, with the same answers, the same
 //! host p2m, the same memory for the guest to see, the same pages cleaned and referenced, and the
-//! same IOTLB flushes. `common/identity.rs` has the operations, and says what is left out.
+//! IOTLB flushed for the same frames. `common/identity.rs` has the operations, and says what is left out.
 //!
 //! `XEN_P2M_IDENTITY_OPS` sets the number of operations of all machines together.
 

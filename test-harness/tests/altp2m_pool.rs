@@ -15,7 +15,7 @@ use p2m_rs::p2m::views::Number;
 use p2m_rs::types::access::P2mAccess;
 use p2m_rs::types::addr::Gfn;
 use p2m_rs::types::errno::Errno;
-use test_harness::{Preempt, Waiting};
+use test_harness::{Preempt, Waiting, INVALID};
 
 /// The first of the blocks of 2 MiB.
 const BLOCK: u64 = 0x4000;
@@ -539,6 +539,101 @@ fn a10_the_search_of_a_call_ends_for_whatever_waits() {
         assert_eq!(set(), Err(Errno::ENOMEM), "{waiting:?}");
         v.w.preempt(Preempt::Never);
         assert_eq!(set(), Ok(()));
+        v.w.check();
+    }
+}
+
+/// A guest can empty its pool and then have a page of a block taken away, or replaced. It keeps the page, for there is no
+/// table for the others; so it must not lose what a monitor has set for it.
+#[test]
+fn a10_a_change_of_the_hosts_that_finds_no_table_leaves_what_was_set() {
+    // Where the range begins in the block, how many pages, and the first frame's offset from the block's.
+    type Change = (u64, u64, Option<u64>);
+    const CHANGES: [Change; 9] = [
+        (5, 1, None),
+        (0, 7, None),
+        (5, M2 - 5, None),
+        (5, 2 * M2, None),
+        (5, 1, Some(M2)),
+        (5, 3, Some(0)),
+        // Not aligned: pages.
+        (0, M2, Some(1)),
+        // The table after the block is there.
+        (5, M2, Some(M2)),
+        (5, M2, Some(5 + 1)),
+    ];
+    for locked in [false, true] {
+        for (at, nr, offset) in CHANGES {
+            let (v, n) = with_settings(40);
+            add_host_block(&v);
+            assert_eq!(v.d.set_pool(v.used() + 8), 0);
+            let pages = HOST_BLOCK + M2;
+            assert_eq!(v.d.insert(pages, 600, ram(0) + 2 * M2, p2mt::RAM_RW), 0);
+            for gfn in [5, 6, M2 - 1, M2 + 3].map(|page| HOST_BLOCK + page) {
+                assert_eq!(v.set_access(n, gfn, P2mAccess::N), Ok(()));
+            }
+            assert_eq!(v.d.set_pool(v.used()), 0);
+            let state = || (v.w.view_snapshot(v.view(n)), v.w.snapshot(v.d));
+            let before = state();
+            let gfn = HOST_BLOCK + at;
+            let change = || match offset {
+                None if locked => v.d.set_entry(gfn, nr, INVALID, 0, access::RWX),
+                None => v.d.remove(gfn, nr, ram(0) + M2 + at),
+                Some(offset) if locked => {
+                    let mfn = ram(0) + M2 + offset;
+                    v.d.set_entry(gfn, nr, mfn, p2mt::RAM_RW, access::RWX)
+                }
+                Some(offset) => v.d.insert(gfn, nr, ram(0) + M2 + offset, p2mt::RAM_RW),
+            };
+            let what = format!("{nr} from {at}, to {offset:?}");
+            assert_eq!(change(), Errno::ENOMEM.to_c(), "{what}");
+            assert_eq!(state(), before, "{what}");
+            // With a table it is done, and what was set is forgotten where something has changed.
+            assert_eq!(v.d.set_pool(v.used() + 2), 0);
+            assert_eq!(change(), 0, "{what}");
+            for gfn in [5, 6, M2 - 1, M2 + 3].map(|page| HOST_BLOCK + page) {
+                let stays = gfn < HOST_BLOCK + at || gfn >= HOST_BLOCK + at + nr;
+                let set = v.access(n, gfn) == Some(P2mAccess::N);
+                assert_eq!(set, stays, "{what}: {gfn:#x}");
+            }
+            v.w.check();
+        }
+    }
+}
+
+/// What is mapped as it was takes no table, and splits nothing.
+#[test]
+fn a_mapping_that_is_there_already_leaves_the_block_whole_beside_views() {
+    let (v, _) = with_settings(40);
+    add_host_block(&v);
+    let before = v.w.snapshot(v.d);
+    for (at, nr) in [(5, 1), (0, 7), (5, M2 - 5), (0, M2)] {
+        let (gfn, mfn) = (HOST_BLOCK + at, ram(0) + M2 + at);
+        assert_eq!(v.d.insert(gfn, nr, mfn, p2mt::RAM_RW), 0);
+        assert_eq!(v.w.snapshot(v.d), before, "{nr} from {at}");
+    }
+    v.w.check();
+}
+
+/// A mapping that begins where there is no table, and goes on where a page was set.
+#[test]
+fn a10_what_was_set_behind_a_hole_that_gets_no_table_stays() {
+    for locked in [false, true] {
+        let (v, n) = with_settings(40);
+        let (hole, page) = (BLOCK + 42 * M2 - 3, BLOCK + 42 * M2 + 5);
+        assert_eq!(v.d.set_pool(v.used() + 8), 0);
+        assert_eq!(v.d.insert(page, 1, ram(0) + 42, p2mt::RAM_RW), 0);
+        assert_eq!(v.set_access(n, page, P2mAccess::N), Ok(()));
+        assert_eq!(v.d.set_pool(v.used()), 0);
+        let (before, host) = (v.w.view_snapshot(v.view(n)), v.w.snapshot(v.d));
+        let refused = if locked {
+            v.d.set_entry(hole, M2, ram(1), p2mt::RAM_RW, access::RWX)
+        } else {
+            v.d.insert(hole, M2, ram(1), p2mt::RAM_RW)
+        };
+        assert_eq!(refused, Errno::ENOMEM.to_c());
+        assert_eq!(v.w.view_snapshot(v.view(n)), before);
+        assert_eq!(v.w.snapshot(v.d), host);
         v.w.check();
     }
 }

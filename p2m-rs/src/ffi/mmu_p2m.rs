@@ -9,8 +9,7 @@ use super::{output, Out};
 use crate::guest::{cache, context, fault, permission};
 use crate::lifecycle::allocation;
 use crate::lifecycle::{self, dump, setup, stage2};
-use crate::map::views::forget;
-use crate::map::{insert, lookup, remove};
+use crate::map::{self, lookup};
 use crate::p2m::lock::{ReadLockedByC, WriteLockedByC};
 use crate::p2m::token::CalledUnlocked;
 use crate::p2m::P2m;
@@ -114,15 +113,8 @@ pub extern "C" fn p2m_set_entry(
     let target = smfn.mfn().map(|_| smfn.target(nr, t));
     let access = access_from_c(a.into()).ok_or(Errno::EINVAL);
     to_c(p.with(|view| match target {
-        Some(target) => {
-            let (target, access) = (target?, access?);
-            let forgotten = forget(view, gfn, nr);
-            insert::insert(view, forgotten, gfn, target, access)
-        }
-        None => {
-            let forgotten = forget(view, gfn, nr);
-            remove::remove(view, forgotten, gfn, nr)
-        }
+        Some(target) => map::insert_locked(view, gfn, target?, access?),
+        None => map::remove_locked(view, gfn, nr),
     }))
 }
 

@@ -11,7 +11,7 @@
 //! | [`remove`] | one call unmaps one page |
 //! | [`set_access`] | one call changes the access of one page |
 
-use super::insert::{count_and_note, replace, Insertion};
+use super::insert::{count_and_note, replace, Insertion, Leaves};
 use super::release::Released;
 use super::remove::{clear_run, owns_nothing};
 use super::set_access::{self as general, AccessChange, Restart};
@@ -25,21 +25,18 @@ use crate::types::level::Level;
 use crate::types::owner::Forgotten;
 use crate::types::pte::Pte;
 use crate::xen::page::Page;
-use crate::xen::target::Target;
 
 /// [`super::insert::insert`], with a fast path for a range that is one leaf.
 #[inline(always)]
 pub(super) fn insert(
     write: &mut WriteView<'_>,
     forgotten: Forgotten<'_>,
-    gfn: Gfn,
-    target: Target,
-    access: P2mAccess,
+    leaves: Leaves,
+    nr: u64,
 ) -> Result {
     let domain = write.living_domain()?;
-    let nr = target.pages();
-    let insertion = Insertion::new(write, forgotten, gfn, target, access);
-    let level = Level::of_pages(nr).filter(|&level| insertion.fits(level, 0, level.pages()));
+    let (gfn, insertion) = (leaves.gfn(0), Insertion { leaves, forgotten });
+    let level = Level::of_pages(nr).filter(|&level| leaves.fits(level, 0, level.pages()));
     // No closure: the symbol of the instance of `and_then` would exceed KSYM_NAME_LEN.
     let walk = match level {
         Some(level) => Walk::towards(write, gfn, level),
@@ -56,7 +53,7 @@ pub(super) fn insert(
         };
         return Ok(outcome?);
     }
-    let (table, leaf) = (walk.table_of(level), insertion.leaf(0, level));
+    let (table, leaf) = (walk.table_of(level), leaves.leaf(0, level));
     if !domain.is_iommu_enabled() && table.fill_one(write, gfn, leaf) {
         count_and_note(write, level, gfn, 1);
     } else {

@@ -54,13 +54,13 @@ pub fn insert(
 ) -> Result {
     write.refuse_if_dying()?;
     let nr = target.pages();
-    Ok(Insertion::new(write, forgotten, gfn, target, access).insert_all(write, nr)?)
+    let leaves = Leaves::new(write, gfn, target, access);
+    Ok(Insertion { leaves, forgotten }.insert_all(write, nr)?)
 }
 
-/// A range of guest frames and what to map there. Offsets count pages from `gfn`.
+/// A range of guest frames and the leaves that map it. Offsets count pages from `gfn`.
 #[derive(Clone, Copy)]
-pub(super) struct Insertion<'l> {
-    forgotten: Forgotten<'l>,
+pub(super) struct Leaves {
     gfn: Gfn,
     /// A leaf that maps the first frame, with the type and the access of the whole range.
     first: Pte,
@@ -68,21 +68,13 @@ pub(super) struct Insertion<'l> {
     largest: Level,
 }
 
-/// Construction, and the leaves of the range.
-impl<'l> Insertion<'l> {
+impl Leaves {
     #[inline(always)]
-    pub(super) fn new(
-        write: &WriteView<'_>,
-        forgotten: Forgotten<'l>,
-        gfn: Gfn,
-        target: Target,
-        access: P2mAccess,
-    ) -> Self {
+    pub(super) fn new(write: &WriteView<'_>, gfn: Gfn, target: Target, access: P2mAccess) -> Self {
         let (mfn, ty) = target.into_parts();
         let mem_access = write.p2m().mem_access_enabled();
         let first = Pte::leaf(mfn, ty, access, Level::L1);
         Self {
-            forgotten,
             gfn,
             // The entry stores the access only while mem_access is enabled.
             first: if mem_access {
@@ -101,7 +93,7 @@ impl<'l> Insertion<'l> {
         }
     }
 
-    fn gfn(&self, offset: u64) -> Gfn {
+    pub(super) fn gfn(&self, offset: u64) -> Gfn {
         self.gfn.add(offset)
     }
 
@@ -115,13 +107,33 @@ impl<'l> Insertion<'l> {
         level >= self.largest && pages >= level.pages() && frames & (level.pages() - 1) == 0
     }
 
+    /// How many of the `pages` pages that are left at `offset` need no more than one table of a level:
+    /// those of one block, or the pages of one level-3 table.
+    pub(super) fn pages_of_a_table(&self, offset: u64, pages: u64) -> u64 {
+        match Level::largest(|level| self.fits(level, offset, pages)) {
+            Level::L3 => pages.min(Level::L2.pages_from(self.gfn(offset))),
+            level => level.pages(),
+        }
+    }
+
     /// Whether `pte`, an entry of `level` that spans `offset`, already maps there what this
-    /// insertion would map; its valid bit does not count. False for foreign mappings: the
+    /// range would map; its valid bit does not count. False for foreign mappings: the
     /// caller brings a reference of its own, so the old mapping must be replaced and its
     /// reference dropped.
-    fn is_mapped_by(&self, pte: Pte, level: Level, offset: u64) -> bool {
+    pub(super) fn is_mapped_by(&self, pte: Pte, level: Level, offset: u64) -> bool {
         let mapped = pte.advanced(level.offset(self.gfn(offset)));
         mapped.with_valid_bit() == self.leaf(offset, level) && !pte.is_foreign()
+    }
+
+    /// Tells an IOMMU that walks the tables that the first `done` pages are mapped.
+    #[inline(always)]
+    pub(super) fn report(&self, write: &WriteView<'_>, done: u64) {
+        if done > 0 && write.has_iommu() {
+            // The mappings exist and own the caller's references, so a failed
+            // IOMMU flush is no failure of the insertion (B11). It was
+            // logged, and the domain shut down.
+            let _logged = write.iommu_flush(self.gfn, done, IotlbFlush::ADDED);
+        }
     }
 
     /// The leaf at `offset`.
@@ -130,7 +142,7 @@ impl<'l> Insertion<'l> {
     }
 }
 
-impl PartialUpdate for Insertion<'_> {
+impl PartialUpdate for Leaves {
     fn fits(&self, level: Level, gfn: Gfn, pages: u64) -> bool {
         self.fits(level, self.offset(gfn), pages)
     }
@@ -138,6 +150,13 @@ impl PartialUpdate for Insertion<'_> {
     fn entry(&self, _part: Pte, level: Level, gfn: Gfn) -> Pte {
         self.leaf(self.offset(gfn), level)
     }
+}
+
+/// The insertion of a range, whose old mappings no view has.
+#[derive(Clone, Copy)]
+pub(super) struct Insertion<'l> {
+    pub(super) leaves: Leaves,
+    pub(super) forgotten: Forgotten<'l>,
 }
 
 /// Insertion into tables of the tree.
@@ -165,29 +184,36 @@ impl Insertion<'_> {
     }
 
     fn insert_with(&self, write: &mut WriteView<'_>, nr: u64, mut room: Room) -> Outcome {
-        let mut done = 0;
-        let outcome = loop {
-            let more = self.insert_from(write, done, nr);
-            done += more.pages;
+        let part = self.insert_part(write, 0, nr, &mut room);
+        self.leaves.report(write, part.pages);
+        part.outcome
+    }
+
+    /// Maps the pages `start .. end`, which [`Leaves::report`] has to follow.
+    #[inline(always)]
+    pub(super) fn insert_part(
+        &self,
+        write: &mut WriteView<'_>,
+        start: u64,
+        end: u64,
+        room: &mut Room,
+    ) -> Progress {
+        let mut at = start;
+        loop {
+            let more = self.insert_from(write, at, end);
+            at += more.pages;
             match more.outcome {
                 Err(failure) if room.make_room(write, failure) => {}
-                outcome => break outcome,
+                outcome => return Progress::of(at - start, outcome),
             }
-        };
-        if done > 0 && write.has_iommu() {
-            // The mappings exist and own the caller's references, so a failed
-            // IOMMU flush is no failure of the insertion (B11). It was
-            // logged, and the domain shut down.
-            let _logged = write.iommu_flush(self.gfn, done, IotlbFlush::ADDED);
         }
-        outcome
     }
 
     fn insert_from(&self, write: &WriteView<'_>, start: u64, end: u64) -> Progress {
         let mut at = start;
         while at < end {
-            let gfn = self.gfn(at);
-            let fits = |level| self.fits(level, at, end - at);
+            let gfn = self.leaves.gfn(at);
+            let fits = |level| self.leaves.fits(level, at, end - at);
             let Some(table) = Table::towards(write, gfn, Level::largest(fits)) else {
                 return Progress::of(at - start, Err(Failure::Refused(Errno::EINVAL)));
             };
@@ -204,10 +230,10 @@ impl Insertion<'_> {
     fn insert_in(&self, write: &WriteView<'_>, table: Table<'_>, start: u64, end: u64) -> Progress {
         let level = table.level();
         let mut pending = Pending::none(write, table);
-        let (mut at, mut index) = (start, Some(level.index(self.gfn(start))));
+        let (mut at, mut index) = (start, Some(level.index(self.leaves.gfn(start))));
         while let Some(first) = index.filter(|_| at < end) {
-            let gfn = self.gfn(at);
-            let more = if self.fits(level, at, end - at) {
+            let gfn = self.leaves.gfn(at);
+            let more = if self.leaves.fits(level, at, end - at) {
                 Progress::done(self.map_run(write, table, at, end))
             } else {
                 let part_end = end.min(at + level.pages_from(gfn));
@@ -226,8 +252,8 @@ impl Insertion<'_> {
     /// mappings, or one entry that points to a table. Returns the number of pages mapped.
     fn map_run(&self, write: &WriteView<'_>, table: Table<'_>, at: u64, end: u64) -> u64 {
         let level = table.level();
-        let (gfn, first) = (self.gfn(at), level.index(self.gfn(at)));
-        let (leaf, most) = (self.leaf(at, level), (end - at) >> level.order());
+        let (gfn, first) = (self.leaves.gfn(at), level.index(self.leaves.gfn(at)));
+        let (leaf, most) = (self.leaves.leaf(at, level), (end - at) >> level.order());
         let filled = table.fill_empty(write, first, most, leaf);
         if filled > 0 {
             count_and_note(write, level, gfn, filled);
@@ -245,7 +271,7 @@ impl Insertion<'_> {
         at: u64,
         end: u64,
     ) -> Progress {
-        let (table, level, gfn) = (pending.table(), pending.level(), self.gfn(at));
+        let (table, level, gfn) = (pending.table(), pending.level(), self.leaves.gfn(at));
         let index = level.index(gfn);
         match table.entry(index) {
             Entry::Table(below) => self.insert_in(write, below, at, end),
@@ -262,7 +288,9 @@ impl Insertion<'_> {
                 Ok(below) => self.insert_in(write, below, at, end),
                 Err(failure) => Progress::failed(failure),
             },
-            Entry::Leaf(block) if self.is_mapped_by(block, level, at) => Progress::done(end - at),
+            Entry::Leaf(block) if self.leaves.is_mapped_by(block, level, at) => {
+                Progress::done(end - at)
+            }
             Entry::Leaf(block) => {
                 // Where an IOMMU walks the tables, the parts map first what the block did: devices
                 // go on reaching those that are not replaced ([`crate::table`]).
@@ -271,7 +299,8 @@ impl Insertion<'_> {
                 } else {
                     When::Before
                 };
-                let (new, progress) = split_with(write, block, level, gfn, end - at, self, when);
+                let (new, progress) =
+                    split_with(write, block, level, gfn, end - at, &self.leaves, when);
                 match new {
                     None => {}
                     Some(new) if when == When::After => {
@@ -306,9 +335,9 @@ impl Insertion<'_> {
         let (Some(level), Some(page)) = (above.next(), write.deferred().pages().alloc()) else {
             return (None, Progress::failed(Failure::NoTable));
         };
-        let gfn = self.gfn(at);
-        if end - at == above.pages() && self.fits(level, at, end - at) {
-            let leaf = self.leaf(at, level);
+        let gfn = self.leaves.gfn(at);
+        if end - at == above.pages() && self.leaves.fits(level, at, end - at) {
+            let leaf = self.leaves.leaf(at, level);
             let new = NewTable::full(page, level, leaf);
             count_and_note(write, level, gfn, (end - at) >> level.order());
             return (Some(new), Progress::done(end - at));
@@ -333,11 +362,11 @@ impl Insertion<'_> {
         let level = new.level();
         let mut at = start;
         while at < end {
-            let gfn = self.gfn(at);
+            let gfn = self.leaves.gfn(at);
             let index = level.index(gfn);
-            if self.fits(level, at, end - at) {
+            if self.leaves.fits(level, at, end - at) {
                 let count = (end - at) >> level.order();
-                let leaf = self.leaf(at, level);
+                let leaf = self.leaves.leaf(at, level);
                 new.fill(index, count, leaf);
                 count_and_note(write, level, gfn, count);
                 at += count << level.order();

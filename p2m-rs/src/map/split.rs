@@ -16,7 +16,7 @@ use crate::map::release::Released;
 use crate::p2m::lock::WriteView;
 use crate::p2m::pages::TablePage;
 use crate::table::new::NewTable;
-use crate::table::Table;
+use crate::table::{Entry, Table};
 use crate::types::addr::Gfn;
 use crate::types::errno::{Failure, Outcome};
 use crate::types::level::{Level, TableIndex, ENTRIES};
@@ -142,6 +142,56 @@ pub(crate) fn split<'v>(
     let (part, page) = split_page(write, table.level())?;
     let new = NewTable::split_of(page, table.load(index), part);
     Ok(table.link_whatever_the_iommu_says(write, gfn, new))
+}
+
+/// Splits the block that `gfn` is in, if there is one, until the part that `gfn` is in is small enough,
+/// which each part of level 3 is. What is mapped stays.
+///
+/// # Errors
+///
+/// [`Failure::NoTable`]; nothing has changed.
+pub(super) fn split_block(
+    write: &WriteView<'_>,
+    gfn: Gfn,
+    is_small: &dyn Fn(Level, Pte) -> bool,
+) -> Outcome {
+    let Some(table) = Table::last(write, gfn) else {
+        return Ok(());
+    };
+    let level = table.level();
+    match table.entry(level.index(gfn)) {
+        Entry::Leaf(block) if !is_small(level, block) => {
+            let new = parts_of(write, block, level, gfn, is_small)?;
+            table.link_whatever_the_iommu_says(write, gfn, new);
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+/// The table for [`split_block`].
+fn parts_of<'w>(
+    write: &'w WriteView<'_>,
+    block: Pte,
+    level: Level,
+    gfn: Gfn,
+    is_small: &dyn Fn(Level, Pte) -> bool,
+) -> Outcome<NewTable<'w>> {
+    let (part, page) = split_page(write, level)?;
+    let mut new = NewTable::split_of(page, block, part);
+    let index = part.index(gfn);
+    let here = new.load(index);
+    if !is_small(part, here) {
+        match parts_of(write, here, part, gfn, is_small) {
+            Ok(below) => new.attach(write, index, below),
+            Err(failure) => {
+                uncount_split(write, level);
+                new.discard(write);
+                return Err(failure);
+            }
+        }
+    }
+    Ok(new)
 }
 
 /// Allocates a page for the table that replaces a block of `level`. Returns the level of the
