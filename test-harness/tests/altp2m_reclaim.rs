@@ -6,10 +6,10 @@
 mod common;
 
 use common::views::{ipa, Viewed};
-use common::{count, p2mt, ram, G1, M2};
+use common::{access, count, p2mt, ram, G1, M2};
 use p2m_rs::types::access::P2mAccess;
 use p2m_rs::types::errno::Errno;
-use test_harness::{Config, Event};
+use test_harness::{Config, Event, INVALID};
 
 /// The first of the blocks of 2 MiB.
 const BLOCK: u64 = 0x4000;
@@ -249,4 +249,43 @@ fn reads_in_vain(in_table: u64) -> usize {
 fn a10_a_search_reads_nothing_behind_the_last_page_of_a_view() {
     let (before, last) = (reads_in_vain(M2 - 3), reads_in_vain(M2 - 1));
     assert!(last.abs_diff(before) < 64, "{last}, and {before}");
+}
+
+/// The search goes on where it stopped. What was a table there may by now be the middle of an empty entry of a higher
+/// table, and the search must look behind that entry, and not as far behind as it was inside.
+#[test]
+fn a10_a_search_that_goes_on_inside_an_empty_entry_passes_over_nothing_behind_it() {
+    let v = Viewed::plain();
+    assert_eq!(v.d.set_pool(512), 0);
+    let map = |gfn, mfn| assert_eq!(v.d.insert(gfn, 1, ram(0) + mfn, p2mt::RAM_RW), 0);
+    let n = v.create();
+    v.vcpu_in(0, n);
+    let fault = |gfn| assert!(v.read(0, gfn).is_some(), "{gfn:#x}");
+    for table in 0..=40 {
+        map(table * M2, table);
+    }
+    for table in 0..40 {
+        fault(table * M2);
+    }
+    assert_eq!(v.d.set_pool(v.used()), 0);
+    // The search takes copies of the first gigabyte, and stops among them. Then the gigabyte goes.
+    fault(40 * M2);
+    assert_eq!(v.d.set_pool(512), 0);
+    let gone = v.d.set_entry(0, G1, INVALID, p2mt::INVALID, access::RWX);
+    assert_eq!(gone, 0);
+    // Behind it are just enough copies, and behind these more that was set than a search looks at.
+    for table in 0..16 {
+        map(G1 + table * M2, table);
+        fault(G1 + table * M2);
+    }
+    for table in 32..102 {
+        let gfn = G1 + table * M2 + M2 - 1;
+        map(gfn, table);
+        assert_eq!(v.set_access(n, gfn, P2mAccess::R), Ok(()));
+    }
+    map(G1 + 102 * M2, 102);
+    assert_eq!(v.d.set_pool(v.used()), 0);
+    fault(G1 + 102 * M2);
+    assert_eq!(v.w.fate(v.d).0, 0, "domain_crash()");
+    v.w.check();
 }

@@ -336,6 +336,27 @@ fn a_request_beyond_all_that_is_mapped_can_stop_and_gets_on() {
     assert_eq!(d.access(5), (0, access::R));
 }
 
+/// While a hypercall waits to be continued, others run: what is mapped meanwhile in the part that is still to come has
+/// the access when it returns.
+#[test]
+fn what_is_mapped_behind_the_point_where_a_request_stopped_is_not_passed_over() {
+    let w = plain();
+    let d = guest(&w, 0);
+    assert_eq!(d.insert(5, 1, ram(0), p2mt::RAM_RW), 0);
+    let (first, nr) = (G1 + 5, u32::try_from(2 * G1).unwrap());
+    w.preempt(Preempt::Always);
+    let stopped = d.set_access(first, nr, 0, access::R);
+    // Behind the gigabyte that the first frame is in, but for what is no multiple of 64.
+    let passed = G1 - 5;
+    assert_eq!(stopped, (passed - passed % 64).try_into().unwrap());
+    w.preempt(Preempt::Never);
+    assert_eq!(d.insert(2 * G1, 1, ram(0) + 1, p2mt::RAM_RW), 0);
+    let start = u32::try_from(stopped).unwrap();
+    assert_eq!(d.set_access(first, nr, start, access::R), 0);
+    assert_eq!(d.access(2 * G1), (0, access::R));
+    w.check();
+}
+
 #[test]
 fn the_last_teardown_is_not_interrupted() {
     let w = plain();

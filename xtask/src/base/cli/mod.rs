@@ -384,7 +384,7 @@ pub(crate) struct MutantsArgs {
     /// Try so many of the 50 pieces; those that were tried before are not tried again
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u8).range(1..=50))]
     pub(crate) pieces: u8,
-    /// Try what was missed, or did not end, once more, with the code and the tests of the present commit
+    /// Try only what was missed, or did not end, once more, with the code and the tests of the present commit
     #[arg(long)]
     pub(crate) retry: bool,
     /// Try nothing: only say what came of the pieces that were tried

@@ -70,7 +70,25 @@ impl Judged {
 
 #[cfg(test)]
 mod tests {
-    use super::{Found, Judged, Mistake, Verdict};
+    use std::fs;
+    use std::path::Path;
+
+    use super::{Found, Judged, Mistake, Verdict, FILE};
+
+    #[test]
+    fn what_is_said_to_change_nothing_is_in_the_code() -> anyhow::Result<()> {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let judged = Judged::parse(&fs::read_to_string(root.join(FILE))?)?;
+        assert!(!judged.equivalent.is_empty());
+        for (Mistake { file, line, .. }, _) in &judged.equivalent {
+            let text = fs::read_to_string(root.join(file))?;
+            assert!(
+                text.lines().any(|there| there.trim() == line),
+                "{file}: {line}"
+            );
+        }
+        Ok(())
+    }
 
     #[test]
     fn what_is_explained_is_not_open_and_a_reason_is_required() {

@@ -46,7 +46,7 @@ fn tried(paths: &Paths, progress: Progress, args: &MutantsArgs, dir: &Path) -> R
     let pieces = usize::from(args.pieces);
     let (commit, tried) = (kept_commit(dir, &tree)?, done(dir, pieces));
     let missing: Vec<usize> = (0..pieces)
-        .filter(|piece| !args.report && !tried.contains(piece))
+        .filter(|piece| !args.report && !args.retry && !tried.contains(piece))
         .collect();
     if !missing.is_empty() {
         tree.check_out(&commit)?;
