@@ -8,21 +8,6 @@
 #include "events.h"
 #include <xen/hvm/params.h>
 
-// The ring is one more page of the domain's for a moment. One that has all that it may have would keep monitors away.
-static int make_room(struct monitor *m)
-{
-    xc_domaininfo_t info;
-
-    if ( xc_domain_getinfolist(m->xc, m->domain, 1, &info) != 1 || info.domain != m->domain )
-    {
-        errno = ESRCH;
-        return -1;
-    }
-    if ( info.tot_pages < info.max_pages )
-        return 0;
-    return xc_domain_setmaxmem(m->xc, m->domain, (info.tot_pages + 1) * (XC_PAGE_SIZE / 1024));
-}
-
 // On Arm libxc always puts a new page where the ring shall be. What was there would be mapped nowhere any more, and
 // still be one of the domain's pages until its end: so it is taken away before. Nobody else may be connecting
 // meanwhile, whose page would go.
@@ -72,6 +57,31 @@ static void monitor_free(struct monitor *m)
     errno = error;
 }
 
+// The ring is one more page of the domain's for a moment. One that has all that it may have would keep monitors away:
+// so it may have one more meanwhile, in which nobody else may change its limit. It is paused, and takes none.
+static void *enable_beyond_limit(struct monitor *m, uint32_t *port)
+{
+    const uint64_t kib = XC_PAGE_SIZE / 1024;
+    xc_domaininfo_t info;
+    void *page;
+    int error;
+
+    if ( xc_domain_getinfolist(m->xc, m->domain, 1, &info) != 1 || info.domain != m->domain )
+    {
+        errno = ESRCH;
+        return NULL;
+    }
+    if ( info.tot_pages < info.max_pages )
+        return xc_monitor_enable(m->xc, m->domain, port);
+    if ( xc_domain_setmaxmem(m->xc, m->domain, (info.tot_pages + 1) * kib) )
+        return NULL;
+    page = xc_monitor_enable(m->xc, m->domain, port);
+    error = errno;
+    xc_domain_setmaxmem(m->xc, m->domain, info.max_pages * kib);
+    errno = error;
+    return page;
+}
+
 // The ring's frame needs up to three tables, or one for the block that it is in. A guest can have emptied its pool of
 // pages for them, and libxc calls that EBUSY as well. So the pool gets as many, once.
 static void *enable(struct monitor *m, uint32_t *port)
@@ -79,18 +89,18 @@ static void *enable(struct monitor *m, uint32_t *port)
     uint64_t pool;
     void *page;
 
-    if ( !nobody_is_connected(m) || clear_place(m) || make_room(m) )
+    if ( !nobody_is_connected(m) || clear_place(m) )
         return NULL;
-    page = xc_monitor_enable(m->xc, m->domain, port);
+    page = enable_beyond_limit(m, port);
     if ( page || errno != EBUSY || !nobody_is_connected(m) )
         return page;
     if ( xc_get_paging_mempool_size(m->xc, m->domain, &pool) ||
-         xc_set_paging_mempool_size(m->xc, m->domain, pool + 3 * XC_PAGE_SIZE) || clear_place(m) || make_room(m) )
+         xc_set_paging_mempool_size(m->xc, m->domain, pool + 3 * XC_PAGE_SIZE) || clear_place(m) )
     {
         errno = EBUSY;
         return NULL;
     }
-    return xc_monitor_enable(m->xc, m->domain, port);
+    return enable_beyond_limit(m, port);
 }
 
 // EBUSY: another monitor is connected, or one died without xc_monitor_disable. EINVAL: the domain is being destroyed.

@@ -12,6 +12,7 @@
 void do_recover(uint32_t domain, unsigned long vcpus)
 {
     xc_interface *xc = xc_interface_open(NULL, NULL, 0);
+    xc_domaininfo_t before, after;
 
     // What died must be disconnected first.
     if ( monitor_open(&monitor, domain) == 0 )
@@ -28,8 +29,16 @@ void do_recover(uint32_t domain, unsigned long vcpus)
     // Guest requests are off now (vm_event_cleanup_domain), privileged calls are not.
     if ( xc_monitor_privileged_call(xc, domain, false) && errno != EEXIST )
         die("xc_monitor_privileged_call");
+    // As if the guest had taken all that it may have: its limit lets a monitor connect, and stays what it was.
+    if ( xc_domain_getinfolist(xc, domain, 1, &before) != 1 ||
+         xc_domain_setmaxmem(xc, domain, before.tot_pages * 4) )
+        die("xc_domain_setmaxmem");
     if ( monitor_open(&monitor, domain) )
         die("monitor_open");
+    if ( xc_domain_getinfolist(xc, domain, 1, &after) != 1 || after.max_pages != before.tot_pages )
+        die("the limit of the domain's pages was not set back");
+    if ( xc_domain_setmaxmem(xc, domain, before.max_pages * 4) )
+        die("xc_domain_setmaxmem");
     for ( unsigned long vcpu = 0; vcpu < vcpus; vcpu++ )
     {
         vm_event_request_t as_if = { .vcpu_id = (uint32_t)vcpu, .flags = VM_EVENT_FLAG_VCPU_PAUSED };
