@@ -9,7 +9,7 @@ mod common;
 
 use common::large::{scenes, Scene, FIRST, PAGES};
 use common::views::{ipa, Viewed};
-use common::{access, p2mt, ram, G1, M2};
+use common::{access, guest, p2mt, ram, G1, M2};
 use p2m_rs::map::views::set_accesses;
 use p2m_rs::p2m::views::Number;
 use p2m_rs::types::access::P2mAccess;
@@ -558,7 +558,7 @@ fn a10_a_change_of_the_hosts_that_finds_no_table_leaves_what_was_set() {
         (5, 3, Some(0)),
         // Not aligned: pages.
         (0, M2, Some(1)),
-        // The table after the block is there.
+        // From a block into the next.
         (5, M2, Some(M2)),
         (5, M2, Some(5 + 1)),
     ];
@@ -636,4 +636,84 @@ fn a10_what_was_set_behind_a_hole_that_gets_no_table_stays() {
         assert_eq!(v.w.snapshot(v.d), host);
         v.w.check();
     }
+}
+
+/// Three blocks side by side, each with pages that were set. There is one table for a change that needs more.
+#[test]
+fn a10_what_was_set_behind_a_block_that_gets_no_table_stays() {
+    for is_removed in [true, false] {
+        let (v, n) = with_settings(40);
+        assert_eq!(v.d.set_pool(v.used() + 16), 0);
+        let at = 5;
+        let (gfn, nr, mfn) = (HOST_BLOCK + at, 2 * M2, ram(0) + M2);
+        assert_eq!(v.d.insert(HOST_BLOCK, 3 * M2, mfn, p2mt::RAM_RW), 0);
+        let set = [2, 6, M2 + 6, 2 * M2 + 2].map(|page| HOST_BLOCK + page);
+        for gfn in set {
+            assert_eq!(v.set_access(n, gfn, P2mAccess::N), Ok(()));
+        }
+        assert_eq!(v.d.set_pool(v.used() + 1), 0);
+        let is_set = || set.map(|gfn| v.access(n, gfn) == Some(P2mAccess::N));
+        if is_removed {
+            // Nothing goes: it is one range.
+            assert_eq!(v.d.remove(gfn, nr, mfn + at), Errno::ENOMEM.to_c());
+            assert_eq!(is_set(), [true; 4]);
+            for page in [0, at, M2, 2 * M2 + at] {
+                assert_eq!(v.d.lookup(HOST_BLOCK + page).0, Some(mfn + page));
+            }
+        } else {
+            // A part is mapped: the views have forgotten that part.
+            let rc = v.d.insert(gfn, nr, ram(0) + 8 * M2, p2mt::RAM_RW);
+            assert_eq!(rc, Errno::ENOMEM.to_c());
+            assert_eq!(is_set(), [true, false, true, true]);
+            assert_eq!(v.d.lookup(gfn).0, Some(ram(0) + 8 * M2));
+            assert_eq!(v.d.lookup(HOST_BLOCK + M2).0, Some(mfn + M2));
+        }
+        v.w.check();
+    }
+}
+
+/// A page of a block of 1 GiB takes two tables.
+#[test]
+fn a10_a_gigabyte_of_the_hosts_with_one_table_for_two_stays_as_it_was() {
+    let (gfn, mfn) = (8 * G1, ram(0) + 8 * G1);
+    for offset in [None, Some(9)] {
+        let (v, n) = with_settings(40);
+        assert_eq!(v.d.set_pool(v.used() + 8), 0);
+        assert_eq!(v.d.insert(gfn, G1, mfn, p2mt::RAM_RW), 0);
+        assert_eq!(v.set_access(n, gfn + 5, P2mAccess::N), Ok(()));
+        assert_eq!(v.d.set_pool(v.used() + 1), 0);
+        let state = || {
+            let tables = (v.w.view_snapshot(v.view(n)), v.w.snapshot(v.d));
+            let statistics = (v.d.mapping_stats(), v.d.shattered_stats());
+            (tables, statistics, v.used(), v.w.free_pool_pages(v.d))
+        };
+        let before = state();
+        let rc = match offset {
+            None => v.d.remove(gfn + 5, 1, mfn + 5),
+            Some(offset) => v.d.insert(gfn + 5, 1, mfn + offset, p2mt::RAM_RW),
+        };
+        assert_eq!(rc, Errno::ENOMEM.to_c());
+        assert!(state() == before, "{offset:?}");
+        v.w.check();
+    }
+}
+
+/// Each page of a foreign block that is mapped again drops a reference, so it takes a table.
+#[test]
+fn a10_foreign_pages_that_are_mapped_again_and_find_no_table_leave_what_was_set() {
+    let (v, n) = with_settings(40);
+    let _owner = guest(&v.w, 1);
+    assert_eq!(v.d.set_pool(v.used() + 8), 0);
+    v.w.take_references(ram(1), M2);
+    let map = |at, nr| {
+        v.d.insert(HOST_BLOCK + at, nr, ram(1) + at, p2mt::FOREIGN_RW)
+    };
+    assert_eq!(map(0, M2), 0);
+    assert_eq!(v.set_access(n, HOST_BLOCK + 6, P2mAccess::N), Ok(()));
+    assert_eq!(v.d.set_pool(v.used()), 0);
+    v.w.take_references(ram(1) + 5, 3);
+    assert_eq!(map(5, 3), Errno::ENOMEM.to_c());
+    v.w.give_back_references(ram(1) + 5, 3);
+    assert_eq!(v.access(n, HOST_BLOCK + 6), Some(P2mAccess::N));
+    v.w.check();
 }

@@ -410,3 +410,56 @@ fn a_removal_that_the_host_p2m_refuses_leaves_views_alone() {
         s.refuses_at_once(&format!("removal of {gfn:#x}"), remove, errno::EILSEQ);
     }
 }
+
+/// XSA-410, also where a change of the host's goes on from one table to the next, or splits a block.
+#[test]
+fn the_host_p2m_of_a_dying_domain_with_views_does_not_change() {
+    let s = Scene::new();
+    s.v.d.set_dying_state(1);
+    // From one table into the next.
+    let (at, mfn) = (PAGES + M2 - 12, ram(0) + 0x900);
+    s.refuses_at_once(
+        "pages",
+        |s| s.v.d.insert(at, 20, mfn, p2mt::RAM_RW).into(),
+        ENOMEM,
+    );
+    let set = |s: &Scene| {
+        s.v.d
+            .set_entry(at, 20, mfn, p2mt::RAM_RW, access::RWX)
+            .into()
+    };
+    s.refuses_at_once("pages, by p2m_set_entry", set, ENOMEM);
+    s.refuses_at_once(
+        "a page of a block",
+        |s| s.v.d.insert(BLOCK + 5, 1, mfn, p2mt::RAM_RW).into(),
+        ENOMEM,
+    );
+    s.refuses_at_once(
+        "a hole in a block",
+        |s| s.v.d.remove(BLOCK + 5, 1, ram(0) + BLOCK + 5).into(),
+        ENOMEM,
+    );
+    let clear = |s: &Scene| {
+        s.v.d
+            .set_entry(BLOCK + 5, 1, INVALID, 0, access::RWX)
+            .into()
+    };
+    s.refuses_at_once("a hole in a block, by p2m_set_entry", clear, ENOMEM);
+}
+
+/// As without views.
+#[test]
+fn a_change_of_the_hosts_of_no_frames_changes_nothing() {
+    let s = Scene::new();
+    assert_eq!(s.v.d.set_pool(s.v.used()), 0);
+    for gfn in [PAGES + 5, BLOCK + 5, NOT_COPIED, HOLE] {
+        let what = format!("at {gfn:#x}");
+        let insert = |s: &Scene| s.v.d.insert(gfn, 0, ram(0) + 0x900, p2mt::RAM_RW).into();
+        s.refuses_at_once(&what, insert, 0);
+        s.refuses_at_once(
+            &what,
+            |s| s.v.d.set_entry(gfn, 0, INVALID, 0, access::RWX).into(),
+            0,
+        );
+    }
+}

@@ -94,6 +94,20 @@ fn a_flush_reads_few_more_entries_than_it_cleans_pages_under_the_lock() {
     w.check();
 }
 
+/// A guest can fill its pool with empty tables, and then have all of its memory cleaned.
+#[test]
+fn a_flush_of_empty_tables_gives_others_the_lock() {
+    let (w, d, _) = scene();
+    for n in 0..20 {
+        assert_eq!(d.insert(n * M2, 1, ram(0) + n, p2mt::RAM_RW), 0);
+        assert_eq!(d.remove(n * M2, 1, ram(0) + n), 0);
+    }
+    assert_eq!(d.insert(20 * M2, 1, ram(0) + 20, p2mt::RAM_RW), 0);
+    assert_eq!(d.cache_flush(0, u64::MAX), (0, 20 * M2 + 1));
+    // W1 says how much there may be between two looks whether to stop.
+    w.check();
+}
+
 #[test]
 fn the_instruction_caches_follow_what_was_cleaned() {
     let (w, d, _) = scene();

@@ -411,6 +411,10 @@ fn b12_the_statistics_count_what_is_there() {
     assert_eq!(d.insert(7, 1, 0, p2mt::MMIO_DEV), 0);
     assert_eq!(d.remove(7, 1, 0), 0);
     assert_eq!(d.mapping_stats(), [0, 0, 2, 1]);
+    // In a block of which a part goes.
+    assert_eq!(d.insert(M2, M2, 0, p2mt::MMIO_NC), 0);
+    assert_eq!(d.set_entry(M2, 3, INVALID, 0, access::RWX), 0);
+    assert_eq!(d.mapping_stats(), [0, 0, 2, M2 - 3 + 1]);
     w.check();
 }
 

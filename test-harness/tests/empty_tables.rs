@@ -72,6 +72,30 @@ fn a_split_gets_the_page_of_an_empty_table() {
     }
 }
 
+/// A foreign block is split before the change. If that takes the search, the change is made all the same.
+#[test]
+fn a_part_of_a_foreign_block_goes_also_if_the_table_for_the_others_has_to_be_found() {
+    for is_replaced in [false, true] {
+        let w = world(Config::default());
+        let (d, _owner) = (small(&w, 2), common::guest(&w, 1));
+        w.take_references(ram(1), M2);
+        assert_eq!(d.insert(G1, M2, ram(1), p2mt::FOREIGN_RW), 0);
+        assert_eq!(insert(d, G1 + 3 * M2), 0);
+        assert_eq!(remove(d, G1 + 3 * M2), 0);
+        assert_eq!(w.free_pool_pages(d), 0);
+        let rc = if is_replaced {
+            d.insert(G1 + 9, 1, ram(0), p2mt::RAM_RW)
+        } else {
+            d.remove(G1 + 9, 1, ram(1) + 9)
+        };
+        assert_eq!(rc, 0);
+        assert_eq!(d.lookup(G1 + 9).0, is_replaced.then_some(ram(0)));
+        assert_eq!(w.references(ram(1) + 9), 1, "the owner's");
+        assert_eq!(w.references(ram(1) + 10), 2, "and the mapping's");
+        w.check();
+    }
+}
+
 /// A range over several tables goes on where it stopped for want of a page, wherever that was, and leaves no
 /// page out.
 #[test]

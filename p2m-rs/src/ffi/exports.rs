@@ -10,7 +10,7 @@ use crate::lifecycle::stage2;
 #[cfg(declared_p2m_alloc_vmid)]
 use crate::lifecycle::vmid;
 use crate::lifecycle::{self, allocation, dump, setup};
-use crate::map::{self, insert, lookup};
+use crate::map::{self, lookup};
 use crate::p2m::lock::{WriteLockGivenUpByC, WriteLockedByC};
 
 exports! {
@@ -68,7 +68,7 @@ exports! {
     header p2m_force_tlb_flush_sync(p): P2mWriteLock, Nothing => WriteLockedByC::force_tlb_flush_sync;
     header p2m_tlb_flush_sync(p): P2mWriteLock, Nothing => WriteLockedByC::tlb_flush_sync;
     header p2m_get_entry(p, gfn, t, a, page_order, valid): P2mLock, Nothing => lookup::get_entry;
-    header p2m_set_entry(p, sgfn, nr, smfn, t, a): P2mWriteLock, Nothing => insert::insert;
+    header p2m_set_entry(p, sgfn, nr, smfn, t, a): P2mWriteLock, Nothing => map::insert_locked;
     #[cfg(declared_p2m_clear_root_pages)]
     header p2m_clear_root_pages(p): NoP2mLock, Write => lifecycle::clear_root_pages;
     #[cfg(declared_p2m_domain_creation_finished)]

@@ -11,7 +11,7 @@
 //! | [`remove`] | one call unmaps one page |
 //! | [`set_access`] | one call changes the access of one page |
 
-use super::insert::{count_and_note, replace, Insertion, Leaves};
+use super::insert::{note_one, replace, Insertion, Leaves};
 use super::release::Released;
 use super::remove::{clear_run, owns_nothing};
 use super::set_access::{self as general, AccessChange, Restart};
@@ -25,17 +25,21 @@ use crate::types::level::Level;
 use crate::types::owner::Forgotten;
 use crate::types::pte::Pte;
 use crate::xen::page::Page;
+use crate::xen::target::Target;
 
 /// [`super::insert::insert`], with a fast path for a range that is one leaf.
 #[inline(always)]
 pub(super) fn insert(
     write: &mut WriteView<'_>,
     forgotten: Forgotten<'_>,
-    leaves: Leaves,
-    nr: u64,
+    gfn: Gfn,
+    target: Target,
+    access: P2mAccess,
 ) -> Result {
     let domain = write.living_domain()?;
-    let (gfn, insertion) = (leaves.gfn(0), Insertion { leaves, forgotten });
+    let nr = target.pages();
+    let leaves = Leaves::new(write, gfn, &target, access);
+    let insertion = Insertion { leaves, forgotten };
     let level = Level::of_pages(nr).filter(|&level| leaves.fits(level, 0, level.pages()));
     // No closure: the symbol of the instance of `and_then` would exceed KSYM_NAME_LEN.
     let walk = match level {
@@ -55,7 +59,7 @@ pub(super) fn insert(
     }
     let (table, leaf) = (walk.table_of(level), leaves.leaf(0, level));
     if !domain.is_iommu_enabled() && table.fill_one(write, gfn, leaf) {
-        count_and_note(write, level, gfn, 1);
+        note_one(write, level, gfn);
     } else {
         replace(write, table, gfn, 1, leaf, forgotten);
     }

@@ -17,7 +17,6 @@
 //! reported to the IOMMU; last, the references to pages are dropped. [`crate::table`] says
 //! when break-before-make is needed, and what is otherwise where a block is split.
 
-use super::progress::Progress;
 use super::release::{leak, release, release_same_frame};
 use super::split::{split, split_with, PartialUpdate, When};
 use super::views::Room;
@@ -30,6 +29,7 @@ use crate::types::addr::Gfn;
 use crate::types::errno::{Errno, Failure, Outcome, Result};
 use crate::types::level::Level;
 use crate::types::owner::Forgotten;
+use crate::types::progress::Progress;
 use crate::types::pte::{Kind, Pte};
 use crate::xen::iommu::IotlbFlush;
 use crate::xen::target::Target;
@@ -54,7 +54,7 @@ pub fn insert(
 ) -> Result {
     write.refuse_if_dying()?;
     let nr = target.pages();
-    let leaves = Leaves::new(write, gfn, target, access);
+    let leaves = Leaves::new(write, gfn, &target, access);
     Ok(Insertion { leaves, forgotten }.insert_all(write, nr)?)
 }
 
@@ -70,8 +70,8 @@ pub(super) struct Leaves {
 
 impl Leaves {
     #[inline(always)]
-    pub(super) fn new(write: &WriteView<'_>, gfn: Gfn, target: Target, access: P2mAccess) -> Self {
-        let (mfn, ty) = target.into_parts();
+    pub(super) fn new(write: &WriteView<'_>, gfn: Gfn, target: &Target, access: P2mAccess) -> Self {
+        let (mfn, ty) = target.first();
         let mem_access = write.p2m().mem_access_enabled();
         let first = Pte::leaf(mfn, ty, access, Level::L1);
         Self {
@@ -107,15 +107,6 @@ impl Leaves {
         level >= self.largest && pages >= level.pages() && frames & (level.pages() - 1) == 0
     }
 
-    /// How many of the `pages` pages that are left at `offset` need no more than one table of a level:
-    /// those of one block, or the pages of one level-3 table.
-    pub(super) fn pages_of_a_table(&self, offset: u64, pages: u64) -> u64 {
-        match Level::largest(|level| self.fits(level, offset, pages)) {
-            Level::L3 => pages.min(Level::L2.pages_from(self.gfn(offset))),
-            level => level.pages(),
-        }
-    }
-
     /// Whether `pte`, an entry of `level` that spans `offset`, already maps there what this
     /// range would map; its valid bit does not count. False for foreign mappings: the
     /// caller brings a reference of its own, so the old mapping must be replaced and its
@@ -127,7 +118,7 @@ impl Leaves {
 
     /// Tells an IOMMU that walks the tables that the first `done` pages are mapped.
     #[inline(always)]
-    pub(super) fn report(&self, write: &WriteView<'_>, done: u64) {
+    pub(super) fn flush_iommu(&self, write: &WriteView<'_>, done: u64) {
         if done > 0 && write.has_iommu() {
             // The mappings exist and own the caller's references, so a failed
             // IOMMU flush is no failure of the insertion (B11). It was
@@ -185,11 +176,11 @@ impl Insertion<'_> {
 
     fn insert_with(&self, write: &mut WriteView<'_>, nr: u64, mut room: Room) -> Outcome {
         let part = self.insert_part(write, 0, nr, &mut room);
-        self.leaves.report(write, part.pages);
+        self.leaves.flush_iommu(write, part.pages);
         part.outcome
     }
 
-    /// Maps the pages `start .. end`, which [`Leaves::report`] has to follow.
+    /// Maps the pages `start .. end`, which [`Leaves::flush_iommu`] has to follow.
     #[inline(always)]
     pub(super) fn insert_part(
         &self,
@@ -422,8 +413,16 @@ pub(super) fn replace(
     count
 }
 
-/// Adds `count` new leaves of `level` from `gfn` on to the p2m's statistics and bounds.
-pub(super) fn count_and_note(write: &WriteView<'_>, level: Level, gfn: Gfn, count: u64) {
+/// [`note_one`] of `count` leaves that follow each other.
+#[inline(never)]
+fn count_and_note(write: &WriteView<'_>, level: Level, gfn: Gfn, count: u64) {
     write.count_mapped(level, count);
     write.note_mapped(gfn, gfn.add((count << level.order()) - 1));
+}
+
+/// Adds a new leaf of `level` at `gfn` to the p2m's statistics and bounds.
+#[inline(always)]
+pub(super) fn note_one(write: &WriteView<'_>, level: Level, gfn: Gfn) {
+    write.count_mapped(level, 1);
+    write.note_mapped(gfn, gfn.add(level.pages() - 1));
 }

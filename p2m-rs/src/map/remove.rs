@@ -4,9 +4,8 @@
 //! An entry whose whole span is unmapped is cleared at its own level; if it points to a
 //! table, that table and everything below it are removed. A block of which a part is unmapped
 //! is replaced by a table that already has the hole, so that one flush covers
-//! split and removal.
+//! split and removal. (Beside views the split comes first: [`super::beside_views`].)
 
-use super::progress::Progress;
 use super::release::{leak, release, Released};
 use super::split::{split, split_with, PartialUpdate, When};
 use super::views::Room;
@@ -16,11 +15,12 @@ use crate::types::addr::Gfn;
 use crate::types::errno::{Errno, Failure, Outcome, Result};
 use crate::types::level::{Level, TableIndex};
 use crate::types::owner::Forgotten;
+use crate::types::progress::Progress;
 use crate::types::pte::{Kind, Pte};
 use crate::xen::iommu::IotlbFlush;
 
 /// The [`PartialUpdate`] that unmaps a part of a block.
-struct Hole;
+pub(super) struct Hole;
 
 impl PartialUpdate for Hole {
     fn fits(&self, level: Level, gfn: Gfn, pages: u64) -> bool {

@@ -4,14 +4,14 @@
 //! The block is replaced by a table of its 512 parts *in which the change is already
 //! made*. One break-before-make covers both the split and the change, for all
 //! levels that the split creates. (But where an IOMMU walks the tables, another frame takes the
-//! place of a part only when the parts are there: [`When::After`].)
+//! place of a part only when the parts are there: [`When::After`]. And so does each change of the
+//! mappings of a domain that can have views: [`super::beside_views`].)
 //!
 //! The table pages down to the first part that changes are allocated before any entry of the
 //! tree changes. A block that cannot be split stays as it is, with its references and
 //! statistics (XSA-222; C drops the references of a foreign block in this case, see
 //! docs/differences.md, B2).
 
-use crate::map::progress::Progress;
 use crate::map::release::Released;
 use crate::p2m::lock::WriteView;
 use crate::p2m::pages::TablePage;
@@ -20,6 +20,7 @@ use crate::table::{Entry, Table};
 use crate::types::addr::Gfn;
 use crate::types::errno::{Failure, Outcome};
 use crate::types::level::{Level, TableIndex, ENTRIES};
+use crate::types::progress::Progress;
 use crate::types::pte::Pte;
 
 /// A change of a part of a block.
@@ -144,54 +145,38 @@ pub(crate) fn split<'v>(
     Ok(table.link_whatever_the_iommu_says(write, gfn, new))
 }
 
-/// Splits the block that `gfn` is in, if there is one, until the part that `gfn` is in is small enough,
-/// which each part of level 3 is. What is mapped stays.
+/// Splits the block that `at` is in, if there is one and it is too large for `update`, of the `pages`
+/// pages from `gfn` on, which `at` is one of. There is a table then for each entry that the update makes
+/// of the block. What is mapped stays.
 ///
 /// # Errors
 ///
-/// [`Failure::NoTable`]; nothing has changed.
+/// [`Failure::NoTable`]; nothing has changed, or there are fewer parts.
 pub(super) fn split_block(
     write: &WriteView<'_>,
+    at: Gfn,
     gfn: Gfn,
-    is_small: &dyn Fn(Level, Pte) -> bool,
+    pages: u64,
+    update: &dyn PartialUpdate,
 ) -> Outcome {
-    let Some(table) = Table::last(write, gfn) else {
+    let Some(table) = Table::last(write, at) else {
         return Ok(());
     };
     let level = table.level();
-    match table.entry(level.index(gfn)) {
-        Entry::Leaf(block) if !is_small(level, block) => {
-            let new = parts_of(write, block, level, gfn, is_small)?;
-            table.link_whatever_the_iommu_says(write, gfn, new);
-        }
-        _ => {}
+    let Entry::Leaf(block) = table.entry(level.index(at)) else {
+        return Ok(());
+    };
+    let first = level.start(at).max(gfn);
+    let before = first.raw() - gfn.raw();
+    let part = level.pages_from(first).min(pages - before);
+    if update.fits(level, first, part) {
+        return Ok(());
     }
-    Ok(())
-}
-
-/// The table for [`split_block`].
-fn parts_of<'w>(
-    write: &'w WriteView<'_>,
-    block: Pte,
-    level: Level,
-    gfn: Gfn,
-    is_small: &dyn Fn(Level, Pte) -> bool,
-) -> Outcome<NewTable<'w>> {
-    let (part, page) = split_page(write, level)?;
-    let mut new = NewTable::split_of(page, block, part);
-    let index = part.index(gfn);
-    let here = new.load(index);
-    if !is_small(part, here) {
-        match parts_of(write, here, part, gfn, is_small) {
-            Ok(below) => new.attach(write, index, below),
-            Err(failure) => {
-                uncount_split(write, level);
-                new.discard(write);
-                return Err(failure);
-            }
-        }
+    let (new, progress) = split_with(write, block, level, first, part, update, When::After);
+    if let Some(new) = new {
+        table.link_whatever_the_iommu_says(write, first, new);
     }
-    Ok(new)
+    progress.outcome
 }
 
 /// Allocates a page for the table that replaces a block of `level`. Returns the level of the

@@ -9,5 +9,6 @@ pub mod errno;
 pub mod level;
 pub mod owner;
 pub mod p2m_type;
+pub(crate) mod progress;
 pub mod pte;
 pub mod vttbr;

@@ -117,11 +117,10 @@ const fn left(access: P2mAccess) -> u64 {
     read | write | execute | (access as u64 ^ UNRESTRICTED) << ACCESS_SHIFT
 }
 
-/// A table of what `$of` makes of each of `$all`, which are an enumeration's values from `$first`
-/// on. The entries before that are 0.
+/// A table of what `$of` makes of each of `$all`, the values of an enumeration. The other entries are 0.
 macro_rules! table_of {
-    ($all:expr, from $first:literal, $of:path) => {{
-        let mut table = [0; $all.len() + $first];
+    ($all:expr, $of:path) => {{
+        let mut table = [0; CODES];
         let mut rest: &[_] = &$all;
         while let [value, after @ ..] = rest {
             // This runs at compile time, where a panic is a compile error.
@@ -135,22 +134,30 @@ macro_rules! table_of {
     }};
 }
 
+/// An entry has four bits for a type and four for an access.
+const CODES: usize = 16;
+
 /// Tables, since every mapping needs these values.
-static OF_TYPE: [u64; 12] = table_of!(P2mType::ALL, from 1, of_type);
-static GIVEN: [u64; 12] = table_of!(P2mType::ALL, from 1, given);
-static LEFT: [u64; 11] = table_of!(P2mAccess::ALL, from 0, left);
+static OF_TYPE: [u64; CODES] = table_of!(P2mType::ALL, of_type);
+static GIVEN: [u64; CODES] = table_of!(P2mType::ALL, given);
+static LEFT: [u64; CODES] = table_of!(P2mAccess::ALL, left);
+
+/// What a table has for a code. Four bits are never beyond it, so there is nothing to check.
+#[inline(always)]
+fn of_code(table: &[u64; CODES], code: usize) -> u64 {
+    table.get(code % CODES).copied().unwrap_or(0)
+}
 
 /// The entry of a type that is restricted to an access, without a frame
 /// (`p2m_set_permission`).
 #[inline(always)]
 fn template(ty: P2mType, access: P2mAccess) -> u64 {
-    // It cannot miss: no value of the enumeration is beyond its table. Nor can those below.
-    let full = OF_TYPE.get(ty as usize).copied().unwrap_or(0);
+    let full = of_code(&OF_TYPE, ty as usize);
     // The common case.
     if matches!(access, P2mAccess::Rwx) {
         return full;
     }
-    let left = LEFT.get(access as usize).copied().unwrap_or(0);
+    let left = of_code(&LEFT, access as usize);
     full & (left | !(READ | WRITE)) | !left & XN
 }
 
@@ -250,8 +257,8 @@ impl Pte {
     #[must_use]
     #[inline(always)]
     pub fn with_rights(self, ty: P2mType, access: P2mAccess) -> Self {
-        let given = GIVEN.get(ty as usize).copied().unwrap_or(0);
-        let left = LEFT.get(access as usize).copied().unwrap_or(0);
+        let given = of_code(&GIVEN, ty as usize);
+        let left = of_code(&LEFT, access as usize);
         Self((self.0 & !RIGHTS | given & left) ^ XN)
     }
 

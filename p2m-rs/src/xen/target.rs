@@ -44,10 +44,10 @@ impl Target {
         self.pages
     }
 
-    /// The first frame and the type. A request can be granted once: it may
-    /// come with references.
+    /// The first frame and the type. (Who maps them takes the request itself, which can be granted
+    /// once: it may come with references.)
     #[inline(always)]
-    pub(crate) fn into_parts(self) -> (Mfn, P2mType) {
+    pub(crate) fn first(&self) -> (Mfn, P2mType) {
         (self.mfn, self.ty)
     }
 }

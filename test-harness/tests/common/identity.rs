@@ -37,7 +37,7 @@ const COUNTED: u64 = 64;
 
 /// For which frames an IOMMU was told of entries that were added, or changed: stretches of frames for each flag and
 /// answer. (Beside views blocks are split first, and pages mapped a table at a time: the same frames, in more flushes.)
-fn frames_told(told: &[(u64, u64, u32, i32)]) -> Vec<(u32, i32, u64, u64)> {
+pub fn frames_told(told: &[(u64, u64, u32, i32)]) -> Vec<(u32, i32, u64, u64)> {
     let with = |flag: u32| {
         let flushes = told
             .iter()
@@ -324,9 +324,16 @@ impl Run {
         let d = self.d;
         self.answer("statistics", (d.mapping_stats(), d.shattered_stats()));
         self.answer("crashes", self.w.fate(d));
-        let told = frames_told(&self.w.gathered::<Vec<(u64, u64, u32, i32)>>());
-        self.answer("the IOMMU", (told, self.w.device_gaps()));
+        self.answer("devices that were refused", self.w.device_gaps());
         self.w.check();
+    }
+
+    /// What an IOMMU was told since it was last asked.
+    fn told(&mut self) {
+        let told = self.w.gathered::<Vec<(u64, u64, u32, i32)>>();
+        if !told.is_empty() {
+            self.answer("the IOMMU", frames_told(&told));
+        }
     }
 
     /// An episode, and the domain's end.
@@ -334,6 +341,7 @@ impl Run {
         let mut rng = Rng(seed);
         for n in 1..=EPISODE {
             self.step(&mut rng);
+            self.told();
             if n % 250 == 0 {
                 self.look();
             }

@@ -10,7 +10,7 @@ use p2m_rs::types::addr::Gva;
 use p2m_rs::xen::vcpu::Vcpu;
 
 pub fn f(cx: &mut Unlocked<'_>, p2m: &P2m, number: Number, vcpu: &Vcpu, gva: Gva) {
-    drop(p2m.read(cx).view(number).map(|view| view.default_access()));
+    let _access = p2m.read(cx).view(number).map(|view| view.default_access());
     let _ = guest_walk(cx, vcpu, gva);
 }
 
