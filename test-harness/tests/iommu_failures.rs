@@ -391,3 +391,53 @@ fn an_insertion_into_a_block_that_runs_out_of_tables_maps_a_prefix() {
     w.check();
     w.destroy(d);
 }
+
+/// Neither the flush before the new page is there nor the one after it: a device may reach the old one for ever.
+#[test]
+fn a_page_that_is_replaced_while_no_flush_succeeds_keeps_its_reference_for_ever() {
+    let w = with_iommu(Iommu::Coherent, 40);
+    let (d, owner) = (guest(&w, 0), guest(&w, 1));
+    assert_eq!(d.map_foreign(owner, 5, ram(1)), 0);
+    w.fail_iommu_for_good();
+    assert_eq!(d.insert(5, 1, ram(0), p2mt::RAM_RW), 0);
+    assert!(w.iommu_failures() > 1);
+    assert_eq!(d.lookup(5).0, Some(ram(0)));
+    assert_eq!(d.mapping_stats(), [0, 0, 0, 1]);
+    assert_eq!(w.references(ram(1)), 2, "the owner's, the old mapping's");
+    w.forget_frame(ram(1));
+    w.check();
+}
+
+/// A guest has as many tables as it likes, and its end must not fill the console.
+#[test]
+fn an_end_in_which_no_flush_succeeds_says_so_once_in_each_call() {
+    let w = with_iommu(Iommu::Coherent, 40);
+    let d = guest(&w, 0);
+    map_all_kinds(d);
+    for table in 0..20 {
+        assert_eq!(
+            d.insert(4 * G1 + table * M2 + 5, 1, ram(0), p2mt::RAM_RW),
+            0
+        );
+    }
+    d.set_dying_state(1);
+    w.fail_iommu_for_good();
+    let mut failures = w.iommu_failures();
+    loop {
+        let _before = w.console();
+        let rc = d.relinquish();
+        let lines = w.console().into_iter();
+        let said = lines
+            .filter(|line| line.contains("stays referenced"))
+            .count();
+        let failed = w.iommu_failures() - failures;
+        assert_eq!(said as u64, failed.min(1));
+        failures += failed;
+        if rc == 0 {
+            break;
+        }
+        assert_eq!(rc, errno::ERESTART);
+    }
+    assert!(failures > 20, "{failures}");
+    assert_eq!(w.snapshot(d).len(), 0);
+}

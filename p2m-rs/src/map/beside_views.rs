@@ -89,7 +89,7 @@ fn forget_to_insert<'l>(
     Ok(forget(write, gfn, pages))
 }
 
-/// Whether a block maps already what is to be mapped at `offset`: then it stays whole.
+/// Whether a block maps already what is to be mapped at `offset`: then nothing has to be split.
 fn is_in_block_of(write: &WriteView<'_>, leaves: &Leaves, offset: u64) -> bool {
     let gfn = leaves.gfn(offset);
     Table::last(write, gfn).is_some_and(|table| {

@@ -143,7 +143,7 @@ impl PartialUpdate for Leaves {
     }
 }
 
-/// The insertion of a range, whose old mappings no view has.
+/// The insertion of a range, or of that part of it which views have forgotten.
 #[derive(Clone, Copy)]
 pub(super) struct Insertion<'l> {
     pub(super) leaves: Leaves,

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Mapping and unmapping for the rest of Xen: `p2m_insert_mapping`, `p2m_remove_mapping` and
-//! the functions built on them, and `p2m_set_entry`. Each takes the write lock, unless its caller has,
-//! has the domain's [`views`] forget what it will change, changes the tables, flushes and releases
-//! the lock. The submodules hold one verb each.
+//! the functions built on them, and `p2m_set_entry`. Each has the domain's [`views`] forget what it
+//! will change, and changes the tables. All but those for `p2m_set_entry` take the write lock before,
+//! and flush and release it afterwards. The submodules hold one verb each.
 #![forbid(unsafe_code)]
 
 pub mod active;

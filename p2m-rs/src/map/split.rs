@@ -4,8 +4,8 @@
 //! The block is replaced by a table of its 512 parts *in which the change is already
 //! made*. One break-before-make covers both the split and the change, for all
 //! levels that the split creates. (But where an IOMMU walks the tables, another frame takes the
-//! place of a part only when the parts are there: [`When::After`]. And so does each change of the
-//! mappings of a domain that can have views: [`super::beside_views`].)
+//! place of a part only when the parts are there: [`When::After`]. The same holds for each change of a
+//! part of a block in a domain that can have views: [`super::beside_views`].)
 //!
 //! The table pages down to the first part that changes are allocated before any entry of the
 //! tree changes. A block that cannot be split stays as it is, with its references and
@@ -151,7 +151,8 @@ pub(crate) fn split<'v>(
 ///
 /// # Errors
 ///
-/// [`Failure::NoTable`]; nothing has changed, or there are fewer parts.
+/// [`Failure::NoTable`]; nothing is split, or (of 1 GiB, if both ends of the pages are in it) the part at
+/// one end is not.
 pub(super) fn split_block(
     write: &WriteView<'_>,
     at: Gfn,

@@ -17,9 +17,10 @@ pub struct MonitorRequest {
 /// State and settings of everything that is not a CPU or memory.
 #[derive(Debug, Default)]
 pub(crate) struct Devices {
-    /// Fail the n-th IOTLB flush from now (1 is the next), once: n, and with which
-    /// negated errno.
+    /// Fail the n-th IOTLB flush from now (1 is the next): n, and with which negated errno.
     pub(crate) iommu_fail_in: Option<(u64, i32)>,
+    /// And all after it.
+    pub(crate) iommu_fails_on: bool,
     /// IOTLB flushes that failed so far.
     pub(crate) iommu_failures: u64,
     /// The error that `monitor_traps()` answers; else what Xen's does.
@@ -50,7 +51,9 @@ impl Devices {
     pub(crate) fn iommu_flush(&mut self) -> i32 {
         match self.iommu_fail_in {
             Some((n, rc)) if n <= 1 => {
-                self.iommu_fail_in = None;
+                if !self.iommu_fails_on {
+                    self.iommu_fail_in = None;
+                }
                 self.iommu_failures += 1;
                 rc
             }

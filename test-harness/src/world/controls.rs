@@ -43,6 +43,12 @@ impl World {
         self.locked(|m| m.devices.iommu_fail_in = Some((n, rc)));
     }
 
+    /// Fails all IOTLB flushes from now on with -EIO.
+    pub fn fail_iommu_for_good(&self) {
+        self.locked(|m| m.devices.iommu_fails_on = true);
+        self.fail_iommu(Some(1));
+    }
+
     /// IOTLB flushes that failed so far.
     #[must_use]
     pub fn iommu_failures(&self) -> u64 {

@@ -8,9 +8,8 @@
 //!   the same guest frame or, for one that was remapped, at its source.
 //! - **V2**: once the domain's memory is being relinquished, a view maps nothing.
 //!
-//! So a view owns no references. For this each change of the host's mappings begins with
-//! [`forget`], and what it returns is what the change takes. No copy can be made in between, for
-//! that takes the same lock.
+//! So a view owns no references. For this each change of what the host maps takes what [`forget`]
+//! returns. No copy can be made in between, for that takes the same lock.
 //!
 //! Every entry of a view has its valid bit set. What a guest touches is tracked in the host p2m
 //! alone ([`crate::guest::fault`]), and nothing reads it to decide what is cleaned.
