@@ -14,7 +14,7 @@ use common::views::{ipa, Viewed};
 use common::{access, behind, errno, guest, p2mt, ram, world, M2};
 use p2m_rs::types::access::P2mAccess;
 use test_harness::{pte, Config, Domain, Event, Iommu, INVALID};
-use xen_sys::npfec;
+use xen_sys::{npfec, XS_IOMMU_FLUSHF_added};
 
 const PAGES: u64 = 0x1000;
 const NR_PAGES: u64 = 64;
@@ -499,5 +499,20 @@ fn an_iommu_hears_of_what_was_mapped_before_a_mapping_found_no_table() {
         assert_eq!(v.d.lookup(gfn + last).0, Some(mfn + last));
         assert_eq!(v.d.lookup(gfn + last + 1).0, None);
         v.w.check();
+    }
+}
+
+/// A range that ends beyond the root is mapped up to there.
+#[test]
+fn an_iommu_hears_of_what_was_mapped_of_a_range_that_ends_beyond_the_root() {
+    for config in sharing() {
+        let s = Scene::of(Viewed::on(config));
+        let end = 1 << (config.ipa_bits - 12);
+        let gfn = end - 600;
+        let map = || assert_eq!(s.v.d.insert(gfn, 1200, ram(0), p2mt::RAM_RW), errno::EINVAL);
+        let (flushes, _) = told(&s, map);
+        assert_eq!(s.v.d.lookup(end - 1).0, Some(ram(0) + 599));
+        assert_eq!(flushes, [(XS_IOMMU_FLUSHF_added, 0, gfn, end)]);
+        s.v.w.check();
     }
 }

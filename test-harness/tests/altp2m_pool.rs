@@ -569,7 +569,7 @@ fn a10_a_change_of_the_hosts_that_finds_no_table_leaves_what_was_set() {
             assert_eq!(v.d.set_pool(v.used() + 8), 0);
             let pages = HOST_BLOCK + M2;
             assert_eq!(v.d.insert(pages, 600, ram(0) + 2 * M2, p2mt::RAM_RW), 0);
-            for gfn in [5, 6, M2 - 1, M2 + 3].map(|page| HOST_BLOCK + page) {
+            for gfn in [5, 6, M2 - 1, M2 + 3, M2 + 8].map(|page| HOST_BLOCK + page) {
                 assert_eq!(v.set_access(n, gfn, P2mAccess::N), Ok(()));
             }
             assert_eq!(v.d.set_pool(v.used()), 0);
@@ -591,7 +591,7 @@ fn a10_a_change_of_the_hosts_that_finds_no_table_leaves_what_was_set() {
             // With a table it is done, and what was set is forgotten where something has changed.
             assert_eq!(v.d.set_pool(v.used() + 2), 0);
             assert_eq!(change(), 0, "{what}");
-            for gfn in [5, 6, M2 - 1, M2 + 3].map(|page| HOST_BLOCK + page) {
+            for gfn in [5, 6, M2 - 1, M2 + 3, M2 + 8].map(|page| HOST_BLOCK + page) {
                 let stays = gfn < HOST_BLOCK + at || gfn >= HOST_BLOCK + at + nr;
                 let set = v.access(n, gfn) == Some(P2mAccess::N);
                 assert_eq!(set, stays, "{what}: {gfn:#x}");
