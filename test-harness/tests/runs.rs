@@ -6,7 +6,7 @@
 
 mod common;
 
-use common::{access, guest, p2mt, plain, ram, G1};
+use common::{access, guest, p2mt, plain, ram, G1, M2};
 use test_harness::{Domain, Snapshot, World};
 
 /// What is mapped: more than a table of pages.
@@ -187,5 +187,37 @@ fn a_range_that_begins_at_the_end_of_a_gigabyte_goes_on_behind_it() {
         }
         w.check();
         w.destroy(d);
+    }
+}
+
+/// A range that begins in a table that is there, or in a new one, and ends in the next one: wherever that is, nothing is
+/// mapped beyond its end. (Together they may be as many pages as a table has.)
+#[test]
+fn a_range_that_ends_in_a_new_table_maps_nothing_behind_it() {
+    for before in [1, 100, 255, 256] {
+        for nr in [
+            before + 1,
+            M2 - before,
+            M2 - before + 1,
+            M2,
+            M2 + before - 1,
+        ] {
+            for is_there in [true, false] {
+                let w = plain();
+                let d = guest(&w, 0);
+                let gfn = FIRST + M2 - before;
+                if is_there {
+                    assert_eq!(d.insert(FIRST, 1, ram(0), p2mt::RAM_RW), 0);
+                }
+                assert_eq!(d.insert(gfn, nr, ram(0) + 1, p2mt::RAM_RW), 0);
+                let mapped = w.snapshot(d).into_keys().filter(|&there| there != FIRST);
+                assert_eq!(
+                    mapped.collect::<Vec<_>>(),
+                    (gfn..gfn + nr).collect::<Vec<_>>()
+                );
+                w.check();
+                w.destroy(d);
+            }
+        }
     }
 }
